@@ -1,0 +1,1 @@
+"""Traced Gradient Layers: gradient profiles, plans and continual pretraining, with their controls."""

@@ -1,0 +1,5 @@
+"""`python -m tgl` is `tgl`."""
+
+from tgl.cli import app
+
+app()

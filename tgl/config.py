@@ -1,0 +1,230 @@
+"""The configuration: one typed section a stage. `config.yaml` holds the same defaults with comments.
+
+Only what changes a result stands here; threads, memory and paths of results do not.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+
+def _number(value: object) -> object:
+    # YAML 1.1 reads 3e-3, which has no dot, as text.
+    if isinstance(value, str) and re.fullmatch(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+", value):
+        return float(value)
+    return value
+
+
+def _date(value: object) -> object:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _is_date(value: str) -> str:
+    if not re.fullmatch(r"\d{4}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])", value):
+        raise ValueError(f"'{value}' is not a date YYYYMMDD")
+    return value
+
+
+def _is_name(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", value):
+        raise ValueError(f"'{value}' must start with a letter or digit and hold only letters, digits, _ . -")
+    return value
+
+
+Number = Annotated[float, BeforeValidator(_number)]
+Share = Annotated[Number, Field(ge=0, lt=1)]
+Positive = Annotated[int, Field(gt=0)]
+Date = Annotated[str, BeforeValidator(_date), AfterValidator(_is_date)]
+Name = Annotated[str, AfterValidator(_is_name)]
+
+
+class Section(BaseModel):
+    """A part of the configuration: unknown keys are refused, numbers are not guessed from text."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class WorldConfig(Section):
+    """The synthetic world (`tgl.wiki.world`)."""
+
+    pages: Annotated[int, Field(ge=200, le=1_000_000)] = 600
+    seed: int = 0
+    updated_share: Share = 0.25
+    new_share: Share = 0.2
+    edited_share: Share = 0.02
+    candidates: Annotated[int, Field(ge=2)] = 12
+
+
+class LocalConfig(Section):
+    """Dump files in a folder; `{date}` in the pattern stands for each date."""
+
+    pattern: str = "{date}*.xml*"
+
+
+class WikimediaConfig(Section):
+    """Dump files fetched over HTTP; the contact goes into the User-Agent, as the host's rules ask."""
+
+    base_url: str = "https://dumps.wikimedia.org"
+    wiki: Name = "enwiki"
+    part: str = "articlesmultistreamdump"
+    contact: str | None = None
+
+
+class SnapshotsConfig(Section):
+    """Which dates, and where their dump files come from."""
+
+    source: Literal["synthetic", "local", "wikimedia"] = "synthetic"
+    dates: Annotated[list[Date], Field(min_length=2)] = ["20190101", "20200101", "20210101", "20220101"]
+    synthetic: WorldConfig = WorldConfig()
+    local: LocalConfig = LocalConfig()
+    wikimedia: WikimediaConfig = WikimediaConfig()
+
+
+class PagesConfig(Section):
+    """Shards: shard i holds page ids from i * pages_per_shard + 1 on, the last one all that follow."""
+
+    shards: Positive = 1
+    pages_per_shard: Positive = 1_000_000
+
+
+class TextConfig(Section):
+    """Training text: which base corpus, which share of pages is withheld for held-out loss."""
+
+    base: Literal["first_snapshot", "json_lines"] = "first_snapshot"
+    json_lines: str | None = None
+    max_characters: Positive | None = None
+    holdout_share: Annotated[Number, Field(gt=0, lt=1)] = 0.05
+    language: str = "en"
+
+
+class TokensConfig(Section):
+    """Tokenizer (trained, or loaded by Hugging Face name or folder) and length of packed blocks in tokens."""
+
+    tokenizer: str | None = None
+    vocab_size: Annotated[int, Field(ge=300)] = 700
+    block_size: Annotated[int, Field(ge=16)] = 128
+
+
+class TemplamaConfig(Section):
+    """TempLAMA or Dynamic TempLAMA: the file, and for each period its two dates in the file's notation."""
+
+    file: str | None = None
+    pairs: dict[Date, Annotated[list[str], Field(min_length=2, max_length=2)]] = {}
+
+
+class EcbdConfig(Section):
+    """ECBD: files of either layout, and the period whose new entities they hold."""
+
+    files: list[str] = []
+    period: Date | None = None
+
+
+class ProbesConfig(Section):
+    """Salient spans, each in one of three splits."""
+
+    sets: Annotated[list[Literal["world", "templama", "ecbd"]], Field(min_length=1)] = ["world"]
+    validation_share: Annotated[Number, Field(gt=0, lt=1)] = 0.4
+    test_share: Annotated[Number, Field(gt=0, lt=1)] = 0.5
+    max_per_kind: Positive | None = None
+    seed: int = 0
+    templama: TemplamaConfig = TemplamaConfig()
+    ecbd: EcbdConfig = EcbdConfig()
+
+
+class OptimiserConfig(Section):
+    """AdamW with linear warm-up, then decay to zero; gradients are clipped to a global norm."""
+
+    steps: Annotated[int, Field(ge=0)]
+    batch_size: Positive
+    warmup_share: Share = 0.1
+    decay: Literal["cosine", "linear", "constant"] = "cosine"
+    weight_decay: Annotated[Number, Field(ge=0)] = 0.01
+    clip_norm: Annotated[Number, Field(gt=0)] = 1.0
+
+
+class PretrainConfig(OptimiserConfig):
+    """Pretraining from scratch, or adaptation of a loaded model (0 steps: none)."""
+
+    steps: Annotated[int, Field(ge=0)] = 520
+    batch_size: Positive = 8
+    learning_rate: Annotated[Number, Field(gt=0)] = 0.004
+
+
+class ModelConfig(Section):
+    """The base model: a GPT-2 of this shape from scratch, or one loaded by Hugging Face name or folder."""
+
+    name: Name = "gpt2-6x96"
+    load: str | None = None
+    layers: Positive = 6
+    hidden_size: Positive = 96
+    heads: Positive = 4
+    pretrain: PretrainConfig = PretrainConfig()
+
+
+class ProfileConfig(Section):
+    """Gradient norms: how many examples a group, how many bootstrap resamples, which seed draws them."""
+
+    examples: Annotated[int, Field(ge=2)] = 48
+    bootstrap: Annotated[int, Field(ge=100)] = 1000
+    seed: int = 0
+
+
+Method = Literal["full", "tgl_fp", "tgl_alr", "random", "inverse"]
+Denominator = Literal["window", "matched_span", "unchanged"]
+
+
+class PlanConfig(Section):
+    """Which plans are made, from which relative norm, and whether the unit `embedding` is trained."""
+
+    methods: Annotated[list[Method], Field(min_length=1)] = ["full", "tgl_fp", "tgl_alr", "random", "inverse"]
+    salient: Literal["updated", "new_entity"] = "updated"
+    denominator: Denominator = "window"
+    alr_scale: Literal["mean", "max"] = "mean"
+    embedding: Literal["frozen", "trained"] = "frozen"
+
+
+class TrainConfig(OptimiserConfig):
+    """Continual pretraining, the same for every plan."""
+
+    engine: Literal["auto", "plain", "deepspeed"] = "auto"
+    zero_stage: Literal[0, 1, 2] = 1
+    steps: Annotated[int, Field(gt=0)] = 60
+    batch_size: Positive = 4
+    learning_rates: Annotated[list[Annotated[Number, Field(gt=0)]], Field(min_length=1)] = [0.002]
+    checkpoint_steps: Positive = 20
+
+
+class GateConfig(Section):
+    """What must be seen before the experiment means anything; `binding` makes a miss an error."""
+
+    binding: bool = True
+    base_ranking: Number = 0.75
+    times_chance: Number = 6.0
+    updated_gain: Number = 3.0
+    new_entity_gain: Number = 2.0
+
+
+class Config(Section):
+    """The whole configuration."""
+
+    experiment: Name = "default"
+    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = [0, 1, 2, 3]
+    data_root: str | None = None
+    snapshots: SnapshotsConfig = SnapshotsConfig()
+    pages: PagesConfig = PagesConfig()
+    text: TextConfig = TextConfig()
+    probes: ProbesConfig = ProbesConfig()
+    tokens: TokensConfig = TokensConfig()
+    model: ModelConfig = ModelConfig()
+    profile: ProfileConfig = ProfileConfig()
+    plan: PlanConfig = PlanConfig()
+    train: TrainConfig = TrainConfig()
+    gate: GateConfig = GateConfig()
+
+    @property
+    def periods(self) -> list[str]:
+        """The dates after the first: each names the period that ends with its snapshot."""
+        return self.snapshots.dates[1:]

@@ -1,0 +1,194 @@
+"""Turn a mapping into a `Config`, or say everything that is wrong with it at once."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from tgl.config import Config, Section
+from tgl.errors import TglError, nearest
+
+AnySection = TypeVar("AnySection", bound=Section)
+
+
+def load_config(source: str | Path | Mapping) -> Config:
+    """Return the typed configuration of a YAML file or a mapping.
+
+    Raises TglError listing every unknown key (with the nearest right one), wrong type and impossible
+    combination, each by its key.
+    """
+    if isinstance(source, Mapping):
+        return check(dict(source))
+    return check(_read_yaml(Path(source)), origin=str(source))
+
+
+def load_section(kind: type[AnySection], text: str) -> AnySection:
+    """Return one section from JSON text, as a rule hands it to its stage. Raises TglError as above."""
+    try:
+        raw = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise TglError(f"--config: not JSON ({error}); found {text[:80]!r}") from None
+    if not isinstance(raw, dict):
+        raise TglError(f"--config: a JSON object expected, found {text[:80]!r}")
+    try:
+        return kind.model_validate(raw)
+    except ValidationError as error:
+        raise TglError(_message("--config", _field_problems(kind, error))) from None
+
+
+def check(raw: dict, origin: str = "configuration") -> Config:
+    """Validate `raw`; see `load_config`."""
+    problems: list[str] = []
+    try:
+        config = Config.model_validate(raw)
+    except ValidationError as error:
+        problems = _field_problems(Config, error)
+        # What is left after the faulty keys may still hold impossible combinations: say those as well.
+        config = _without_faulty_keys(raw, error)
+    if config is not None:
+        problems += combination_problems(config)
+    if problems or config is None:
+        raise TglError(_message(origin, problems))
+    return config
+
+
+def combination_problems(config: Config) -> Iterator[str]:
+    """Yield what is wrong with keys that are each right alone."""
+    dates = config.snapshots.dates
+    if any(later <= earlier for earlier, later in zip(dates, dates[1:], strict=False)):
+        yield f"snapshots.dates: {dates} must rise from one date to the next"
+    source, sets = config.snapshots.source, config.probes.sets
+    if "world" in sets and source != "synthetic":
+        yield (
+            f"probes.sets: 'world' needs snapshots.source 'synthetic', found '{source}'; "
+            "use 'templama' or 'ecbd'"
+        )
+    if source == "local" and "{date}" not in config.snapshots.local.pattern:
+        yield f"snapshots.local.pattern: '{config.snapshots.local.pattern}' lacks {{date}}"
+    if source == "wikimedia" and not config.snapshots.wikimedia.contact:
+        yield (
+            "snapshots.wikimedia.contact: required for source 'wikimedia': an e-mail address or URL, "
+            "sent in the User-Agent"
+        )
+    base_url = config.snapshots.wikimedia.base_url
+    if not _is_safe_url(base_url):
+        yield (
+            f"snapshots.wikimedia.base_url: '{base_url}' must begin with https:// "
+            "(http:// only to this machine)"
+        )
+    if config.text.base == "json_lines" and not config.text.json_lines:
+        yield "text.json_lines: required when text.base is 'json_lines': a file of lines {id, title, text}"
+    if "templama" in sets:
+        if not config.probes.templama.file or not config.probes.templama.pairs:
+            yield "probes.templama: file and pairs are required when probes.sets has 'templama'"
+        for period in config.probes.templama.pairs:
+            if period not in config.periods:
+                yield f"probes.templama.pairs: '{period}' is none of the periods {config.periods}"
+    if "ecbd" in sets:
+        if not config.probes.ecbd.files:
+            yield "probes.ecbd.files: required when probes.sets has 'ecbd'"
+        if config.probes.ecbd.period not in config.periods:
+            yield f"probes.ecbd.period: '{config.probes.ecbd.period}' is none of the periods {config.periods}"
+    if config.probes.validation_share + config.probes.test_share > 1:
+        yield "probes.validation_share + probes.test_share: more than 1"
+    if config.model.load is None:
+        if config.model.hidden_size % config.model.heads:
+            yield (
+                f"model.hidden_size: {config.model.hidden_size} is no multiple of model.heads "
+                f"{config.model.heads}"
+            )
+        if config.model.pretrain.steps == 0:
+            yield "model.pretrain.steps: 0 with model.load null would leave random weights"
+    elif config.tokens.tokenizer is None:
+        yield f"tokens.tokenizer: a loaded model needs its own tokenizer; set it to '{config.model.load}'"
+    if "full" not in config.plan.methods:
+        yield "plan.methods: 'full' is required, the differences in the report are taken against it"
+    if {"random", "inverse"} & set(config.plan.methods) and "tgl_fp" not in config.plan.methods:
+        yield "plan.methods: 'random' and 'inverse' take their budget from 'tgl_fp', which is missing"
+    for key, values in (
+        ("seeds", config.seeds),
+        ("plan.methods", config.plan.methods),
+        ("train.learning_rates", config.train.learning_rates),
+        ("probes.sets", config.probes.sets),
+    ):
+        if len(set(values)) < len(values):
+            yield f"{key}: {values} holds a value twice"
+
+
+def _is_safe_url(url: str) -> bool:
+    """Tell whether `url` is https, or http to this machine."""
+    host = url.removeprefix("http://").split("/")[0].rsplit(":", 1)[0]
+    return url.startswith("https://") or (
+        url.startswith("http://") and host in ("localhost", "127.0.0.1", "[::1]")
+    )
+
+
+def _read_yaml(path: Path) -> dict:
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise TglError(f"{path}: no such file; expected a YAML configuration") from None
+    except yaml.YAMLError as error:
+        raise TglError(f"{path}: not YAML ({error})") from None
+    if not isinstance(raw, dict):
+        raise TglError(f"{path}: a mapping of keys expected, found {type(raw).__name__}")
+    return raw
+
+
+def _field_problems(kind: type[BaseModel], error: ValidationError) -> list[str]:
+    problems = []
+    for item in error.errors():
+        key = ".".join(str(part) for part in item["loc"])
+        if item["type"] == "extra_forbidden":
+            section = _section_at(kind, item["loc"][:-1])
+            known = list(section.model_fields) if section else []
+            wrong = str(item["loc"][-1])
+            hint = nearest(wrong, known) or f"; known keys: {', '.join(known)}"
+            problems.append(f"{key}: unknown key{hint}")
+        else:
+            message = item["msg"].removeprefix("Value error, ")
+            hint = ""
+            if item["type"] == "literal_error":
+                hint = nearest(str(item["input"]), _quoted(item["msg"]))
+            problems.append(f"{key}: {message}, found {item['input']!r}{hint}")
+    return problems
+
+
+def _quoted(message: str) -> list[str]:
+    """Return the words between single quotes."""
+    return message.split("'")[1::2]
+
+
+def _section_at(kind: type[BaseModel], loc: tuple) -> type[BaseModel] | None:
+    for part in loc:
+        found = kind.model_fields.get(part) if isinstance(part, str) else None
+        if found is None or not isinstance(found.annotation, type):
+            return None
+        kind = found.annotation
+    return kind if issubclass(kind, BaseModel) else None
+
+
+def _without_faulty_keys(raw: dict, error: ValidationError) -> Config | None:
+    rest = copy.deepcopy(raw)
+    for item in error.errors():
+        keys = [part for part in item["loc"] if isinstance(part, str)]
+        parent = rest
+        for key in keys[:-1]:
+            parent = parent.get(key) if isinstance(parent, dict) else None
+        if isinstance(parent, dict) and keys:
+            parent.pop(keys[-1], None)
+    try:
+        return Config.model_validate(rest)
+    except ValidationError:
+        return None
+
+
+def _message(origin: str, problems: list[str]) -> str:
+    plural = "problem" if len(problems) == 1 else "problems"
+    return f"{origin}: {len(problems)} {plural}\n" + "\n".join(f"  - {problem}" for problem in problems)

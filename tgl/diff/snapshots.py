@@ -1,0 +1,87 @@
+"""Stage `diff`: two tables `pages`, joined by page id, to the new and changed sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from tgl.diff.sentences import new_sentences, split_sentences
+from tgl.errors import TglError
+from tgl.tables import TableWriter, read_table
+
+COLUMNS = ["page_id", "title", "revision_id", "sha1", "text"]
+PAGE_COUNTS = ("new_page", "changed", "same_revision", "same_text")
+
+
+def diff_pages(old: str | Path, new: str | Path, output: str | Path, language: str) -> dict[str, int]:
+    """Write the table `diff` and return its counts; the page counts add up to `pages`.
+
+    A new page counts whole; in a changed page the sentences that the old page's multiset lacks; deleted pages
+    and sentences do not count. Equal revision ids or sha1 mean unchanged, and nothing of that page is compared.
+    Both tables must be in order of page id, as the stage `pages` writes them; memory does not grow with them.
+    """
+    counts = {"pages": 0, **dict.fromkeys(PAGE_COUNTS, 0), "deleted": 0}
+    counts |= {"new_page_sentences": 0, "changed_sentences": 0}
+    with TableWriter(output, "diff") as table:
+        for before, after in _joined(_rows(old), _rows(new)):
+            if after is None:
+                counts["deleted"] += 1
+                continue
+            counts["pages"] += 1
+            if before is None:
+                kind = "new_page"
+                found = list(enumerate(split_sentences(after["text"], language)))
+            elif before["revision_id"] == after["revision_id"] or (
+                before["sha1"] and before["sha1"] == after["sha1"]
+            ):
+                counts["same_revision"] += 1
+                continue
+            else:
+                found = list(new_sentences(before["text"], after["text"], language))
+                kind = "changed"
+                if not found:
+                    counts["same_text"] += 1
+                    continue
+            counts[kind] += 1
+            counts[f"{kind}_sentences"] += len(found)
+            for position, sentence in found:
+                table.add(
+                    {
+                        "page_id": after["page_id"],
+                        "title": after["title"],
+                        "revision_id": after["revision_id"],
+                        "kind": kind,
+                        "position": position,
+                        "text": sentence,
+                    }
+                )
+        table.finish(counts)
+    return counts
+
+
+def _rows(path: str | Path) -> Iterator[dict]:
+    read_table(path, "pages", ["page_id"])  # refuses a missing file or another table
+    last = -1
+    for batch in pq.ParquetFile(path).iter_batches(batch_size=500, columns=COLUMNS):
+        for row in batch.to_pylist():
+            if row["page_id"] <= last:
+                raise TglError(f"{path}: page id {row['page_id']} after {last}; expected rising page ids")
+            last = row["page_id"]
+            yield row
+
+
+def _joined(old: Iterator[dict], new: Iterator[dict]) -> Iterator[tuple[dict | None, dict | None]]:
+    """Yield (old row, new row) by page id, None where a side lacks it."""
+    before, after = next(old, None), next(new, None)
+    while before is not None or after is not None:
+        if after is None or (before is not None and before["page_id"] < after["page_id"]):
+            yield before, None
+            before = next(old, None)
+        elif before is None or after["page_id"] < before["page_id"]:
+            yield None, after
+            after = next(new, None)
+        else:
+            yield before, after
+            before, after = next(old, None), next(new, None)

@@ -1,0 +1,20 @@
+"""The one exception a user is meant to read."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class TglError(Exception):
+    """Bad input or an impossible request.
+
+    The message names the file, key or row, what was found, what was expected and what to do. The command
+    line prints it without a traceback and exits with status 1.
+    """
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return `` (did you mean 'x'?)`` for the closest known name, or an empty string."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f" (did you mean '{close[0]}'?)" if close else ""

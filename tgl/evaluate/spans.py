@@ -1,0 +1,59 @@
+"""Which tokens are a span's: the whole sentence is tokenised once, tokens are found by character offset."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from transformers.tokenization_utils_base import PreTrainedTokenizerBase
+
+from tgl.errors import TglError
+
+
+@dataclass(frozen=True)
+class SpanTokens:
+    """A sentence's tokens up to the end of its span; target positions are [first, len(ids))."""
+
+    ids: list[int]
+    first: int
+
+    @property
+    def num_targets(self) -> int:
+        """Number of the span's tokens."""
+        return len(self.ids) - self.first
+
+
+def span_tokens(
+    tokenizer: PreTrainedTokenizerBase,
+    text: str,
+    start: int,
+    end: int,
+    max_length: int,
+) -> SpanTokens:
+    """Tokenise `text` after an end-of-text token and return what is needed to score characters [start, end).
+
+    A token belongs to the span when it holds one of its characters; the leading space goes with its word.
+    What stands right of the span is cut off: a causal model does not see it. A sentence longer than
+    `max_length` tokens loses tokens on the left. Raises TglError when no token is left of the span.
+    """
+    if not 0 <= start < end <= len(text):
+        raise TglError(f"span [{start}, {end}) is no part of a text of {len(text)} characters: {text!r}")
+    encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+    inside = [
+        position
+        for position, (left, right) in enumerate(encoded["offset_mapping"])
+        if left < end and right > start
+    ]
+    if not inside:
+        raise TglError(f"span [{start}, {end}) of {text!r} holds no token of this tokenizer")
+    first, last = inside[0], inside[-1]
+    ids = [tokenizer.eos_token_id, *encoded["input_ids"][: last + 1]]
+    first += 1
+    if len(ids) > max_length:
+        cut = len(ids) - max_length
+        if first - cut < 1:
+            raise TglError(
+                f"span [{start}, {end}) has {len(ids) - first} tokens; with the model's {max_length} positions "
+                "nothing would be left of it"
+            )
+        ids, first = ids[cut:], first - cut
+    return SpanTokens(ids, first)

@@ -1,0 +1,43 @@
+"""Stage `score`: a checkpoint to the tables `scores` and `lm_loss`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from transformers import PreTrainedModel
+from transformers.tokenization_utils_base import PreTrainedTokenizerBase
+
+from tgl.evaluate.score import score_probes, text_loss
+from tgl.tables import read_table, write_table
+from tgl.text.tokens import read_stream
+
+
+def score_checkpoint(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    probes: str | Path,
+    texts: Mapping[str, str | Path],
+    checkpoint: str,
+    block_size: int,
+    scores_output: str | Path,
+    lm_loss_output: str | Path,
+) -> None:
+    """Score every test probe, and the held-out part of each text (name to table `tokens`).
+
+    A text without a held-out part gives a row of 0 tokens.
+    """
+    model.eval()
+    table = read_table(probes, "probes")
+    test: pa.Table = table.filter(pc.equal(table["split"], "test"))
+    write_table(score_probes(model, tokenizer, test, checkpoint), scores_output, "scores")
+    rows = []
+    for name, path in texts.items():
+        stream = read_stream(path, "held_out")
+        loss, count = text_loss(model, stream, block_size, tokenizer.eos_token_id)
+        rows.append(
+            {"checkpoint": checkpoint, "text": name, "num_tokens": count, "negative_log_likelihood": loss}
+        )
+    write_table(rows, lm_loss_output, "lm_loss")

@@ -1,0 +1,74 @@
+"""What all probe sources share: the split of a subject, the cap by kind, and the example of a row."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import lzma
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from tgl.config import ProbesConfig
+from tgl.errors import TglError
+
+
+def split_of(subject: str, settings: ProbesConfig) -> str:
+    """Return 'test', 'validation' or 'train': all probes of a subject are in the same split."""
+    drawn = _drawn(f"split:{settings.seed}:{subject}")
+    if drawn < settings.test_share:
+        return "test"
+    return "validation" if drawn < settings.test_share + settings.validation_share else "train"
+
+
+def at_most_per_kind(rows: Iterable[dict], settings: ProbesConfig) -> list[dict]:
+    """Keep at most max_per_kind probes of each (set, kind, period), drawn by hash of their subject, in order."""
+    rows = list(rows)
+    if settings.max_per_kind is None:
+        return rows
+    groups: dict[tuple, list[int]] = defaultdict(list)
+    for number, row in enumerate(rows):
+        groups[row["set"], row["kind"], row["period"]].append(number)
+    kept: set[int] = set()
+    for members in groups.values():
+        members.sort(key=lambda n: (_drawn(f"cap:{settings.seed}:{rows[n]['answer_group']}"), n))
+        kept.update(members[: settings.max_per_kind])
+    return [row for number, row in enumerate(rows) if number in kept]
+
+
+def read_records(path: str | Path) -> Iterator[tuple[int, dict]]:
+    """Yield (number, object) of a JSON list, of JSON lines, or of one JSON object; .xz is unpacked.
+
+    Raises TglError naming the file and line of what is no JSON object.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise TglError(f"{path}: no such probe file")
+    with (
+        lzma.open(path, "rt", encoding="utf-8")
+        if path.suffix == ".xz"
+        else open(path, encoding="utf-8") as stream
+    ):
+        text = stream.read()
+    if text.lstrip().startswith("["):
+        try:
+            records = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise TglError(f"{path}: not JSON ({error})") from None
+        numbered = list(enumerate(records, 1))
+    else:
+        numbered = []
+        for number, line in enumerate(text.splitlines(), 1):
+            if line.strip():
+                try:
+                    numbered.append((number, json.loads(line)))
+                except json.JSONDecodeError as error:
+                    raise TglError(f"{path}, line {number}: not JSON ({error})") from None
+    for number, record in numbered:
+        if not isinstance(record, dict):
+            raise TglError(f"{path}, record {number}: {type(record).__name__} found, a JSON object expected")
+        yield number, record
+
+
+def _drawn(key: str) -> float:
+    return int.from_bytes(hashlib.sha1(key.encode()).digest()[:8], "big") / 2**64

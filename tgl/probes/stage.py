@@ -1,0 +1,54 @@
+"""Stage `probes`: every configured source into one table `probes`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+import pyarrow as pa
+
+from tgl.config import ProbesConfig
+from tgl.errors import TglError
+from tgl.probes.ecbd import ecbd_probes
+from tgl.probes.rows import at_most_per_kind
+from tgl.probes.templama import templama_probes
+from tgl.probes.world import world_probes
+from tgl.tables import read_table, read_tables, write_table
+
+
+def write_probes(
+    settings: ProbesConfig,
+    dates: list[str],
+    holdout_share: float,
+    base_pages: Iterable[str | Path],
+    facts: str | Path | None,
+    output: str | Path,
+) -> None:
+    """Write the table `probes` with its counts. `base_pages` are the pages the base model is trained on.
+
+    Raises TglError when an id occurs twice or a set gives nothing.
+    """
+    rows: list[dict] = []
+    counts: Counter = Counter()
+    for name in settings.sets:
+        if name == "world":
+            found, counted = world_probes(
+                read_table(facts, "facts").to_pylist(), dates, settings, holdout_share
+            )
+        elif name == "templama":
+            found, counted = templama_probes(settings.templama.file, settings.templama.pairs, settings)
+        else:
+            ids: pa.Table = read_tables(base_pages, "pages", ["page_id"])
+            known = frozenset(ids["page_id"].to_pylist())
+            found, counted = ecbd_probes(settings.ecbd.files, settings.ecbd.period, known, settings)
+        if not found:
+            raise TglError(f"probes: set '{name}' gives no probe; counts: {dict(counted)}")
+        rows += found
+        counts.update({f"{name}: {key}": value for key, value in counted.items()})
+    rows = at_most_per_kind(rows, settings)
+    twice = [identity for identity, count in Counter(row["id"] for row in rows).items() if count > 1]
+    if twice:
+        raise TglError(f"probes: {len(twice)} ids occur twice, the first is '{twice[0]}'")
+    counts["probes"] = len(rows)
+    write_table(rows, output, "probes", dict(sorted(counts.items())))

@@ -1,0 +1,116 @@
+"""Probes from TempLAMA and Dynamic TempLAMA files (a JSON list or JSON lines of query, answer, date)."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from pathlib import Path
+
+from tgl.config import ProbesConfig
+from tgl.errors import TglError
+from tgl.probes.rows import read_records, split_of
+
+BLANK = "_X_"
+
+# The old templates of three relations put the answer first and leave a causal model no left context.
+_ANSWER_FIRST = (
+    (re.compile(r"_X_ is the head coach of (.+?)\.?"), "The head coach of {S} is _X_."),
+    (re.compile(r"_X_ is the chair of (.+?)\.?"), "The chair of {S} is _X_."),
+    (
+        re.compile(r"_X_ is the head of the government of (.+?)\.?"),
+        "The head of the government of {S} is _X_.",
+    ),
+)
+
+
+def templama_probes(
+    path: str | Path, pairs: dict[str, list[str]], settings: ProbesConfig
+) -> tuple[list[dict], Counter]:
+    """Return (rows of `probes`, counts); `pairs` maps a period to its (earlier, later) date in the file.
+
+    One row an answer of the later date: `unchanged` (same query, answer held at the earlier date), `updated`
+    (same query, answer not held), `new` (query not seen at the earlier date). Every record of the two dates is
+    counted once: used, or under the reason it is left out. Raises TglError when a date does not occur.
+    """
+    counts: Counter = Counter()
+    # date -> query key -> {answer: None} in the file's order, and the query's text and relation
+    answers: dict[str, dict[str, dict[str, None]]] = defaultdict(lambda: defaultdict(dict))
+    queries: dict[tuple[str, str], tuple[str, str]] = {}
+    wanted = {date for pair in pairs.values() for date in pair}
+    for number, record in read_records(path):
+        counts["records"] += 1
+        try:
+            query, date = record["query"], record["date"]
+            given = record["answer"] if isinstance(record["answer"], list) else [record["answer"]]
+            names = [answer["name"].strip() for answer in given]
+        except (KeyError, TypeError, AttributeError) as error:
+            raise TglError(
+                f"{path}, record {number}: query, date and answer (one or a list of {{name}}) expected; "
+                f"found the keys {sorted(record)} ({error!r})"
+            ) from None
+        if date not in wanted:
+            counts["other_date"] += 1
+            continue
+        question = _object_last(query)
+        if question is None:
+            counts["answer_not_last"] += 1
+            continue
+        if not any(names):
+            counts["empty_answer"] += 1
+            continue
+        key, relation = _key(record, question, date)
+        answers[date][key].update(dict.fromkeys(name for name in names if name))
+        queries[date, key] = (question, relation)
+        counts["used"] += 1
+    rows: list[dict] = []
+    for period, (before, after) in pairs.items():
+        for date in (before, after):
+            if date not in answers:
+                raise TglError(f"{path}: no usable query of date '{date}', which period {period} asks for")
+        for key, names in answers[after].items():
+            question, relation = queries[after, key]
+            held = answers[before].get(key)
+            for name in names:
+                kind = "new" if held is None else "unchanged" if name in held else "updated"
+                counts[f"{kind}_probes"] += 1
+                rows.append(_row(question, name, kind, period, key, relation, settings))
+    return rows, counts
+
+
+def _object_last(query: str) -> str | None:
+    """Return the query with its blank at the end, or None when that is impossible."""
+    for pattern, template in _ANSWER_FIRST:
+        if match := pattern.fullmatch(query.strip()):
+            return template.format(S=match[1])
+    left, blank, right = query.partition(BLANK)
+    return query if blank and left.strip() and not right.strip(" .") else None
+
+
+def _key(record: dict, question: str, date: str) -> tuple[str, str]:
+    """Return (query key, relation): the id without its date, or the question where ids are missing."""
+    identity = record.get("id") or ""
+    match = re.fullmatch(r"(Q\d+)_(P\d+)_.*", identity)
+    relation = record.get("relation") or (match[2] if match else "")
+    return (f"{match[1]}_{match[2]}" if match else question), relation
+
+
+def _row(
+    question: str, name: str, kind: str, period: str, key: str, relation: str, settings: ProbesConfig
+) -> dict:
+    left, _, right = question.partition(BLANK)
+    right = "" if name.endswith(".") and right.startswith(".") else right  # "F.C." would give ".."
+    subject = key if key != question else left.strip()
+    return {
+        "id": f"templama-{period}-{key}-{name}",
+        "set": "templama",
+        "kind": kind,
+        "period": period,
+        "relation": relation,
+        "subject": subject,
+        "text": left + name + right,
+        "span_start": len(left),
+        "span_end": len(left) + len(name),
+        "answer_group": f"templama-{period}-{key}",
+        "split": split_of(subject, settings),
+        "candidates": [],
+    }

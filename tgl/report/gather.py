@@ -1,0 +1,122 @@
+"""Read what the report speaks of from an experiment's folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from tgl.config import Config
+from tgl.evaluate.measures import probe_measures, text_measures
+from tgl.plan import Plan, load_plan
+from tgl.tables import read_counts, read_table
+
+
+def methods(config: Config) -> list[str]:
+    """Return the folder names of the methods: plan, baseline, learning rate."""
+    return [
+        f"{plan}-plain-lr{rate:g}" for plan in config.plan.methods for rate in config.train.learning_rates
+    ]
+
+
+def all_measures(results: Path, config: Config) -> pd.DataFrame:
+    """Return all measures: method ('base' or a method's folder name), seed, checkpoint, kind, measure, value."""
+    found = []
+    for method in ["base", *methods(config)]:
+        for seed in config.seeds:
+            folder = results / "scores" / config.model.name / method / f"seed{seed}"
+            scores = read_table(folder / "scores.parquet", "scores").to_pandas()
+            losses = read_table(folder / "lm_loss.parquet", "lm_loss").to_pandas()
+            for table in (probe_measures(scores), text_measures(losses)):
+                if len(table):
+                    found.append(table.assign(method=method, seed=seed))
+    columns = ["method", "seed", "checkpoint", "set", "kind", "period", "measure", "value", "count"]
+    return pd.concat(found, ignore_index=True)[columns]
+
+
+def all_profiles(results: Path, config: Config) -> pd.DataFrame:
+    """Return the profiles of all seeds with a column seed."""
+    folder = results / "profile" / config.model.name
+    tables = [
+        read_table(folder / f"seed{seed}" / f"{config.periods[0]}.parquet", "profile")
+        .to_pandas()
+        .assign(seed=seed)
+        for seed in config.seeds
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
+def all_plans(results: Path, config: Config) -> list[tuple[int, Plan]]:
+    """Return (seed, plan) of every plan."""
+    folder = results / "plan" / config.model.name
+    return [
+        (seed, load_plan(folder / f"seed{seed}" / f"{method}.json"))
+        for seed in config.seeds
+        for method in config.plan.methods
+    ]
+
+
+def stage_counts(results: Path, config: Config) -> list[tuple[str, dict[str, int]]]:
+    """Return (stage, counts) in the order of the pipeline; shards are added up."""
+    dates, shards = config.snapshots.dates, range(config.pages.shards)
+    found = []
+    for date in dates:
+        paths = [results / "wiki" / date / "pages" / f"{shard}.parquet" for shard in shards]
+        if all(path.is_file() for path in paths):
+            found.append((f"pages {date}", _added(paths)))
+    base = results / "wiki" / "base" / "pages" / "0.parquet"
+    if config.text.base == "json_lines":
+        found.append(("base text", read_counts(base)))
+    for old, new in zip(dates, dates[1:], strict=False):
+        folder = results / "diff" / f"{old}_{new}"
+        found.append((f"diff {old} to {new}", _added([folder / f"{shard}.parquet" for shard in shards])))
+    found.append(("probes", read_counts(results / "probes" / "probes.parquet")))
+    for name in ("base", *config.periods):
+        found.append((f"tokens {name}", read_counts(results / "tokens" / f"{name}.parquet")))
+    return found
+
+
+def realised_rates(results: Path, config: Config) -> pd.DataFrame:
+    """Return the tables `rates` of all runs with columns method and seed."""
+    found = []
+    for method in methods(config):
+        for seed in config.seeds:
+            path = results / "scores" / config.model.name / method / f"seed{seed}" / "rates.parquet"
+            found.append(read_table(path, "rates").to_pandas().assign(method=method, seed=seed))
+    return pd.concat(found, ignore_index=True)
+
+
+def diff_examples(results: Path, config: Config, most: int) -> list[tuple[str, list[dict]]]:
+    """Return (period, rows of `diff`) with at most `most` rows of each kind, evenly spread."""
+    dates, found = config.snapshots.dates, []
+    for old, new in zip(dates, dates[1:], strict=False):
+        rows = []
+        for shard in range(config.pages.shards):
+            rows += read_table(results / "diff" / f"{old}_{new}" / f"{shard}.parquet", "diff").to_pylist()
+        chosen = []
+        for kind in ("new_page", "changed"):
+            chosen += _spread([row for row in rows if row["kind"] == kind], most)
+        found.append((new, chosen))
+    return found
+
+
+def probe_examples(results: Path, most: int) -> list[tuple[str, list[dict]]]:
+    """Return (set and kind, rows of `probes`) with at most `most` of each (set, kind, period)."""
+    rows = read_table(results / "probes" / "probes.parquet", "probes").to_pylist()
+    groups: dict[tuple, list[dict]] = {}
+    for row in rows:
+        groups.setdefault((row["set"], row["kind"], row["period"]), []).append(row)
+    return [(" · ".join(key), _spread(found, most)) for key, found in sorted(groups.items())]
+
+
+def _spread(rows: list[dict], most: int) -> list[dict]:
+    step = max(1, len(rows) // most)
+    return rows[::step][:most]
+
+
+def _added(paths: list[Path]) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for path in paths:
+        for key, value in read_counts(path).items():
+            total[key] = total.get(key, 0) + value
+    return total

@@ -1,0 +1,142 @@
+"""Stage `report`: an experiment's folder to index.html, examples.html, figures, CSVs and gate.json."""
+
+from __future__ import annotations
+
+import json
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import pandas as pd
+
+from tgl.config import Config
+from tgl.evaluate.measures import headline, summarise
+from tgl.files import write_text
+from tgl.report import figures, gather
+from tgl.report.gate import gates
+from tgl.report.limits import limits
+from tgl.report.page import render
+
+PACKAGES = ("torch", "transformers", "tokenizers", "deepspeed", "pandas", "pyarrow", "numpy", "snakemake")
+HEADLINE = ("perplexity", "ranked_first", "log_likelihood_per_byte", "loss")
+
+
+def write_report(results: Path, config: Config, output: Path) -> None:
+    """Write the report of the experiment in `results`. It is self-contained and needs no network.
+
+    measures.csv: every measure by method, seed, checkpoint and probe set. summary.csv: means and intervals over
+    seeds and paired differences to `full`. gate.json: a list of {name, value, limit, met}.
+    """
+    measures = gather.all_measures(results, config)
+    profile = gather.all_profiles(results, config)
+    plans = gather.all_plans(results, config)
+    values = headline(measures[measures["method"] != "base"], config.periods)
+    reference = next(name for name in gather.methods(config) if name.startswith("full-"))
+    summary = summarise(values, reference)
+    found = gates(measures, config.gate, config.periods, config.snapshots.dates[0])
+    pictures = _pictures(profile, summary, config)
+    for name, svg in pictures.items():
+        write_text(output / f"{name}.svg", svg)
+    write_text(output / "measures.csv", _csv(measures))
+    write_text(output / "summary.csv", _csv(summary))
+    write_text(
+        output / "examples.html",
+        render(
+            "examples.html.j2",
+            config=config,
+            probes=gather.probe_examples(results, 4),
+            diffs=gather.diff_examples(results, config, 6),
+        ),
+    )
+    page = render(
+        "index.html.j2",
+        config=config,
+        config_json=json.dumps(config.model_dump(mode="json"), indent=1),
+        versions={name: _version(name) for name in PACKAGES} | {"python": platform.python_version()},
+        counts=gather.stage_counts(results, config),
+        gates=found,
+        pictures=pictures,
+        profile=_profile_table(profile),
+        plans=plans,
+        measures=_method_tables(summary, config),
+        reference=reference,
+        rates=_rate_table(gather.realised_rates(results, config)),
+        limits=list(limits(config, found, plans, summary, profile)),
+    )
+    write_text(output / "index.html", page)
+    write_text(output / "gate.json", json.dumps(found, indent=1) + "\n")
+
+
+def _pictures(profile: pd.DataFrame, summary: pd.DataFrame, config: Config) -> dict[str, str]:
+    order = [
+        ("updated", "perplexity", "updated facts: perplexity, ratio"),
+        ("new_entity", "perplexity", "new entities: perplexity, ratio"),
+        ("unchanged", "perplexity", "unchanged facts: perplexity, ratio"),
+        ("old_text", "loss", "old held-out text: loss, difference"),
+        ("new_text", "loss", "new held-out text: loss, difference"),
+    ]
+    known = {(row["set"], row["kind"], row["measure"]) for row in summary.to_dict("records")}
+    wanted = [
+        ((probe_set, kind, measure), title)
+        for kind, measure, title in order
+        for probe_set in (*config.probes.sets, "text")
+        if (probe_set, kind, measure) in known
+    ]
+    return {
+        "profile": figures.profile_by_sublayer(profile, config.plan.denominator),
+        "denominators": figures.ratio_by_denominator(profile),
+        "differences": figures.differences(
+            summary, [key for key, _ in wanted], [title for _, title in wanted]
+        ),
+    }
+
+
+def _profile_table(profile: pd.DataFrame) -> list[dict]:
+    """Return mean relative norms over sublayers by weights, group and denominator, averaged over seeds."""
+    rows = profile[profile["sublayer"] == "all"]
+    return [
+        {
+            "weights": weights,
+            "group": figures.LABELS.get(group, group),
+            "denominator": figures.LABELS[denominator],
+            "mean": found["relative_norm"].mean(),
+            "low": found["low"].min(),
+            "high": found["high"].max(),
+            "examples": int(found["num_examples"].min()),
+        }
+        for (weights, denominator, group), found in rows.groupby(
+            ["weights", "denominator", "group"], sort=False
+        )
+    ]
+
+
+def _method_tables(summary: pd.DataFrame, config: Config) -> list[tuple[str, list[dict]]]:
+    tables = []
+    for (probe_set, kind), found in summary[summary["measure"].isin(HEADLINE)].groupby(
+        ["set", "kind"], sort=False
+    ):
+        tables.append((f"{probe_set} · {kind.replace('_', ' ')}", found.to_dict("records")))
+    return tables
+
+
+def _rate_table(rates: pd.DataFrame) -> list[dict]:
+    """Return the largest rate that each sublayer really had, and how far it moved, mean over seeds and periods."""
+    peak = rates.groupby(["method", "seed", "period", "sublayer"], sort=False)[
+        ["learning_rate", "max_change"]
+    ].max()
+    mean = peak.groupby(["method", "sublayer"], sort=False).mean().reset_index()
+    return [
+        {"method": method, "units": found.to_dict("records")}
+        for method, found in mean.groupby("method", sort=False)
+    ]
+
+
+def _csv(table: pd.DataFrame) -> str:
+    return table.to_csv(index=False, float_format="%.10g", lineterminator="\n")
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"

@@ -1,0 +1,3 @@
+"""Names that stages without torch share with `tgl.sublayers`."""
+
+EMBEDDING = "embedding"

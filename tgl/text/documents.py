@@ -1,0 +1,95 @@
+"""Documents to train on, from pages or from a diff, and which pages are withheld."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import lzma
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+
+from tgl.errors import TglError
+from tgl.tables import TableWriter
+
+PARTS = ("train", "held_out")
+
+
+def part_of(page_id: int, holdout_share: float) -> str:
+    """Return 'train' or 'held_out': a pure function of the page id, the same at every date."""
+    digest = hashlib.sha1(f"holdout:{page_id}".encode()).digest()
+    drawn = int.from_bytes(digest[:8], "big") / 2**64
+    return "held_out" if drawn < holdout_share else "train"
+
+
+def page_documents(pages: pa.Table, holdout_share: float) -> Iterator[tuple[str, str]]:
+    """Yield (part, text) of each page that has text."""
+    for batch in pages.select(["page_id", "text"]).to_batches():
+        for page_id, text in zip(batch["page_id"].to_pylist(), batch["text"].to_pylist(), strict=True):
+            if text:
+                yield part_of(page_id, holdout_share), text
+
+
+def diff_documents(diff: pa.Table, holdout_share: float) -> Iterator[tuple[str, str]]:
+    """Yield (part, text): the new and changed sentences of a page, joined, are one document."""
+    current, sentences = None, []
+    for batch in diff.select(["page_id", "text"]).to_batches():
+        for page_id, text in zip(batch["page_id"].to_pylist(), batch["text"].to_pylist(), strict=True):
+            if page_id != current and sentences:
+                yield part_of(current, holdout_share), " ".join(sentences)
+                sentences = []
+            current = page_id
+            sentences.append(text)
+    if sentences:
+        yield part_of(current, holdout_share), " ".join(sentences)
+
+
+def json_lines_to_pages(source: str | Path, output: str | Path, max_characters: int | None) -> None:
+    """Write the table `pages` from JSON lines {id, title, text} (plain or .xz), at most max_characters of text.
+
+    Raises TglError naming the line that is no such object.
+    """
+    counts = {"lines_read": 0, "kept": 0, "empty_text": 0, "characters": 0}
+    with _open_text(Path(source)) as lines, TableWriter(output, "pages") as table:
+        for number, line in enumerate(lines, 1):
+            if max_characters is not None and counts["characters"] >= max_characters:
+                break
+            counts["lines_read"] += 1
+            row = _json_line(source, number, line)
+            if not row["text"].strip():
+                counts["empty_text"] += 1
+                continue
+            counts["kept"] += 1
+            counts["characters"] += len(row["text"])
+            table.add(
+                {
+                    "page_id": int(row["id"]),
+                    "title": row["title"],
+                    "revision_id": 0,
+                    "timestamp": "",
+                    "sha1": "",
+                    "text": row["text"],
+                    "links": [],
+                }
+            )
+        table.finish(counts)
+
+
+def _open_text(path: Path):
+    if not path.is_file():
+        raise TglError(f"{path}: no such file; text.json_lines names lines of {{id, title, text}}")
+    return lzma.open(path, "rt", encoding="utf-8") if path.suffix == ".xz" else open(path, encoding="utf-8")
+
+
+def _json_line(source: str | Path, number: int, line: str) -> dict:
+    try:
+        row = json.loads(line)
+        if isinstance(row["text"], str) and isinstance(row["title"], str) and int(row["id"]) >= 0:
+            return row
+        found = "a wrong type"
+    except (ValueError, KeyError, TypeError) as error:
+        found = repr(error)
+    raise TglError(
+        f"{source}, line {number}: expected a JSON object with id (number), title and text; found {found}"
+    )

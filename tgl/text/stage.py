@@ -1,0 +1,49 @@
+"""Stages `tokenizer` and `pack`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from tgl.config import TokensConfig
+from tgl.errors import TglError
+from tgl.tables import read_table
+from tgl.text.documents import diff_documents, page_documents
+from tgl.text.tokens import load_tokenizer, train_tokenizer, write_blocks
+
+
+def write_tokenizer(
+    pages: Iterable[str | Path], settings: TokensConfig, holdout_share: float, output: Path
+) -> None:
+    """Train a tokenizer on the training part of the base text, or copy the configured one, into `output`."""
+    if settings.tokenizer is not None:
+        load_tokenizer(settings.tokenizer).save_pretrained(output)
+        return
+
+    def texts() -> Iterator[str]:
+        for path in pages:
+            for part, text in page_documents(read_table(path, "pages"), holdout_share):
+                if part == "train":
+                    yield text
+
+    train_tokenizer(texts(), settings.vocab_size, output)
+
+
+def write_packed(
+    tables: Iterable[str | Path],
+    kind: str,
+    tokenizer: str | Path,
+    block_size: int,
+    holdout_share: float,
+    output: str | Path,
+) -> None:
+    """Tokenise and pack tables of kind 'pages' or 'diff', one after the other."""
+    if kind not in ("pages", "diff"):
+        raise TglError(f"--kind: '{kind}' found, pages or diff expected")
+    documents = page_documents if kind == "pages" else diff_documents
+
+    def all_documents() -> Iterator[tuple[str, str]]:
+        for path in tables:
+            yield from documents(read_table(path, kind), holdout_share)
+
+    write_blocks(all_documents(), load_tokenizer(tokenizer), block_size, output)

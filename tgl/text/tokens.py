@@ -1,0 +1,122 @@
+"""Tokenizer and packed blocks.
+
+Packing wastes nothing: the documents of a part are joined, each ended by the end-of-text token, and cut every
+block_size tokens; only the last block of a part is shorter. The order within an epoch is drawn at training
+time (`tgl.train.stream`), by document.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
+from transformers.tokenization_utils_base import PreTrainedTokenizerBase
+
+from tgl.errors import TglError
+from tgl.tables import read_table, write_table
+from tgl.text.documents import PARTS
+
+END_OF_TEXT = "<|endoftext|>"
+
+
+def train_tokenizer(texts: Iterable[str], vocab_size: int, folder: str | Path) -> None:
+    """Train a byte-level BPE (as GPT-2's) and save it to `folder` for `load_tokenizer`.
+
+    Raises TglError when the text is too small to give `vocab_size` tokens.
+    """
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        special_tokens=[END_OF_TEXT],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    if tokenizer.get_vocab_size() != vocab_size:
+        raise TglError(
+            f"tokens.vocab_size: the base text gives {tokenizer.get_vocab_size()} tokens, {vocab_size} were "
+            "asked for; ask for fewer or give more text"
+        )
+    wrapped = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token=END_OF_TEXT, eos_token=END_OF_TEXT, unk_token=END_OF_TEXT
+    )
+    wrapped.save_pretrained(folder)
+
+
+def load_tokenizer(name: str | Path) -> PreTrainedTokenizerBase:
+    """Load a tokenizer by folder or Hugging Face name; a fast one with an end-of-text token is required."""
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(name)
+    except (OSError, ValueError) as error:
+        raise TglError(
+            f"tokenizer '{name}': cannot be loaded ({error}); expected a Hugging Face name or folder"
+        ) from None
+    if not tokenizer.is_fast:
+        raise TglError(f"tokenizer '{name}': spans need character offsets, which only fast tokenizers give")
+    if tokenizer.eos_token_id is None:
+        raise TglError(f"tokenizer '{name}': has no end-of-text token, which separates documents")
+    if len(tokenizer) < 256:
+        raise TglError(f"tokenizer '{name}': only {len(tokenizer)} tokens; its files are incomplete")
+    return tokenizer
+
+
+def pack(
+    documents: Iterable[tuple[str, str]], tokenizer: PreTrainedTokenizerBase, block_size: int
+) -> Iterator[dict]:
+    """Yield rows of the table `tokens` from (part, text) documents."""
+    pending: dict[str, list[int]] = {part: [] for part in PARTS}
+    documents = iter(documents)
+    while group := list(islice(documents, 256)):
+        encoded = tokenizer([text for _, text in group], add_special_tokens=False, verbose=False)["input_ids"]
+        for (part, _), ids in zip(group, encoded, strict=True):
+            waiting = pending[part]
+            waiting.extend(ids)
+            waiting.append(tokenizer.eos_token_id)
+            whole = len(waiting) // block_size * block_size
+            for start in range(0, whole, block_size):
+                yield {"part": part, "tokens": waiting[start : start + block_size]}
+            del waiting[:whole]
+    for part, waiting in pending.items():
+        if waiting:
+            yield {"part": part, "tokens": waiting}
+
+
+def write_blocks(
+    documents: Iterable[tuple[str, str]],
+    tokenizer: PreTrainedTokenizerBase,
+    block_size: int,
+    output: str | Path,
+) -> None:
+    """Tokenise, pack and write the table `tokens` with its counts. Raises TglError for an empty part."""
+    counts = {f"{part}_{what}": 0 for part in PARTS for what in ("documents", "tokens", "blocks")}
+
+    def counted() -> Iterator[tuple[str, str]]:
+        for part, text in documents:
+            counts[f"{part}_documents"] += 1
+            yield part, text
+
+    rows = list(pack(counted(), tokenizer, block_size))
+    for row in rows:
+        counts[f"{row['part']}_blocks"] += 1
+        counts[f"{row['part']}_tokens"] += len(row["tokens"])
+    if counts["train_tokens"] == 0:
+        raise TglError(
+            f"{output}: no training text; nothing is new or changed in this period, or all is held out"
+        )
+    write_table(rows, output, "tokens", counts)
+
+
+def read_stream(path: str | Path, part: str) -> np.ndarray:
+    """Return the tokens of one part as one int32 array [num_tokens]."""
+    table = read_table(path, "tokens")
+    chosen = table.filter(pc.equal(table["part"], part))["tokens"].combine_chunks()
+    flat = chosen.flatten() if len(chosen) else pa.array([], pa.int32())
+    return flat.to_numpy(zero_copy_only=False).astype(np.int32)

@@ -1,0 +1,1 @@
+"""Pretraining and continual pretraining: one loop, two engines."""

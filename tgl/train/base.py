@@ -1,0 +1,84 @@
+"""Stage `base`: pretrain from scratch on the base text, or load a model and, if asked, adapt it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from tgl.config import ModelConfig, TokensConfig, TrainConfig
+from tgl.errors import TglError
+from tgl.plan import Plan
+from tgl.sublayers import EMBEDDING, sublayers
+from tgl.tables import write_table
+from tgl.text.tokens import load_tokenizer, read_stream
+from tgl.train.checkpoint import load_model, make_model, save_model
+from tgl.train.engines import make_engine
+from tgl.train.groups import freeze, parameter_groups
+from tgl.train.loop import train
+from tgl.train.state import claimed_state
+from tgl.train.stream import TokenStream
+
+
+def train_base(
+    tokenizer: str | Path,
+    tokens: str | Path,
+    settings: ModelConfig,
+    token_settings: TokensConfig,
+    engine_settings: TrainConfig,
+    seed: int,
+    output: Path,
+    steps_output: Path,
+    state: Path,
+    say: Callable[[str], None] = print,
+) -> None:
+    """Write the base model to folder `output` and its training steps to `steps_output`.
+
+    `seed` fixes initialisation and data order. An interrupted run goes on from the folder `state`.
+    """
+    loaded_tokenizer = load_tokenizer(tokenizer)
+    if settings.load is None:
+        model = make_model(settings, loaded_tokenizer, token_settings.block_size, seed)
+    else:
+        model = load_model(settings.load)
+        if model.get_input_embeddings().num_embeddings < len(loaded_tokenizer):
+            raise TglError(
+                f"model.load: '{settings.load}' has {model.get_input_embeddings().num_embeddings} embeddings, "
+                f"fewer than the tokenizer's {len(loaded_tokenizer)} tokens; set tokens.tokenizer to its own"
+            )
+    plan = everything(model)
+    rows: list[dict] = []
+    if settings.pretrain.steps:
+        identity = {
+            "model": settings.model_dump_json(),
+            "seed": seed,
+            "block_size": token_settings.block_size,
+            "engine": engine_settings.engine,
+        }
+        with claimed_state(state, identity, {"tokens": tokens}, say):
+            freeze(model, plan)
+            groups = parameter_groups(
+                sublayers(model), plan, settings.pretrain.learning_rate, settings.pretrain.weight_decay
+            )
+            engine = make_engine(
+                engine_settings.engine, model, groups, settings.pretrain, engine_settings.zero_stage
+            )
+            stream = TokenStream(read_stream(tokens, "train"), loaded_tokenizer.eos_token_id, seed)
+            log = train(
+                engine, stream, settings.pretrain, token_settings.block_size, state / "training", 100, say
+            )
+            rows = [{"period": "base", **row} for row in log.steps]
+            save_model(model, loaded_tokenizer, output)
+            write_table(rows, steps_output, "steps")
+        shutil.rmtree(state)
+    else:
+        save_model(model, loaded_tokenizer, output)
+        write_table(rows, steps_output, "steps")
+
+
+def everything(model) -> Plan:
+    """Return the plan that trains every unit, `embedding` too: how a base model is made."""
+    units = sublayers(model)
+    total = sum(unit.num_parameters for unit in units)
+    ranked = [unit.name for unit in units if unit.name != EMBEDDING]
+    return Plan("base", 1.0, dict.fromkeys(ranked, 1.0), "", total, total)

@@ -1,0 +1,95 @@
+"""Models: made, loaded, saved. A checkpoint is a folder that `from_pretrained` loads: safetensors and configs."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, GPT2Config, PreTrainedModel
+from transformers.tokenization_utils_base import PreTrainedTokenizerBase
+from transformers.utils import logging
+
+from tgl.config import ModelConfig
+from tgl.errors import TglError
+from tgl.files import atomic_path
+from tgl.sublayers import Sublayer
+
+logging.disable_progress_bar()
+logging.set_verbosity_error()
+
+
+def make_model(
+    settings: ModelConfig, tokenizer: PreTrainedTokenizerBase, block_size: int, seed: int
+) -> PreTrainedModel:
+    """Return a GPT-2 of the configured shape with random weights drawn from `seed`; dropout is off."""
+    torch.manual_seed(seed)
+    config = GPT2Config(
+        vocab_size=len(tokenizer),
+        n_positions=block_size,
+        n_embd=settings.hidden_size,
+        n_layer=settings.layers,
+        n_head=settings.heads,
+        resid_pdrop=0.0,
+        embd_pdrop=0.0,
+        attn_pdrop=0.0,
+        bos_token_id=tokenizer.eos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    return AutoModelForCausalLM.from_config(config)
+
+
+def load_model(name: str | Path) -> PreTrainedModel:
+    """Load a causal LM in fp32 from safetensors, by folder or Hugging Face name, without remote code."""
+    try:
+        return AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32, use_safetensors=True)
+    except (OSError, ValueError) as error:
+        raise TglError(
+            f"model '{name}': cannot be loaded ({error}); expected a Hugging Face name or a folder with "
+            "config.json and safetensors"
+        ) from None
+
+
+def random_twin(name: str | Path, seed: int) -> PreTrainedModel:
+    """Return a model of the same architecture with random weights."""
+    torch.manual_seed(seed)
+    return AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(name), dtype=torch.float32)
+
+
+def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """Write model and tokenizer to `folder`, each file whole or not at all, the weights last."""
+    with tempfile.TemporaryDirectory() as scratch:
+        model.save_pretrained(scratch)
+        tokenizer.save_pretrained(scratch)
+        files = sorted(Path(scratch).iterdir(), key=lambda file: (file.suffix == ".safetensors", file.name))
+        for file in files:
+            with atomic_path(folder / file.name) as part:
+                part.write_bytes(file.read_bytes())
+
+
+def snapshot(units: Iterable[Sublayer]) -> dict[str, torch.Tensor]:
+    """Return a copy of every parameter, by name."""
+    return {name: parameter.detach().clone() for unit in units for name, parameter in unit.parameters.items()}
+
+
+def max_changes(units: Iterable[Sublayer], before: dict[str, torch.Tensor]) -> dict[str, float]:
+    """Return, by unit, the largest absolute change of any of its parameters since `before`."""
+    return {
+        unit.name: max(
+            (parameter.detach() - before[name]).abs().max().item()
+            for name, parameter in unit.parameters.items()
+        )
+        for unit in units
+    }
+
+
+def prove_frozen(frozen: Iterable[Sublayer], before: dict[str, torch.Tensor]) -> None:
+    """Raise TglError unless every parameter of the frozen units is bit-identical to `before`."""
+    for unit in frozen:
+        for name, parameter in unit.parameters.items():
+            if not torch.equal(parameter.detach().cpu(), before[name].cpu()):
+                raise TglError(
+                    f"training: '{name}' of the frozen sublayer '{unit.name}' has changed; "
+                    "this is a fault of the training code, the checkpoint was not written"
+                )

@@ -1,0 +1,177 @@
+"""Two engines behind one small interface: plain PyTorch, and DeepSpeed (ZeRO 0 to 2).
+
+An engine owns the optimiser: it takes a batch and a schedule factor, and does one step. The loss is the mean
+negative log-likelihood over all target tokens of the batch.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from tgl.config import OptimiserConfig
+from tgl.errors import TglError
+from tgl.train.groups import realised_rates
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """Loss (nats a token) and gradient norm before clipping of one step."""
+
+    loss: float
+    gradient_norm: float
+
+
+class Engine(Protocol):
+    """What the loop needs of an engine."""
+
+    def step(self, tokens: torch.Tensor, factor: float) -> StepResult:
+        """Do one optimiser step on int64 [batch, block] at `factor` times each group's initial rate."""
+
+    def rates(self) -> dict[str, float]:
+        """Return the present learning rate of each trained unit."""
+
+    def save(self, folder: Path) -> None:
+        """Save weights and optimiser state into an empty folder."""
+
+    def load(self, folder: Path) -> None:
+        """Restore what `save` wrote."""
+
+
+def language_model_loss(model: nn.Module, tokens: torch.Tensor) -> torch.Tensor:
+    """Return the mean negative log-likelihood (nats) of tokens[:, 1:] given what is to their left."""
+    logits = model(input_ids=tokens).logits[:, :-1]  # [batch, block - 1, vocabulary]
+    return functional.cross_entropy(logits.float().flatten(0, 1), tokens[:, 1:].flatten())
+
+
+class PlainEngine:
+    """AdamW of PyTorch in one process."""
+
+    def __init__(self, model: nn.Module, groups: list[dict], settings: OptimiserConfig) -> None:
+        self.model, self.clip_norm = model, settings.clip_norm
+        self.device = groups[0]["params"][0].device
+        self.optimiser = torch.optim.AdamW(groups)
+
+    def step(self, tokens: torch.Tensor, factor: float) -> StepResult:
+        """See `Engine`."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = group["initial_lr"] * factor
+        loss = language_model_loss(self.model, tokens.to(self.device))
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        trained = [parameter for group in self.optimiser.param_groups for parameter in group["params"]]
+        norm = nn.utils.clip_grad_norm_(trained, self.clip_norm)
+        result = StepResult(loss.item(), norm.item())
+        _refuse_non_finite(result)
+        self.optimiser.step()
+        return result
+
+    def rates(self) -> dict[str, float]:
+        """See `Engine`."""
+        return realised_rates(self.optimiser.param_groups)
+
+    def save(self, folder: Path) -> None:
+        """See `Engine`."""
+        torch.save(
+            {"model": self.model.state_dict(), "optimiser": self.optimiser.state_dict()}, folder / "state.pt"
+        )
+
+    def load(self, folder: Path) -> None:
+        """See `Engine`."""
+        state = torch.load(folder / "state.pt", weights_only=True, map_location="cpu")
+        self.model.load_state_dict(state["model"])
+        self.optimiser.load_state_dict(state["optimiser"])
+
+
+class DeepSpeedEngine:
+    """The same AdamW inside DeepSpeed; started by torchrun or, alone, as a group of one process."""
+
+    def __init__(
+        self, model: nn.Module, groups: list[dict], settings: OptimiserConfig, zero_stage: int
+    ) -> None:
+        deepspeed = _start_deepspeed()
+        self.model = model
+        self.engine, *_ = deepspeed.initialize(
+            model=model,
+            optimizer=torch.optim.AdamW(groups),
+            config={
+                "train_micro_batch_size_per_gpu": settings.batch_size,
+                "gradient_accumulation_steps": 1,
+                "gradient_clipping": settings.clip_norm,
+                "zero_optimization": {"stage": zero_stage},
+                "zero_allow_untested_optimizer": True,  # AdamW of PyTorch needs no compiled extension
+                "steps_per_print": 10**9,
+            },
+        )
+
+    def step(self, tokens: torch.Tensor, factor: float) -> StepResult:
+        """See `Engine`."""
+        for group in self.engine.optimizer.param_groups:
+            group["lr"] = group["initial_lr"] * factor
+        loss = language_model_loss(self.engine, tokens.to(self.engine.device))
+        self.engine.backward(loss)
+        self.engine.step()
+        result = StepResult(loss.item(), float(self.engine.get_global_grad_norm() or 0.0))
+        _refuse_non_finite(result)
+        return result
+
+    def rates(self) -> dict[str, float]:
+        """See `Engine`."""
+        return realised_rates(self.engine.optimizer.param_groups)
+
+    def save(self, folder: Path) -> None:
+        """See `Engine`."""
+        self.engine.save_checkpoint(str(folder), tag="state")
+
+    def load(self, folder: Path) -> None:
+        """See `Engine`."""
+        # The state folder is the run's own; no path a user gives is ever read this way.
+        self.engine.load_checkpoint(str(folder), tag="state")
+
+
+def make_engine(
+    name: str, model: nn.Module, groups: list[dict], settings: OptimiserConfig, zero_stage: int = 1
+) -> Engine:
+    """Return the engine `name`; 'auto' is DeepSpeed where there is a GPU, plain PyTorch elsewhere."""
+    if name == "auto":
+        name = "deepspeed" if torch.cuda.is_available() else "plain"
+    if name == "plain":
+        return PlainEngine(model, groups, settings)
+    return DeepSpeedEngine(model, groups, settings, zero_stage)
+
+
+def _start_deepspeed():
+    import deepspeed
+
+    # One of DeepSpeed's extensions would be compiled for minutes at start-up; gloo serves as well.
+    compatible = getattr(getattr(deepspeed, "ops", None), "__compatible_ops__", None)
+    if isinstance(compatible, dict):
+        compatible["deepspeed_shm_comm"] = False
+    if "RANK" not in os.environ:
+        os.environ.update(RANK="0", LOCAL_RANK="0", WORLD_SIZE="1", MASTER_ADDR="127.0.0.1")
+        os.environ["MASTER_PORT"] = str(_free_port())
+    if not torch.distributed.is_initialized():
+        deepspeed.init_distributed(dist_backend="nccl" if torch.cuda.is_available() else "gloo")
+    return deepspeed
+
+
+def _free_port() -> int:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _refuse_non_finite(result: StepResult) -> None:
+    if not (torch.isfinite(torch.tensor(result.loss)) and torch.isfinite(torch.tensor(result.gradient_norm))):
+        raise TglError(
+            f"training: loss {result.loss} and gradient norm {result.gradient_norm} are not finite; "
+            "lower the learning rate"
+        )

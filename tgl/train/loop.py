@@ -1,0 +1,91 @@
+"""The training loop: fixed data order, own schedule, state saved on the way, exact resume."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from tgl.config import OptimiserConfig
+from tgl.train.engines import Engine
+from tgl.train.schedule import factor
+from tgl.train.stream import TokenStream
+
+
+@dataclass
+class TrainingLog:
+    """What a run leaves behind: a row a step, and each unit's learning rate at a few steps."""
+
+    steps: list[dict] = field(default_factory=list)
+    rates: dict[int, dict[str, float]] = field(default_factory=dict)
+
+
+def train(
+    engine: Engine,
+    stream: TokenStream,
+    settings: OptimiserConfig,
+    block_size: int,
+    state: Path,
+    save_every: int,
+    say: Callable[[str], None] = print,
+) -> TrainingLog:
+    """Run all steps of `settings`; go on from the state in folder `state` when it holds one.
+
+    A run that is stopped and started again gives the same weights and the same log as one that was not.
+    """
+    log, start = TrainingLog(), 0
+    if (state / "progress.json").is_file():
+        engine.load(state)
+        progress = json.loads((state / "progress.json").read_text())
+        start, log.steps = progress["step"], progress["steps"]
+        log.rates = {int(step): rates for step, rates in progress["rates"].items()}
+        say(f"resumed at step {start} of {settings.steps}")
+    watched = _watched_steps(settings)
+    for step in range(start, settings.steps):
+        tokens = torch.from_numpy(stream.batch(step, settings.batch_size, block_size))
+        result = engine.step(tokens, factor(step, settings))
+        log.steps.append(
+            {
+                "step": step,
+                "loss": result.loss,
+                "gradient_norm": result.gradient_norm,
+                "num_tokens": tokens[:, 1:].numel(),
+            }
+        )
+        if step in watched:
+            log.rates[step] = engine.rates()
+        done = step + 1
+        if done % save_every == 0 and done < settings.steps:
+            _save(engine, log, done, state)
+        if done % 50 == 0 or done == settings.steps:
+            say(
+                f"step {done} of {settings.steps}: loss {result.loss:.4f}, gradient norm {result.gradient_norm:.3f}"
+            )
+    return log
+
+
+def _watched_steps(settings: OptimiserConfig) -> set[int]:
+    """Return the steps whose rates are logged: first, last of the warm-up, middle, last."""
+    warmup = max(0, int(-(-settings.steps * settings.warmup_share // 1)) - 1)
+    return {0, warmup, settings.steps // 2, settings.steps - 1}
+
+
+def _save(engine: Engine, log: TrainingLog, step: int, state: Path) -> None:
+    """Replace the state folder as a whole, so that a kill leaves the old or the new one."""
+    state.parent.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(prefix=f".{state.name}.", dir=state.parent))
+    engine.save(fresh)
+    (fresh / "progress.json").write_text(
+        json.dumps({"step": step, "steps": log.steps, "rates": log.rates}), encoding="utf-8"
+    )
+    old = state.with_name(f".{state.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if state.exists():
+        state.rename(old)
+    fresh.rename(state)
+    shutil.rmtree(old, ignore_errors=True)

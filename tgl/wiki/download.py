@@ -1,0 +1,77 @@
+"""Fetch one dump date from a Wikimedia host or mirror, verified against its dumpstatus.json."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+
+from tgl.config import WikimediaConfig
+from tgl.errors import TglError
+from tgl.files import atomic_path, sha1_file
+
+
+def download_dump(
+    settings: WikimediaConfig, date: str, folder: Path, say: Callable[[str], None] = print
+) -> list[Path]:
+    """Download the .xml.bz2 files of `settings.part` at `date` into `folder` and return their paths.
+
+    Each file must have the size and SHA-1 that dumpstatus.json gives; a file already there that has both is
+    kept. Raises TglError naming the URL otherwise; no partial file carries the final name.
+    """
+    base = settings.base_url.rstrip("/")
+    agent = f"tgl (continual-pretraining research; {settings.contact})"
+    with httpx.Client(headers={"User-Agent": agent}, follow_redirects=True, timeout=60) as client:
+        status_url = f"{base}/{settings.wiki}/{date}/dumpstatus.json"
+        try:
+            jobs = json.loads(_get(client, status_url).text)["jobs"]
+            job = jobs[settings.part]
+            listed = {name: info for name, info in job["files"].items() if "-index" not in name}
+            wanted = {name: info for name, info in listed.items() if name.endswith(".xml.bz2")}
+        except (ValueError, KeyError, TypeError) as error:
+            raise TglError(
+                f"{status_url}: no part '{settings.part}' with files ({error!r}); see "
+                "snapshots.wikimedia.part and the dates the host lists"
+            ) from None
+        if job.get("status") != "done" or not wanted:
+            raise TglError(
+                f"{status_url}: part '{settings.part}' is '{job.get('status')}' with {len(wanted)} files"
+            )
+        return [_fetch(client, base, name, info, folder, say) for name, info in sorted(wanted.items())]
+
+
+def _fetch(
+    client: httpx.Client, base: str, name: str, info: dict, folder: Path, say: Callable[[str], None]
+) -> Path:
+    if Path(name).name != name:
+        raise TglError(f"{base}: file name '{name}' in dumpstatus.json leads out of its folder")
+    target = folder / name
+    if target.is_file() and target.stat().st_size == info["size"] and sha1_file(target) == info["sha1"]:
+        say(f"{target}: there and verified")
+        return target
+    url = base + info["url"]
+    with atomic_path(target) as part:
+        try:
+            with client.stream("GET", url) as response, open(part, "wb") as stream:
+                response.raise_for_status()
+                for piece in response.iter_bytes(1 << 20):
+                    stream.write(piece)
+        except httpx.HTTPError as error:
+            raise TglError(f"{url}: {error!r}; run the command again") from None
+        size, sha1 = part.stat().st_size, sha1_file(part)
+        if (size, sha1) != (info["size"], info["sha1"]):
+            raise TglError(
+                f"{url}: {size} bytes, SHA-1 {sha1} received; {info['size']} bytes, {info['sha1']} expected; "
+                "nothing was kept"
+            )
+    say(f"{target}: {size} bytes, verified")
+    return target
+
+
+def _get(client: httpx.Client, url: str) -> httpx.Response:
+    try:
+        return client.get(url).raise_for_status()
+    except httpx.HTTPError as error:
+        raise TglError(f"{url}: {error!r}") from None

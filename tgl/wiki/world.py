@@ -1,0 +1,176 @@
+"""The synthetic world: entities, facts, and how both change from one date to the next.
+
+Pure: `build_world` turns a WorldConfig and dates into a `World`; writing it out as MediaWiki dumps is
+`world_dump.py`'s work. One number, `pages`, scales it.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from tgl.config import WorldConfig
+from tgl.wiki.wording import RELATION_OF_TYPE, TYPE_SHARES, NameMaker, Relation
+
+# Each fact is stated in the subject's own article and, in another wording, in this many companion articles
+# ("History of ..."). A small model that meets a fact in one wording only learns the sentence by heart and not
+# the fact; two wordings side by side in one article would let it copy.
+COMPANIONS = 2
+
+
+@dataclass
+class Statement:
+    """What an article says of its subject from date index `since` on."""
+
+    since: int
+    object: Entity
+    wordings: tuple[int, ...]  # of the entity's own article, then of its companions
+
+
+@dataclass
+class Entity:
+    """One entity and its articles: page_id is its own, the next ids are the companions'.
+
+    `since` is the date index of its first snapshot, `gone` the one from which its pages are deleted, `moved`
+    the one from which its own page has another title.
+    """
+
+    page_id: int
+    name: str
+    kind: str
+    since: int
+    gone: int | None = None
+    moved: int | None = None
+    statements: list[Statement] = field(default_factory=list)
+    touched: list[int] = field(default_factory=list)  # dates of edits that change no sentence
+
+    @property
+    def relation(self) -> Relation:
+        """The relation this entity's article states."""
+        return RELATION_OF_TYPE[self.kind]
+
+    def exists(self, date: int) -> bool:
+        """Tell whether the page stands in the snapshot of date index `date`."""
+        return self.since <= date and (self.gone is None or date < self.gone)
+
+    def statement(self, date: int) -> Statement:
+        """Return the statement that holds at date index `date`."""
+        return [statement for statement in self.statements if statement.since <= date][-1]
+
+    def title(self, date: int) -> str:
+        """Return the page's title, which a move gives a disambiguator."""
+        return f"{self.name} ({self.kind})" if self.moved is not None and self.moved <= date else self.name
+
+    def wording(self, date: int, article: int) -> str:
+        """Return how the fact is worded at `date`, with {S} and {O}: article 0 is its own."""
+        wordings = self.relation.wordings
+        return wordings[self.statement(date).wordings[article]]
+
+
+@dataclass
+class World:
+    """All entities, and the dates (YYYYMMDD) whose indices the entities speak of."""
+
+    dates: list[str]
+    entities: list[Entity]
+    num_candidates: int
+    seed: int
+
+    def facts(self) -> Iterator[dict]:
+        """Yield the rows of the table `facts`: each statement with its probe sentence and candidates."""
+        objects: dict[str, dict[str, None]] = defaultdict(dict)
+        for entity in self.entities:
+            for statement in entity.statements:
+                objects[entity.relation.id][statement.object.name] = None
+        pools = {relation: sorted(names) for relation, names in objects.items()}
+        for entity in self.entities:
+            relation = entity.relation
+            held = sorted({statement.object.name for statement in entity.statements})
+            rng = random.Random(f"candidates:{self.seed}:{entity.page_id}")
+            pool = pools[relation.id]
+            drawn = rng.sample(pool, min(len(pool), self.num_candidates + len(held)))
+            others = [name for name in drawn if name not in held]
+            candidates = sorted(held + others[: max(0, self.num_candidates - len(held))])
+            ends = [statement.since for statement in entity.statements[1:]]
+            ends.append(len(self.dates) if entity.gone is None else entity.gone)
+            for statement, end in zip(entity.statements, ends, strict=True):
+                question = relation.probe.format(S=entity.name, O="\0")
+                start = question.index("\0")
+                yield {
+                    "subject_id": entity.page_id,
+                    "subject": entity.name,
+                    "relation": relation.id,
+                    "object": statement.object.name,
+                    "first_date": self.dates[statement.since],
+                    "last_date": self.dates[end - 1],
+                    "text": question.replace("\0", statement.object.name),
+                    "span_start": start,
+                    "span_end": start + len(statement.object.name),
+                    "candidates": candidates,
+                }
+
+
+def build_world(config: WorldConfig, dates: list[str]) -> World:
+    """Make the world: `config.pages` articles at the first date, then changes at each later date."""
+    rng = random.Random(f"world:{config.seed}")
+    name = NameMaker(str(config.seed), config.pages)
+    world = World(list(dates), [], config.candidates, config.seed)
+    by_kind: dict[str, list[Entity]] = defaultdict(list)
+    next_id = 1
+
+    def add(kind: str, date: int) -> None:
+        nonlocal next_id
+        entity = Entity(next_id, name(kind), kind, date)
+        next_id += 1 + COMPANIONS + rng.choice((0, 0, 1))  # ids have gaps, as in a real wiki
+        world.entities.append(entity)
+        by_kind[kind].append(entity)
+
+    def add_many(total: int, date: int) -> list[Entity]:
+        first = len(world.entities)
+        for kind, share in TYPE_SHARES.items():
+            for _ in range(round(total * share / (1 + COMPANIONS))):
+                add(kind, date)
+        return world.entities[first:]
+
+    def state(entity: Entity, date: int) -> None:
+        """Give the entity an object it never had; after many dates a small world may have none left."""
+        relation = entity.relation
+        held = {statement.object.page_id for statement in entity.statements}
+        # Only what stood in the first snapshot serves as an object, so that a new article brings one
+        # unknown name, its own.
+        pool = by_kind[relation.object_type][: first_count[relation.object_type]]
+        for _ in range(100):
+            target = rng.choice(pool)
+            if target.page_id not in held and target.exists(date):
+                wordings = tuple(rng.sample(range(len(relation.wordings)), 1 + COMPANIONS))
+                entity.statements.append(Statement(date, target, wordings))
+                return
+
+    add_many(config.pages, 0)
+    first_count = {kind: len(entities) for kind, entities in by_kind.items()}
+    for entity in world.entities:
+        state(entity, 0)
+    is_object = {statement.object.page_id for entity in world.entities for statement in entity.statements}
+    for date in range(1, len(dates)):
+        standing = [entity for entity in world.entities if entity.exists(date)]
+        rng.shuffle(standing)
+        num_updated = round(len(standing) * config.updated_share)
+        num_each = max(1, round(len(standing) * config.edited_share))
+        updated, rest = standing[:num_updated], standing[num_updated:]
+        for entity in updated:
+            state(entity, date)
+            is_object.add(entity.statements[-1].object.page_id)
+        for entity in rest[:num_each]:
+            entity.touched.append(date)
+        movable = [entity for entity in rest[num_each:] if entity.moved is None]
+        for entity in movable[:num_each]:
+            entity.moved = date
+        deletable = [entity for entity in movable[num_each:] if entity.page_id not in is_object]
+        for entity in deletable[:num_each]:
+            entity.gone = date
+        new = add_many(round(config.pages * config.new_share), date)
+        for entity in new:
+            state(entity, date)
+    return world

@@ -1,0 +1,1 @@
+"""The workflow's own Python; tgl knows nothing of it."""

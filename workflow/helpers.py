@@ -1,0 +1,100 @@
+"""What the rules share: the typed configuration, slices of it for each stage, input files, stale locks."""
+
+from __future__ import annotations
+
+import fcntl
+import glob
+import json
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+from tgl.codehash import code_hash
+from tgl.config import Section
+from tgl.config_check import check
+from tgl.errors import TglError
+
+code = code_hash
+
+
+class Experiment:
+    """The configuration of this run, with the paths and slices that rules ask for."""
+
+    def __init__(self, config: dict) -> None:
+        try:
+            self.config = check(config)
+        except TglError as error:
+            raise WorkflowError(str(error)) from None
+        self.results = f"results/{self.config.experiment}"
+        self.dates, self.periods = self.config.snapshots.dates, self.config.periods
+        self.shards = list(range(self.config.pages.shards))
+
+    def before(self, date: str) -> str:
+        """Return the date before `date`."""
+        return self.dates[self.dates.index(date) - 1]
+
+    def data(self, path: str) -> str:
+        """Return a data file's path, relative ones starting from data_root."""
+        return path if self.config.data_root is None else str(Path(self.config.data_root) / path)
+
+    def local_dumps(self, date: str) -> list[str]:
+        """Return the dump files of a date for source `local`; a date without any is an error."""
+        pattern = self.data(self.config.snapshots.local.pattern.format(date=date))
+        found = sorted(glob.glob(pattern))
+        if not found:
+            raise WorkflowError(
+                f"snapshots.local.pattern: no file matches '{pattern}'. Set data_root to the folder that "
+                "holds the dumps: --config data_root=FOLDER"
+            )
+        return found
+
+    def probes(self):
+        """Return the section `probes` with its files below data_root."""
+        section = self.config.probes
+        templama, ecbd = section.templama, section.ecbd
+        file = templama.file and self.data(templama.file)
+        return section.model_copy(
+            update={
+                "templama": templama.model_copy(update={"file": file}),
+                "ecbd": ecbd.model_copy(update={"files": [self.data(path) for path in ecbd.files]}),
+            }
+        )
+
+    def probe_files(self) -> list[str]:
+        """Return the probe files that the configured sets read."""
+        section, files = self.probes(), []
+        if "templama" in section.sets:
+            files.append(section.templama.file)
+        if "ecbd" in section.sets:
+            files += section.ecbd.files
+        return files
+
+
+def section(value: Section, *, without: tuple[str, ...] = ()) -> str:
+    """Return a section as JSON for a stage's --config, without keys that the stage does not depend on."""
+    return json.dumps(value.model_dump(mode="json", exclude=set(without)), sort_keys=True)
+
+
+_held = []
+
+
+def clear_stale_locks(experiment: str) -> None:
+    """Remove Snakemake's locks of this experiment when no live run holds it.
+
+    Snakemake's lock files outlive a killed run. A lock of the operating system does not: whoever gets it knows
+    that every Snakemake lock on this experiment is stale. A second live run does not get it, leaves the locks
+    alone and is refused by them.
+    """
+    folder = Path(".snakemake")
+    folder.mkdir(exist_ok=True)
+    handle = open(folder / f"tgl-{experiment}.lock", "w")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        handle.close()
+        return
+    _held.append(handle)  # held until this process ends
+    prefix = f"results/{experiment}/"
+    for lock in (folder / "locks").glob("*.lock"):
+        if any(line.startswith(prefix) for line in lock.read_text().splitlines()):
+            lock.unlink(missing_ok=True)

@@ -1,0 +1,73 @@
+# The base model of each seed, and its scores before any continual pretraining.
+BASE_MODEL = f"{RESULTS}/models/{CONFIG.model.name}/base/seed{{seed}}"
+BASE_SCORES = f"{RESULTS}/scores/{CONFIG.model.name}/base/seed{{seed}}"
+PERIOD_TOKENS = {period: f"{RESULTS}/tokens/{period}.parquet" for period in PERIODS}
+
+
+rule base:
+    input:
+        tokenizer=f"{TOKENIZER}/tokenizer.json",
+        tokens=f"{RESULTS}/tokens/base.parquet",
+    output:
+        f"{BASE_MODEL}/model.safetensors",
+        f"{BASE_MODEL}/config.json",
+        f"{BASE_MODEL}/tokenizer.json",
+        f"{BASE_MODEL}/tokenizer_config.json",
+        steps=f"{BASE_SCORES}/steps.parquet",
+    params:
+        tokenizer=TOKENIZER,
+        folder=BASE_MODEL,
+        # Not declared: Snakemake would delete it, and an interrupted run goes on from it.
+        state=f"{RESULTS}/state/{CONFIG.model.name}/base/seed{{seed}}",
+        config=section(CONFIG.model, without=("name",)),
+        token_config=section(CONFIG.tokens, without=("tokenizer", "vocab_size")),
+        engine_config=json.dumps({"engine": CONFIG.train.engine, "zero_stage": CONFIG.train.zero_stage}),
+        code=code("tgl.train.base"),
+    log:
+        f"{RESULTS}/logs/base/seed{{seed}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/base/seed{{seed}}.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+    message:
+        "Pretraining the base model, seed {wildcards.seed}"
+    conda:
+        "../../envs/train.yaml"
+    shell:
+        "python -m tgl base --tokenizer {params.tokenizer} --tokens {input.tokens} --output {params.folder} "
+        "--steps {output.steps} --state {params.state} --seed {wildcards.seed} --threads {threads} "
+        "--config {params.config:q} --token-config {params.token_config:q} "
+        "--engine-config {params.engine_config:q} > {log} 2>&1"
+
+
+rule score_base:
+    input:
+        model=f"{BASE_MODEL}/model.safetensors",
+        probes=f"{RESULTS}/probes/probes.parquet",
+        base_tokens=f"{RESULTS}/tokens/base.parquet",
+        tokens=list(PERIOD_TOKENS.values()),
+    output:
+        scores=f"{BASE_SCORES}/scores.parquet",
+        lm_loss=f"{BASE_SCORES}/lm_loss.parquet",
+    params:
+        folder=BASE_MODEL,
+        text=[f"--text {name}={path}" for name, path in PERIOD_TOKENS.items()],
+        checkpoint=BASE,
+        config=section(CONFIG.tokens, without=("tokenizer", "vocab_size")),
+        code=code("tgl.evaluate.stage"),
+    log:
+        f"{RESULTS}/logs/score_base/seed{{seed}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/score_base/seed{{seed}}.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+    message:
+        "Scoring the base model, seed {wildcards.seed}"
+    conda:
+        "../../envs/train.yaml"
+    shell:
+        "python -m tgl score {params.folder} --probes {input.probes} --text base={input.base_tokens} "
+        "{params.text} --checkpoint {params.checkpoint} --scores {output.scores} --lm-loss {output.lm_loss} "
+        "--config {params.config:q} --threads {threads} > {log} 2>&1"
