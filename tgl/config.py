@@ -59,7 +59,7 @@ class WorldConfig(Section):
 
 
 class LocalConfig(Section):
-    """Dump files in a folder; `{date}` in the pattern stands for each date."""
+    """Dump files below data_root; the pattern's {date}, or {year}, {month}, {day}, stand for each date."""
 
     pattern: str = "{date}*.xml*"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
@@ -13,6 +14,8 @@ from pydantic import BaseModel, ValidationError
 
 from tgl.config import Config, Section
 from tgl.errors import TglError, nearest
+
+_DATE_FIELDS = {"date", "year", "month", "day"}
 
 AnySection = TypeVar("AnySection", bound=Section)
 
@@ -69,8 +72,13 @@ def combination_problems(config: Config) -> Iterator[str]:
             f"probes.sets: 'world' needs snapshots.source 'synthetic', found '{source}'; "
             "use 'templama' or 'ecbd'"
         )
-    if source == "local" and "{date}" not in config.snapshots.local.pattern:
-        yield f"snapshots.local.pattern: '{config.snapshots.local.pattern}' lacks {{date}}"
+    if source == "local":
+        fields = set(re.findall(r"{(.*?)}", config.snapshots.local.pattern))
+        if not ("date" in fields or fields == {"year", "month", "day"}) or fields - _DATE_FIELDS:
+            yield (
+                f"snapshots.local.pattern: '{config.snapshots.local.pattern}' must hold {{date}}, or {{year}}, "
+                "{month} and {day}, and no other field"
+            )
     if source == "wikimedia" and not config.snapshots.wikimedia.contact:
         yield (
             "snapshots.wikimedia.contact: required for source 'wikimedia': an e-mail address or URL, "

@@ -39,7 +39,8 @@ class Experiment:
 
     def local_dumps(self, date: str) -> list[str]:
         """Return the dump files of a date for source `local`; a date without any is an error."""
-        pattern = self.data(self.config.snapshots.local.pattern.format(date=date))
+        names = {"date": date, "year": date[:4], "month": date[4:6], "day": date[6:]}
+        pattern = self.data(self.config.snapshots.local.pattern.format(**names))
         found = sorted(glob.glob(pattern))
         if not found:
             raise WorkflowError(
