@@ -5,6 +5,8 @@ from __future__ import annotations
 import fcntl
 import glob
 import json
+import os
+import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -15,6 +17,14 @@ from tgl.config_check import check
 from tgl.errors import TglError
 
 code = code_hash
+
+
+def set_environment(basedir: str) -> None:
+    """Let jobs find this interpreter and this package; a conda environment, when asked for, comes before it."""
+    paths = [str(Path(sys.executable).parent), os.environ["PATH"]]
+    os.environ["PATH"] = os.pathsep.join(paths)
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [basedir, os.environ.get("PYTHONPATH")]))
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 
 class Experiment:
@@ -32,6 +42,18 @@ class Experiment:
     def before(self, date: str) -> str:
         """Return the date before `date`."""
         return self.dates[self.dates.index(date) - 1]
+
+    def previous_pages(self, wildcards) -> list[str]:
+        """Return the same shard of the date before, whose equal revisions are copied; none for the first date."""
+        if wildcards.date == self.dates[0]:
+            return []
+        return [f"{self.results}/wiki/{self.before(wildcards.date)}/pages/{wildcards.shard}.parquet"]
+
+    def diffs(self, period: str) -> list[str]:
+        """Return all shards of what is new in a period."""
+        return [
+            f"{self.results}/diff/{self.before(period)}_{period}/{shard}.parquet" for shard in self.shards
+        ]
 
     def data(self, path: str) -> str:
         """Return a data file's path, relative ones starting from data_root."""
@@ -88,13 +110,13 @@ def clear_stale_locks(experiment: str) -> None:
     """
     folder = Path(".snakemake")
     folder.mkdir(exist_ok=True)
-    handle = open(folder / f"tgl-{experiment}.lock", "w")
+    handle = open(folder / f"tgl-{experiment}.lock", "w")  # noqa: SIM115, held until this process ends
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         handle.close()
         return
-    _held.append(handle)  # held until this process ends
+    _held.append(handle)
     prefix = f"results/{experiment}/"
     for lock in (folder / "locks").glob("*.lock"):
         if any(line.startswith(prefix) for line in lock.read_text().splitlines()):

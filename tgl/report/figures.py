@@ -32,7 +32,7 @@ LABELS = {
 _STYLE = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
-    "font.size": 9,
+    "font.size": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "svg.hashsalt": "tgl",  # element ids do not change from run to run
@@ -49,7 +49,7 @@ def profile_by_sublayer(profile: pd.DataFrame, denominator: str) -> str:
     rows = profile[(profile["denominator"] == denominator) & ~profile["sublayer"].isin(["all", "embedding"])]
     order = list(dict.fromkeys(rows.sort_values(["block", "part"])["sublayer"]))
     with plt.rc_context(_STYLE):
-        figure, panels = plt.subplots(1, 2, figsize=(10, 3.6), sharey=True, layout="constrained")
+        figure, panels = plt.subplots(1, 2, figsize=(11, 4.2), sharey=True, layout="constrained")
         for panel, (weights, title) in zip(
             panels, (("trained", "trained model"), ("random", "same model, random weights")), strict=True
         ):
@@ -68,10 +68,10 @@ def profile_by_sublayer(profile: pd.DataFrame, denominator: str) -> str:
                 )  # fmt: skip
             panel.axhline(1, color="#444444", linewidth=0.8, linestyle=":")
             panel.set_xticks(range(len(order)), [_short(name) for name in order], rotation=60, ha="right")
-            panel.set_title(title, fontsize=10)
+            panel.set_title(title, fontsize=11)
         panels[0].set_ylabel(f"gradient norm over that of\n{LABELS[denominator]}")
         panels[0].set_ylim(bottom=0)
-        panels[1].legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+        panels[1].legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1.0, 1.0))
         return _svg(figure)
 
 
@@ -84,7 +84,7 @@ def ratio_by_denominator(profile: pd.DataFrame) -> str:
     groups = [group for group in COLOURS if group in set(rows["group"])]
     with plt.rc_context(_STYLE):
         figure, panels = plt.subplots(
-            1, len(denominators), figsize=(10, 2.6), layout="constrained", squeeze=False
+            1, len(denominators), figsize=(11, 3), layout="constrained", squeeze=False
         )
         for panel, denominator in zip(panels[0], denominators, strict=True):
             for y, group in enumerate(groups):
@@ -106,7 +106,7 @@ def ratio_by_denominator(profile: pd.DataFrame) -> str:
             panel.set_yticks(range(len(groups)), [LABELS[group] for group in groups])
             panel.invert_yaxis()
             panel.set_xlim(left=0)
-            panel.set_title(f"over {LABELS[denominator]}", fontsize=9)
+            panel.set_title(f"over {LABELS[denominator]}", fontsize=10)
             if panel is not panels[0][0]:
                 panel.set_yticklabels([])
         return _svg(figure)
@@ -116,7 +116,7 @@ def differences(summary: pd.DataFrame, wanted: list[tuple[str, str, str]], title
     """Return paired differences to full training with their intervals, a panel for each (set, kind, measure)."""
     with plt.rc_context(_STYLE):
         figure, panels = plt.subplots(
-            1, max(1, len(wanted)), figsize=(10, 2.6), layout="constrained", squeeze=False
+            1, max(1, len(wanted)), figsize=(11, 3), layout="constrained", squeeze=False
         )
         for panel, (probe_set, kind, measure), title in zip(panels[0], wanted, titles, strict=True):
             rows = summary[
@@ -138,7 +138,7 @@ def differences(summary: pd.DataFrame, wanted: list[tuple[str, str, str]], title
             panel.axvline(neutral, color="#444444", linewidth=0.8, linestyle=":")
             panel.set_yticks(range(len(rows)), rows["method"] if panel is panels[0][0] else [""] * len(rows))
             panel.invert_yaxis()
-            panel.set_title(title, fontsize=9)
+            panel.set_title(title, fontsize=11)
         return _svg(figure)
 
 

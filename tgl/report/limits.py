@@ -84,6 +84,6 @@ def _averaging(profile: pd.DataFrame) -> Iterator[str]:
     if random is not None:
         text += f", and updated facts under random weights {random:.1f} times"
     yield text + (
-        ". What the last three share with the first is the averaging over few tokens and the kind of text, not "
-        "knowledge."
+        ". As much of the ratio as these controls reach comes from averaging over few tokens, from the kind of "
+        "text, or from any wrong answer being a surprise; it does not show where a fact is stored."
     )

@@ -69,11 +69,11 @@ def write_report(results: Path, config: Config, output: Path) -> None:
 
 def _pictures(profile: pd.DataFrame, summary: pd.DataFrame, config: Config) -> dict[str, str]:
     order = [
-        ("updated", "perplexity", "updated facts: perplexity, ratio"),
-        ("new_entity", "perplexity", "new entities: perplexity, ratio"),
-        ("unchanged", "perplexity", "unchanged facts: perplexity, ratio"),
-        ("old_text", "loss", "old held-out text: loss, difference"),
-        ("new_text", "loss", "new held-out text: loss, difference"),
+        ("updated", "perplexity", "updated facts\nperplexity, ratio"),
+        ("new_entity", "perplexity", "new entities\nperplexity, ratio"),
+        ("unchanged", "perplexity", "unchanged facts\nperplexity, ratio"),
+        ("old_text", "loss", "old held-out text\nloss, difference"),
+        ("new_text", "loss", "new held-out text\nloss, difference"),
     ]
     known = {(row["set"], row["kind"], row["measure"]) for row in summary.to_dict("records")}
     wanted = [

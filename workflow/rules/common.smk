@@ -1,24 +1,46 @@
 # Helpers of all rules; no rule stands here.
 import json
-import os
 import sys
 
 sys.path.insert(0, workflow.basedir)
-# Jobs find this interpreter and this package; a conda environment, when asked for, comes before it.
-os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    filter(None, [workflow.basedir, os.environ.get("PYTHONPATH")])
+from workflow.helpers import (
+    Experiment,
+    clear_stale_locks,
+    code,
+    section,
+    set_environment,
 )
-os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
-from workflow.helpers import Experiment, clear_stale_locks, code, section
-
+set_environment(workflow.basedir)
 EXPERIMENT = Experiment(config)
 CONFIG = EXPERIMENT.config
 RESULTS = EXPERIMENT.results
 DATES, PERIODS, SHARDS = EXPERIMENT.dates, EXPERIMENT.periods, EXPERIMENT.shards
 BASE = DATES[0]
-MODEL_RESULTS = f"{RESULTS}/{{kind}}/{CONFIG.model.name}"
+MODEL = CONFIG.model.name
+
+# Where things lie that several rules name; wildcards in braces.
+TOKENIZER = f"{RESULTS}/tokens/tokenizer"
+BASE_MODEL = f"{RESULTS}/models/{MODEL}/base/seed{{seed}}"
+BASE_SCORES = f"{RESULTS}/scores/{MODEL}/base/seed{{seed}}"
+PERIOD_TOKENS = {period: f"{RESULTS}/tokens/{period}.parquet" for period in PERIODS}
+# The first period's profile serves all periods.
+PROFILE = f"{RESULTS}/profile/{MODEL}/seed{{seed}}/{PERIODS[0]}.parquet"
+PLAN = f"{RESULTS}/plan/{MODEL}/seed{{seed}}/{{plan}}.json"
+# A method's folder names plan, baseline and learning rate; `plain` is the only baseline.
+METHOD = "{plan}-plain-lr{rate}"
+METHODS = [
+    METHOD.format(plan=plan, rate=f"{rate:g}")
+    for plan in CONFIG.plan.methods
+    for rate in CONFIG.train.learning_rates
+]
+RUN_MODELS = f"{RESULTS}/models/{MODEL}/{METHOD}/seed{{seed}}"
+RUN_SCORES = f"{RESULTS}/scores/{MODEL}/{METHOD}/seed{{seed}}"
+BASE_PAGES = (
+    [f"{RESULTS}/wiki/base/pages/0.parquet"]
+    if CONFIG.text.base == "json_lines"
+    else [f"{RESULTS}/wiki/{BASE}/pages/{shard}.parquet" for shard in SHARDS]
+)
 
 clear_stale_locks(CONFIG.experiment)
 

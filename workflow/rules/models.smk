@@ -1,7 +1,4 @@
 # The base model of each seed, and its scores before any continual pretraining.
-BASE_MODEL = f"{RESULTS}/models/{CONFIG.model.name}/base/seed{{seed}}"
-BASE_SCORES = f"{RESULTS}/scores/{CONFIG.model.name}/base/seed{{seed}}"
-PERIOD_TOKENS = {period: f"{RESULTS}/tokens/{period}.parquet" for period in PERIODS}
 
 
 rule base:
@@ -14,26 +11,28 @@ rule base:
         f"{BASE_MODEL}/tokenizer.json",
         f"{BASE_MODEL}/tokenizer_config.json",
         steps=f"{BASE_SCORES}/steps.parquet",
-    params:
-        tokenizer=TOKENIZER,
-        folder=BASE_MODEL,
-        # Not declared: Snakemake would delete it, and an interrupted run goes on from it.
-        state=f"{RESULTS}/state/{CONFIG.model.name}/base/seed{{seed}}",
-        config=section(CONFIG.model, without=("name",)),
-        token_config=section(CONFIG.tokens, without=("tokenizer", "vocab_size")),
-        engine_config=json.dumps({"engine": CONFIG.train.engine, "zero_stage": CONFIG.train.zero_stage}),
-        code=code("tgl.train.base"),
     log:
         f"{RESULTS}/logs/base/seed{{seed}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/base/seed{{seed}}.tsv"
+    conda:
+        "../../envs/train.yaml"
     threads: 1
     resources:
         mem_mb=2000,
+    params:
+        tokenizer=subpath(input.tokenizer, parent=True),
+        folder=subpath(output[0], parent=True),
+        # Not declared: Snakemake would delete it, and an interrupted run goes on from it.
+        state=f"{RESULTS}/state/{MODEL}/base/seed{{seed}}",
+        config=section(CONFIG.model, without=("name",)),
+        token_config=section(CONFIG.tokens, without=("tokenizer", "vocab_size")),
+        engine_config=json.dumps(
+            {"engine": CONFIG.train.engine, "zero_stage": CONFIG.train.zero_stage}
+        ),
+        code=code("tgl.train.base"),
     message:
         "Pretraining the base model, seed {wildcards.seed}"
-    conda:
-        "../../envs/train.yaml"
     shell:
         "python -m tgl base --tokenizer {params.tokenizer} --tokens {input.tokens} --output {params.folder} "
         "--steps {output.steps} --state {params.state} --seed {wildcards.seed} --threads {threads} "
@@ -50,23 +49,23 @@ rule score_base:
     output:
         scores=f"{BASE_SCORES}/scores.parquet",
         lm_loss=f"{BASE_SCORES}/lm_loss.parquet",
-    params:
-        folder=BASE_MODEL,
-        text=[f"--text {name}={path}" for name, path in PERIOD_TOKENS.items()],
-        checkpoint=BASE,
-        config=section(CONFIG.tokens, without=("tokenizer", "vocab_size")),
-        code=code("tgl.evaluate.stage"),
     log:
         f"{RESULTS}/logs/score_base/seed{{seed}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/score_base/seed{{seed}}.tsv"
+    conda:
+        "../../envs/train.yaml"
     threads: 1
     resources:
         mem_mb=2000,
+    params:
+        folder=subpath(input.model, parent=True),
+        text=[f"--text {name}={path}" for name, path in PERIOD_TOKENS.items()],
+        checkpoint=BASE,
+        config=section(CONFIG.tokens, without=("tokenizer", "vocab_size")),
+        code=code("tgl.evaluate.stage"),
     message:
         "Scoring the base model, seed {wildcards.seed}"
-    conda:
-        "../../envs/train.yaml"
     shell:
         "python -m tgl score {params.folder} --probes {input.probes} --text base={input.base_tokens} "
         "{params.text} --checkpoint {params.checkpoint} --scores {output.scores} --lm-loss {output.lm_loss} "

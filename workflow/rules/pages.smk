@@ -1,32 +1,27 @@
 # Clean text of each date and shard, and what is new in each against the date before.
-def previous_pages(wildcards):
-    """The same shard of the date before, whose equal revisions are copied; none for the first date."""
-    if wildcards.date == BASE:
-        return []
-    return f"{RESULTS}/wiki/{EXPERIMENT.before(wildcards.date)}/pages/{wildcards.shard}.parquet"
-
-
 rule pages:
     input:
         files=f"{RESULTS}/wiki/{{date}}/files.parquet",
-        previous=previous_pages,
+        previous=EXPERIMENT.previous_pages,
     output:
         f"{RESULTS}/wiki/{{date}}/pages/{{shard}}.parquet",
-    params:
-        previous=lambda wildcards, input: f"--previous {input.previous}" if input.previous else "",
-        config=section(CONFIG.pages),
-        code=code("tgl.wiki.pages"),
     log:
         f"{RESULTS}/logs/pages/{{date}}/{{shard}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/pages/{{date}}/{{shard}}.tsv"
+    conda:
+        "../../envs/data.yaml"
     threads: 1
     resources:
         mem_mb=2000,
+    params:
+        previous=lambda wildcards, input: (
+            f"--previous {input.previous}" if input.previous else ""
+        ),
+        config=section(CONFIG.pages),
+        code=code("tgl.wiki.pages"),
     message:
         "Extracting the text of {wildcards.date}, shard {wildcards.shard}"
-    conda:
-        "../../envs/data.yaml"
     shell:
         "python -m tgl pages {input.files} {params.previous} --shard {wildcards.shard} --output {output} "
         "--config {params.config:q} > {log} 2>&1"
@@ -38,51 +33,48 @@ rule diff:
         new=f"{RESULTS}/wiki/{{period}}/pages/{{shard}}.parquet",
     output:
         f"{RESULTS}/diff/{{old}}_{{period}}/{{shard}}.parquet",
-    params:
-        config=section(CONFIG.text, without=("base", "json_lines", "max_characters", "holdout_share")),
-        code=code("tgl.diff.snapshots"),
     log:
         f"{RESULTS}/logs/diff/{{old}}_{{period}}/{{shard}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/diff/{{old}}_{{period}}/{{shard}}.tsv"
+    conda:
+        "../../envs/data.yaml"
     threads: 1
     resources:
         mem_mb=1000,
+    params:
+        config=section(
+            CONFIG.text,
+            without=("base", "json_lines", "max_characters", "holdout_share"),
+        ),
+        code=code("tgl.diff.snapshots"),
     message:
         "Comparing {wildcards.old} with {wildcards.period}, shard {wildcards.shard}"
-    conda:
-        "../../envs/data.yaml"
     shell:
         "python -m tgl diff {input.old} {input.new} --output {output} "
         "--config {params.config:q} > {log} 2>&1"
 
 
 if CONFIG.text.base == "json_lines":
-    BASE_PAGES = [f"{RESULTS}/wiki/base/pages/0.parquet"]
 
     rule base_text:
         input:
             EXPERIMENT.data(CONFIG.text.json_lines),
         output:
             BASE_PAGES,
-        params:
-            config=section(CONFIG.text, without=("holdout_share", "language")),
-            code=code("tgl.text.documents"),
         log:
             f"{RESULTS}/logs/base_text.log",
         benchmark:
             f"{RESULTS}/benchmarks/base_text.tsv"
+        conda:
+            "../../envs/data.yaml"
         threads: 1
         resources:
             mem_mb=1000,
+        params:
+            config=section(CONFIG.text, without=("holdout_share", "language")),
+            code=code("tgl.text.documents"),
         message:
             "Reading the base text from {input}"
-        conda:
-            "../../envs/data.yaml"
         shell:
             "python -m tgl base-text {input:q} --output {output} --config {params.config:q} > {log} 2>&1"
-
-else:
-    BASE_PAGES = expand(
-        "{results}/wiki/{date}/pages/{shard}.parquet", results=RESULTS, date=BASE, shard=SHARDS
-    )

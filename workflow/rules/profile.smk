@@ -1,6 +1,4 @@
 # Gradient norms of the base model, and the plans made from them.
-PROFILE = f"{RESULTS}/profile/{CONFIG.model.name}/seed{{seed}}"
-PLANS = f"{RESULTS}/plan/{CONFIG.model.name}/seed{{seed}}"
 
 
 rule profile:
@@ -9,23 +7,23 @@ rule profile:
         probes=f"{RESULTS}/probes/probes.parquet",
         tokens=f"{RESULTS}/tokens/base.parquet",
     output:
-        profile=f"{PROFILE}/{{period}}.parquet",
-        norms=f"{PROFILE}/{{period}}-norms.parquet",
-    params:
-        folder=BASE_MODEL,
-        config=section(CONFIG.profile),
-        code=code("tgl.profile.stage"),
+        profile=f"{RESULTS}/profile/{MODEL}/seed{{seed}}/{{period}}.parquet",
+        norms=f"{RESULTS}/profile/{MODEL}/seed{{seed}}/{{period}}-norms.parquet",
     log:
         f"{RESULTS}/logs/profile/seed{{seed}}-{{period}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/profile/seed{{seed}}-{{period}}.tsv"
+    conda:
+        "../../envs/train.yaml"
     threads: 1
     resources:
         mem_mb=2000,
+    params:
+        folder=subpath(input.model, parent=True),
+        config=section(CONFIG.profile),
+        code=code("tgl.profile.stage"),
     message:
         "Profiling gradients of the base model, seed {wildcards.seed}"
-    conda:
-        "../../envs/train.yaml"
     shell:
         "python -m tgl profile {params.folder} --probes {input.probes} --tokens {input.tokens} "
         "--period {wildcards.period} --norms {output.norms} --output {output.profile} "
@@ -34,24 +32,23 @@ rule profile:
 
 rule plan:
     input:
-        # The first period's profile serves all periods.
-        f"{PROFILE}/{PERIODS[0]}.parquet",
+        PROFILE,
     output:
-        f"{PLANS}/{{plan}}.json",
-    params:
-        config=section(CONFIG.plan, without=("methods",)),
-        code=code("tgl.plan_stage"),
+        PLAN,
     log:
         f"{RESULTS}/logs/plan/seed{{seed}}/{{plan}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/plan/seed{{seed}}/{{plan}}.tsv"
+    conda:
+        "../../envs/data.yaml"
     threads: 1
     resources:
         mem_mb=500,
+    params:
+        config=section(CONFIG.plan, without=("methods",)),
+        code=code("tgl.plan_stage"),
     message:
         "Making the plan {wildcards.plan}, seed {wildcards.seed}"
-    conda:
-        "../../envs/data.yaml"
     shell:
         "python -m tgl plan {input} --method {wildcards.plan} --output {output} --seed {wildcards.seed} "
         "--config {params.config:q} > {log} 2>&1"

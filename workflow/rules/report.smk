@@ -2,17 +2,13 @@
 rule report:
     input:
         files=expand("{results}/wiki/{date}/files.parquet", results=RESULTS, date=DATES),
-        diffs=[
-            f"{RESULTS}/diff/{EXPERIMENT.before(period)}_{period}/{shard}.parquet"
-            for period in PERIODS
-            for shard in SHARDS
-        ],
+        diffs=[path for period in PERIODS for path in EXPERIMENT.diffs(period)],
         probes=f"{RESULTS}/probes/probes.parquet",
-        profiles=expand(PROFILE + "/{period}.parquet", seed=CONFIG.seeds, period=PERIODS[0]),
-        plans=expand(PLANS + "/{plan}.json", seed=CONFIG.seeds, plan=CONFIG.plan.methods),
-        base=expand(BASE_SCORES + "/scores.parquet", seed=CONFIG.seeds),
+        profiles=expand(PROFILE, seed=CONFIG.seeds),
+        plans=expand(PLAN, seed=CONFIG.seeds, plan=CONFIG.plan.methods),
+        base=expand(f"{BASE_SCORES}/scores.parquet", seed=CONFIG.seeds),
         scores=[
-            f"{RESULTS}/scores/{CONFIG.model.name}/{method}/seed{seed}/scores.parquet"
+            f"{RESULTS}/scores/{MODEL}/{method}/seed{seed}/scores.parquet"
             for method in METHODS
             for seed in CONFIG.seeds
         ],
@@ -22,23 +18,23 @@ rule report:
         measures=f"{RESULTS}/report/measures.csv",
         summary=f"{RESULTS}/report/summary.csv",
         gate=f"{RESULTS}/report/gate.json",
-    params:
-        results=RESULTS,
-        folder=f"{RESULTS}/report",
-        # A function: the pattern {date} of local dumps is no wildcard of this rule.
-        config=lambda wildcards: section(CONFIG),
-        code=code("tgl.report.stage"),
     log:
         f"{RESULTS}/logs/report.log",
     benchmark:
         f"{RESULTS}/benchmarks/report.tsv"
+    conda:
+        "../../envs/report.yaml"
     threads: 1
     resources:
         mem_mb=1000,
+    params:
+        results=subpath(output.page, ancestor=2),
+        folder=subpath(output.page, parent=True),
+        # A function: the pattern {date} of local dumps is no wildcard of this rule.
+        config=lambda wildcards: section(CONFIG),
+        code=code("tgl.report.stage"),
     message:
         "Writing the report"
-    conda:
-        "../../envs/report.yaml"
     shell:
         "python -m tgl report {params.results} --output {params.folder} --config {params.config:q} > {log} 2>&1"
 
@@ -49,19 +45,19 @@ rule gate:
         page=f"{RESULTS}/report/index.html",
     output:
         f"{RESULTS}/report/gate.txt",
-    params:
-        binding="--binding" if CONFIG.gate.binding else "--no-binding",
-        code=code("tgl.report.gate"),
     log:
         f"{RESULTS}/logs/gate.log",
     benchmark:
         f"{RESULTS}/benchmarks/gate.tsv"
+    conda:
+        "../../envs/report.yaml"
     threads: 1
     resources:
         mem_mb=500,
+    params:
+        binding="--binding" if CONFIG.gate.binding else "--no-binding",
+        code=code("tgl.report.gate"),
     message:
         "Checking the gates of the report"
-    conda:
-        "../../envs/report.yaml"
     shell:
         "python -m tgl gate {input.gate} {params.binding} > {output} 2> {log}"

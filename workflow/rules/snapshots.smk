@@ -3,29 +3,31 @@ if CONFIG.snapshots.source == "synthetic":
 
     rule world:
         output:
-            files=expand("{results}/wiki/{date}/files.parquet", results=RESULTS, date=DATES),
+            files=expand(
+                "{results}/wiki/{date}/files.parquet", results=RESULTS, date=DATES
+            ),
             dumps=expand(
                 "{results}/wiki/{date}/dump/synthetic-{date}-pages-articles-multistream.xml.bz2",
                 results=RESULTS,
                 date=DATES,
             ),
             facts=f"{RESULTS}/wiki/facts.parquet",
-        params:
-            config=section(CONFIG.snapshots.synthetic),
-            dates=DATES,
-            folder=f"{RESULTS}/wiki",
-            code=code("tgl.wiki.catalogue"),
         log:
             f"{RESULTS}/logs/world.log",
         benchmark:
             f"{RESULTS}/benchmarks/world.tsv"
+        conda:
+            "../../envs/data.yaml"
         threads: 1
         resources:
             mem_mb=1000,
+        params:
+            config=section(CONFIG.snapshots.synthetic),
+            dates=DATES,
+            folder=subpath(output.facts, parent=True),
+            code=code("tgl.wiki.catalogue"),
         message:
             "Writing the synthetic world as dumps of {params.dates}"
-        conda:
-            "../../envs/data.yaml"
         shell:
             "python -m tgl world {params.dates} --output {params.folder} "
             "--config {params.config:q} > {log} 2>&1"
@@ -37,19 +39,19 @@ elif CONFIG.snapshots.source == "local":
             lambda wildcards: EXPERIMENT.local_dumps(wildcards.date),
         output:
             f"{RESULTS}/wiki/{{date}}/files.parquet",
-        params:
-            code=code("tgl.wiki.catalogue"),
         log:
             f"{RESULTS}/logs/files/{{date}}.log",
         benchmark:
             f"{RESULTS}/benchmarks/files/{{date}}.tsv"
+        conda:
+            "../../envs/data.yaml"
         threads: 1
         resources:
             mem_mb=500,
+        params:
+            code=code("tgl.wiki.catalogue"),
         message:
             "Listing the dump files of {wildcards.date}"
-        conda:
-            "../../envs/data.yaml"
         shell:
             "python -m tgl files {input:q} --output {output} > {log} 2>&1"
 
@@ -58,24 +60,24 @@ else:
     rule download:
         output:
             f"{RESULTS}/wiki/{{date}}/files.parquet",
-        params:
-            config=section(CONFIG.snapshots.wikimedia),
-            # Not declared: a download that broke off keeps the files that are whole.
-            folder=f"{RESULTS}/wiki/{{date}}/dump",
-            code=code("tgl.wiki.catalogue", "tgl.wiki.download"),
         log:
             f"{RESULTS}/logs/download/{{date}}.log",
         benchmark:
             f"{RESULTS}/benchmarks/download/{{date}}.tsv"
         retries: 3
+        conda:
+            "../../envs/data.yaml"
         threads: 1
         resources:
             mem_mb=500,
             downloads=1,
+        params:
+            config=section(CONFIG.snapshots.wikimedia),
+            # Not declared: a download that broke off keeps the files that are whole.
+            folder=f"{RESULTS}/wiki/{{date}}/dump",
+            code=code("tgl.wiki.catalogue", "tgl.wiki.download"),
         message:
             "Downloading the dump of {wildcards.date}"
-        conda:
-            "../../envs/data.yaml"
         shell:
             "python -m tgl download {wildcards.date} --folder {params.folder} --output {output} "
             "--config {params.config:q} > {log} 2>&1"

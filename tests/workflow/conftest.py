@@ -1,0 +1,98 @@
+"""Runs of the real Snakefile in folders of their own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+# The quick preset, smaller still: what is tested here is the workflow, not the experiment.
+TINY = """
+experiment: tiny
+snapshots: {synthetic: {pages: 200}}
+tokens: {vocab_size: 420}
+model: {name: gpt2-2x16, layers: 2, hidden_size: 16, heads: 2, pretrain: {steps: 12}}
+profile: {examples: 4, bootstrap: 100}
+train: {steps: 6, checkpoint_steps: 2}
+"""
+
+
+class Workflow:
+    """The Snakefile with the quick preset (and more settings) in a working directory of its own."""
+
+    def __init__(self, directory: Path, settings: str = "", preset: str = "quick") -> None:
+        self.directory = directory
+        directory.mkdir(parents=True, exist_ok=True)
+        self.extra = directory / "settings.yaml"
+        self.extra.write_text(settings or "{}")
+        self.preset = REPOSITORY / "workflow" / "presets" / f"{preset}.yaml"
+
+    def command(self, *arguments: str, snakefile: Path = REPOSITORY / "Snakefile") -> list[str]:
+        return [
+            sys.executable, "-m", "snakemake", "--snakefile", str(snakefile),
+            "--directory", str(self.directory),
+            "--configfile", str(self.preset), str(self.extra), "--cores", "2", *arguments,
+        ]  # fmt: skip
+
+    def start(self, *arguments: str, **options) -> subprocess.Popen:
+        """Start a run in a process group of its own, as a shell does."""
+        log = open(self.directory / "snakemake.log", "a")
+        return subprocess.Popen(
+            self.command(*arguments),
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env=environment(),
+            **options,
+        )
+
+    def run(self, *arguments: str, fails: bool = False, **options) -> str:
+        """Run to the end and return what was printed; check that it succeeded, or failed when `fails`."""
+        done = subprocess.run(
+            self.command(*arguments, **options),
+            capture_output=True,
+            text=True,
+            env=environment(),
+            timeout=900,
+        )
+        assert (done.returncode != 0) == fails, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def planned(self, *arguments: str, **options) -> set[str]:
+        """Return the names of the rules that would run now."""
+        output = self.run("--dry-run", "--quiet", "host", *arguments, **options)
+        if "Nothing to be done" in output:
+            return set()
+        table = output[output.index("Job stats:") :].split("total")[0].splitlines()[3:]
+        return {line.split()[0] for line in table if line.strip()} - {"all"}
+
+    @property
+    def results(self) -> Path:
+        (folder,) = (self.directory / "results").iterdir()
+        return folder
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+def data_files(results: Path) -> dict[str, bytes]:
+    """Return the bytes of every table, plan, checkpoint, CSV and page under an experiment's folder."""
+    kinds = {".parquet", ".csv", ".json", ".html", ".svg", ".safetensors", ".bz2", ".txt"}
+    left_out = ("logs", "benchmarks")
+    return {
+        str(path.relative_to(results)): path.read_bytes()
+        for path in sorted(results.rglob("*"))
+        if path.is_file() and path.suffix in kinds and path.relative_to(results).parts[0] not in left_out
+    }
+
+
+@pytest.fixture(scope="session")
+def finished_tiny(tmp_path_factory) -> Workflow:
+    """A finished run of the tiny settings; tests that use it must leave it as it is."""
+    workflow = Workflow(tmp_path_factory.mktemp("tiny"), TINY)
+    workflow.run()
+    return workflow

@@ -1,0 +1,94 @@
+"""The workflow's files: lint, format, presets, environments."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from tests.workflow.conftest import REPOSITORY, Workflow, environment
+
+PRESETS = sorted(path.stem for path in (REPOSITORY / "workflow" / "presets").glob("*.yaml"))
+
+
+def test_lint_finds_nothing():
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--lint"], cwd=REPOSITORY, capture_output=True, text=True,
+        env=environment(),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_snakefmt_has_nothing_to_change():
+    done = subprocess.run(
+        [sys.executable, "-m", "snakefmt", "--check", "Snakefile", "workflow"], cwd=REPOSITORY,
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_preset_dry_runs_from_an_empty_folder(preset, tmp_path, request):
+    settings = ""
+    if preset == "enwiki-fragments":
+        settings = f"data_root: {request.getfixturevalue('data_root')}"
+    planned = Workflow(tmp_path, settings, preset=preset).planned()
+    assert {"pages", "diff", "probes", "tokenizer", "base", "profile", "plan", "train", "report"} <= planned
+
+
+def test_plain_snakemake_needs_no_cores(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--snakefile", REPOSITORY / "Snakefile", "--directory", tmp_path, "-n"],
+        capture_output=True, text=True, env=environment(),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def locked_versions() -> dict[str, str]:
+    found = {}
+    for line in (REPOSITORY / "constraints.txt").read_text().splitlines():
+        if match := re.match(r"([a-z0-9_.-]+)==([^ ;]+)(?: ; (.*))?$", line):
+            name, version, marker = match.groups()
+            if not (marker and ">= '3.12'" in marker):
+                found[name] = version
+    return found
+
+
+CONDA_NAMES = {"pytorch": "torch", "matplotlib-base": "matplotlib"}
+
+
+@pytest.mark.parametrize(
+    "environment_file", sorted((REPOSITORY / "envs").glob("*.yaml")), ids=lambda p: p.stem
+)
+def test_environment_has_the_locked_versions(environment_file):
+    locked = locked_versions()
+    listed = yaml.safe_load(environment_file.read_text())["dependencies"]
+    pip = next((entry["pip"] for entry in listed if isinstance(entry, dict)), [])
+    pinned = [re.split("=+", entry) for entry in [*listed, *pip] if isinstance(entry, str) and "=" in entry]
+    checked = 0
+    for name, version in pinned:
+        if name != "python":
+            assert locked[CONDA_NAMES.get(name, name)] == version, name
+            checked += 1
+    assert checked >= 5
+
+
+def test_every_rule_names_an_environment():
+    rules = "\n".join(path.read_text() for path in (REPOSITORY / "workflow" / "rules").glob("*.smk"))
+    for chunk in re.split(r"^\s*rule ", rules, flags=re.M)[1:]:
+        name = chunk.split(":")[0]
+        for directive in ("log:", "benchmark:", "threads:", "resources:", "message:", "conda:"):
+            assert directive in chunk, f"rule {name} lacks {directive}"
+    used = set(re.findall(r"envs/(\w+)\.yaml", rules))
+    assert used == {path.stem for path in (REPOSITORY / "envs").glob("*.yaml")}
+
+
+def test_pyproject_dependencies_are_locked():
+    import tomllib
+
+    locked = locked_versions()
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    names = project["dependencies"] + project["optional-dependencies"]["dev"]
+    for requirement in names:
+        assert re.split(r"[<>=\[]", requirement)[0] in locked

@@ -1,0 +1,108 @@
+"""A second run does nothing; a changed key, input file or stage reruns just what depends on it."""
+
+import os
+import shutil
+
+import pytest
+
+from tests.workflow.conftest import REPOSITORY, TINY, Workflow
+
+pytestmark = pytest.mark.workflow
+
+AFTER_TRAINING = {"report", "gate"}
+AFTER_PLAN = {"train", *AFTER_TRAINING}
+
+
+def test_second_run_does_nothing(finished_tiny):
+    assert finished_tiny.planned() == set()
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"train": {"weight_decay": 0.02}}, AFTER_PLAN),
+        ({"gate": {"base_ranking": 0.5}}, AFTER_TRAINING),
+        ({"plan": {"alr_scale": "max"}}, {"plan", *AFTER_PLAN}),
+        ({"profile": {"bootstrap": 101}}, {"profile", "plan", *AFTER_PLAN}),
+        ({"probes": {"seed": 1}}, {"probes", "score_base", "profile", "plan", *AFTER_PLAN}),
+        (
+            {"tokens": {"block_size": 32}},
+            {"pack_base", "pack_period", "base", "score_base", "profile", "plan", *AFTER_PLAN},
+        ),
+    ],
+)
+def test_changed_key_reruns_what_depends_on_it(finished_tiny, settings, expected):
+    key, section = next(iter(settings.items()))
+    name, value = next(iter(section.items()))
+    assert finished_tiny.planned("--config", f"{key}={{{name}: {value}}}") == expected
+
+
+def test_new_learning_rate_trains_only_that_rate(finished_tiny):
+    output = finished_tiny.run("--dry-run", "--config", "train={learning_rates: [0.002, 0.004]}")
+    assert "lr0.004" in output
+    assert "Continual pretraining by full at 0.004" in output
+    assert "Continual pretraining by full at 0.002" not in output
+
+
+def test_changed_dump_reruns_from_pages(finished_tiny):
+    dump = next((finished_tiny.results / "wiki" / "20210101" / "dump").glob("*.xml.bz2"))
+    before = dump.stat()
+    listing = finished_tiny.results / "wiki" / "20210101" / "files.parquet"
+    listing_before = listing.stat()
+    try:
+        os.utime(listing)
+        planned = finished_tiny.planned()
+    finally:
+        os.utime(listing, ns=(listing_before.st_atime_ns, listing_before.st_mtime_ns))
+        os.utime(dump, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert {"pages", "diff", "pack_period", "train", "report"} <= planned
+    assert not {"world", "tokenizer", "pack_base", "base", "profile", "plan"} & planned
+
+
+@pytest.fixture
+def copied_project(tmp_path):
+    """A copy of the workflow and the package, to edit; results of the finished run are linked from outside."""
+    for name in ("workflow", "tgl", "profiles", "envs"):
+        shutil.copytree(REPOSITORY / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("Snakefile", "config.yaml"):
+        shutil.copy(REPOSITORY / name, tmp_path / name)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("module", "old", "new", "expected"),
+    [
+        ("tgl/plan.py", "MAX_JACCARD = 0.5", "MAX_JACCARD = 0.4", {"plan", *AFTER_PLAN}),
+        ("tgl/report/limits.py", "len(config.seeds) < 3", "len(config.seeds) < 2", AFTER_TRAINING),
+        (
+            "tgl/diff/sentences.py",
+            '"NFC"',
+            '"NFKC"',
+            {"diff", "pack_period", "score_base", "train", "report", "gate"},
+        ),
+        ("tgl/plan.py", "Pure functions; a plan", "Pure functions. A plan", set()),  # a docstring
+    ],
+)
+def test_changed_code_reruns_its_stage(finished_tiny, copied_project, module, old, new, expected):
+    path = copied_project / module
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    planned = finished_tiny.planned(snakefile=copied_project / "Snakefile")
+    # plan.py is imported by the training and report code as well
+    assert planned - {"base"} == expected
+
+
+def test_bad_configuration_stops_before_any_job(tmp_path):
+    workflow = Workflow(tmp_path, TINY)
+    output = workflow.run("--config", "trian={steps: 1}", "seeds=[]", fails=True)
+    assert "trian: unknown key (did you mean 'train'?)" in output
+    assert "seeds:" in output
+    assert not (tmp_path / "results").exists()
+
+
+def test_missing_local_dumps_name_the_key(tmp_path):
+    workflow = Workflow(tmp_path, "data_root: nowhere", preset="enwiki-fragments")
+    output = workflow.run("--dry-run", fails=True)
+    assert "no file matches 'nowhere/dumps/enwiki-dated/2019-10-09.xml.bz2'" in output
+    assert "data_root" in output
