@@ -50,7 +50,7 @@ class Section(BaseModel):
 class WorldConfig(Section):
     """The synthetic world (`tgl.wiki.world`)."""
 
-    pages: Annotated[int, Field(ge=200, le=1_000_000)] = 600
+    pages: Annotated[int, Field(ge=200, le=1_000_000)] = 540
     seed: int = 0
     updated_share: Share = 0.25
     new_share: Share = 0.2
@@ -148,7 +148,7 @@ class OptimiserConfig(Section):
 class PretrainConfig(OptimiserConfig):
     """Pretraining from scratch, or adaptation of a loaded model (0 steps: none)."""
 
-    steps: Annotated[int, Field(ge=0)] = 520
+    steps: Annotated[int, Field(ge=0)] = 500
     batch_size: Positive = 8
     learning_rate: Annotated[Number, Field(gt=0)] = 0.004
 
@@ -167,7 +167,7 @@ class ModelConfig(Section):
 class ProfileConfig(Section):
     """Gradient norms: how many examples a group, how many bootstrap resamples, which seed draws them."""
 
-    examples: Annotated[int, Field(ge=2)] = 48
+    examples: Annotated[int, Field(ge=2)] = 32
     bootstrap: Annotated[int, Field(ge=100)] = 1000
     seed: int = 0
 
@@ -191,10 +191,10 @@ class TrainConfig(OptimiserConfig):
 
     engine: Literal["auto", "plain", "deepspeed"] = "auto"
     zero_stage: Literal[0, 1, 2] = 1
-    steps: Annotated[int, Field(gt=0)] = 60
+    steps: Annotated[int, Field(gt=0)] = 45
     batch_size: Positive = 4
-    learning_rates: Annotated[list[Annotated[Number, Field(gt=0)]], Field(min_length=1)] = [0.002]
-    checkpoint_steps: Positive = 20
+    learning_rates: Annotated[list[Annotated[Number, Field(gt=0)]], Field(min_length=1)] = [0.003]
+    checkpoint_steps: Positive = 15
 
 
 class GateConfig(Section):

@@ -38,10 +38,10 @@ def test_changed_key_reruns_what_depends_on_it(finished_tiny, settings, expected
 
 
 def test_new_learning_rate_trains_only_that_rate(finished_tiny):
-    output = finished_tiny.run("--dry-run", "--config", "train={learning_rates: [0.002, 0.004]}")
+    output = finished_tiny.run("--dry-run", "--config", "train={learning_rates: [0.003, 0.004]}")
     assert "lr0.004" in output
     assert "Continual pretraining by full at 0.004" in output
-    assert "Continual pretraining by full at 0.002" not in output
+    assert "Continual pretraining by full at 0.003" not in output
 
 
 def test_changed_dump_reruns_from_pages(finished_tiny):

@@ -39,15 +39,15 @@ def salient_examples(
 
 
 def choose(probes: Sequence[dict], kind: str, period: str, most: int, seed: int) -> list[dict]:
-    """Return at most `most` validation probes of a kind and period, drawn by `seed`, in a fixed order."""
-    found = sorted(
-        (
-            probe
-            for probe in probes
-            if probe["kind"] == kind and probe["period"] == period and probe["split"] == "validation"
-        ),
-        key=lambda probe: probe["id"],
-    )
+    """Return at most `most` validation probes of a kind, drawn by `seed`, in a fixed order.
+
+    They are the period's; where it has none of this kind, those of the earliest period that has.
+    """
+    of_kind = [probe for probe in probes if probe["kind"] == kind and probe["split"] == "validation"]
+    periods = {probe["period"] for probe in of_kind}
+    if periods and period not in periods:
+        period = min(periods)
+    found = sorted((probe for probe in of_kind if probe["period"] == period), key=lambda probe: probe["id"])
     return random.Random(f"profile:{seed}:{kind}").sample(found, min(most, len(found)))
 
 
