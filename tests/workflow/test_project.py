@@ -1,8 +1,11 @@
 """The workflow's files: lint, format, presets, environments."""
 
+import functools
+import http.server
 import re
 import subprocess
 import sys
+import threading
 
 import pytest
 import yaml
@@ -92,3 +95,25 @@ def test_pyproject_dependencies_are_locked():
     names = project["dependencies"] + project["optional-dependencies"]["dev"]
     for requirement in names:
         assert re.split(r"[<>=\[]", requirement)[0] in locked
+
+
+def test_wikimedia_source_downloads_and_verifies_from_a_server(finished_tiny, tmp_path):
+    """The rule `download` fetches a dump of the synthetic world from a server on this machine."""
+    dump = next((finished_tiny.results / "wiki" / "20190101" / "dump").glob("*.xml.bz2"))
+    site = tmp_path / "site" / "synthetic"
+    site.mkdir(parents=True)
+    (site / "20190101").symlink_to(dump.parent)
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(site.parent))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        settings = (
+            "probes: {sets: [templama], templama: {file: none.json, pairs: {'20200101': ['1', '2']}}}\n"
+            "snapshots: {source: wikimedia, wikimedia: {wiki: synthetic, contact: test@example.org, "
+            f"base_url: 'http://127.0.0.1:{server.server_port}'}}}}\n"
+        )
+        workflow = Workflow(tmp_path / "run", settings)
+        (workflow.directory / "none.json").write_text("[]")
+        workflow.run("results/quick/wiki/20190101/pages/0.parquet")
+        server.shutdown()
+    fetched = workflow.results / "wiki" / "20190101" / "dump" / dump.name
+    assert fetched.read_bytes() == dump.read_bytes()

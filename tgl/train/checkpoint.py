@@ -38,13 +38,17 @@ def make_model(
         bos_token_id=tokenizer.eos_token_id,
         eos_token_id=tokenizer.eos_token_id,
     )
-    return AutoModelForCausalLM.from_config(config)
+    return _on_device(AutoModelForCausalLM.from_config(config))
 
 
 def load_model(name: str | Path) -> PreTrainedModel:
-    """Load a causal LM in fp32 from safetensors, by folder or Hugging Face name, without remote code."""
+    """Load a causal LM in fp32 from safetensors, by folder or Hugging Face name, without remote code.
+
+    It is put on the GPU where there is one, as `make_model` and `random_twin` do.
+    """
     try:
-        return AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32, use_safetensors=True)
+        model = AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32, use_safetensors=True)
+        return _on_device(model)
     except (OSError, ValueError) as error:
         raise TglError(
             f"model '{name}': cannot be loaded ({error}); expected a Hugging Face name or a folder with "
@@ -55,7 +59,12 @@ def load_model(name: str | Path) -> PreTrainedModel:
 def random_twin(name: str | Path, seed: int) -> PreTrainedModel:
     """Return a model of the same architecture with random weights."""
     torch.manual_seed(seed)
-    return AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(name), dtype=torch.float32)
+    config = AutoConfig.from_pretrained(name)
+    return _on_device(AutoModelForCausalLM.from_config(config, dtype=torch.float32))
+
+
+def _on_device(model: PreTrainedModel) -> PreTrainedModel:
+    return model.to("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:

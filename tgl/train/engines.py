@@ -89,7 +89,7 @@ class PlainEngine:
 
     def load(self, folder: Path) -> None:
         """See `Engine`."""
-        state = torch.load(folder / "state.pt", weights_only=True, map_location="cpu")
+        state = torch.load(folder / "state.pt", weights_only=True, map_location=self.device)
         self.model.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
 

@@ -1,0 +1,137 @@
+"""Subcommands of the data half: snapshots, pages, diff, probes, tokens."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tgl import config as sections
+from tgl.cli.app import Config, Paths, command, say
+from tgl.config_check import load_config, load_section
+
+
+@command("check")
+def check(file: Annotated[Path, typer.Argument(help="A configuration, as config.yaml.")]) -> None:
+    """Check a configuration file and say everything that is wrong with it."""
+    load_config(file)
+    say(f"{file}: valid")
+
+
+@command("world")
+def world(
+    dates: Annotated[list[str], typer.Argument(help="Dates YYYYMMDD, rising.")],
+    output: Annotated[Path, typer.Option(help="Folder: <date>/dump, <date>/files.parquet, facts.parquet.")],
+    config: Config = "{}",
+) -> None:
+    """Write the synthetic world as MediaWiki dumps, one a date."""
+    from tgl.wiki.catalogue import write_world
+
+    write_world(
+        load_section(sections.WorldConfig, config),
+        dates,
+        [output / date / "dump" for date in dates],
+        [output / date / "files.parquet" for date in dates],
+        output / "facts.parquet",
+    )
+
+
+@command("files")
+def files(dumps: Paths, output: Annotated[Path, typer.Option()]) -> None:
+    """List dump files (path, size, SHA-1) as the table `files`."""
+    from tgl.wiki.catalogue import write_files
+
+    write_files(dumps, output)
+
+
+@command("download")
+def download(
+    date: str,
+    folder: Annotated[Path, typer.Option(help="Where the dump files go.")],
+    output: Annotated[Path, typer.Option(help="The table `files`.")],
+    config: Config = "{}",
+) -> None:
+    """Download the dump of one date, verify it, and list its files."""
+    from tgl.wiki.catalogue import write_files
+    from tgl.wiki.download import download_dump
+
+    write_files(download_dump(load_section(sections.WikimediaConfig, config), date, folder, say), output)
+
+
+@command("pages")
+def pages(
+    files: Annotated[Path, typer.Argument(help="The table `files` of the date.")],
+    output: Annotated[Path, typer.Option()],
+    shard: Annotated[int, typer.Option(help="Number of the shard, from 0.")] = 0,
+    previous: Annotated[Path | None, typer.Option(help="The same shard of the date before.")] = None,
+    config: Config = "{}",
+) -> None:
+    """Extract clean text and links of one shard of a snapshot."""
+    from tgl.wiki.catalogue import dump_paths
+    from tgl.wiki.pages import extract_pages, shard_range
+
+    settings = load_section(sections.PagesConfig, config)
+    found = shard_range(shard, settings.shards, settings.pages_per_shard)
+    say(str(extract_pages(dump_paths(files), output, found, previous)))
+
+
+@command("base-text")
+def base_text(source: Path, output: Annotated[Path, typer.Option()], config: Config = "{}") -> None:
+    """Turn JSON lines {id, title, text} into a table `pages`, to pretrain a base model on."""
+    from tgl.text.documents import json_lines_to_pages
+
+    json_lines_to_pages(source, output, load_section(sections.TextConfig, config).max_characters)
+
+
+@command("diff")
+def diff(old: Path, new: Path, output: Annotated[Path, typer.Option()], config: Config = "{}") -> None:
+    """Find the new and changed sentences between two tables `pages`."""
+    from tgl.diff.snapshots import diff_pages
+
+    say(str(diff_pages(old, new, output, load_section(sections.TextConfig, config).language)))
+
+
+@command("probes")
+def probes(
+    dates: Annotated[list[str], typer.Argument(help="Dates of the snapshots.")],
+    base_pages: Annotated[list[Path], typer.Option(help="Tables `pages` of the base text.")],
+    output: Annotated[Path, typer.Option()],
+    facts: Annotated[Path | None, typer.Option(help="The synthetic world's table `facts`.")] = None,
+    holdout_share: Annotated[float, typer.Option()] = sections.TextConfig().holdout_share,
+    config: Config = "{}",
+) -> None:
+    """Write the salient spans of every configured set."""
+    from tgl.probes.stage import write_probes
+
+    write_probes(load_section(sections.ProbesConfig, config), dates, holdout_share, base_pages, facts, output)
+
+
+@command("tokenizer")
+def tokenizer(
+    pages: Paths,
+    output: Annotated[Path, typer.Option(help="Folder.")],
+    holdout_share: Annotated[float, typer.Option()] = sections.TextConfig().holdout_share,
+    config: Config = "{}",
+) -> None:
+    """Train a tokenizer on the base text, or put the configured one into the folder."""
+    from tgl.text.stage import write_tokenizer
+
+    write_tokenizer(pages, load_section(sections.TokensConfig, config), holdout_share, output)
+
+
+@command("pack")
+def pack(
+    tables: Paths,
+    kind: Annotated[str, typer.Option(help="What the tables are: pages or diff.")],
+    tokenizer: Annotated[Path, typer.Option(help="Folder of the tokenizer.")],
+    output: Annotated[Path, typer.Option()],
+    holdout_share: Annotated[float, typer.Option()] = sections.TextConfig().holdout_share,
+    config: Config = "{}",
+) -> None:
+    """Tokenise text and pack it into blocks."""
+    from tgl.text.stage import write_packed
+
+    write_packed(
+        tables, kind, tokenizer, load_section(sections.TokensConfig, config).block_size, holdout_share, output
+    )

@@ -1,0 +1,164 @@
+"""Subcommands of the model half: base, score, profile, plan, train, report, gate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tgl import config as sections
+from tgl.cli.app import Config, Seed, Threads, command, named_paths, say, set_up_torch
+from tgl.config_check import load_section
+
+
+@command("base")
+def base(
+    tokenizer: Annotated[Path, typer.Option()],
+    tokens: Annotated[Path, typer.Option(help="The table `tokens` of the base text.")],
+    output: Annotated[Path, typer.Option(help="Folder of the model.")],
+    steps: Annotated[Path, typer.Option(help="The table `steps`.")],
+    state: Annotated[Path, typer.Option(help="Folder to go on from after an interruption.")],
+    seed: Seed = 0,
+    config: Config = "{}",
+    token_config: Config = "{}",
+    engine_config: Config = "{}",
+    threads: Threads = 1,
+) -> None:
+    """Pretrain the base model, or load and adapt one."""
+    from tgl.train.base import train_base
+
+    set_up_torch(threads)
+    train_base(
+        tokenizer,
+        tokens,
+        load_section(sections.ModelConfig, config),
+        load_section(sections.TokensConfig, token_config),
+        load_section(sections.TrainConfig, engine_config),
+        seed,
+        output,
+        steps,
+        state,
+        say,
+    )
+
+
+@command("score")
+def score(
+    model: Path,
+    probes: Annotated[Path, typer.Option()],
+    text: Annotated[list[str], typer.Option(help="NAME=TABLE of tokens; its held-out part is scored.")],
+    scores: Annotated[Path, typer.Option()],
+    lm_loss: Annotated[Path, typer.Option()],
+    checkpoint: Annotated[str, typer.Option(help="Name of the checkpoint in the tables.")],
+    config: Config = "{}",
+    threads: Threads = 1,
+) -> None:
+    """Score the test probes and the held-out texts of a checkpoint."""
+    from tgl.evaluate.stage import score_checkpoint
+    from tgl.text.tokens import load_tokenizer
+    from tgl.train.checkpoint import load_model
+
+    set_up_torch(threads)
+    block_size = load_section(sections.TokensConfig, config).block_size
+    score_checkpoint(
+        load_model(model),
+        load_tokenizer(model),
+        probes,
+        named_paths(text),
+        checkpoint,
+        block_size,
+        scores,
+        lm_loss,
+    )
+
+
+@command("profile")
+def profile(
+    model: Annotated[str, typer.Argument(help="Folder or Hugging Face name of a causal language model.")],
+    probes: Annotated[Path, typer.Option()],
+    tokens: Annotated[Path, typer.Option(help="The table `tokens` of the pretraining text.")],
+    period: Annotated[str, typer.Option(help="Period whose validation probes are taken.")],
+    norms: Annotated[Path, typer.Option()],
+    output: Annotated[Path, typer.Option(help="The table `profile`.")],
+    seed: Seed = 0,
+    config: Config = "{}",
+    threads: Threads = 1,
+) -> None:
+    """Measure gradient norms by sublayer, for salient spans and every control."""
+    from tgl.profile.stage import profile_model
+
+    set_up_torch(threads)
+    settings = load_section(sections.ProfileConfig, config)
+    profile_model(model, probes, tokens, period, settings, seed, norms, output, say)
+
+
+@command("plan")
+def plan(
+    profile: Path,
+    method: Annotated[str, typer.Option()],
+    output: Annotated[Path, typer.Option()],
+    seed: Seed = 0,
+    config: Config = "{}",
+) -> None:
+    """Turn a profile into a learning-rate multiplier per sublayer."""
+    from tgl.plan_stage import write_plan
+
+    say(write_plan(profile, method, load_section(sections.PlanConfig, config), seed, output))
+
+
+@command("train")
+def train(
+    base_model: Path,
+    base_tokens: Annotated[Path, typer.Option()],
+    tokens: Annotated[list[str], typer.Option(help="PERIOD=TABLE, in order.")],
+    probes: Annotated[Path, typer.Option()],
+    plan: Annotated[Path, typer.Option()],
+    models: Annotated[Path, typer.Option(help="Folder: <period>/model.safetensors and configs.")],
+    tables: Annotated[Path, typer.Option(help="Folder: scores, lm_loss, steps and rates.")],
+    state: Annotated[Path, typer.Option(help="Folder to go on from after an interruption.")],
+    learning_rate: Annotated[float, typer.Option()],
+    seed: Seed = 0,
+    config: Config = "{}",
+    token_config: Config = "{}",
+    threads: Threads = 1,
+) -> None:
+    """Continual pretraining by one plan through all periods, scored after each."""
+    from tgl.train.continual import TABLES, Run, train_periods
+
+    set_up_torch(threads)
+    named = named_paths(tokens)
+    run = Run(
+        base_model=base_model,
+        base_tokens=base_tokens,
+        tokens=named,
+        probes=probes,
+        plan=plan,
+        models={period: models / period for period in named},
+        tables={name: tables / f"{name}.parquet" for name in TABLES},
+        state=state,
+        learning_rate=learning_rate,
+        seed=seed,
+    )
+    settings = load_section(sections.TrainConfig, config)
+    train_periods(run, settings, load_section(sections.TokensConfig, token_config), say)
+
+
+@command("report")
+def report(
+    results: Annotated[Path, typer.Argument(help="The experiment's folder of results.")],
+    output: Annotated[Path, typer.Option(help="Folder of the report.")],
+    config: Config,
+) -> None:
+    """Write the report: index.html, examples.html, figures, measures.csv, gate.json."""
+    from tgl.report.stage import write_report
+
+    write_report(results, load_section(sections.Config, config), output)
+
+
+@command("gate")
+def gate(file: Annotated[Path, typer.Argument(help="gate.json of a report.")], binding: bool = True) -> None:
+    """Fail when a gate of the report was missed (with --no-binding: only say so)."""
+    from tgl.report.gate import check_gate
+
+    say(check_gate(file, binding))
