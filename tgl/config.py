@@ -50,7 +50,7 @@ class Section(BaseModel):
 class WorldConfig(Section):
     """The synthetic world (`tgl.wiki.world`)."""
 
-    pages: Annotated[int, Field(ge=200, le=1_000_000)] = 540
+    pages: Annotated[int, Field(ge=200, le=1_000_000)] = 480
     seed: int = 0
     updated_share: Share = 0.25
     new_share: Share = 0.2
@@ -104,7 +104,7 @@ class TokensConfig(Section):
     """Tokenizer (trained, or loaded by Hugging Face name or folder) and length of packed blocks in tokens."""
 
     tokenizer: str | None = None
-    vocab_size: Annotated[int, Field(ge=300)] = 700
+    vocab_size: Annotated[int, Field(ge=300)] = 650
     block_size: Annotated[int, Field(ge=16)] = 128
 
 
@@ -150,7 +150,7 @@ class PretrainConfig(OptimiserConfig):
 
     steps: Annotated[int, Field(ge=0)] = 500
     batch_size: Positive = 8
-    learning_rate: Annotated[Number, Field(gt=0)] = 0.004
+    learning_rate: Annotated[Number, Field(gt=0)] = 0.006
 
 
 class ModelConfig(Section):

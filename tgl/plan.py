@@ -24,6 +24,7 @@ import numpy as np
 from tgl.config import PlanConfig
 from tgl.errors import TglError, nearest
 from tgl.files import write_text
+from tgl.sublayer_names import EMBEDDING
 
 BUDGET_TOLERANCE = 0.05
 MAX_JACCARD = 0.5
@@ -56,7 +57,7 @@ class Plan:
 
     def of(self, unit: str) -> float:
         """Return the multiplier of a unit; raises TglError for a name the plan does not hold."""
-        if unit == "embedding":
+        if unit == EMBEDDING:
             return self.embedding
         if unit not in self.multipliers:
             raise TglError(
@@ -81,6 +82,8 @@ def make_plan(method: str, units: list[Unit], settings: PlanConfig, seed: int) -
     elif method == "tgl_alr":
         norms = np.array([unit.relative_norm for unit in units])
         scale = norms.mean() if settings.alr_scale == "mean" else norms.max()
+        if scale == 0:
+            raise TglError("plan: every relative gradient norm is 0, no learning rate can follow from them")
         values = {unit.name: float(unit.relative_norm / scale) for unit in units}
     elif method == "random":
         chosen, note = matched_random(units, traced(units), seed)
@@ -191,7 +194,12 @@ def load_plan(path: str | Path) -> Plan:
         )
     values = {**dict.fromkeys(("denominator", "note"), ""), "embedding": 0.0, **raw}
     values = {"trainable_parameters": 0, "total_parameters": 0, **values}
-    numbers = {**values["multipliers"], "embedding": values["embedding"]}
+    if not isinstance(values["multipliers"], dict) or EMBEDDING in values["multipliers"]:
+        raise TglError(
+            f"{path}: multipliers must be an object of sublayer names and numbers, without '{EMBEDDING}', which is "
+            f"a key of its own beside it; found {values['multipliers']!r}"
+        )
+    numbers = {**values["multipliers"], EMBEDDING: values["embedding"]}
     for name, value in numbers.items():
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
             raise TglError(f"{path}: multiplier of '{name}' must be a number from 0 on, found {value!r}")

@@ -39,7 +39,7 @@ class Workflow:
 
     def start(self, *arguments: str, **options) -> subprocess.Popen:
         """Start a run in a process group of its own, as a shell does."""
-        log = open(self.directory / "snakemake.log", "a")
+        log = open(self.directory / "snakemake.log", "a")  # noqa: SIM115, the run writes on
         return subprocess.Popen(
             self.command(*arguments),
             stdout=log,

@@ -90,6 +90,8 @@ def score_probes(
     owners: list[list[int]] = []
     for row in rows:
         start, end, text = row["span_start"], row["span_end"], row["text"]
+        if not 0 <= start < end <= len(text):
+            raise TglError(f"probe '{row['id']}': span [{start}, {end}) is no part of its text {text!r}")
         answer = text[start:end]
         others = [other for other in row["candidates"] if other not in answers[row["answer_group"]]]
         positions = []

@@ -31,7 +31,8 @@ def span_tokens(
 ) -> SpanTokens:
     """Tokenise `text` after an end-of-text token and return what is needed to score characters [start, end).
 
-    A token belongs to the span when it holds one of its characters; the leading space goes with its word.
+    A token belongs to the span when it holds one of its characters; the leading space goes with its word, also
+    where the tokenizer keeps it as a token of its own.
     What stands right of the span is cut off: a causal model does not see it. A sentence longer than
     `max_length` tokens loses tokens on the left. Raises TglError when no token is left of the span.
     """
@@ -46,6 +47,8 @@ def span_tokens(
     if not inside:
         raise TglError(f"span [{start}, {end}) of {text!r} holds no token of this tokenizer")
     first, last = inside[0], inside[-1]
+    if first > 0 and text[start - 1] == " " and encoded["offset_mapping"][first - 1] == (start - 1, start):
+        first -= 1
     ids = [tokenizer.eos_token_id, *encoded["input_ids"][: last + 1]]
     first += 1
     if len(ids) > max_length:

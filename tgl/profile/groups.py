@@ -1,7 +1,7 @@
 """Which examples a profile compares: salient spans, their controls, and plain text.
 
 - `updated`, `new_entity`, `unchanged`: salient spans of the validation split, by kind of knowledge.
-- `shuffled`: the spans of the plan's salient kind with another answer of the same relation.
+- `shuffled`: the spans of the first of these kinds that occurs, with another answer of the same relation.
 - `window`: windows of the pretraining text, the paper's denominator.
 - `matched_span`: stretches of the pretraining text with as many target and context tokens as the salient spans.
 """

@@ -47,7 +47,7 @@ def gradient_norms(
     device = parameters[0].device
     for number, example in enumerate(examples):
         tokens = torch.tensor([example.ids], device=device)
-        logits = model(input_ids=tokens).logits[0, example.first - 1 : -1].float()  # [targets, vocabulary]
+        logits = model(input_ids=tokens).logits[0, example.first - 1 : -1]  # [targets, vocabulary]
         loss = functional.cross_entropy(logits, tokens[0, example.first :])
         gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
         squares = []

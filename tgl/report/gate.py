@@ -53,11 +53,13 @@ def plain_gain(measures: pd.DataFrame, kind: str, periods: list[str], base: str)
         & (measures["kind"] == kind)
         & (measures["measure"] == "perplexity")
     ]
-    values = {(row.seed, row.checkpoint, row.period): math.log(row.value) for row in table.itertuples()}
+    values = {
+        (row.seed, row.set, row.checkpoint, row.period): math.log(row.value) for row in table.itertuples()
+    }
     checkpoints = [base, *periods]
     gains = [
-        values[seed, checkpoints[checkpoints.index(period) - 1], period] - value
-        for (seed, checkpoint, period), value in values.items()
+        values[seed, name, checkpoints[checkpoints.index(period) - 1], period] - value
+        for (seed, name, checkpoint, period), value in values.items()
         if checkpoint == period
     ]
     return math.exp(sum(gains) / len(gains)) if gains else math.nan

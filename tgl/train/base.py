@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -54,6 +55,7 @@ def train_base(
             "seed": seed,
             "block_size": token_settings.block_size,
             "engine": engine_settings.engine,
+            "initial weights": weights_hash(model),
         }
         with claimed_state(state, identity, {"tokens": tokens}, say):
             freeze(model, plan)
@@ -74,6 +76,14 @@ def train_base(
     else:
         save_model(model, loaded_tokenizer, output)
         write_table(rows, steps_output, "steps")
+
+
+def weights_hash(model) -> str:
+    """Return the SHA-1 of all weights: a loaded model may change behind its name."""
+    digest = hashlib.sha1()
+    for parameter in model.parameters():
+        digest.update(parameter.detach().cpu().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def everything(model) -> Plan:

@@ -70,7 +70,7 @@ def _on_device(model: PreTrainedModel) -> PreTrainedModel:
 def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
     """Write model and tokenizer to `folder`, each file whole or not at all, the weights last."""
     with tempfile.TemporaryDirectory() as scratch:
-        model.save_pretrained(scratch)
+        model.save_pretrained(scratch, max_shard_size="1TB")  # one file, which the workflow declares
         tokenizer.save_pretrained(scratch)
         files = sorted(Path(scratch).iterdir(), key=lambda file: (file.suffix == ".safetensors", file.name))
         for file in files:

@@ -101,7 +101,7 @@ class DeepSpeedEngine:
         self, model: nn.Module, groups: list[dict], settings: OptimiserConfig, zero_stage: int
     ) -> None:
         deepspeed = _start_deepspeed()
-        self.model = model
+        self.model, self.zero_stage = model, zero_stage
         self.engine, *_ = deepspeed.initialize(
             model=model,
             optimizer=adamw(groups),
@@ -121,10 +121,16 @@ class DeepSpeedEngine:
             group["lr"] = group["initial_lr"] * factor
         loss = language_model_loss(self.engine, tokens.to(self.engine.device))
         self.engine.backward(loss)
+        norm = self._norm_without_zero() if self.zero_stage == 0 else None
         self.engine.step()
-        result = StepResult(loss.item(), float(self.engine.get_global_grad_norm() or 0.0))
+        result = StepResult(loss.item(), float(self.engine.get_global_grad_norm() if norm is None else norm))
         _refuse_non_finite(result)
         return result
+
+    def _norm_without_zero(self) -> float:
+        # DeepSpeed keeps no gradient norm at stage 0 in fp32; the gradients are whole there.
+        gradients = [parameter.grad for parameter in self.model.parameters() if parameter.grad is not None]
+        return nn.utils.get_total_norm(gradients).item()
 
     def rates(self) -> dict[str, float]:
         """See `Engine`."""

@@ -76,7 +76,7 @@ def _watched_steps(settings: OptimiserConfig) -> set[int]:
 
 
 def _save(engine: Engine, log: TrainingLog, step: int, state: Path) -> None:
-    """Replace the state folder as a whole, so that a kill leaves the old or the new one."""
+    """Replace the state folder as a whole: a kill leaves the old one, the new one, or none, never a mixture."""
     state.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix=f".{state.name}.", dir=state.parent))
     engine.save(fresh)

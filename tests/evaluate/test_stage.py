@@ -1,0 +1,55 @@
+import pytest
+
+from tests.model_fixtures import BLOCK, TEXTS, probe, tiny_model, tiny_tokenizer, write_probes, write_tokens
+from tgl.evaluate.score import log_likelihoods, text_loss
+from tgl.evaluate.spans import span_tokens
+from tgl.evaluate.stage import score_checkpoint
+from tgl.tables import read_table
+from tgl.text.tokens import read_stream, write_blocks
+
+
+def scored(folder, texts, rows=None, model=None):
+    probes = write_probes(folder / "probes.parquet", rows)
+    outputs = (folder / "scores.parquet", folder / "lm_loss.parquet")
+    model = model or tiny_model(spread=6)
+    score_checkpoint(model, tiny_tokenizer(), probes, texts, "20200101", BLOCK, *outputs)
+    return read_table(outputs[0], "scores").to_pylist(), read_table(outputs[1], "lm_loss").to_pylist()
+
+
+def test_only_test_probes_are_scored(tmp_path):
+    rows = [
+        probe(split, "Anna Berg lives in Oslo", "Oslo", split=split)
+        for split in ("validation", "test", "train")
+    ]
+    scores, losses = scored(tmp_path, {}, rows)
+    assert [row["probe"] for row in scores] == ["test"]
+    assert losses == []
+    span = span_tokens(tiny_tokenizer(), "Anna Berg lives in Oslo", 19, 23, BLOCK)
+    assert scores[0]["log_likelihood"] == pytest.approx(
+        log_likelihoods(tiny_model(spread=6), [span])[0], abs=1e-5
+    )
+
+
+def test_the_held_out_part_of_each_text_is_scored_under_its_name(tmp_path):
+    texts = {
+        "base": write_tokens(tmp_path / "base.parquet", held_out=2),
+        "20200101": write_tokens(tmp_path / "new.parquet", held_out=5),
+    }
+    _, losses = scored(tmp_path, texts)
+    assert [row["text"] for row in losses] == ["base", "20200101"]
+    for row in losses:
+        stream = read_stream(texts[row["text"]], "held_out")
+        expected, _ = text_loss(tiny_model(spread=6), stream, BLOCK, tiny_tokenizer().eos_token_id)
+        assert row["negative_log_likelihood"] == pytest.approx(expected)
+        assert (row["num_tokens"], row["checkpoint"]) == (len(stream), "20200101")
+
+
+def test_a_text_without_a_held_out_part_gives_a_row_of_no_tokens(tmp_path):
+    write_blocks([("train", TEXTS[0])], tiny_tokenizer(), BLOCK, tmp_path / "t.parquet")
+    _, losses = scored(tmp_path, {"base": tmp_path / "t.parquet"})
+    assert [(row["num_tokens"], row["negative_log_likelihood"]) for row in losses] == [(0, 0.0)]
+
+
+def test_no_test_probe_gives_an_empty_table(tmp_path):
+    scores, _ = scored(tmp_path, {}, [probe("a", "Anna Berg lives in Oslo", "Oslo", split="validation")])
+    assert scores == []

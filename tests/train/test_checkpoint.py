@@ -1,0 +1,120 @@
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from tests.model_fixtures import CONFIGS, RANKED, parameters_of, tiny_model, tiny_tokenizer
+from tgl.config import ModelConfig
+from tgl.errors import TglError
+from tgl.sublayers import EMBEDDING, sublayers
+from tgl.train.checkpoint import (
+    load_model,
+    make_model,
+    max_changes,
+    prove_frozen,
+    random_twin,
+    save_model,
+    snapshot,
+)
+
+SHAPE = ModelConfig(layers=2, hidden_size=16, heads=2)
+
+
+def same(one, other):
+    left, right = one.state_dict(), other.state_dict()
+    return left.keys() == right.keys() and all(torch.equal(left[name], right[name]) for name in left)
+
+
+def test_a_made_model_has_the_configured_shape_and_no_dropout():
+    model = make_model(SHAPE, tiny_tokenizer(), 32, 0)
+    config = model.config
+    assert (config.n_layer, config.n_embd, config.n_head, config.n_positions) == (2, 16, 2, 32)
+    assert config.vocab_size == len(tiny_tokenizer())
+    tokens = torch.arange(20)[None]
+    model.train()
+    assert torch.equal(model(input_ids=tokens).logits, model(input_ids=tokens).logits)
+
+
+def test_a_made_model_follows_its_seed_only():
+    torch.manual_seed(99)
+    one = make_model(SHAPE, tiny_tokenizer(), 32, 1)
+    assert same(one, make_model(SHAPE, tiny_tokenizer(), 32, 1))
+    assert not same(one, make_model(SHAPE, tiny_tokenizer(), 32, 2))
+
+
+@pytest.mark.parametrize("kind", CONFIGS)
+def test_a_saved_checkpoint_is_loaded_by_from_pretrained_as_it_was(tmp_path, kind):
+    model = tiny_model(kind, seed=3)
+    save_model(model, tiny_tokenizer(), tmp_path / "model")
+    assert same(model, AutoModelForCausalLM.from_pretrained(tmp_path / "model"))
+    assert same(model, load_model(tmp_path / "model"))
+    text = "Anna Berg lives in Paris"
+    assert (
+        AutoTokenizer.from_pretrained(tmp_path / "model")(text)["input_ids"]
+        == (tiny_tokenizer()(text)["input_ids"])
+    )
+    assert not [
+        file.name for file in (tmp_path / "model").iterdir() if file.suffix in (".part", ".bin", ".pt")
+    ]
+
+
+def test_a_reduced_precision_checkpoint_is_loaded_in_fp32(tmp_path):
+    tiny_model().to(torch.bfloat16).save_pretrained(tmp_path)
+    assert {parameter.dtype for parameter in load_model(tmp_path).parameters()} == {torch.float32}
+
+
+def test_a_random_twin_has_the_same_shape_and_other_weights(tmp_path):
+    model = tiny_model(seed=3)
+    save_model(model, tiny_tokenizer(), tmp_path)
+    twin = random_twin(tmp_path, 3_000)
+    assert {n: p.shape for n, p in twin.named_parameters()} == {
+        n: p.shape for n, p in model.named_parameters()
+    }
+    assert not same(twin, model)
+    assert same(twin, random_twin(tmp_path, 3_000))
+
+
+def test_a_model_that_cannot_be_loaded_is_refused_with_its_name(tmp_path):
+    with pytest.raises(TglError, match="nowhere"):
+        load_model(tmp_path / "nowhere")
+    model = tiny_model()
+    model.config.save_pretrained(tmp_path)
+    torch.save(model.state_dict(), tmp_path / "pytorch_model.bin")  # a pickle is never read
+    with pytest.raises(TglError, match="safetensors"):
+        load_model(tmp_path)
+
+
+def test_changes_are_the_largest_of_each_unit():
+    model = tiny_model()
+    units = sublayers(model)
+    before = snapshot(units)
+    with torch.no_grad():
+        model.transformer.h[0].mlp.c_fc.bias[3] += 0.5
+        model.transformer.h[0].mlp.c_proj.bias[1] -= 0.75
+    found = max_changes(units, before)
+    assert found[RANKED[1]] == pytest.approx(0.75)
+    assert {name for name, change in found.items() if change} == {RANKED[1]}
+
+
+def test_a_snapshot_does_not_follow_the_model():
+    model = tiny_model()
+    before = snapshot(sublayers(model))
+    kept = parameters_of(model)
+    with torch.no_grad():
+        model.transformer.wte.weight.add_(1)
+    assert all(torch.equal(before[name], value) for name, value in kept.items())
+    assert before.keys() == kept.keys()
+
+
+def test_frozen_proof_passes_on_untouched_and_raises_on_the_smallest_change():
+    model = tiny_model()
+    units = {unit.name: unit for unit in sublayers(model)}
+    before = snapshot(units.values())
+    with torch.no_grad():
+        model.transformer.h[0].attn.c_attn.weight.add_(1)  # trained, so no matter
+    frozen = [units[RANKED[3]], units[EMBEDDING]]
+    prove_frozen(frozen, before)
+    with torch.no_grad():
+        weight = model.transformer.wte.weight
+        weight[7, 7] = torch.nextafter(weight[7, 7], torch.tensor(10.0))
+    with pytest.raises(TglError, match=r"'transformer\.wte\.weight' of the frozen sublayer 'embedding'"):
+        prove_frozen(frozen, before)

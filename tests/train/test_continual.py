@@ -1,0 +1,221 @@
+import dataclasses
+import shutil
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from tests.model_fixtures import (
+    BLOCK,
+    RANKED,
+    VOCABULARY,
+    parameters_by_unit,
+    plan_of,
+    settings_of,
+    tiny_model,
+    tiny_tokenizer,
+    write_probes,
+    write_tokens,
+)
+from tgl.config import TokensConfig
+from tgl.errors import TglError
+from tgl.plan import save_plan
+from tgl.sublayers import EMBEDDING
+from tgl.tables import read_table
+from tgl.train import continual
+from tgl.train.checkpoint import save_model
+from tgl.train.continual import TABLES, Run, train_periods
+from tgl.train.engines import PlainEngine
+
+PERIODS = ("20200101", "20210101")
+TOKENS = TokensConfig(vocab_size=VOCABULARY, block_size=BLOCK)
+SETTINGS = settings_of(steps=5)
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("inputs")
+    save_model(tiny_model(seed=11), tiny_tokenizer(), folder / "base")
+    write_tokens(folder / "base.parquet")
+    for number, period in enumerate(PERIODS):
+        write_tokens(folder / f"{period}.parquet", first=6 + 6 * number, held_out=3 + number)
+    write_probes(folder / "probes.parquet")
+    save_plan(plan_of([0.0, 1.5, 0.5, 0.0]), folder / "plan.json")
+    return folder
+
+
+def run_of(inputs, output, **changes):
+    run = Run(
+        base_model=inputs / "base",
+        base_tokens=inputs / "base.parquet",
+        tokens={period: inputs / f"{period}.parquet" for period in PERIODS},
+        probes=inputs / "probes.parquet",
+        plan=inputs / "plan.json",
+        models={period: output / "models" / period for period in PERIODS},
+        tables={name: output / f"{name}.parquet" for name in TABLES},
+        state=output / "state",
+        learning_rate=0.01,
+        seed=2,
+    )
+    return dataclasses.replace(run, **changes)
+
+
+def go(run, settings=SETTINGS):
+    said = []
+    train_periods(run, settings, TOKENS, said.append)
+    return said
+
+
+def contents(run):
+    """Return the bytes of every file that the run declares."""
+    files = [run.models[period] / "model.safetensors" for period in PERIODS] + list(run.tables.values())
+    return [file.read_bytes() for file in files]
+
+
+@pytest.fixture(scope="module")
+def whole(inputs, tmp_path_factory):
+    run = run_of(inputs, tmp_path_factory.mktemp("whole"))
+    go(run)
+    return run
+
+
+def killing(monkeypatch, call):
+    """Make the plain engine's step number `call`, counted over all periods, raise."""
+    calls, step = iter(range(10**6)), PlainEngine.step
+
+    def counted(self, *given):
+        if next(calls) == call:
+            raise KeyboardInterrupt
+        return step(self, *given)
+
+    monkeypatch.setattr(PlainEngine, "step", counted)
+
+
+def test_each_checkpoint_loads_with_from_pretrained_and_keeps_frozen_units_bit_identical(whole, inputs):
+    base = AutoModelForCausalLM.from_pretrained(inputs / "base")
+    before, owner = dict(base.named_parameters()), parameters_by_unit(base)
+    for period in PERIODS:
+        model = AutoModelForCausalLM.from_pretrained(whole.models[period])
+        moved = {owner[name] for name, p in model.named_parameters() if not torch.equal(p, before[name])}
+        assert moved == {RANKED[1], RANKED[2]}
+        assert model.lm_head.weight.data_ptr() == model.transformer.wte.weight.data_ptr()
+        before = dict(model.named_parameters())
+
+
+def test_the_second_period_starts_from_the_weights_that_the_first_left(whole):
+    first, second = (
+        dict(AutoModelForCausalLM.from_pretrained(whole.models[p]).named_parameters()) for p in PERIODS
+    )
+    rates = read_table(whole.tables["rates"], "rates").to_pandas()
+    told = rates[(rates["period"] == PERIODS[1]) & (rates["sublayer"] == RANKED[1])]["max_change"].max()
+    moved = [(second[name] - first[name]).abs().max().item() for name in first if ".0.mlp." in name]
+    assert told == pytest.approx(max(moved), rel=1e-6)
+
+
+def test_the_tables_hold_every_period_step_and_unit(whole):
+    steps = read_table(whole.tables["steps"], "steps").to_pandas()
+    assert steps.groupby("period")["step"].apply(list).to_dict() == {
+        period: [0, 1, 2, 3, 4] for period in PERIODS
+    }
+    rates = read_table(whole.tables["rates"], "rates").to_pandas()
+    assert set(rates["period"]) == set(PERIODS)
+    peak = rates.groupby("sublayer")["learning_rate"].max()
+    assert peak[RANKED[1]] == pytest.approx(0.015)
+    assert peak[RANKED[2]] == pytest.approx(0.005)
+    frozen = rates[rates["sublayer"].isin([RANKED[0], RANKED[3], EMBEDDING])]
+    assert set(frozen["learning_rate"]) == set(frozen["max_change"]) == {0.0}
+    assert (rates[rates["sublayer"] == RANKED[1]]["max_change"] > 0).all()
+
+
+def test_every_checkpoint_scores_all_test_probes_and_held_out_texts(whole):
+    scores = read_table(whole.tables["scores"], "scores").to_pandas()
+    assert scores.groupby("checkpoint").size().to_dict() == dict.fromkeys(PERIODS, 18)
+    assert set(scores["split"]) == {"test"}
+    losses = read_table(whole.tables["lm_loss"], "lm_loss").to_pandas()
+    assert list(zip(losses["checkpoint"], losses["text"], strict=True)) == [
+        (checkpoint, text) for checkpoint in PERIODS for text in ("base", *PERIODS)
+    ]
+    assert (losses["num_tokens"] > 0).all()
+    by_text = losses.groupby("text")["negative_log_likelihood"].nunique()
+    assert (by_text == 2).all()  # the two checkpoints differ on every text
+
+
+def test_the_state_is_gone_when_all_is_done(whole):
+    assert not whole.state.exists()
+
+
+@pytest.mark.parametrize("call", [3, 5, 8])  # in the first period, between the two, in the second
+def test_an_interrupted_and_resumed_run_gives_the_same_bytes(whole, inputs, tmp_path, monkeypatch, call):
+    run = run_of(inputs, tmp_path)
+    with monkeypatch.context() as patch:
+        killing(patch, call)
+        with pytest.raises(KeyboardInterrupt):
+            go(run)
+    assert not run.tables["scores"].exists()
+    said = go(run)
+    assert contents(run) == contents(whole)
+    assert (f"period {PERIODS[0]}: done before" in said) == (call >= 5)
+    assert ("resumed at step 2 of 5" in said) == (call != 5)
+
+
+@pytest.mark.parametrize("where", ["save_model", "_score", "write_table", "write_text", "_publish"])
+def test_an_interruption_after_the_training_of_a_period_gives_the_same_bytes(
+    whole, inputs, tmp_path, monkeypatch, where
+):
+    run = run_of(inputs, tmp_path)
+
+    def killed(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(continual, where, killed)
+        with pytest.raises(KeyboardInterrupt):
+            go(run)
+    go(run)
+    assert contents(run) == contents(whole)
+
+
+def test_a_state_of_other_settings_is_not_gone_on_from(whole, inputs, tmp_path, monkeypatch):
+    run = run_of(inputs, tmp_path)
+    with monkeypatch.context() as patch:
+        killing(patch, 8)
+        with pytest.raises(KeyboardInterrupt):
+            go(dataclasses.replace(run, learning_rate=0.02))
+    said = go(run)
+    assert any("(learning_rate)" in text for text in said)
+    assert contents(run) == contents(whole)
+
+
+def test_a_changed_plan_is_noticed(whole, inputs, tmp_path, monkeypatch):
+    plan = tmp_path / "plan.json"
+    save_plan(plan_of([1.0, 1.0, 1.0, 1.0]), plan)
+    run = run_of(inputs, tmp_path, plan=plan)
+    with monkeypatch.context() as patch:
+        killing(patch, 8)
+        with pytest.raises(KeyboardInterrupt):
+            go(run)
+    shutil.copy(inputs / "plan.json", plan)
+    assert any("(plan)" in text for text in go(run))
+    assert contents(run) == contents(whole)
+
+
+def test_another_seed_gives_another_order_of_the_data(whole, inputs, tmp_path):
+    run = run_of(inputs, tmp_path, seed=3)
+    go(run)
+    assert contents(run)[0] != contents(whole)[0]
+
+
+def test_a_frozen_tensor_that_changes_stops_the_run_without_a_checkpoint(inputs, tmp_path, monkeypatch):
+    run = run_of(inputs, tmp_path)
+    step = PlainEngine.step
+
+    def leaking(self, *given):
+        with torch.no_grad():
+            self.model.transformer.wpe.weight[3, 3] += 1e-6
+        return step(self, *given)
+
+    monkeypatch.setattr(PlainEngine, "step", leaking)
+    with pytest.raises(TglError, match=r"'transformer\.wpe\.weight' of the frozen sublayer 'embedding'"):
+        go(run)
+    assert not list(tmp_path.rglob("model.safetensors"))
+    assert not run.tables["scores"].exists()

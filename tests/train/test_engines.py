@@ -1,0 +1,155 @@
+"""Both engines. All tests that start DeepSpeed (15 s, once) stand here."""
+
+import math
+
+import pytest
+import torch
+
+from tests.model_fixtures import (
+    BLOCK,
+    RANKED,
+    parameters_by_unit,
+    parameters_of,
+    plan_of,
+    settings_of,
+    some_tokens,
+    tiny_model,
+)
+from tgl.errors import TglError
+from tgl.sublayers import EMBEDDING, sublayers
+from tgl.train.engines import language_model_loss, make_engine
+from tgl.train.groups import freeze, parameter_groups
+from tgl.train.schedule import factor
+from tgl.train.stream import TokenStream
+
+PARTLY = plan_of([0.0, 1.5, 0.5, 0.0])
+ENGINES = ["plain", "deepspeed"]
+
+
+def engine_of(name, plan=PARTLY, kind="gpt2", rate=0.01, zero_stage=1, **changes):
+    settings = settings_of(**changes)
+    model = tiny_model(kind)
+    freeze(model, plan)
+    groups = parameter_groups(sublayers(model), plan, rate, settings.weight_decay)
+    return make_engine(name, model, groups, settings, zero_stage), model, settings
+
+
+def run(engine, settings, first=0, last=None):
+    stream = TokenStream(some_tokens(700), 0, 3)
+    results = []
+    for step in range(first, settings.steps if last is None else last):
+        tokens = torch.from_numpy(stream.batch(step, settings.batch_size, BLOCK))
+        results.append(engine.step(tokens, factor(step, settings)))
+    return results
+
+
+def test_the_loss_is_the_mean_over_all_targets_of_the_batch():
+    model, tokens = tiny_model(spread=8), torch.from_numpy(some_tokens(60)).long().reshape(3, 20)
+    with torch.no_grad():
+        found = language_model_loss(model, tokens).item()
+        expected = 0.0
+        for row in tokens:
+            for position in range(1, 20):
+                logits = model(input_ids=row[None, :position]).logits[0, -1].double()
+                expected -= logits.log_softmax(-1)[row[position]].item()
+    assert found == pytest.approx(expected / (3 * 19), abs=1e-5)
+
+
+def test_the_plain_engine_lowers_the_loss_and_reports_it_before_the_step():
+    engine, model, _ = engine_of("plain", plan_of([1, 1, 1, 1], 1.0))
+    tokens = torch.from_numpy(some_tokens(64)).long().reshape(2, 32)
+    before = language_model_loss(model, tokens).item()
+    results = [engine.step(tokens, 1.0) for _ in range(30)]
+    assert results[0].loss == pytest.approx(before)
+    assert results[-1].loss < before - 1
+
+
+def test_the_gradient_norm_is_that_before_clipping_over_trained_parameters():
+    engine, _, _ = engine_of("plain", clip_norm=1e-3)
+    twin = tiny_model()
+    tokens = torch.from_numpy(some_tokens(64)).long().reshape(2, 32)
+    language_model_loss(twin, tokens).backward()
+    owner = parameters_by_unit(twin)
+    trained = [p for name, p in twin.named_parameters() if PARTLY.of(owner[name]) > 0]
+    expected = math.sqrt(sum(p.grad.double().square().sum().item() for p in trained))
+    assert engine.step(tokens, 1.0).gradient_norm == pytest.approx(expected, rel=1e-5)
+    assert expected > 1e-3
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_frozen_tensors_stay_bit_identical_and_all_trained_sublayers_move(name):
+    engine, model, settings = engine_of(name)
+    before = parameters_of(model)
+    run(engine, settings)
+    owner = parameters_by_unit(model)
+    moved = {owner[key] for key, p in model.named_parameters() if not torch.equal(p.detach(), before[key])}
+    assert moved == {RANKED[1], RANKED[2]}
+
+
+@pytest.mark.parametrize("zero_stage", [0, 1, 2])
+def test_deepspeed_gives_the_losses_and_gradient_norms_of_the_plain_engine(zero_stage):
+    plain, _, settings = engine_of("plain", clip_norm=0.05)
+    other, _, _ = engine_of("deepspeed", zero_stage=zero_stage, clip_norm=0.05)
+    expected, found = run(plain, settings), run(other, settings)
+    assert [r.loss for r in found] == pytest.approx([r.loss for r in expected], abs=1e-6)
+    assert [r.gradient_norm for r in found] == pytest.approx([r.gradient_norm for r in expected], rel=1e-4)
+    assert min(result.gradient_norm for result in expected) > 0.05  # clipping was at work
+
+
+def test_deepspeed_gives_every_sublayer_the_rate_that_the_plain_engine_gives():
+    plan = plan_of([0.5, 1.5, 0.0, 1.0], 0.25)
+    plain, _, settings = engine_of("plain", plan)
+    other, _, _ = engine_of("deepspeed", plan)
+    for step in range(settings.steps):
+        run(plain, settings, step, step + 1)
+        run(other, settings, step, step + 1)
+        assert other.rates() == pytest.approx(plain.rates(), rel=1e-12)
+    assert set(plain.rates()) == {RANKED[0], RANKED[1], RANKED[3], EMBEDDING}
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_a_saved_engine_loaded_into_a_new_one_goes_on_identically(name, tmp_path):
+    whole, model, settings = engine_of(name)
+    expected = run(whole, settings)
+    first, _, _ = engine_of(name)
+    run(first, settings, 0, 3)
+    first.save(tmp_path)
+    second, resumed, _ = engine_of(name)
+    second.load(tmp_path)
+    assert run(second, settings, 3) == expected[3:]
+    assert second.rates() == whole.rates()
+    for key, value in model.state_dict().items():
+        assert torch.equal(value, resumed.state_dict()[key]), key
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_a_trained_tied_embedding_stays_tied(name):
+    engine, model, settings = engine_of(name, plan_of([0, 0, 0, 0], 1.0))
+    before = model.lm_head.weight.detach().clone()
+    run(engine, settings, 0, 2)
+    assert model.lm_head.weight is model.transformer.wte.weight
+    assert not torch.equal(model.lm_head.weight, before)
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_a_loss_that_is_not_finite_stops_the_run(name):
+    engine, model, _ = engine_of(name)
+    with torch.no_grad():
+        model.transformer.ln_f.weight.fill_(math.inf)
+    with pytest.raises(TglError, match="lower the learning rate"):
+        engine.step(torch.from_numpy(some_tokens(64)).long().reshape(2, 32), 1.0)
+
+
+def test_a_step_that_is_not_finite_leaves_the_plain_weights_alone():
+    engine, model, _ = engine_of("plain")
+    with torch.no_grad():
+        model.transformer.ln_f.weight.fill_(math.inf)
+    before = parameters_of(model)
+    with pytest.raises(TglError):
+        engine.step(torch.from_numpy(some_tokens(64)).long().reshape(2, 32), 1.0)
+    assert all(torch.equal(p.detach(), before[key]) for key, p in model.named_parameters())
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="says what 'auto' means without a GPU")
+def test_auto_is_the_plain_engine_without_a_gpu():
+    assert type(engine_of("auto")[0]) is type(engine_of("plain")[0])
