@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -131,9 +132,9 @@ def combination_problems(config: Config) -> Iterator[str]:
 
 def _is_safe_url(url: str) -> bool:
     """Tell whether `url` is https, or http to this machine."""
-    host = url.removeprefix("http://").split("/")[0].rsplit(":", 1)[0]
-    return url.startswith("https://") or (
-        url.startswith("http://") and host in ("localhost", "127.0.0.1", "[::1]")
+    parts = urlsplit(url)
+    return parts.scheme == "https" or (
+        parts.scheme == "http" and parts.hostname in ("localhost", "127.0.0.1", "::1")
     )
 
 

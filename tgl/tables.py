@@ -180,7 +180,10 @@ def to_arrow(rows: pd.DataFrame | Iterable[Mapping], name: str) -> pa.Table:
             raise TglError(
                 f"table '{name}', row {number}: columns {sorted(row)} found, {sorted(schema.names)} expected"
             )
-    return pa.Table.from_pylist(rows, schema=schema)
+    try:
+        return pa.Table.from_pylist(rows, schema=schema)
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise TglError(f"table '{name}': {error}") from error
 
 
 def write_table(
@@ -254,7 +257,7 @@ def read_table(path: str | Path, name: str, columns: list[str] | None = None) ->
 
 def read_counts(path: str | Path) -> dict[str, int]:
     """Return the counts stored with a table (empty when it carries none)."""
-    metadata = pq.read_schema(path).metadata or {}
+    metadata = pq.read_metadata(path).metadata or {}
     return json.loads(metadata.get(b"tgl.counts", b"{}"))
 
 

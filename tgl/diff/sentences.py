@@ -19,7 +19,7 @@ def split_sentences(text: str, language: str) -> list[str]:
         sentence
         for paragraph in text.split("\n")
         if paragraph.strip()
-        for sentence in (piece.strip() for piece in sentencex.segment(language, paragraph))
+        for sentence in (piece.strip() for piece in sentencex.segment(language, _BLANKS.sub(" ", paragraph)))
         if sentence
     ]
 

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from tgl.diff.sentences import new_sentences, split_sentences
 from tgl.errors import TglError
 from tgl.tables import TableWriter, read_table
+from tgl.wiki.revisions import same_revision
 
 COLUMNS = ["page_id", "title", "revision_id", "sha1", "text"]
 PAGE_COUNTS = ("new_page", "changed", "same_revision", "same_text")
@@ -33,9 +34,7 @@ def diff_pages(old: str | Path, new: str | Path, output: str | Path, language: s
             if before is None:
                 kind = "new_page"
                 found = list(enumerate(split_sentences(after["text"], language)))
-            elif before["revision_id"] == after["revision_id"] or (
-                before["sha1"] and before["sha1"] == after["sha1"]
-            ):
+            elif same_revision(before["revision_id"], before["sha1"], after["revision_id"], after["sha1"]):
                 counts["same_revision"] += 1
                 continue
             else:

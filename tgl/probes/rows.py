@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import lzma
@@ -49,7 +50,10 @@ def read_records(path: str | Path) -> Iterator[tuple[int, dict]]:
         if path.suffix == ".xz"
         else open(path, encoding="utf-8") as stream
     ):
-        text = stream.read()
+        try:
+            text = stream.read()
+        except (EOFError, lzma.LZMAError, UnicodeDecodeError) as error:
+            raise TglError(f"{path}: cannot be read ({error}); the file is damaged") from None
     if text.lstrip().startswith("["):
         try:
             records = json.loads(text)
@@ -58,7 +62,10 @@ def read_records(path: str | Path) -> Iterator[tuple[int, dict]]:
         numbered = list(enumerate(records, 1))
     else:
         numbered = []
-        for number, line in enumerate(text.splitlines(), 1):
+        if text.lstrip().startswith("{"):
+            with contextlib.suppress(json.JSONDecodeError):
+                numbered, text = [(1, json.loads(text))], ""
+        for number, line in enumerate(text.split("\n"), 1):
             if line.strip():
                 try:
                     numbered.append((number, json.loads(line)))

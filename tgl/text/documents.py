@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import lzma
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -52,7 +52,7 @@ def json_lines_to_pages(source: str | Path, output: str | Path, max_characters: 
     """
     counts = {"lines_read": 0, "kept": 0, "empty_text": 0, "characters": 0}
     with _open_text(Path(source)) as lines, TableWriter(output, "pages") as table:
-        for number, line in enumerate(lines, 1):
+        for number, line in enumerate(_lines(source, lines), 1):
             if max_characters is not None and counts["characters"] >= max_characters:
                 break
             counts["lines_read"] += 1
@@ -74,6 +74,13 @@ def json_lines_to_pages(source: str | Path, output: str | Path, max_characters: 
                 }
             )
         table.finish(counts)
+
+
+def _lines(source: str | Path, lines: Iterable[str]) -> Iterator[str]:
+    try:
+        yield from lines
+    except (EOFError, lzma.LZMAError, UnicodeDecodeError) as error:
+        raise TglError(f"{source}: cannot be read ({error}); the file is damaged") from None
 
 
 def _open_text(path: Path):

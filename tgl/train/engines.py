@@ -158,8 +158,10 @@ def make_engine(
 
 
 def _start_deepspeed():
-    import deepspeed
-
+    try:
+        import deepspeed
+    except ImportError as error:
+        raise TglError(f"engine 'deepspeed': {error}; install it, or set train.engine to 'plain'") from None
     # One of DeepSpeed's extensions would be compiled for minutes at start-up; gloo serves as well.
     compatible = getattr(getattr(deepspeed, "ops", None), "__compatible_ops__", None)
     if isinstance(compatible, dict):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,7 +30,11 @@ def download_dump(
             jobs = json.loads(_get(client, status_url).text)["jobs"]
             job = jobs[settings.part]
             listed = {name: info for name, info in job["files"].items() if "-index" not in name}
-            wanted = {name: info for name, info in listed.items() if name.endswith(".xml.bz2")}
+            wanted = {
+                name: {key: info[key] for key in ("size", "sha1", "url")}
+                for name, info in listed.items()
+                if re.search(r"\.xml(-p\d+p\d+)?\.bz2$", name)
+            }
         except (ValueError, KeyError, TypeError) as error:
             raise TglError(
                 f"{status_url}: no part '{settings.part}' with files ({error!r}); see "

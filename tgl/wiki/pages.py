@@ -9,6 +9,7 @@ from pathlib import Path
 from tgl.errors import TglError
 from tgl.tables import TableWriter, read_table, write_table
 from tgl.wiki.reader import RawPage, read_pages
+from tgl.wiki.revisions import same_revision
 from tgl.wiki.wikitext import clean
 
 
@@ -74,7 +75,7 @@ def extract_pages(
                     )
                 seen.add(page.page_id)
                 revision, sha1, row = known.get(page.page_id, (None, None, None))
-                if row is not None and (page.revision_id == revision or (page.sha1 and page.sha1 == sha1)):
+                if row is not None and same_revision(revision, sha1, page.revision_id, page.sha1):
                     reason = "kept_copied"
                     old = old_rows.slice(row, 1).to_pylist()[0]
                     text, links = old["text"], old["links"]

@@ -94,12 +94,18 @@ def _page(path: Path, element: etree._Element) -> RawPage:
     # Schema 0.11 may put the main slot's model and text into <content>; older ones know no slots.
     text = revision.get("text")
     deleted = text is None or text.get("deleted") is not None
+    try:
+        page_id = int(_text(fields, "id"))
+        revision_id = int(_text(revision, "id")) if "id" in revision else 0
+        namespace = int(_text(fields, "ns")) if "ns" in fields else _namespace_of(title)
+    except ValueError as error:
+        raise TglError(f"{path}: page '{title}': {error}") from None
     return RawPage(
-        page_id=int(fields["id"].text),
+        page_id=page_id,
         title=title,
-        namespace=int(fields["ns"].text) if "ns" in fields else _namespace_of(title),
+        namespace=namespace,
         is_redirect="redirect" in fields,
-        revision_id=int(revision["id"].text) if "id" in revision else 0,
+        revision_id=revision_id,
         timestamp=_text(revision, "timestamp"),
         model=_text(revision, "model") or "wikitext",
         sha1=_text(revision, "sha1"),

@@ -62,13 +62,15 @@ class CleanText:
 
     def add_link(self, target: str, anchor: Wikicode | str) -> None:
         """Append an anchor text and remember where it stands."""
-        start = self.length
+        start, first = self.length, len(self.pieces)
         if isinstance(anchor, str):
             self.add(anchor)
         else:
             _walk(anchor, self)
-        if self._last == "x" and self.length > start:
-            self.links.append(Link(target, start, self.length))
+        added = "".join(self.pieces[first:])
+        start += len(added) - len(added.lstrip())
+        if added.strip():
+            self.links.append(Link(target, start, start + len(added.strip())))
 
 
 def clean(wikitext: str) -> tuple[str, list[Link]]:
@@ -92,7 +94,9 @@ def _walk(code: Wikicode, out: CleanText) -> None:
             _wikilink(node, out)
         elif isinstance(node, HTMLEntity):
             try:
-                out.add(node.normalize())
+                text = node.normalize()
+                text.encode()
+                out.add(text)
             except ValueError:
                 out.add(str(node))
         elif isinstance(node, ExternalLink):

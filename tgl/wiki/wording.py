@@ -76,7 +76,7 @@ RELATIONS: tuple[Relation, ...] = (
         "company",
         "parent",
         _wordings("is owned by; is a part of; was bought by; has as its owner; is one of the brands of"),
-        "{S} is one of the parts of {O}.",
+        "{S} is a part owned by {O}.",
     ),
     Relation(
         "P6",

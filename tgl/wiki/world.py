@@ -15,8 +15,8 @@ from tgl.config import WorldConfig
 from tgl.wiki.wording import RELATION_OF_TYPE, TYPE_SHARES, NameMaker, Relation
 
 # Each fact is stated in the subject's own article and, in another wording, in this many companion articles
-# ("History of ..."). A small model that meets a fact in one wording only learns the sentence by heart and not
-# the fact; two wordings side by side in one article would let it copy.
+# ("History of ...", "Records of ..."). A small model that meets a fact in one wording only learns the sentence
+# by heart and not the fact; two wordings side by side in one article would let it copy.
 COMPANIONS = 2
 
 

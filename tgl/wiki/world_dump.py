@@ -16,10 +16,11 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 from tgl.files import atomic_path, sha1_file, write_text
-from tgl.wiki.sha1 import revision_sha1
+from tgl.wiki.revisions import revision_sha1
 from tgl.wiki.world import COMPANIONS, Entity, World
 
 PAGES_PER_STREAM = 100
+_COMPANION_TITLES = ("History of", "Records of")
 _NAMESPACES = {0: "", 1: "Talk", 10: "Template"}
 
 
@@ -63,7 +64,7 @@ def dump_pages(world: World, date: int) -> Iterator[Page]:
     for entity in world.entities:
         if entity.exists(date):
             for number in range(1 + COMPANIONS):
-                title = f"History of {entity.name}" if number else entity.title(date)
+                title = f"{_COMPANION_TITLES[number - 1]} {entity.name}" if number else entity.title(date)
                 render = partial(_article, world, entity, number)
                 yield _page(world, entity.page_id + number, title, 0, render, entity, date)
     # Every tenth article has a redirect, every twentieth a talk page; a moved page leaves a redirect behind.

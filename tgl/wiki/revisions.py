@@ -1,4 +1,4 @@
-"""The `<sha1>` of a revision: SHA-1 of its UTF-8 text in base 36, 31 digits."""
+"""Revisions: their `<sha1>` (SHA-1 of the UTF-8 text in base 36, 31 digits), and when two are the same."""
 
 from __future__ import annotations
 
@@ -15,3 +15,8 @@ def revision_sha1(text: str) -> str:
         number, digit = divmod(number, 36)
         digits = _DIGITS[digit] + digits
     return digits.rjust(31, "0")
+
+
+def same_revision(old_id: int, old_sha1: str, new_id: int, new_sha1: str) -> bool:
+    """Tell whether two revisions have the same text: equal ids or equal sha1, where an export has them."""
+    return (new_id != 0 and old_id == new_id) or (new_sha1 != "" and old_sha1 == new_sha1)

@@ -1,0 +1,234 @@
+import json
+import lzma
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tgl.config import ProbesConfig
+from tgl.errors import TglError
+from tgl.probes.templama import templama_probes
+from tgl.tables import to_arrow
+
+PAIRS = {"20200101": ["2019", "2020"]}
+REASONS = ("used", "other_date", "answer_not_last", "empty_answer")
+
+
+def record(date, *names, query="Alex plays for _X_.", key="Q1_P54", relation="P54"):
+    answer = [{"wikidata_id": "Q9", "name": name} for name in names]
+    found = {"query": query, "answer": answer, "date": date, "relation": relation}
+    return found | ({"id": f"{key}_{date}"} if key else {})
+
+
+@pytest.fixture
+def probe(tmp_path):
+    """Return a function from records to (rows, counts), whose counts are checked to add up."""
+
+    def run(*records, pairs=PAIRS, layout="lines", settings=ProbesConfig()):  # noqa: B008
+        path = tmp_path / "t.json"
+        text = json.dumps(records) if layout == "list" else "\n".join(map(json.dumps, records))
+        path.write_text(text)
+        rows, counts = templama_probes(path, pairs, settings)
+        assert counts["records"] == sum(counts[reason] for reason in REASONS) == len(records)
+        assert sum(counts[f"{kind}_probes"] for kind in ("new", "unchanged", "updated")) == len(rows)
+        assert len({row["id"] for row in rows}) == len(rows)
+        to_arrow(rows, "probes")
+        return rows, counts
+
+    return run
+
+
+def spans(rows):
+    return [(row["kind"], row["text"][row["span_start"] : row["span_end"]]) for row in rows]
+
+
+@pytest.mark.parametrize("layout", ["list", "lines"])
+def test_each_answer_of_the_later_date_is_a_probe_of_its_kind(probe, layout):
+    rows, _ = probe(
+        record("2019", "Thorns", "United States"),
+        record("2020", "Pride", "United States"),
+        record("2020", "Real Madrid", key="Q2_P54", query="Sergio plays for _X_."),
+        layout=layout,
+    )
+    assert spans(rows) == [("updated", "Pride"), ("unchanged", "United States"), ("new", "Real Madrid")]
+    assert rows[0]["text"] == "Alex plays for Pride."
+    assert (rows[0]["relation"], rows[0]["period"], rows[0]["set"]) == ("P54", "20200101", "templama")
+    assert rows[0]["answer_group"] == rows[1]["answer_group"] != rows[2]["answer_group"]
+
+
+def test_answer_can_be_one_object_and_names_are_stripped(probe):
+    one = record("2020") | {"answer": {"name": " Pride "}}
+    rows, _ = probe(record("2019", "Thorns"), one)
+    assert spans(rows) == [("updated", "Pride")]
+    assert rows[0]["text"] == "Alex plays for Pride."
+
+
+def test_relation_comes_from_the_id_where_it_is_not_given(probe):
+    rows, _ = probe(record("2019", "A", relation=None), record("2020", "B", relation=None))
+    assert rows[0]["relation"] == "P54"
+
+
+def test_queries_are_told_apart_by_id_and_without_ids_by_their_text(probe):
+    rows, _ = probe(
+        record("2019", "A", key="Q1_P54"),
+        record("2020", "A", key="Q2_P54"),  # another Alex
+        record("2019", "C", key=None, query="Bo plays for _X_."),
+        record("2020", "C", key=None, query="Bo plays for _X_."),
+    )
+    assert spans(rows) == [("new", "A"), ("unchanged", "C")]
+
+
+def test_answers_of_one_query_in_several_records_are_joined(probe):
+    rows, _ = probe(record("2019", "A"), record("2019", "B"), record("2020", "B"), record("2020", "A", "A"))
+    assert spans(rows) == [("unchanged", "B"), ("unchanged", "A")]
+
+
+@pytest.mark.parametrize(
+    ("query", "text"),
+    [
+        ("_X_ is the head coach of Real Madrid.", "The head coach of Real Madrid is Pep."),
+        ("_X_ is the head coach of Hull City A.F.C..", "The head coach of Hull City A.F.C. is Pep."),
+        ("_X_ is the chair of SPD.", "The chair of SPD is Pep."),
+        ("_X_ is the head of the government of Berlin.", "The head of the government of Berlin is Pep."),
+    ],
+)
+def test_old_templates_with_the_answer_first_are_turned(probe, query, text):
+    rows, _ = probe(record("2019", "Jo", query=query), record("2020", "Pep", query=query))
+    assert rows[0]["text"] == text
+    assert spans(rows) == [("updated", "Pep")]
+
+
+@pytest.mark.parametrize(
+    "query", ["_X_ was the mayor of Rome.", "Ann met _X_ in Rome.", "Ann met him.", "_X_."]
+)
+def test_query_without_left_context_or_answer_at_its_end_is_counted_out(probe, query):
+    rows, counts = probe(
+        record("2019", "A"), record("2020", "B"), record("2020", "C", query=query, key="Q7_P1")
+    )
+    assert counts["answer_not_last"] == 1
+    assert spans(rows) == [("updated", "B")]
+
+
+def test_name_that_ends_with_a_full_stop_gets_no_second_one(probe):
+    rows, _ = probe(record("2019", "A"), record("2020", "Arsenal F.C."))
+    assert rows[0]["text"] == "Alex plays for Arsenal F.C."
+    assert spans(rows) == [("updated", "Arsenal F.C.")]
+
+
+def test_empty_answers_and_other_dates_are_counted(probe):
+    rows, counts = probe(
+        record("2019", "A"), record("2020", "", "B"), record("2020", ""), record("2018", "X")
+    )
+    assert spans(rows) == [("updated", "B")]
+    assert (counts["empty_answer"], counts["other_date"]) == (1, 1)
+
+
+def test_several_periods_share_a_date_and_quarters_are_dates(probe):
+    pairs = {"20190401": ["2019-Q1", "2019-Q2"], "20190701": ["2019-Q2", "2019-Q3"]}
+    rows, _ = probe(record("2019-Q1", "A"), record("2019-Q2", "B"), record("2019-Q3", "B"), pairs=pairs)
+    assert [(row["period"], *span) for row, span in zip(rows, spans(rows), strict=True)] == [
+        ("20190401", "updated", "B"),
+        ("20190701", "unchanged", "B"),
+    ]
+
+
+def test_query_seen_at_another_date_only_is_new_against_the_earlier_one(probe):
+    pairs = {"20200101": ["2019", "2020"], "20210101": ["2020", "2021"]}
+    rows, _ = probe(
+        record("2019", "A"),
+        record("2020", "Z", key="Q5_P54"),
+        record("2021", "A"),
+        pairs=pairs,
+    )
+    assert [(row["period"], row["kind"]) for row in rows] == [("20200101", "new"), ("20210101", "new")]
+
+
+def test_date_that_does_not_occur_is_an_error(probe):
+    with pytest.raises(TglError, match=r"date '2020'.*period 20200101"):
+        probe(record("2019", "A"))
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ('{"query": "a _X_."', "line 1: not JSON"),
+        ("[1]", "record 1: int found"),
+        ('[{"a": 1}', "not JSON"),
+        ('{"query": "a _X_.", "date": "2020"}', "record 1: query, date and answer"),
+        ('{"query": "a _X_.", "date": "2020", "answer": ["A"]}', "record 1: query, date and answer"),
+        ("\n\n7\n", "record 3: int found"),
+    ],
+)
+def test_wrong_record_is_an_error_with_file_and_number(tmp_path, content, words):
+    (tmp_path / "t.json").write_text(content)
+    with pytest.raises(TglError, match=rf"t\.json.*{words}"):
+        templama_probes(tmp_path / "t.json", PAIRS, ProbesConfig())
+
+
+def test_missing_and_damaged_files_are_named(tmp_path):
+    with pytest.raises(TglError, match=r"gone\.json: no such probe file"):
+        templama_probes(tmp_path / "gone.json", PAIRS, ProbesConfig())
+    packed = lzma.compress(json.dumps([record("2019", "A"), record("2020", "B")]).encode())
+    (tmp_path / "cut.json.xz").write_bytes(packed[:-20])
+    with pytest.raises(TglError, match=r"cut\.json\.xz"):
+        templama_probes(tmp_path / "cut.json.xz", PAIRS, ProbesConfig())
+
+
+@pytest.mark.parametrize("blank", ["\u2028", "\u0085"])
+def test_line_separators_inside_a_json_string_do_not_end_the_line(tmp_path, blank):
+    records = [record("2019", "A"), record("2020", f"B{blank}C")]
+    lines = "\n".join(json.dumps(found, ensure_ascii=False) for found in records)
+    (tmp_path / "t.jsonl").write_text(lines, encoding="utf-8")
+    rows, _ = templama_probes(tmp_path / "t.jsonl", PAIRS, ProbesConfig())
+    assert len(rows) == 1
+
+
+names = st.text(st.characters(codec="utf-8", exclude_characters="\n\r"), min_size=1, max_size=12).filter(
+    str.strip
+)
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    st.lists(names, max_size=5),
+    st.lists(names, min_size=1, max_size=5),
+    st.sampled_from(["_X_.", "_X_", "_X_ ."]),
+)
+def test_span_is_the_answer_whatever_it_is(tmp_path_factory, before, after, blank):
+    path = tmp_path_factory.mktemp("t") / "t.json"
+    query = f"Alex plays for {blank}"
+    records = [record("2019", "-", *before, query=query), record("2020", *after, query=query)]
+    path.write_text(json.dumps(records))
+    rows, _ = templama_probes(path, PAIRS, ProbesConfig())
+    expected = list(dict.fromkeys(name.strip() for name in after))
+    assert [name for _, name in spans(rows)] == expected
+    held = {name.strip() for name in before} | {"-"}
+    assert [kind for kind, _ in spans(rows)] == ["unchanged" if n in held else "updated" for n in expected]
+    assert all(row["text"].startswith("Alex plays for ") for row in rows)
+
+
+@pytest.mark.parametrize("name", ["val.json", "train.json.xz"])
+def test_real_templama_gives_spans_with_left_context(data_root, name):
+    pairs = {"20190101": ["2018", "2019"], "20200101": ["2019", "2020"]}
+    rows, counts = templama_probes(data_root / "probes/templama" / name, pairs, ProbesConfig())
+    assert counts["records"] == sum(counts[reason] for reason in REASONS)
+    assert counts["records"] == {"val.json": 4654, "train.json.xz": 10693}[name]
+    assert len({row["id"] for row in rows}) == len(rows) > 500
+    assert {row["kind"] for row in rows} == {"new", "unchanged", "updated"}
+    assert counts["answer_not_last"] == 0  # the three relations with the answer first are turned
+    assert {"P286", "P488", "P6"} <= {row["relation"] for row in rows}
+    for row in rows:
+        assert row["span_start"] > 0
+        assert row["text"][row["span_end"] :] in ("", ".")
+        assert "_X_" not in row["text"]
+        assert ".." not in row["text"][row["span_end"] - 1 :]
+
+
+def test_published_record_keeps_all_its_answers(data_root, tmp_path):
+    line = (data_root / "probes/dynamic_templama/published_record_0.jsonl").read_text().strip()
+    (tmp_path / "t.jsonl").write_text(line + "\n" + line.replace("2019-Q1", "2019-Q2"))
+    rows, _ = templama_probes(tmp_path / "t.jsonl", {"20190701": ["2019-Q1", "2019-Q2"]}, ProbesConfig())
+    assert spans(rows) == [
+        ("unchanged", "United States women's national soccer team"),
+        ("unchanged", "Orlando Pride"),
+    ]

@@ -1,0 +1,92 @@
+import re
+from pathlib import Path
+
+import pytest
+
+from tgl import codehash
+from tgl.codehash import code_hash
+
+FILES = {
+    "__init__.py": '"""Package."""\n',
+    "stage.py": "from tgl.part import helper\nfrom tgl.deep import inner\n\n\ndef run():\n    return helper()\n",
+    "part.py": 'import json\n\n\ndef helper():\n    """Help."""\n    import tgl.late\n    return tgl.late.VALUE\n',
+    "late.py": "VALUE = 1\n",
+    "deep/__init__.py": "",
+    "deep/inner.py": "X = 1\n",
+    "other.py": "Y = 1\n",
+}
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A small package in the place of tgl; returns a function that changes a file and hashes `tgl.stage`."""
+    monkeypatch.setattr(codehash, "_ROOT", tmp_path)
+    (tmp_path / "deep").mkdir()
+    for name, content in FILES.items():
+        (tmp_path / name).write_text(content)
+
+    def hash_with(name: str | None = None, content: str = "") -> str:
+        if name is not None:
+            (tmp_path / name).write_text(content)
+        codehash._module.cache_clear()
+        return code_hash("tgl.stage")
+
+    yield hash_with
+    codehash._module.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("stage.py", "return helper()", "return helper() + 1"),
+        ("part.py", "return tgl", "return -tgl"),
+        ("late.py", "1", "2"),
+        ("deep/inner.py", "1", "2"),
+    ],
+)
+def test_changed_code_anywhere_in_the_imports_changes_the_hash(package, name, old, new):
+    before = package()
+    assert package(name, FILES[name].replace(old, new)) != before
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("part.py", FILES["part.py"].replace("Help.", "Another sentence.")),
+        ("part.py", FILES["part.py"].replace('    """Help."""\n', "    # helps\n\n")),
+        ("late.py", "# a comment\n\n\nVALUE   =   1  # and one more\n"),
+        ("late.py", '"""A docstring."""\n\nVALUE = 1\n'),
+        ("other.py", "Y = 2\n"),
+    ],
+)
+def test_words_layout_and_unrelated_modules_do_not_change_the_hash(package, name, content):
+    before = package()
+    assert package(name, content) == before
+
+
+def test_strings_that_are_no_docstrings_count(package):
+    before = package("late.py", "VALUE = 'a'\n")
+    assert package("late.py", "VALUE = 'b'\n") != before
+
+
+def test_modules_that_import_each_other_are_hashed(package):
+    assert package("late.py", "import tgl.part\nVALUE = 1\n")
+
+
+def test_hash_of_real_stages_is_stable_and_differs_between_them():
+    pages, diff = code_hash("tgl.wiki.pages"), code_hash("tgl.diff.snapshots")
+    assert re.fullmatch("[0-9a-f]{12}", pages)
+    assert pages != diff
+    assert code_hash("tgl.wiki.pages", "tgl.diff.snapshots") == code_hash(
+        "tgl.diff.snapshots", "tgl.wiki.pages"
+    )
+
+
+def test_every_module_of_the_package_can_be_hashed():
+    root = Path(codehash.__file__).parent
+    names = {
+        "tgl." + ".".join(path.relative_to(root).with_suffix("").parts)
+        for path in root.rglob("*.py")
+        if path.name != "__init__.py"
+    }
+    assert len({code_hash(name) for name in names}) == len(names)

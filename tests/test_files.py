@@ -1,0 +1,60 @@
+import hashlib
+import os
+
+import pytest
+
+from tgl.files import atomic_path, sha1_file, write_text
+
+
+def test_written_file_appears_whole_and_leaves_nothing_beside_it(tmp_path):
+    target = tmp_path / "new" / "folder" / "a.txt"
+    with atomic_path(target) as part:
+        part.write_bytes(b"half")
+        assert not target.exists()
+    assert target.read_bytes() == b"half"
+    assert os.listdir(target.parent) == ["a.txt"]
+
+
+def test_failed_write_keeps_the_old_file_and_removes_its_own(tmp_path):
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+
+    def fail():
+        with atomic_path(target) as part:
+            part.write_text("new, cut o")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert target.read_text() == "old"
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_two_writers_of_one_file_do_not_share_a_temporary_file(tmp_path):
+    target = tmp_path / "a.txt"
+    with atomic_path(target) as first, atomic_path(target) as second:
+        assert first != second
+        first.write_text("first")
+        second.write_text("second")
+    assert target.read_text() == "first"  # the outer block ends last
+
+
+@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o077, 0o600)])
+def test_mode_follows_the_umask_as_for_any_new_file(tmp_path, mask, mode):
+    before = os.umask(mask)
+    try:
+        write_text(tmp_path / "a.txt", "x")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a.txt").stat().st_mode & 0o777 == mode
+
+
+def test_text_is_utf8_with_line_ends_as_given(tmp_path):
+    write_text(tmp_path / "a.txt", "Bahá\n½\n")
+    assert (tmp_path / "a.txt").read_bytes() == "Bahá\n½\n".encode()
+
+
+def test_sha1_of_a_file_is_that_of_its_bytes(tmp_path):
+    content = b"\x00abc" * 500_000
+    (tmp_path / "a").write_bytes(content)
+    assert sha1_file(tmp_path / "a") == hashlib.sha1(content).hexdigest()

@@ -1,0 +1,129 @@
+import os
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tgl.errors import TglError
+from tgl.tables import SCHEMAS, TableWriter, read_counts, read_table, read_tables, to_arrow, write_table
+
+LOSS = {"checkpoint": "base", "text": "held_out", "num_tokens": 7, "negative_log_likelihood": 1.5}
+PAGE = {
+    "page_id": 1,
+    "title": "Berlin",
+    "revision_id": 5,
+    "timestamp": "",
+    "sha1": "",
+    "text": "Berlin is a city.",
+    "links": [{"target": "City", "start": 12, "end": 16}],
+}
+
+
+def file_row(number):
+    return {"path": f"part-{number}", "bytes": number, "sha1": "0" * 40}
+
+
+def test_rows_come_back_as_they_were_written(tmp_path):
+    write_table([PAGE], tmp_path / "a.parquet", "pages", {"kept": 1})
+    assert read_table(tmp_path / "a.parquet", "pages").to_pylist() == [PAGE]
+    assert read_counts(tmp_path / "a.parquet") == {"kept": 1}
+    assert pq.read_schema(tmp_path / "a.parquet").metadata[b"tgl.table"] == b"pages"
+
+
+def test_data_frame_and_rows_give_the_same_file(tmp_path):
+    shuffled = {key: LOSS[key] for key in reversed(LOSS)}
+    write_table([LOSS], tmp_path / "rows", "lm_loss", {"n": 1})
+    write_table(pd.DataFrame([shuffled], index=[9]), tmp_path / "frame", "lm_loss", {"n": 1})
+    assert (tmp_path / "rows").read_bytes() == (tmp_path / "frame").read_bytes()
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_empty_table_keeps_its_schema(tmp_path, name):
+    write_table([], tmp_path / "a", name)
+    assert read_table(tmp_path / "a", name).schema.equals(SCHEMAS[name])
+    assert read_counts(tmp_path / "a") == {}
+
+
+@pytest.mark.parametrize("make", [lambda row: [LOSS, row], lambda row: pd.DataFrame([row])])
+@pytest.mark.parametrize("change", ["missing", "extra"])
+def test_missing_or_extra_column_is_named(make, change):
+    row = dict(LOSS)
+    if change == "missing":
+        del row["text"]
+    else:
+        row["loss"] = 1.0
+    with pytest.raises(TglError, match=r"lm_loss.*'text'") as caught:
+        to_arrow(make(row), "lm_loss")
+    assert ("'loss'" in str(caught.value)) == (change == "extra")
+
+
+@pytest.mark.parametrize("make", [lambda row: [row], lambda row: pd.DataFrame([row])], ids=["rows", "frame"])
+@pytest.mark.parametrize(("column", "value"), [("num_tokens", "seven"), ("text", 5)])
+def test_value_of_a_wrong_type_is_an_error_a_user_can_read(make, column, value):
+    with pytest.raises(TglError, match="lm_loss"):
+        to_arrow(make(LOSS | {column: value}), "lm_loss")
+
+
+def test_int32_overflow_is_an_error_and_not_another_number():
+    row = {"part": "train", "tokens": [2**31]}
+    with pytest.raises(TglError, match="tokens"):
+        to_arrow([row], "tokens")
+
+
+def test_writer_of_row_groups_gives_all_rows_in_order(tmp_path):
+    with TableWriter(tmp_path / "a", "files", group_rows=3) as table:
+        for number in range(10):
+            table.add(file_row(number))
+        table.finish({"files": 10})
+    assert read_table(tmp_path / "a", "files")["bytes"].to_pylist() == list(range(10))
+    assert read_counts(tmp_path / "a") == {"files": 10}
+    assert pq.ParquetFile(tmp_path / "a").num_row_groups == 4
+
+
+def test_writer_with_no_row_still_makes_a_table(tmp_path):
+    with TableWriter(tmp_path / "a", "files") as table:
+        table.finish({"files": 0})
+    assert read_table(tmp_path / "a", "files").num_rows == 0
+
+
+def test_writer_that_fails_leaves_no_file(tmp_path):
+    def fail():
+        with TableWriter(tmp_path / "a", "files", group_rows=1) as table:
+            table.add(file_row(1))
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert os.listdir(tmp_path) == []
+
+
+def test_equal_rows_give_equal_bytes(tmp_path):
+    for name in ("a", "b"):
+        write_table([PAGE], tmp_path / name, "pages", {"kept": 1})
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_reading_says_what_is_wrong_with_the_file(tmp_path):
+    (tmp_path / "text").write_text("no parquet")
+    write_table([LOSS], tmp_path / "loss", "lm_loss")
+    with pytest.raises(TglError, match=r"gone: no such file.*'pages'"):
+        read_table(tmp_path / "gone", "pages")
+    with pytest.raises(TglError, match="text: not a readable Parquet file"):
+        read_table(tmp_path / "text", "pages")
+    with pytest.raises(TglError, match=r"loss: not a 'pages' table.*page_id"):
+        read_table(tmp_path / "loss", "pages")
+
+
+def test_some_columns_can_be_read_and_foreign_ones_are_left(tmp_path):
+    table = to_arrow([PAGE], "pages").append_column("more", pa.array([1]))
+    pq.write_table(table, tmp_path / "a")
+    assert read_table(tmp_path / "a", "pages", ["title"]).to_pylist() == [{"title": "Berlin"}]
+    assert read_table(tmp_path / "a", "pages").column_names == SCHEMAS["pages"].names
+
+
+def test_several_files_are_joined_in_the_order_given(tmp_path):
+    for number in (2, 1):
+        write_table([file_row(number)], tmp_path / str(number), "files")
+    joined = read_tables([tmp_path / "2", tmp_path / "1"], "files", ["bytes"])
+    assert joined["bytes"].to_pylist() == [2, 1]

@@ -1,0 +1,128 @@
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tokenizers import Tokenizer, models
+from transformers import PreTrainedTokenizerFast
+
+from tgl.errors import TglError
+from tgl.tables import read_counts, read_table
+from tgl.text.documents import PARTS
+from tgl.text.tokens import END_OF_TEXT, load_tokenizer, pack, read_stream, train_tokenizer, write_blocks
+
+TEXTS = [
+    f"The number {number} of {word} is {number * 7}." for number in range(60) for word in ("Berlin", "IBM")
+]
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tokenizer")
+    train_tokenizer(TEXTS, 300, folder)
+    return load_tokenizer(folder)
+
+
+def encode(tokenizer, text):
+    return tokenizer(text, add_special_tokens=False)["input_ids"]
+
+
+def test_trained_tokenizer_has_the_size_asked_for_and_an_end_of_text_token(tokenizer):
+    assert len(tokenizer) == 300
+    assert tokenizer.convert_ids_to_tokens(tokenizer.eos_token_id) == END_OF_TEXT
+    assert len(encode(tokenizer, "The number of Berlin")) < len("The number of Berlin") / 1.5
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.text(max_size=40).filter(lambda text: END_OF_TEXT not in text))
+def test_any_text_comes_back_from_its_tokens(tokenizer, text):
+    assert tokenizer.decode(encode(tokenizer, text), clean_up_tokenization_spaces=False) == text
+
+
+def test_same_text_gives_the_same_tokenizer(tokenizer, tmp_path):
+    train_tokenizer(TEXTS, 300, tmp_path)
+    again = load_tokenizer(tmp_path)
+    assert again.get_vocab() == tokenizer.get_vocab()
+    assert encode(again, TEXTS[5]) == encode(tokenizer, TEXTS[5])
+
+
+def test_offsets_cover_the_text(tokenizer):
+    text = "Größe of Berlin is 3.5."
+    offsets = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
+    assert offsets[0][0] == 0
+    assert offsets[-1][1] == len(text)
+
+
+def test_too_little_text_for_the_vocabulary_is_an_error(tmp_path):
+    with pytest.raises(
+        TglError, match=r"tokens\.vocab_size: the base text gives 25\d tokens, 5000 were asked"
+    ):
+        train_tokenizer(["ab"], 5000, tmp_path)
+
+
+def test_tokenizers_that_cannot_be_used_are_named(tmp_path):
+    with pytest.raises(TglError, match=r"gone.*cannot be loaded"):
+        load_tokenizer(tmp_path / "gone")
+    vocabulary = {f"t{number}": number for number in range(300)}
+    inner = Tokenizer(models.WordLevel(vocabulary, unk_token="t0"))
+    PreTrainedTokenizerFast(tokenizer_object=inner).save_pretrained(tmp_path / "no-end")
+    with pytest.raises(TglError, match="no end-of-text token"):
+        load_tokenizer(tmp_path / "no-end")
+    tiny = Tokenizer(models.WordLevel({"a": 0}, unk_token="a"))
+    PreTrainedTokenizerFast(tokenizer_object=tiny, eos_token="a").save_pretrained(tmp_path / "tiny")
+    with pytest.raises(TglError, match="only 1 tokens"):
+        load_tokenizer(tmp_path / "tiny")
+
+
+documents = st.lists(st.tuples(st.sampled_from(PARTS), st.text("abc ", max_size=30)), max_size=12)
+
+
+@settings(deadline=None, max_examples=50)
+@given(documents, st.integers(1, 20))
+def test_packing_keeps_every_token_of_every_document_in_order(tokenizer, items, block_size):
+    rows = list(pack(items, tokenizer, block_size))
+    for part in PARTS:
+        blocks = [row["tokens"] for row in rows if row["part"] == part]
+        expected = []
+        for where, text in items:
+            if where == part:
+                expected += [*encode(tokenizer, text), tokenizer.eos_token_id]
+        assert [token for block in blocks for token in block] == expected
+        assert all(len(block) == block_size for block in blocks[:-1])
+        assert all(0 < len(block) <= block_size for block in blocks[-1:])
+
+
+def test_packing_does_not_depend_on_how_documents_are_grouped(tokenizer):
+    items = [(PARTS[number % 3 == 0], text) for number, text in enumerate(TEXTS * 5)]
+    rows = list(pack(items, tokenizer, 64))
+    for part in PARTS:
+        ends = sum(row["tokens"].count(tokenizer.eos_token_id) for row in rows if row["part"] == part)
+        assert ends == sum(where == part for where, _ in items)
+
+
+def test_blocks_are_written_with_counts_and_read_back_as_a_stream(tokenizer, tmp_path):
+    items = [("train", text) for text in TEXTS[:20]] + [("held_out", TEXTS[30])]
+    write_blocks(iter(items), tokenizer, 16, tmp_path / "t")
+    counts = read_counts(tmp_path / "t")
+    assert (counts["train_documents"], counts["held_out_documents"]) == (20, 1)
+    rows = read_table(tmp_path / "t", "tokens").to_pylist()
+    for part in PARTS:
+        stream = read_stream(tmp_path / "t", part)
+        assert stream.dtype == np.int32
+        assert len(stream) == counts[f"{part}_tokens"]
+        assert counts[f"{part}_blocks"] == sum(row["part"] == part for row in rows) == -(-len(stream) // 16)
+    texts = tokenizer.decode(read_stream(tmp_path / "t", "train")).split(END_OF_TEXT)
+    assert texts == [*TEXTS[:20], ""]
+
+
+def test_part_without_tokens_is_an_empty_stream(tokenizer, tmp_path):
+    write_blocks([("train", "a")], tokenizer, 16, tmp_path / "t")
+    assert read_stream(tmp_path / "t", "held_out").tolist() == []
+    assert json.loads(json.dumps(read_counts(tmp_path / "t")))["held_out_blocks"] == 0
+
+
+def test_period_without_training_text_is_an_error(tokenizer, tmp_path):
+    with pytest.raises(TglError, match="no training text"):
+        write_blocks([("held_out", "a")], tokenizer, 16, tmp_path / "t")
+    assert not (tmp_path / "t").exists()

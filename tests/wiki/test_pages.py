@@ -1,0 +1,203 @@
+import bz2
+
+import pytest
+
+from tgl.errors import TglError
+from tgl.tables import read_counts, read_table
+from tgl.wiki.pages import REASONS, Shard, extract_pages, shard_range
+from tgl.wiki.revisions import revision_sha1
+
+EVERYTHING = Shard(0, None)
+REDIRECT = '<redirect title="x" />'
+
+
+def page(number, text="Text.", revision=1, title=None, ns=0, model="wikitext", redirect=False, attributes=""):
+    sha1 = f"<sha1>{revision_sha1(text)}</sha1>" if revision else ""
+    identity = f"<id>{revision}</id>" if revision else ""
+    return (
+        f"<page><title>{title or f'P{number}'}</title><ns>{ns}</ns><id>{number}</id>"
+        f"{REDIRECT if redirect else ''}<revision>{identity}<timestamp>t</timestamp>"
+        f"<model>{model}</model><text{attributes}>{text}</text>{sha1}</revision></page>"
+    )
+
+
+@pytest.fixture
+def extract(tmp_path):
+    """Return a function that extracts dumps of given pages, and gives (rows by page id, counts)."""
+    calls = iter(range(100))
+
+    def run(*dumps, shard=EVERYTHING, previous=None):
+        call = next(calls)
+        paths = []
+        for number, pages in enumerate(dumps):
+            paths.append(tmp_path / f"{call}-{number}.xml.bz2")
+            paths[-1].write_bytes(bz2.compress(f"<mediawiki>{''.join(pages)}</mediawiki>".encode()))
+        run.output = tmp_path / f"{call}.parquet"
+        counts = extract_pages(paths, run.output, shard, previous)
+        assert counts["pages_read"] == sum(counts[reason] for reason in REASONS)
+        assert read_counts(run.output) == counts
+        rows = read_table(run.output, "pages").to_pylist()
+        assert [row["page_id"] for row in rows] == sorted({row["page_id"] for row in rows})
+        assert len(rows) == counts["kept_parsed"] + counts["kept_copied"]
+        return {row["page_id"]: row for row in rows}, counts
+
+    return run
+
+
+def test_page_is_stored_with_clean_text_and_links(extract):
+    rows, _ = extract([page(3, "'''A''' is in [[b|B]].", revision=9, title="A")])
+    assert rows[3] == {
+        "page_id": 3,
+        "title": "A",
+        "revision_id": 9,
+        "timestamp": "t",
+        "sha1": revision_sha1("'''A''' is in [[b|B]]."),
+        "text": "A is in B.",
+        "links": [{"target": "B", "start": 8, "end": 9}],
+    }
+
+
+def test_every_page_left_out_is_counted_under_its_reason(extract):
+    rows, counts = extract(
+        [
+            page(1),
+            page(2, ns=1),
+            page(3, redirect=True),
+            page(4, model="css"),
+            page(5, attributes=' deleted="deleted"'),
+            page(6, text=" \n"),
+        ]
+    )
+    assert list(rows) == [1]
+    assert counts == dict.fromkeys(REASONS, 1) | {"kept_copied": 0, "pages_read": 6}
+
+
+def test_page_with_entities_no_encoding_has_is_stored(extract):
+    rows, _ = extract([page(1, "Before &amp;#xD800; after.")])
+    assert rows[1]["text"].startswith("Before")
+
+
+def test_equal_revision_is_copied_and_not_parsed_again(extract, monkeypatch):
+    old, _ = extract([page(1, "One [[x]].", revision=5), page(2, "Two.", revision=6)])
+    previous = extract.output
+    cleaned = []
+    monkeypatch.setattr("tgl.wiki.pages.clean", lambda text: cleaned.append(text) or (text, []))
+    pages = [
+        page(1, "One [[x]].", revision=5, title="Moved"),
+        page(2, "New.", revision=7),
+        page(3, revision=8),
+    ]
+    rows, counts = extract(pages, previous=previous)
+    assert cleaned == ["New.", "Text."]
+    assert (counts["kept_copied"], counts["kept_parsed"]) == (1, 2)
+    assert rows[1] == old[1] | {"title": "Moved"}
+    assert rows[2]["text"] == "New."
+
+
+def test_equal_sha1_under_another_revision_is_copied(extract):
+    extract([page(1, "Same.", revision=5)])
+    rows, counts = extract([page(1, "Same.", revision=6)], previous=extract.output)
+    assert counts["kept_copied"] == 1
+    assert rows[1]["revision_id"] == 6
+
+
+def test_pages_without_revision_id_and_sha1_are_not_taken_as_equal(extract):
+    extract([page(1, "Old.", revision=None)])
+    rows, _ = extract([page(1, "New.", revision=None)], previous=extract.output)
+    assert rows[1]["text"] == "New."
+
+
+def test_copies_give_the_same_table_as_parsing_anew(extract):
+    first = [page(number, f"Text [[{number}]].", revision=number) for number in range(1, 8)]
+    later = first[:4] + [page(number, f"New [[{number}]].", revision=100 + number) for number in range(5, 12)]
+    extract(first)
+    copied, counts = extract(later, previous=extract.output)
+    assert counts["kept_copied"] == 4
+    assert copied == extract(later)[0]
+
+
+def test_page_twice_in_the_files_of_a_date_is_an_error(extract):
+    with pytest.raises(TglError, match=r"page id 2 \('P2'\) occurs twice"):
+        extract([page(1), page(2)], [page(2), page(3)])
+
+
+def test_pages_out_of_order_are_put_in_order(extract):
+    rows, _ = extract([page(30), page(4)], [page(11), page(2)])
+    assert list(rows) == [2, 4, 11, 30]
+
+
+def test_shards_hold_every_page_once(extract):
+    pages = [page(number) for number in (1, 9, 10, 11, 20, 21, 999)]
+    found = [list(extract(pages, shard=shard_range(number, 3, 10))[0]) for number in range(3)]
+    assert found == [[1, 9, 10], [11, 20], [21, 999]]
+
+
+@pytest.mark.parametrize(("shards", "size"), [(1, 5), (2, 1), (4, 7)])
+def test_each_page_id_belongs_to_exactly_one_shard(shards, size):
+    ranges = [shard_range(number, shards, size) for number in range(shards)]
+    for page_id in range(40):
+        assert sum(shard.holds(page_id) for shard in ranges) == 1
+
+
+def test_failed_extraction_leaves_no_table(extract, tmp_path):
+    (tmp_path / "cut.xml").write_text("<mediawiki>" + page(1))
+    with pytest.raises(TglError, match="cut off"):
+        extract_pages([tmp_path / "cut.xml"], tmp_path / "out" / "pages.parquet", EVERYTHING)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+# pages read, articles kept, redirects, pages of other namespaces
+REAL = {
+    "enwiki-2019/enwiki-20190120-fragment": (74, 11, 63, 0),
+    "aawiki/aawiki-20260101-pages-articles-multistream": (507, 0, 1, 505),
+    "ltgwiki/ltgwiki-2017-pages-articles": (2004, 903, 147, 954),
+    "parts/pages-articles-sample1": (8, 0, 0, 6),
+}
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_every_page_of_a_real_dump_is_accounted_for(data_root, tmp_path, name):
+    counts = extract_pages([data_root / f"dumps/{name}.xml.bz2"], tmp_path / "p", EVERYTHING)
+    assert counts["pages_read"] == sum(counts[reason] for reason in REASONS)
+    kept = counts["kept_parsed"]
+    assert (counts["pages_read"], kept, counts["redirect"], counts["other_namespace"]) == REAL[name]
+    table = read_table(tmp_path / "p", "pages")
+    assert table.num_rows == kept
+    for row in table.to_pylist():
+        for link in row["links"]:
+            anchor = row["text"][link["start"] : link["end"]]
+            assert anchor
+            assert anchor == anchor.strip()
+
+
+def test_large_real_articles_are_extracted_with_a_limit_on_page_ids(data_root, tmp_path):
+    folder = data_root / "dumps/enwiki-2016"
+    dump = folder / "enwiki-20160501-fragment-pages-articles-multistream.xml.bz2"
+    counts = extract_pages([dump], tmp_path / "p", Shard(0, 300))
+    texts = read_table(tmp_path / "p", "pages")["text"].to_pylist()
+    assert 0 < counts["pages_read"] < 206
+    assert len(texts) > 0
+    assert not any("{{" in text[:200] or "[[" in text[:200] for text in texts)
+
+
+def test_real_snapshot_copies_what_the_one_before_has(data_root, tmp_path):
+    old, new = ("2021-12-13", "2022-08-24")
+    paths = {date: [data_root / f"dumps/enwiki-dated/{date}.xml.bz2"] for date in (old, new)}
+    extract_pages(paths[old], tmp_path / "old", EVERYTHING)
+    counts = extract_pages(paths[new], tmp_path / "new", EVERYTHING, tmp_path / "old")
+    assert counts == dict.fromkeys(REASONS, 0) | {
+        "pages_read": 27,
+        "kept_parsed": 19,
+        "kept_copied": 5,
+        "redirect": 2,
+        "other_namespace": 1,
+    }
+    before = {row["page_id"]: row for row in read_table(tmp_path / "old", "pages").to_pylist()}
+    after = {row["page_id"]: row for row in read_table(tmp_path / "new", "pages").to_pylist()}
+    same = [page_id for page_id in after if after[page_id]["revision_id"] == before[page_id]["revision_id"]]
+    assert len(same) == 5
+    assert all(before[page_id] == after[page_id] for page_id in same)
+    changed = [
+        page_id for page_id in after.keys() - same if before[page_id]["text"] != after[page_id]["text"]
+    ]
+    assert len(changed) >= 15  # an edit need not change the clean text

@@ -1,0 +1,241 @@
+import bz2
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tgl.errors import TglError
+from tgl.wiki.reader import read_pages
+from tgl.wiki.revisions import revision_sha1
+
+NAMESPACE = "http://www.mediawiki.org/xml/export-0.{}/"
+REVISION = (
+    "<revision><id>7</id><timestamp>2019-01-01T00:00:00Z</timestamp><model>wikitext</model>"
+    '<text xml:space="preserve">Text &amp; more</text><sha1>abc</sha1></revision>'
+)
+
+
+def dump(*pages: str, schema: int = 11, tail: str = "</mediawiki>\n") -> bytes:
+    head = f'<mediawiki xmlns="{NAMESPACE.format(schema)}"><siteinfo><sitename>x</sitename></siteinfo>'
+    return (head + "".join(pages) + tail).encode()
+
+
+def page(number: int, revisions: str = REVISION, title: str = "Berlin", more: str = "<ns>0</ns>") -> str:
+    return f"<page><title>{title}</title>{more}<id>{number}</id>{revisions}</page>"
+
+
+def read(tmp_path, content: bytes, name: str = "d.xml"):
+    (tmp_path / name).write_bytes(content)
+    return list(read_pages(tmp_path / name))
+
+
+@pytest.mark.parametrize("schema", [9, 10, 11])
+def test_every_field_of_a_page_is_read_in_every_schema(tmp_path, schema):
+    (found,) = read(tmp_path, dump(page(5), schema=schema))
+    assert (found.page_id, found.title, found.namespace, found.is_redirect) == (5, "Berlin", 0, False)
+    assert (found.revision_id, found.timestamp) == (7, "2019-01-01T00:00:00Z")
+    assert (found.model, found.sha1, found.text) == ("wikitext", "abc", "Text & more")
+
+
+def test_all_streams_of_a_multistream_file_are_read(tmp_path):
+    whole = dump(*(page(number) for number in range(1, 200)))
+    cuts = [0, 50, 51, len(whole) // 2, len(whole)]
+    packed = b"".join(bz2.compress(whole[a:b]) for a, b in zip(cuts, cuts[1:], strict=False))
+    assert [found.page_id for found in read(tmp_path, packed, "d.xml.bz2")] == list(range(1, 200))
+
+
+def test_pages_larger_than_the_read_buffer_stay_whole(tmp_path):
+    text = "Größe 3.5 " * 300_000
+    revision = f"<revision><id>1</id><text>{text}</text></revision>"
+    first, second = read(tmp_path, dump(page(1, revision), page(2)))
+    assert first.text == text
+    assert second.text == "Text & more"
+
+
+@pytest.mark.parametrize("tail", ["</mediawiki>\\n", "</mediawiki>\n<more/>", "</mediawiki>\0\0"])
+def test_junk_after_the_root_is_ignored(tmp_path, tail):
+    assert len(read(tmp_path, dump(page(1), page(2), tail=tail))) == 2
+
+
+def test_junk_far_behind_the_root_is_ignored(tmp_path):
+    assert len(read(tmp_path, dump(page(1), tail="</mediawiki>" + " " * 3_000_000 + "junk"))) == 1
+
+
+@pytest.mark.parametrize("keep", [0.0, 0.3, 0.9])
+@pytest.mark.parametrize("name", ["d.xml", "d.xml.bz2"])
+def test_file_cut_off_anywhere_is_an_error(tmp_path, keep, name):
+    content = dump(*(page(number) for number in range(50)))
+    if name.endswith("bz2"):
+        content = bz2.compress(content)
+    with pytest.raises(TglError, match=re.escape(name)):
+        read(tmp_path, content[: int(len(content) * keep)], name)
+
+
+def test_pages_before_the_cut_come_before_the_error(tmp_path):
+    (tmp_path / "d.xml").write_bytes(dump(page(1), page(2), tail=""))
+    pages = read_pages(tmp_path / "d.xml")
+    assert [next(pages).page_id, next(pages).page_id] == [1, 2]
+    with pytest.raises(TglError, match="cut off"):
+        next(pages)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("d.xml", b"<html></html>", "<html> found, <mediawiki> expected"),
+        ("d.xml", b"not xml at all", "not well-formed"),
+        ("d.xml", dump("<page><title>Berlin</title></page>"), "'Berlin' has no id or no revision"),
+        ("d.xml", dump(page(1, "")), "'Berlin' has no id or no revision"),
+        ("d.xml", dump(page("one")), "Berlin"),
+        ("d.xml", dump(page(1, "<revision><id></id><text>a</text></revision>")), "Berlin"),
+        ("d.xml", dump("<page></mediawiki>"), "not well-formed"),
+        ("d.xml.bz2", b"no bzip2 here", "cannot be decompressed"),
+        ("d.xml.gz", b"", ".xml or .xml.bz2 expected"),
+    ],
+)
+def test_what_is_no_dump_is_an_error_that_names_the_file(tmp_path, name, content, words):
+    with pytest.raises(TglError, match=re.escape(words)) as caught:
+        read(tmp_path, content, name)
+    assert str(tmp_path / name) in str(caught.value)
+
+
+def test_missing_file_is_named(tmp_path):
+    with pytest.raises(TglError, match="no such dump file"):
+        list(read_pages(tmp_path / "gone.xml"))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("<text></text>", ""),
+        ("<text />", ""),
+        ("", None),
+        ('<text deleted="deleted" />', None),
+    ],
+)
+def test_empty_and_missing_text_differ(tmp_path, text, expected):
+    (found,) = read(tmp_path, dump(page(1, f"<revision><id>1</id>{text}</revision>")))
+    assert found.text == expected
+
+
+def test_last_revision_of_a_history_counts(tmp_path):
+    revisions = "".join(f"<revision><id>{n}</id><text>v{n}</text></revision>" for n in (1, 2, 3))
+    (found,) = read(tmp_path, dump(page(1, revisions)))
+    assert (found.revision_id, found.text) == (3, "v3")
+
+
+def test_further_content_slots_do_not_replace_the_text(tmp_path):
+    slot = "<content><role>mediainfo</role><model>json</model><text>{}</text></content>"
+    (found,) = read(tmp_path, dump(page(1, REVISION.replace("<sha1>", slot + "<sha1>"))))
+    assert (found.model, found.text) == ("wikitext", "Text & more")
+
+
+def test_redirect_is_told_by_its_element_and_not_by_its_text(tmp_path):
+    redirect = "<revision><id>1</id><text>#WEITERLEITUNG [[x]]</text></revision>"
+    first, second = read(
+        tmp_path, dump(page(1, redirect, more='<ns>0</ns><redirect title="x" />'), page(2, redirect))
+    )
+    assert (first.is_redirect, second.is_redirect) == (True, False)
+
+
+@pytest.mark.parametrize(("title", "number"), [("Talk:Berlin", 1), ("Berlin: a city", 0), ("Template:X", 10)])
+def test_namespace_missing_in_old_exports_is_taken_from_the_title(tmp_path, title, number):
+    (found,) = read(tmp_path, dump(page(1, title=title, more=""), schema=9))
+    assert found.namespace == number
+
+
+def test_entities_of_a_hostile_file_are_not_resolved(tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("password")
+    head = f'<!DOCTYPE m [<!ENTITY x SYSTEM "{secret.as_uri()}">]>'
+    content = head.encode() + dump(page(1, "<revision><id>1</id><text>a&x;</text></revision>"))
+    try:
+        texts = [found.text for found in read(tmp_path, content)]
+    except TglError:
+        texts = []
+    assert all("password" not in (text or "") for text in texts)
+
+
+def test_sha1_is_written_as_mediawiki_writes_it():
+    assert revision_sha1("") == "phoiac9h4m842xq45sp7s6u21eteeq1"  # of the empty text, in every dump
+    assert len(revision_sha1("Größe")) == 31
+
+
+# name: pages, redirects
+REAL = {
+    "enwiki-dated/2019-10-09.xml.bz2": (15, 0),
+    "enwiki-dated/2020-06-11.xml.bz2": (23, 1),
+    "enwiki-dated/2021-01-22.xml.bz2": (23, 2),
+    "enwiki-dated/2021-12-13.xml.bz2": (27, 2),
+    "enwiki-dated/2022-08-24.xml.bz2": (27, 2),
+    "enwiki-2016/enwiki-20160501-fragment-pages-articles-multistream.xml.bz2": (206, 100),
+    "enwiki-2019/enwiki-20190120-fragment.xml.bz2": (74, 63),
+    "aawiki/aawiki-20260101-pages-articles-multistream.xml.bz2": (507, 19),
+    "aawiki/aawiki-20260101-pages-meta-current.xml.bz2": (507, 19),
+    "ltgwiki/ltgwiki-2017-pages-articles.xml.bz2": (2004, 195),
+    "parts/pages-articles-sample1.xml.bz2": (8, 0),
+    "parts/pages-articles-sample4.xml.bz2": (4, 1),
+}
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_real_dump_is_read_to_its_end(data_root, name):
+    pages = list(read_pages(data_root / "dumps" / name))
+    assert (len(pages), sum(found.is_redirect for found in pages)) == REAL[name]
+    assert len({found.page_id for found in pages}) == len(pages)
+    assert all(found.title and found.revision_id and found.text is not None for found in pages)
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", found.timestamp) for found in pages)
+
+
+def test_sha1_of_real_revisions_is_that_of_the_text_read(data_root):
+    dump = data_root / "dumps/aawiki/aawiki-20260101-pages-articles-multistream.xml.bz2"
+    wrong = [found.title for found in read_pages(dump) if found.sha1 != revision_sha1(found.text)]
+    assert wrong == []
+
+
+def test_two_packings_of_one_real_wiki_give_the_same_pages(data_root):
+    folder = data_root / "dumps/aawiki"
+    one, other = (
+        {found.page_id: found for found in read_pages(folder / f"aawiki-20260101-{name}.xml.bz2")}
+        for name in ("pages-articles-multistream", "pages-meta-current")
+    )
+    assert one == other
+
+
+def test_content_models_other_than_wikitext_are_told_apart(data_root):
+    pages = list(read_pages(data_root / "dumps/ltgwiki/ltgwiki-2017-pages-articles.xml.bz2"))
+    found = {model: sum(p.model == model for p in pages) for model in ("css", "javascript", "Scribunto")}
+    assert found == {"css": 4, "javascript": 4, "Scribunto": 28}
+
+
+def test_real_part_files_hold_together_what_the_whole_holds(data_root):
+    folder = data_root / "dumps/parts"
+    for sample in ("sample1", "sample2", "sample3"):
+        whole = [found.page_id for found in read_pages(folder / f"pages-articles-{sample}.xml.bz2")]
+        parts = sorted(folder.glob(f"pages-articles-{sample}.xml-p*.bz2"))
+        assert sorted(found.page_id for part in parts for found in read_pages(part)) == sorted(whole)
+
+
+@pytest.mark.parametrize("pages", ["p4606p5340", "p5341p5345"])
+def test_real_truncated_part_file_is_an_error(data_root, pages):
+    with pytest.raises(TglError, match="cut off"):
+        list(read_pages(data_root / f"dumps/parts/pages-articles-sample4.xml-{pages}.bz2"))
+
+
+def test_memory_does_not_grow_with_the_dump(tmp_path):
+    text = "<revision><id>1</id><text>" + "x" * 100_000 + "</text></revision>"
+    (tmp_path / "d.xml").write_bytes(dump(*(page(number, text) for number in range(1, 801))))
+    count = (
+        "import resource, sys\n"
+        "from tgl.wiki.reader import read_pages\n"
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "before = peak()\n"
+        "print(sum(1 for _ in read_pages(sys.argv[1])), peak() - before)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", count, str(tmp_path / "d.xml")], capture_output=True, text=True, check=True
+    )
+    pages, grown = map(int, done.stdout.split())
+    assert pages == 800
+    assert grown * (1 if sys.platform == "darwin" else 1024) < 40_000_000  # of 80 million read

@@ -1,0 +1,171 @@
+import random
+import re
+from collections import Counter
+
+import pytest
+
+from tgl.config import WorldConfig
+from tgl.wiki.wording import RELATIONS, TYPE_SHARES, NameMaker
+from tgl.wiki.world import build_world
+
+DATES = ["20190101", "20200101", "20210101", "20220101"]
+
+
+def make(dates=DATES, **settings):
+    return build_world(WorldConfig(**settings), dates)
+
+
+@pytest.fixture(scope="module")
+def world():
+    return make()
+
+
+def test_same_seed_gives_the_same_facts_and_another_seed_others(world):
+    facts = list(world.facts())
+    assert facts == list(make().facts())
+    assert facts != list(make(seed=1).facts())
+    assert {f["subject"] for f in facts} != {f["subject"] for f in make(seed=1).facts()}
+
+
+def test_world_does_not_depend_on_or_touch_the_global_random_state(world):
+    random.seed(5)
+    state = random.getstate()
+    assert list(make().facts()) == list(world.facts())
+    assert random.getstate() == state
+
+
+def test_every_relation_occurs_with_subjects_and_objects_of_its_types(world):
+    relations = {relation.id: relation for relation in RELATIONS}
+    assert {entity.relation.id for entity in world.entities} == set(relations)
+    for entity in world.entities:
+        assert entity.kind == entity.relation.subject_type
+        assert all(statement.object.kind == entity.relation.object_type for statement in entity.statements)
+
+
+def test_facts_span_is_the_object_at_the_end_of_the_probe_sentence(world):
+    for fact in world.facts():
+        assert fact["text"][fact["span_start"] : fact["span_end"]] == fact["object"]
+        assert fact["text"].startswith(fact["subject"])
+        assert fact["text"][fact["span_end"] :] == "."
+
+
+def test_candidates_hold_the_answer_once_and_are_of_the_relation(world):
+    objects = {}
+    facts = list(world.facts())
+    for fact in facts:
+        objects.setdefault(fact["relation"], set()).add(fact["object"])
+    for fact in facts:
+        assert fact["candidates"].count(fact["object"]) == 1
+        assert len(set(fact["candidates"])) == len(fact["candidates"])
+        assert set(fact["candidates"]) <= objects[fact["relation"]]
+
+
+def test_number_of_candidates_is_as_configured_where_the_relation_has_so_many_objects():
+    facts = list(make(pages=2000, candidates=7).facts())
+    assert {len(fact["candidates"]) for fact in facts} == {7}
+
+
+def test_candidates_do_not_tell_the_answer_by_their_order(world):
+    facts = [fact for fact in world.facts() if len(fact["candidates"]) == 12]
+    places = Counter(fact["candidates"].index(fact["object"]) for fact in facts)
+    assert max(places.values()) < 0.25 * len(facts)
+
+
+def test_timeline_of_a_subject_has_no_gap_and_no_object_twice(world):
+    timelines = {}
+    for fact in world.facts():
+        timelines.setdefault(fact["subject_id"], []).append(fact)
+    for timeline in timelines.values():
+        assert len({fact["object"] for fact in timeline}) == len(timeline)
+        for earlier, later in zip(timeline, timeline[1:], strict=False):
+            assert DATES.index(later["first_date"]) == DATES.index(earlier["last_date"]) + 1
+        assert all(fact["first_date"] <= fact["last_date"] for fact in timeline)
+
+
+def test_last_fact_lasts_to_the_end_or_until_the_page_is_deleted(world):
+    last = {fact["subject_id"]: fact["last_date"] for fact in world.facts()}
+    for entity in world.entities:
+        expected = DATES[-1] if entity.gone is None else DATES[entity.gone - 1]
+        assert last[entity.page_id] == expected
+
+
+def test_shares_of_change_are_as_configured():
+    world = make(pages=3000, updated_share=0.3, new_share=0.1, edited_share=0.05)
+    for date in range(1, len(DATES)):
+        standing = [entity for entity in world.entities if entity.exists(date - 1)]
+        updated = sum(any(s.since == date for s in entity.statements) for entity in standing)
+        assert updated / len(standing) == pytest.approx(0.3, abs=0.01)
+        assert sum(e.since == date for e in world.entities) == pytest.approx(100, abs=4)
+        for edited in (
+            sum(date in entity.touched for entity in standing),
+            sum(entity.moved == date for entity in standing),
+            sum(entity.gone == date for entity in standing),
+        ):
+            assert edited / len(standing) == pytest.approx(0.05, abs=0.002)
+
+
+def test_no_share_means_no_change_of_that_kind():
+    world = make(updated_share=0.0, new_share=0.0)
+    assert {entity.since for entity in world.entities} == {0}
+    assert {len(entity.statements) for entity in world.entities} == {1}
+
+
+def test_an_object_of_a_fact_stands_and_was_in_the_first_snapshot(world):
+    for entity in world.entities:
+        for statement in entity.statements:
+            assert statement.object.since == 0
+            assert statement.object.exists(statement.since)
+
+
+@pytest.mark.parametrize("pages", [200, 1000, 10_000])
+def test_pages_scale_the_first_snapshot(pages):
+    world = make(dates=DATES[:2], pages=pages)
+    articles = 3 * sum(entity.exists(0) for entity in world.entities)
+    assert articles == pytest.approx(pages, abs=3 * len(TYPE_SHARES) // 2)
+
+
+def test_an_earlier_date_does_not_change_when_a_later_one_is_added(world):
+    shorter = make(dates=DATES[:2])
+    subjects = [entity.name for entity in world.entities if entity.since < 2]
+    assert [entity.name for entity in shorter.entities] == subjects
+    known = {(f["subject"], f["object"]) for f in world.facts() if f["first_date"] in DATES[:2]}
+    assert {(f["subject"], f["object"]) for f in shorter.facts()} == known
+
+
+def test_names_are_unique_and_none_is_part_of_another(world):
+    names = [entity.name for entity in world.entities]
+    assert len(set(names)) == len(names)
+    everything = "\n".join(names)
+    assert [name for name in names if everything.count(name) > 1] == []
+
+
+def test_name_maker_never_repeats_itself_even_in_a_full_world():
+    name = NameMaker("0", 200)
+    names = [name(kind) for kind in TYPE_SHARES for _ in range(250)]
+    assert len(set(names)) == len(names)
+
+
+def words_of(wording: str) -> list[str]:
+    return re.findall(r"[a-z]+", wording.format(S="", O=""))
+
+
+@pytest.mark.parametrize("relation", RELATIONS, ids=lambda relation: relation.id)
+def test_every_word_of_a_probe_occurs_in_the_text_but_the_wording_does_not(relation):
+    text = [wording for other in RELATIONS for wording in other.wordings]
+    known = {word for wording in text for word in words_of(wording)}
+    assert [word for word in words_of(relation.probe) if word not in known] == []
+    assert relation.probe not in text
+
+
+@pytest.mark.parametrize("relation", RELATIONS, ids=lambda relation: relation.id)
+def test_wordings_put_the_subject_first_and_the_object_last(relation):
+    for wording in (*relation.wordings, relation.probe):
+        assert wording.startswith("{S} ")
+        assert wording.endswith(" {O}.")
+    assert len(set(relation.wordings)) == len(relation.wordings)
+
+
+def test_the_wordings_of_one_fact_differ_in_its_articles(world):
+    for entity in world.entities:
+        for statement in entity.statements:
+            assert len(set(statement.wordings)) == 3
