@@ -157,8 +157,8 @@ def lowest(units: list[Unit], reference: set[str]) -> tuple[set[str], str]:
     for length in range(len(order)):
         head = order[:length]
         total = sum(size[name] for name in head)
-        # The head alone, or the head and one more of the next few: sublayers differ in size.
-        for extra in itertools.chain([None], order[length : length + 3]):
+        # The head alone, or the head and one more, the lowest that fits: sublayers differ in size.
+        for extra in itertools.chain([None], order[length:]):
             chosen = {*head, extra} if extra else set(head)
             gap = abs(total + (size[extra] if extra else 0) - budget) / budget
             skipped = order.index(extra) - length if extra else 0
