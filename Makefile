@@ -7,7 +7,7 @@ BIN := .venv/bin
 
 run: .venv/installed
 	$(BIN)/snakemake
-	@echo "report: results/default/report/index.html"
+	@cat results/default/report/gate.txt
 
 test: .venv/installed
 	$(BIN)/python -m pytest
