@@ -3,6 +3,7 @@
 import functools
 import http.server
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -11,6 +12,7 @@ import pytest
 import yaml
 
 from tests.workflow.conftest import REPOSITORY, Workflow, environment
+from tgl.tables import read_table
 
 PRESETS = sorted(path.stem for path in (REPOSITORY / "workflow" / "presets").glob("*.yaml"))
 
@@ -117,3 +119,32 @@ def test_wikimedia_source_downloads_and_verifies_from_a_server(finished_tiny, tm
         server.shutdown()
     fetched = workflow.results / "wiki" / "20190101" / "dump" / dump.name
     assert fetched.read_bytes() == dump.read_bytes()
+
+
+def test_deepspeed_engine_runs_in_the_workflow(finished_tiny, tmp_path):
+    """ZeRO-1 on the CPU, from the base model of a finished run: same losses as the plain engine to 1e-5."""
+    shutil.copytree(finished_tiny.results, tmp_path / "results" / "tiny")
+    results = tmp_path / "results" / "tiny"
+    command = [sys.executable, "-m", "tgl", "train", str(results / "models/gpt2-2x16/base/seed0")]
+    for option, value in {
+        "--base-tokens": results / "tokens/base.parquet",
+        "--tokens": f"20200101={results / 'tokens/20200101.parquet'}",
+        "--probes": results / "probes/probes.parquet",
+        "--plan": results / "plan/gpt2-2x16/seed0/tgl_fp.json",
+        "--models": tmp_path / "models",
+        "--tables": tmp_path / "tables",
+        "--state": tmp_path / "state",
+        "--learning-rate": "0.003",
+        "--config": '{"engine": "deepspeed", "steps": 6, "checkpoint_steps": 2}',
+        "--token-config": '{"block_size": 64}',
+    }.items():
+        command += [option, str(value)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=environment() | {"PYTHONPATH": str(REPOSITORY)}
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    plain = results / "scores/gpt2-2x16/tgl_fp-plain-lr0.003/seed0/steps.parquet"
+    expected = read_table(plain, "steps").to_pandas().query("period == '20200101'")
+    found = read_table(tmp_path / "tables/steps.parquet", "steps").to_pandas()
+    assert found["loss"].tolist() == pytest.approx(expected["loss"].tolist(), abs=1e-5)
+    assert len(found) == 6
