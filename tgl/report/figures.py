@@ -104,7 +104,7 @@ def ratio_by_denominator(profile: pd.DataFrame) -> str:
                     )  # fmt: skip
             panel.axvline(1, color="#444444", linewidth=0.8, linestyle=":")
             panel.set_yticks(range(len(groups)), [LABELS[group] for group in groups])
-            panel.invert_yaxis()
+            panel.set_ylim(len(groups) - 0.5, -0.5)  # the same rows in every panel
             panel.set_xlim(left=0)
             panel.set_title(f"over {LABELS[denominator]}", fontsize=10)
             if panel is not panels[0][0]:
@@ -137,7 +137,7 @@ def differences(summary: pd.DataFrame, wanted: list[tuple[str, str, str]], title
                 )  # fmt: skip
             panel.axvline(neutral, color="#444444", linewidth=0.8, linestyle=":")
             panel.set_yticks(range(len(rows)), rows["method"] if panel is panels[0][0] else [""] * len(rows))
-            panel.invert_yaxis()
+            panel.set_ylim(len(rows) - 0.5, -0.5)
             panel.set_title(title, fontsize=11)
         return _svg(figure)
 
