@@ -12,10 +12,16 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 
 def _number(value: object) -> object:
-    # YAML 1.1 reads 3e-3, which has no dot, as text.
-    if isinstance(value, str) and re.fullmatch(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+", value):
+    # YAML 1.1 reads 3e-3, which has no dot, as text; Snakemake's --config reads every nested number as text.
+    if isinstance(value, str) and re.fullmatch(r"[+-]?\d+", value):
+        return int(value)
+    if isinstance(value, str) and re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", value):
         return float(value)
     return value
+
+
+def _flag(value: object) -> object:
+    return {"true": True, "false": False}.get(value.lower(), value) if isinstance(value, str) else value
 
 
 def _date(value: object) -> object:
@@ -35,14 +41,16 @@ def _is_name(value: str) -> str:
 
 
 Number = Annotated[float, BeforeValidator(_number)]
+Integer = Annotated[int, BeforeValidator(_number)]
+Flag = Annotated[bool, BeforeValidator(_flag)]
 Share = Annotated[Number, Field(ge=0, lt=1)]
-Positive = Annotated[int, Field(gt=0)]
+Positive = Annotated[Integer, Field(gt=0)]
 Date = Annotated[str, BeforeValidator(_date), AfterValidator(_is_date)]
 Name = Annotated[str, AfterValidator(_is_name)]
 
 
 class Section(BaseModel):
-    """A part of the configuration: unknown keys are refused, numbers are not guessed from text."""
+    """A part of the configuration: unknown keys and wrong types are refused."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -50,12 +58,12 @@ class Section(BaseModel):
 class WorldConfig(Section):
     """The synthetic world (`tgl.wiki.world`)."""
 
-    pages: Annotated[int, Field(ge=200, le=1_000_000)] = 480
-    seed: int = 0
+    pages: Annotated[Integer, Field(ge=200, le=1_000_000)] = 480
+    seed: Integer = 0
     updated_share: Share = 0.25
     new_share: Share = 0.2
     edited_share: Share = 0.02
-    candidates: Annotated[int, Field(ge=2)] = 12
+    candidates: Annotated[Integer, Field(ge=2)] = 12
 
 
 class LocalConfig(Section):
@@ -104,8 +112,8 @@ class TokensConfig(Section):
     """Tokenizer (trained, or loaded by Hugging Face name or folder) and length of packed blocks in tokens."""
 
     tokenizer: str | None = None
-    vocab_size: Annotated[int, Field(ge=300)] = 650
-    block_size: Annotated[int, Field(ge=16)] = 128
+    vocab_size: Annotated[Integer, Field(ge=300)] = 650
+    block_size: Annotated[Integer, Field(ge=16)] = 128
 
 
 class TemplamaConfig(Section):
@@ -129,7 +137,7 @@ class ProbesConfig(Section):
     validation_share: Annotated[Number, Field(gt=0, lt=1)] = 0.4
     test_share: Annotated[Number, Field(gt=0, lt=1)] = 0.5
     max_per_kind: Positive | None = None
-    seed: int = 0
+    seed: Integer = 0
     templama: TemplamaConfig = TemplamaConfig()
     ecbd: EcbdConfig = EcbdConfig()
 
@@ -137,7 +145,7 @@ class ProbesConfig(Section):
 class OptimiserConfig(Section):
     """AdamW with linear warm-up, then decay to zero; gradients are clipped to a global norm."""
 
-    steps: Annotated[int, Field(ge=0)]
+    steps: Annotated[Integer, Field(ge=0)]
     batch_size: Positive
     warmup_share: Share = 0.1
     decay: Literal["cosine", "linear", "constant"] = "cosine"
@@ -148,7 +156,7 @@ class OptimiserConfig(Section):
 class PretrainConfig(OptimiserConfig):
     """Pretraining from scratch, or adaptation of a loaded model (0 steps: none)."""
 
-    steps: Annotated[int, Field(ge=0)] = 500
+    steps: Annotated[Integer, Field(ge=0)] = 500
     batch_size: Positive = 8
     learning_rate: Annotated[Number, Field(gt=0)] = 0.006
 
@@ -167,9 +175,9 @@ class ModelConfig(Section):
 class ProfileConfig(Section):
     """Gradient norms: how many examples a group, how many bootstrap resamples, which seed draws them."""
 
-    examples: Annotated[int, Field(ge=2)] = 32
-    bootstrap: Annotated[int, Field(ge=100)] = 1000
-    seed: int = 0
+    examples: Annotated[Integer, Field(ge=2)] = 32
+    bootstrap: Annotated[Integer, Field(ge=100)] = 1000
+    seed: Integer = 0
 
 
 Method = Literal["full", "tgl_fp", "tgl_alr", "random", "inverse"]
@@ -190,8 +198,8 @@ class TrainConfig(OptimiserConfig):
     """Continual pretraining, the same for every plan."""
 
     engine: Literal["auto", "plain", "deepspeed"] = "auto"
-    zero_stage: Literal[0, 1, 2] = 1
-    steps: Annotated[int, Field(gt=0)] = 45
+    zero_stage: Annotated[Literal[0, 1, 2], BeforeValidator(_number)] = 1
+    steps: Annotated[Integer, Field(gt=0)] = 45
     batch_size: Positive = 4
     learning_rates: Annotated[list[Annotated[Number, Field(gt=0)]], Field(min_length=1)] = [0.003]
     checkpoint_steps: Positive = 15
@@ -200,7 +208,7 @@ class TrainConfig(OptimiserConfig):
 class GateConfig(Section):
     """What must be seen before the experiment means anything; `binding` makes a miss an error."""
 
-    binding: bool = True
+    binding: Flag = True
     base_ranking: Number = 0.75
     times_chance: Number = 6.0
     updated_gain: Number = 3.0
@@ -211,7 +219,7 @@ class Config(Section):
     """The whole configuration."""
 
     experiment: Name = "default"
-    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = [0, 1, 2, 3]
+    seeds: Annotated[list[Annotated[Integer, Field(ge=0)]], Field(min_length=1)] = [0, 1, 2, 3]
     data_root: str | None = None
     snapshots: SnapshotsConfig = SnapshotsConfig()
     pages: PagesConfig = PagesConfig()

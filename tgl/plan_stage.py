@@ -6,7 +6,8 @@ from pathlib import Path
 
 from tgl.config import PlanConfig
 from tgl.errors import TglError
-from tgl.plan import Plan, Unit, make_plan, save_plan
+from tgl.plan import Plan, save_plan
+from tgl.policies import Unit, make_plan
 from tgl.sublayer_names import EMBEDDING
 from tgl.tables import read_table
 

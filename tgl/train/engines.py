@@ -166,20 +166,17 @@ def _start_deepspeed():
     compatible = getattr(getattr(deepspeed, "ops", None), "__compatible_ops__", None)
     if isinstance(compatible, dict):
         compatible["deepspeed_shm_comm"] = False
-    if "RANK" not in os.environ:
-        os.environ.update(RANK="0", LOCAL_RANK="0", WORLD_SIZE="1", MASTER_ADDR="127.0.0.1")
-        os.environ["MASTER_PORT"] = str(_free_port())
-    if not torch.distributed.is_initialized():
-        deepspeed.init_distributed(dist_backend="nccl" if torch.cuda.is_available() else "gloo")
+    if "RANK" not in os.environ:  # not started by torchrun: a group of one, which needs no port
+        os.environ.update(RANK="0", LOCAL_RANK="0", WORLD_SIZE="1")
+        if not torch.distributed.is_initialized():
+            store = torch.distributed.HashStore()
+            torch.distributed.init_process_group(_backend(), store=store, rank=0, world_size=1)
+    deepspeed.init_distributed(dist_backend=_backend())
     return deepspeed
 
 
-def _free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+def _backend() -> str:
+    return "nccl" if torch.cuda.is_available() else "gloo"
 
 
 def _refuse_non_finite(result: StepResult) -> None:
