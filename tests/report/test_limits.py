@@ -6,7 +6,9 @@ from tgl.report.limits import limits
 
 MET = {"name": "facts known", "value": 0.9, "limit": 0.75, "met": True}
 MISSED = {"name": "facts learnt", "value": 1.0, "limit": 3.0, "met": False}
-VERDICTS = pd.DataFrame({"verdict": ["", "better", "no difference shown", "no difference shown", "worse"]})
+VERDICTS = pd.DataFrame(
+    {"verdict": ["", "better", "no difference shown", "no difference shown", "worse"], "kind": "new_text"}
+)
 
 
 def profile(**values):
@@ -52,6 +54,11 @@ def test_a_single_learning_rate_is_a_limit():
 def test_comparisons_are_counted():
     assert "2 of 4 comparisons exclude zero" in said()
     assert "comparisons" not in said(summary=VERDICTS[:1])
+
+
+def test_missing_held_out_loss_of_new_text_is_told():
+    assert "no held-out loss of new text" in said(summary=VERDICTS.assign(kind="updated"))
+    assert "no held-out loss of new text" not in said()
 
 
 def test_a_random_plan_without_its_conditions_is_told():

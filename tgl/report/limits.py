@@ -39,6 +39,8 @@ def limits(
             f"One learning rate ({config.train.learning_rates[0]:g}) for all methods, not chosen on validation: a "
             "method that wants another rate is at a disadvantage, and tgl_alr moves as far as its multipliers say."
         )
+    if "new_text" not in set(summary["kind"]):
+        yield "No new page fell into the held-out share: there is no held-out loss of new text."
     compared = summary[summary["verdict"] == "no difference shown"]
     told = summary[summary["verdict"].isin(["better", "worse"])]
     if len(compared) + len(told):
