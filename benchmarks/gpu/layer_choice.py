@@ -8,9 +8,8 @@ then, on the machine with the GPU, where results/<experiment>/{tokens,probes} li
 
     python benchmarks/gpu/layer_choice.py workflow/presets/layer-choice.yaml OUTPUT
 
-Writes measures.csv and profile.csv (every seed, plan, learning rate), and prints what analyse_layer_choice.py makes of
-them. Runs that a time limit cuts off are missing from the tables; the same command
-goes on with them.
+Writes measures.csv and profile.csv (every seed, plan, learning rate), which analyse_layer_choice.py turns into
+tables. Runs that a time limit cuts off are missing from them; the same command goes on with them.
 """
 
 from __future__ import annotations

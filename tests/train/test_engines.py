@@ -150,6 +150,12 @@ def test_a_step_that_is_not_finite_leaves_the_plain_weights_alone():
     assert all(torch.equal(p.detach(), before[key]) for key, p in model.named_parameters())
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="says what 'auto' means without a GPU")
-def test_auto_is_the_plain_engine_without_a_gpu():
+def test_auto_is_the_plain_engine_without_a_gpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert type(engine_of("auto")[0]) is type(engine_of("plain")[0])
+
+
+def test_auto_is_deepspeed_with_a_gpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr("tgl.train.engines.DeepSpeedEngine", lambda *arguments: ("deepspeed", arguments[-1]))
+    assert engine_of("auto", zero_stage=2)[0] == ("deepspeed", 2)

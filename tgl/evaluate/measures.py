@@ -53,20 +53,16 @@ def probe_measures(scores: pd.DataFrame) -> pd.DataFrame:
 def text_measures(losses: pd.DataFrame) -> pd.DataFrame:
     """Return the held-out loss (nats a token) of each checkpoint and text of one run's table `lm_loss`."""
     losses = losses[losses["num_tokens"] > 0]
-    return (
-        pd.DataFrame(
-            {
-                "checkpoint": losses["checkpoint"],
-                "set": "text",
-                "kind": "old_text",
-                "period": losses["text"],
-                "measure": "loss",
-                "value": losses["negative_log_likelihood"] / losses["num_tokens"],
-                "count": losses["num_tokens"],
-            }
-        )
-        .assign(kind=lambda table: table["period"].where(table["period"] == "base", "new_text"))
-        .replace({"kind": {"base": "old_text"}})
+    return pd.DataFrame(
+        {
+            "checkpoint": losses["checkpoint"],
+            "set": "text",
+            "kind": np.where(losses["text"] == "base", "old_text", "new_text"),
+            "period": losses["text"],
+            "measure": "loss",
+            "value": losses["negative_log_likelihood"] / losses["num_tokens"],
+            "count": losses["num_tokens"],
+        }
     )
 
 

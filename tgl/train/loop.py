@@ -13,7 +13,7 @@ import torch
 
 from tgl.config import OptimiserConfig
 from tgl.train.engines import Engine
-from tgl.train.schedule import factor
+from tgl.train.schedule import factor, warmup_steps
 from tgl.train.stream import TokenStream
 
 
@@ -71,8 +71,7 @@ def train(
 
 def _watched_steps(settings: OptimiserConfig) -> set[int]:
     """Return the steps whose rates are logged: first, last of the warm-up, middle, last."""
-    warmup = max(0, int(-(-settings.steps * settings.warmup_share // 1)) - 1)
-    return {0, warmup, settings.steps // 2, settings.steps - 1}
+    return {0, max(0, warmup_steps(settings) - 1), settings.steps // 2, settings.steps - 1}
 
 
 def _save(engine: Engine, log: TrainingLog, step: int, state: Path) -> None:
