@@ -6,7 +6,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tgl.errors import TglError
-from tgl.tables import SCHEMAS, TableWriter, read_counts, read_table, read_tables, to_arrow, write_table
+from tgl.schemas import SCHEMAS
+from tgl.tables import TableWriter, read_counts, read_table, read_tables, to_arrow, write_table
 
 LOSS = {"checkpoint": "base", "text": "held_out", "num_tokens": 7, "negative_log_likelihood": 1.5}
 PAGE = {

@@ -173,11 +173,24 @@ class ModelConfig(Section):
 
 
 class ProfileConfig(Section):
-    """Gradient norms: how many examples a group, how many bootstrap resamples, which seed draws them."""
+    """Gradient norms: how many examples a group, window length, resamples, the seed that draws examples.
 
+    `periods`: one profile of the base model for all periods, or one before each period of every run.
+    """
+
+    periods: Literal["first", "each"] = "first"
     examples: Annotated[Integer, Field(ge=2)] = 32
+    window_tokens: Annotated[Integer, Field(ge=2)] = 512
     bootstrap: Annotated[Integer, Field(ge=100)] = 1000
     seed: Integer = 0
+
+
+class AgreeConfig(Section):
+    """Causal tracing: how many facts a kind, noise in standard deviations of the embeddings, draws of noise."""
+
+    facts: Annotated[Integer, Field(ge=2)] = 32
+    noise_scale: Annotated[Number, Field(gt=0)] = 3.0
+    noise_draws: Positive = 4
 
 
 Method = Literal["full", "tgl_fp", "tgl_alr", "random", "inverse"]
@@ -228,6 +241,7 @@ class Config(Section):
     tokens: TokensConfig = TokensConfig()
     model: ModelConfig = ModelConfig()
     profile: ProfileConfig = ProfileConfig()
+    agree: AgreeConfig = AgreeConfig()
     plan: PlanConfig = PlanConfig()
     train: TrainConfig = TrainConfig()
     gate: GateConfig = GateConfig()

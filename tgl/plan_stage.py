@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from tgl.config import PlanConfig
@@ -14,23 +15,28 @@ from tgl.tables import read_table
 
 def write_plan(profile: str | Path, method: str, settings: PlanConfig, seed: int, output: str | Path) -> str:
     """Write the plan as JSON and return it as a table to read."""
-    rows = [
-        row
-        for row in read_table(profile, "profile").to_pylist()
+    units = units_of(read_table(profile, "profile").to_pylist(), settings, str(profile))
+    plan = make_plan(method, units, settings, seed)
+    save_plan(plan, output)
+    return describe(plan, units)
+
+
+def units_of(rows: Iterable[dict], settings: PlanConfig, origin: str) -> list[Unit]:
+    """Return what the policies need of the rows of a table `profile`; raises TglError where `origin` lacks them."""
+    units = [
+        Unit(row["sublayer"], row["num_parameters"], row["relative_norm"])
+        for row in rows
         if row["weights"] == "trained"
         and row["group"] == settings.salient
         and row["denominator"] == settings.denominator
         and row["sublayer"] not in (EMBEDDING, "all")
     ]
-    if not rows:
+    if not units:
         raise TglError(
-            f"{profile}: no relative norm of '{settings.salient}' over '{settings.denominator}'; "
+            f"{origin}: no relative norm of '{settings.salient}' over '{settings.denominator}'; "
             "plan.salient and plan.denominator must name groups the profile holds"
         )
-    units = [Unit(row["sublayer"], row["num_parameters"], row["relative_norm"]) for row in rows]
-    plan = make_plan(method, units, settings, seed)
-    save_plan(plan, output)
-    return describe(plan, units)
+    return units
 
 
 def describe(plan: Plan, units: list[Unit]) -> str:

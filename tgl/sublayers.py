@@ -1,42 +1,65 @@
 """Any causal language model as named sublayers, each parameter in exactly one.
 
-A transformer block has two: `attention` and `mlp`. A block's norm belongs to the sublayer it feeds.
-Embeddings, final norm and output head form the unit `embedding`, which is outside every ranking.
+A transformer block has two: `attention` and `mlp`; RWKV's are `sequence_mixer` and `channel_mixer`; a block with a
+single mixer, as Mamba's or a GRU's, has one: `mixer`. A block's norm belongs to the sublayer it feeds. Embeddings,
+final norm and output head form the unit `embedding`, which is outside every ranking.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import nn
 
-from tgl.errors import TglError
+from tgl.errors import TglError, nearest
 from tgl.sublayer_names import EMBEDDING
 
-# Per architecture (config.model_type): path of the block list, then the children of a block by sublayer.
-_LAYOUTS: dict[str, tuple[str, dict[str, tuple[str, ...]]]] = {
-    "gpt2": ("transformer.h", {"attention": ("ln_1", "attn"), "mlp": ("ln_2", "mlp")}),
-    "gpt_neo": ("transformer.h", {"attention": ("ln_1", "attn"), "mlp": ("ln_2", "mlp")}),
-    "gpt_neox": (
-        "gpt_neox.layers",
-        {"attention": ("input_layernorm", "attention"), "mlp": ("post_attention_layernorm", "mlp")},
+
+@dataclass(frozen=True)
+class _Layout:
+    """Path of the block list; the children of a block by sublayer, the last one adding to the residual stream."""
+
+    blocks: str
+    parts: dict[str, tuple[str, ...]]
+    outside: tuple[str, ...] = ()  # children of a block that belong to `embedding`
+
+
+_GPT2 = _Layout("transformer.h", {"attention": ("ln_1", "attn"), "mlp": ("ln_2", "mlp")})
+_LLAMA = _Layout(
+    "model.layers",
+    {"attention": ("input_layernorm", "self_attn"), "mlp": ("post_attention_layernorm", "mlp")},
+)
+_MAMBA = _Layout("backbone.layers", {"mixer": ("norm", "mixer")})
+
+# By architecture (config.model_type).
+_LAYOUTS: dict[str, _Layout] = {
+    "gpt2": _GPT2,
+    "gpt_neo": _GPT2,
+    "gpt_neox": _Layout("gpt_neox.layers", {**_LLAMA.parts, "attention": ("input_layernorm", "attention")}),
+    **dict.fromkeys(("llama", "mistral", "olmo", "qwen2", "qwen3", "smollm3"), _LLAMA),
+    **dict.fromkeys(("mamba", "mamba2", "falcon_mamba"), _MAMBA),
+    "rwkv": _Layout(
+        "rwkv.blocks",
+        {"sequence_mixer": ("ln1", "attention"), "channel_mixer": ("ln2", "feed_forward")},
+        outside=("pre_ln",),  # normalises the embeddings
     ),
-    "llama": (
-        "model.layers",
-        {"attention": ("input_layernorm", "self_attn"), "mlp": ("post_attention_layernorm", "mlp")},
-    ),
+    "tgl_gru": _Layout("blocks", {"mixer": ("norm", "gru")}),
 }
 
 
 @dataclass(frozen=True)
 class Sublayer:
-    """One unit: its name (`block00.attention`), block number (-1 for `embedding`), part and parameters by name."""
+    """One unit: its name (`block00.attention`), block number (-1 for `embedding`), part and parameters by name.
+
+    `output` is the module whose output the unit adds to the residual stream (None for `embedding`).
+    """
 
     name: str
     block: int
     part: str
     parameters: dict[str, nn.Parameter]
+    output: nn.Module | None = field(default=None, compare=False)
 
     @property
     def num_parameters(self) -> int:
@@ -53,29 +76,41 @@ def sublayers(model: nn.Module) -> list[Sublayer]:
     kind = getattr(getattr(model, "config", None), "model_type", type(model).__name__)
     if kind not in _LAYOUTS:
         raise TglError(
-            f"model type '{kind}': its blocks are not known; known are {', '.join(sorted(_LAYOUTS))}. "
-            f"Found the children {[name for name, _ in model.named_children()]}"
+            f"model type '{kind}': its blocks are not known{nearest(kind, _LAYOUTS)}; known are "
+            f"{', '.join(sorted(_LAYOUTS))}. Found the block lists {_block_lists(model) or 'none'} among the "
+            f"children {[name for name, _ in model.named_children()]}; a layout is one line in tgl/sublayers.py"
         )
-    path, parts = _LAYOUTS[kind]
-    unit_of_child = {child: part for part, children in parts.items() for child in children}
+    layout = _LAYOUTS[kind]
+    part_of_child = {child: part for part, children in layout.parts.items() for child in children}
     units: dict[tuple[int, str], dict[str, nn.Parameter]] = {}
     rest: dict[str, nn.Parameter] = {}
     for name, parameter in model.named_parameters():  # tied weights appear once
-        if not name.startswith(path + "."):
+        if not name.startswith(layout.blocks + "."):
             rest[name] = parameter
             continue
-        block, child = name[len(path) + 1 :].split(".")[:2]
-        if child not in unit_of_child:
+        block, child = name[len(layout.blocks) + 1 :].split(".")[:2]
+        if child in layout.outside:
+            rest[name] = parameter
+            continue
+        if child not in part_of_child:
             raise TglError(
                 f"parameter '{name}': '{child}' is no known child of a {kind} block "
-                f"({', '.join(unit_of_child)})"
+                f"({', '.join(part_of_child)})"
             )
-        units.setdefault((int(block), unit_of_child[child]), {})[name] = parameter
+        units.setdefault((int(block), part_of_child[child]), {})[name] = parameter
     if not units:
-        raise TglError(f"model type '{kind}': no block found at '{path}'; the model has no sublayers to rank")
-    order = list(parts)
+        raise TglError(
+            f"model type '{kind}': no block found at '{layout.blocks}'; the model has no sublayers to rank"
+        )
+    order = list(layout.parts)
     found = [
-        Sublayer(f"block{block:02d}.{part}", block, part, units[block, part])
+        Sublayer(
+            f"block{block:02d}.{part}",
+            block,
+            part,
+            units[block, part],
+            model.get_submodule(f"{layout.blocks}.{block}.{layout.parts[part][-1]}"),
+        )
         for block, part in sorted(units, key=lambda unit: (unit[0], order.index(unit[1])))
     ]
     return [*found, Sublayer(EMBEDDING, -1, EMBEDDING, rest)]
@@ -84,3 +119,8 @@ def sublayers(model: nn.Module) -> list[Sublayer]:
 def ranked(units: list[Sublayer]) -> Iterator[Sublayer]:
     """Yield the units that a plan chooses among: all but `embedding`."""
     return (unit for unit in units if unit.name != EMBEDDING)
+
+
+def _block_lists(model: nn.Module) -> list[str]:
+    """Return path and length of every ModuleList, the likely blocks of an unknown architecture."""
+    return [f"{name}[{len(m)}]" for name, m in model.named_modules() if isinstance(m, nn.ModuleList)]

@@ -1,7 +1,7 @@
-"""Every Parquet artifact: its schema, atomic writing, and the counts it carries.
+"""Every Parquet artifact: atomic writing, checked reading, and the counts it carries.
 
-A table's file metadata holds its name and, where the stage counts something, those counts. It never holds a
-time or a host name: the same inputs give the same bytes.
+A table's file metadata holds its name and, where the stage counts something, those counts, and, for profiles,
+what they were made from. It never holds a time or a host name: the same inputs give the same bytes.
 """
 
 from __future__ import annotations
@@ -16,146 +16,7 @@ import pyarrow.parquet as pq
 
 from tgl.errors import TglError
 from tgl.files import atomic_path
-
-_LINK = pa.struct([("target", pa.string()), ("start", pa.int32()), ("end", pa.int32())])
-
-SCHEMAS: dict[str, pa.Schema] = {
-    # The dump files of one snapshot.
-    "files": pa.schema([("path", pa.string()), ("bytes", pa.int64()), ("sha1", pa.string())]),
-    # The synthetic world's own truth: one row a (subject, relation, object) and the dates it holds.
-    "facts": pa.schema(
-        [
-            ("subject_id", pa.int64()),
-            ("subject", pa.string()),
-            ("relation", pa.string()),
-            ("object", pa.string()),
-            ("first_date", pa.string()),
-            ("last_date", pa.string()),
-            ("text", pa.string()),
-            ("span_start", pa.int32()),
-            ("span_end", pa.int32()),
-            ("candidates", pa.list_(pa.string())),
-        ]
-    ),
-    # Clean text of each kept page; link offsets are characters of `text`.
-    "pages": pa.schema(
-        [
-            ("page_id", pa.int64()),
-            ("title", pa.string()),
-            ("revision_id", pa.int64()),
-            ("timestamp", pa.string()),
-            ("sha1", pa.string()),
-            ("text", pa.string()),
-            ("links", pa.list_(_LINK)),
-        ]
-    ),
-    # New and changed sentences of a snapshot against the one before; `position` counts sentences of the new page.
-    "diff": pa.schema(
-        [
-            ("page_id", pa.int64()),
-            ("title", pa.string()),
-            ("revision_id", pa.int64()),
-            ("kind", pa.string()),
-            ("position", pa.int32()),
-            ("text", pa.string()),
-        ]
-    ),
-    # Salient spans: [span_start, span_end) are characters of `text`; rows of one query share `answer_group`.
-    "probes": pa.schema(
-        [
-            ("id", pa.string()),
-            ("set", pa.string()),
-            ("kind", pa.string()),
-            ("period", pa.string()),
-            ("relation", pa.string()),
-            ("subject", pa.string()),
-            ("text", pa.string()),
-            ("span_start", pa.int32()),
-            ("span_end", pa.int32()),
-            ("answer_group", pa.string()),
-            ("split", pa.string()),
-            ("candidates", pa.list_(pa.string())),
-        ]
-    ),
-    # Packed token blocks: the documents' tokens, each ended by the end-of-text token, cut every block_size.
-    "tokens": pa.schema([("part", pa.string()), ("tokens", pa.list_(pa.int32()))]),
-    # Per-example gradient norms; row `example` = -1 holds the norm of the mean gradient of the group.
-    "norms": pa.schema(
-        [
-            ("weights", pa.string()),
-            ("group", pa.string()),
-            ("example", pa.int32()),
-            ("num_tokens", pa.int32()),
-            ("sublayer", pa.string()),
-            ("norm", pa.float64()),
-        ]
-    ),
-    # Relative gradient norms: group over denominator, per sublayer ("all" = mean over sublayers).
-    "profile": pa.schema(
-        [
-            ("weights", pa.string()),
-            ("group", pa.string()),
-            ("denominator", pa.string()),
-            ("sublayer", pa.string()),
-            ("block", pa.int32()),
-            ("part", pa.string()),
-            ("num_parameters", pa.int64()),
-            ("num_examples", pa.int32()),
-            ("num_denominator_examples", pa.int32()),
-            ("mean_norm", pa.float64()),
-            ("norm_of_mean", pa.float64()),
-            ("relative_norm", pa.float64()),
-            ("low", pa.float64()),
-            ("high", pa.float64()),
-        ]
-    ),
-    # Span scores: natural-log likelihoods summed over the span's tokens; rank 1 = best of num_candidates.
-    "scores": pa.schema(
-        [
-            ("checkpoint", pa.string()),
-            ("probe", pa.string()),
-            ("set", pa.string()),
-            ("kind", pa.string()),
-            ("period", pa.string()),
-            ("relation", pa.string()),
-            ("split", pa.string()),
-            ("num_tokens", pa.int32()),
-            ("num_bytes", pa.int32()),
-            ("log_likelihood", pa.float64()),
-            ("rank", pa.int32()),
-            ("num_candidates", pa.int32()),
-        ]
-    ),
-    # Held-out language-model loss: sum of negative log-likelihoods (nats) over num_tokens.
-    "lm_loss": pa.schema(
-        [
-            ("checkpoint", pa.string()),
-            ("text", pa.string()),
-            ("num_tokens", pa.int64()),
-            ("negative_log_likelihood", pa.float64()),
-        ]
-    ),
-    # One row a logged step: mean training loss (nats a token) and gradient norm before clipping.
-    "steps": pa.schema(
-        [
-            ("period", pa.string()),
-            ("step", pa.int32()),
-            ("loss", pa.float64()),
-            ("gradient_norm", pa.float64()),
-            ("num_tokens", pa.int64()),
-        ]
-    ),
-    # Learning rate each sublayer really had, at the steps where it was read from the optimiser.
-    "rates": pa.schema(
-        [
-            ("period", pa.string()),
-            ("step", pa.int32()),
-            ("sublayer", pa.string()),
-            ("learning_rate", pa.float64()),
-            ("max_change", pa.float64()),
-        ]
-    ),
-}
+from tgl.schemas import SCHEMAS
 
 
 def to_arrow(rows: pd.DataFrame | Iterable[Mapping], name: str) -> pa.Table:
@@ -191,12 +52,15 @@ def write_table(
     path: str | Path,
     name: str,
     counts: Mapping[str, int] | None = None,
+    about: Mapping | None = None,
 ) -> None:
-    """Write `rows` as the Parquet table `name`, atomically, with `counts` in the file's metadata."""
+    """Write `rows` as the Parquet table `name`, atomically, with `counts` and `about` in the file's metadata."""
     table = rows if isinstance(rows, pa.Table) else to_arrow(rows, name)
     metadata = {"tgl.table": name}
     if counts is not None:
         metadata["tgl.counts"] = json.dumps(dict(counts))
+    if about is not None:
+        metadata["tgl.about"] = json.dumps(dict(about))
     with atomic_path(path) as part:
         pq.write_table(table.replace_schema_metadata(metadata), part, compression="zstd")
 
@@ -259,6 +123,12 @@ def read_counts(path: str | Path) -> dict[str, int]:
     """Return the counts stored with a table (empty when it carries none)."""
     metadata = pq.read_metadata(path).metadata or {}
     return json.loads(metadata.get(b"tgl.counts", b"{}"))
+
+
+def read_about(path: str | Path) -> dict:
+    """Return what a table says of how it came about (empty when it says nothing)."""
+    metadata = pq.read_metadata(path).metadata or {}
+    return json.loads(metadata.get(b"tgl.about", b"{}"))
 
 
 def read_tables(paths: Iterable[str | Path], name: str, columns: list[str] | None = None) -> pa.Table:

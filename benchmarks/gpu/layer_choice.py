@@ -33,7 +33,7 @@ from tgl.config_check import check
 from tgl.evaluate.measures import probe_measures, text_measures
 from tgl.evaluate.stage import score_checkpoint
 from tgl.plan_stage import write_plan
-from tgl.profile.stage import profile_model
+from tgl.profiling.stage import profile_model
 from tgl.tables import read_table
 from tgl.text.tokens import load_tokenizer
 from tgl.train.base import train_base

@@ -1,4 +1,4 @@
-"""Subcommands of the model half: base, score, profile, plan, train, report, gate."""
+"""Subcommands of the model half: base, score, profile, agree, plan, train, report, gate."""
 
 from __future__ import annotations
 
@@ -76,21 +76,51 @@ def score(
 @command("profile")
 def profile(
     model: Annotated[str, typer.Argument(help="Folder or Hugging Face name of a causal language model.")],
-    probes: Annotated[Path, typer.Option()],
-    tokens: Annotated[Path, typer.Option(help="The table `tokens` of the pretraining text.")],
-    period: Annotated[str, typer.Option(help="Period whose validation probes are taken.")],
-    norms: Annotated[Path, typer.Option()],
-    output: Annotated[Path, typer.Option(help="The table `profile`.")],
+    probes: Annotated[Path, typer.Option(help="Table probes, or JSON lines of text, span and kind.")],
+    corpus: Annotated[
+        Path, typer.Option(help="Plain text: .txt, .jsonl, .parquet with a column text, or tokens.")
+    ],
+    output: Annotated[
+        Path, typer.Option(help="Folder: profile, norms and comparisons.parquet, profile.svg.")
+    ],
+    period: Annotated[
+        str | None, typer.Option(help="Period whose validation probes are taken; omitted: all.")
+    ] = None,
     seed: Seed = 0,
     config: Config = "{}",
     threads: Threads = 1,
 ) -> None:
     """Measure gradient norms by sublayer, for salient spans and every control."""
-    from tgl.profile.stage import profile_model
+    from tgl.profiling.stage import profile
+    from tgl.profiling.summary import summary
+    from tgl.report.profile_figures import write_profile_figures
 
     set_up_torch(threads)
     settings = load_section(sections.ProfileConfig, config)
-    profile_model(model, probes, tokens, period, settings, seed, norms, output, say)
+    found = profile(model, probes=probes, corpus=corpus, period=period, settings=settings, seed=seed, say=say)
+    found.save(output)
+    write_profile_figures(found.profile, output)
+    say(summary(found.profile))
+
+
+@command("agree")
+def agree(
+    model: Annotated[str, typer.Argument(help="The model that was profiled.")],
+    profile: Annotated[Path, typer.Option(help="Folder of its profile.")],
+    probes: Annotated[Path, typer.Option(help="The probes it was made from.")],
+    output: Annotated[Path, typer.Option(help="Folder: tracing, movement and agreement.parquet.")],
+    moved: Annotated[str | None, typer.Option(help="A checkpoint trained in full from this model.")] = None,
+    seed: Seed = 0,
+    config: Config = "{}",
+    threads: Threads = 1,
+) -> None:
+    """Compare a profile with causal tracing of the same facts, and with how far each sublayer moved in training."""
+    from tgl.agreement.stage import agree
+
+    set_up_torch(threads)
+    settings = load_section(sections.AgreeConfig, config)
+    found = agree(model, profile, probes, settings, seed, output, moved, say=say)
+    say(found.to_string(index=False, float_format=lambda value: f"{value:.2f}"))
 
 
 @command("plan")
@@ -113,6 +143,7 @@ def train(
     base_tokens: Annotated[Path, typer.Option()],
     tokens: Annotated[list[str], typer.Option(help="PERIOD=TABLE, in order.")],
     probes: Annotated[Path, typer.Option()],
+    profile: Annotated[Path, typer.Option(help="The table profile that the plan was made from.")],
     plan: Annotated[Path, typer.Option()],
     models: Annotated[Path, typer.Option(help="Folder: <period>/model.safetensors and configs.")],
     tables: Annotated[Path, typer.Option(help="Folder: scores, lm_loss, steps and rates.")],
@@ -121,10 +152,12 @@ def train(
     seed: Seed = 0,
     config: Config = "{}",
     token_config: Config = "{}",
+    profile_config: Config = "{}",
+    plan_config: Config = "{}",
     threads: Threads = 1,
 ) -> None:
     """Continual pretraining by one plan through all periods, scored after each."""
-    from tgl.train.continual import TABLES, Run, train_periods
+    from tgl.train.continual import TABLES, Run, Settings, train_periods
 
     set_up_torch(threads)
     named = named_paths(tokens)
@@ -133,6 +166,7 @@ def train(
         base_tokens=base_tokens,
         tokens=named,
         probes=probes,
+        profile=profile,
         plan=plan,
         models={period: models / period for period in named},
         tables={name: tables / f"{name}.parquet" for name in TABLES},
@@ -140,8 +174,13 @@ def train(
         learning_rate=learning_rate,
         seed=seed,
     )
-    settings = load_section(sections.TrainConfig, config)
-    train_periods(run, settings, load_section(sections.TokensConfig, token_config), say)
+    settings = Settings(
+        train=load_section(sections.TrainConfig, config),
+        tokens=load_section(sections.TokensConfig, token_config),
+        profile=load_section(sections.ProfileConfig, profile_config),
+        plan=load_section(sections.PlanConfig, plan_config),
+    )
+    train_periods(run, settings, say)
 
 
 @command("report")

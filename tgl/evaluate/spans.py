@@ -29,7 +29,9 @@ def span_tokens(
     end: int,
     max_length: int,
 ) -> SpanTokens:
-    """Tokenise `text` after an end-of-text token and return what is needed to score characters [start, end).
+    """Tokenise `text` after the tokenizer's first token and return what is needed to score characters [start, end).
+
+    The first token is the begin-of-text token, or the end-of-text token of a tokenizer that has none.
 
     A token belongs to the span when it holds one of its characters; the leading space goes with its word, also
     where the tokenizer keeps it as a token of its own.
@@ -49,7 +51,8 @@ def span_tokens(
     first, last = inside[0], inside[-1]
     if first > 0 and text[start - 1] == " " and encoded["offset_mapping"][first - 1] == (start - 1, start):
         first -= 1
-    ids = [tokenizer.eos_token_id, *encoded["input_ids"][: last + 1]]
+    begin = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
+    ids = [begin, *encoded["input_ids"][: last + 1]]
     first += 1
     if len(ids) > max_length:
         cut = len(ids) - max_length

@@ -22,6 +22,18 @@ _ANSWER_FIRST = (
     ),
 )
 
+# What stands before and after the subject in the published templates, old and improved, whose object is last.
+_BEFORE_SUBJECT = re.compile(
+    r"The (?:name of the (?:team|country|company) that|position that|location that|language that|date|place"
+    r"|(?:name of the )?(?:head coach|chair|head of the government) of(?: the(?= [a-z]))?"
+    r"|(?:official language|native language|profession) of|entity that inspired the name of) "
+    r"|One of the countries that "
+)
+_AFTER_SUBJECT = re.compile(
+    r" (?:plays for|holds|works for|has a job|is a member of|attended|is (?:considered to be )?owned by|was born|died"
+    r"|has citizenship|is a legal term|is (?:a |named after|produced by)|used to|is)\b"
+)
+
 
 def templama_probes(
     path: str | Path, pairs: dict[str, list[str]], settings: ProbesConfig
@@ -99,18 +111,25 @@ def _row(
 ) -> dict:
     left, _, right = question.partition(BLANK)
     right = "" if name.endswith(".") and right.startswith(".") else right  # "F.C." would give ".."
-    subject = key if key != question else left.strip()
     return {
         "id": f"templama-{period}-{key}-{name}",
         "set": "templama",
         "kind": kind,
         "period": period,
         "relation": relation,
-        "subject": subject,
+        "subject": subject_of(left),
         "text": left + name + right,
         "span_start": len(left),
         "span_end": len(left) + len(name),
         "answer_group": f"templama-{period}-{key}",
-        "split": split_of(subject, settings),
+        "split": split_of(key if key != question else left.strip(), settings),
         "candidates": [],
     }
+
+
+def subject_of(left: str) -> str:
+    """Return the subject's name in what stands left of the answer; all of it for an unknown template."""
+    start = _BEFORE_SUBJECT.match(left)
+    rest = left[start.end() :] if start else left
+    end = _AFTER_SUBJECT.search(rest, 1)
+    return rest[: end.start()].strip() if end else left.strip()

@@ -9,7 +9,7 @@ import pandas as pd
 from tgl.config import Config
 from tgl.evaluate.measures import probe_measures, text_measures
 from tgl.plan import Plan, load_plan
-from tgl.tables import read_counts, read_table
+from tgl.tables import read_about, read_counts, read_table
 
 
 def methods(config: Config) -> list[str]:
@@ -34,16 +34,33 @@ def all_measures(results: Path, config: Config) -> pd.DataFrame:
     return pd.concat(found, ignore_index=True)[columns]
 
 
-def all_profiles(results: Path, config: Config) -> pd.DataFrame:
-    """Return the profiles of all seeds with a column seed."""
-    folder = results / "profile" / config.model.name
-    tables = [
-        read_table(folder / f"seed{seed}" / f"{config.periods[0]}.parquet", "profile")
-        .to_pandas()
-        .assign(seed=seed)
-        for seed in config.seeds
-    ]
-    return pd.concat(tables, ignore_index=True)
+def all_profiles(results: Path, config: Config, name: str = "profile") -> pd.DataFrame:
+    """Return a table of the base model's profile (`profile` or `comparisons`) of all seeds with a column seed."""
+    folders = {seed: _profile_folder(results, config, seed) for seed in config.seeds}
+    return _of_seeds({seed: folder / f"{name}.parquet" for seed, folder in folders.items()}, name)
+
+
+def profile_about(results: Path, config: Config) -> dict:
+    """Return what the first seed's profile says of how it came about."""
+    return read_about(_profile_folder(results, config, config.seeds[0]) / "profile.parquet")
+
+
+def all_agreements(results: Path, config: Config) -> pd.DataFrame:
+    """Return the tables `agreement` of all seeds with a column seed."""
+    folder = results / "agree" / config.model.name
+    return _of_seeds(
+        {seed: folder / f"seed{seed}" / "agreement.parquet" for seed in config.seeds}, "agreement"
+    )
+
+
+def all_drifts(results: Path, config: Config) -> pd.DataFrame:
+    """Return the tables `drift` of all runs with columns method and seed."""
+    found = []
+    for method in methods(config):
+        folder = results / "scores" / config.model.name / method
+        paths = {seed: folder / f"seed{seed}" / "drift.parquet" for seed in config.seeds}
+        found.append(_of_seeds(paths, "drift").assign(method=method))
+    return pd.concat(found, ignore_index=True)
 
 
 def all_plans(results: Path, config: Config) -> list[tuple[int, Plan]]:
@@ -107,6 +124,15 @@ def probe_examples(results: Path, most: int) -> list[tuple[str, list[dict]]]:
     for row in rows:
         groups.setdefault((row["set"], row["kind"], row["period"]), []).append(row)
     return [(" · ".join(key), _spread(found, most)) for key, found in sorted(groups.items())]
+
+
+def _profile_folder(results: Path, config: Config, seed: int) -> Path:
+    return results / "profile" / config.model.name / f"seed{seed}" / config.periods[0]
+
+
+def _of_seeds(paths: dict[int, Path], name: str) -> pd.DataFrame:
+    tables = [read_table(path, name).to_pandas().assign(seed=seed) for seed, path in paths.items()]
+    return pd.concat(tables, ignore_index=True)
 
 
 def _spread(rows: list[dict], most: int) -> list[dict]:

@@ -73,8 +73,8 @@ def _averaging(profile: pd.DataFrame) -> Iterator[str]:
         ]["relative_norm"]
         return float(chosen.mean()) if len(chosen) else None
 
-    salient, spans = mean("trained", "updated"), mean("trained", "matched_span")
-    shuffled, random = mean("trained", "shuffled"), mean("random", "updated")
+    salient, spans = mean("trained", "updated"), mean("trained", "matched_span.updated")
+    shuffled, random = mean("trained", "shuffled.updated"), mean("random", "updated")
     if salient is None or spans is None:
         return
     text = (

@@ -12,7 +12,7 @@ import pandas as pd
 from tgl.config import Config
 from tgl.evaluate.measures import headline, summarise
 from tgl.files import write_text
-from tgl.report import figures, gather
+from tgl.report import figures, gather, profile_figures, profile_tables
 from tgl.report.gate import gates
 from tgl.report.limits import limits
 from tgl.report.page import render
@@ -29,6 +29,7 @@ def write_report(results: Path, config: Config, output: Path) -> None:
     """
     measures = gather.all_measures(results, config)
     profile = gather.all_profiles(results, config)
+    agreement = gather.all_agreements(results, config)
     plans = gather.all_plans(results, config)
     values = headline(measures[measures["method"] != "base"], config.periods)
     reference = next(name for name in gather.methods(config) if name.startswith("full-"))
@@ -56,7 +57,11 @@ def write_report(results: Path, config: Config, output: Path) -> None:
         counts=gather.stage_counts(results, config),
         gates=found,
         pictures=pictures,
-        profile=_profile_table(profile),
+        ratios=profile_tables.ratios(profile),
+        paired=profile_tables.paired(gather.all_profiles(results, config, "comparisons")),
+        drift=profile_tables.drift(gather.all_drifts(results, config)),
+        agreements=profile_tables.agreements(agreement, config.plan.denominator),
+        about=gather.profile_about(results, config),
         plans=plans,
         measures=_method_tables(summary, config),
         reference=reference,
@@ -83,31 +88,12 @@ def _pictures(profile: pd.DataFrame, summary: pd.DataFrame, config: Config) -> d
         if (probe_set, kind, measure) in known
     ]
     return {
-        "profile": figures.profile_by_sublayer(profile, config.plan.denominator),
-        "denominators": figures.ratio_by_denominator(profile),
+        "profile": profile_figures.profile_by_block(profile, config.plan.denominator),
+        "denominators": profile_figures.ratio_by_denominator(profile),
         "differences": figures.differences(
             summary, [key for key, _ in wanted], [title for _, title in wanted]
         ),
     }
-
-
-def _profile_table(profile: pd.DataFrame) -> list[dict]:
-    """Return mean relative norms over sublayers by weights, group and denominator, averaged over seeds."""
-    rows = profile[profile["sublayer"] == "all"]
-    return [
-        {
-            "weights": weights,
-            "group": figures.LABELS.get(group, group),
-            "denominator": figures.LABELS[denominator],
-            "mean": found["relative_norm"].mean(),
-            "low": found["low"].min(),
-            "high": found["high"].max(),
-            "examples": int(found["num_examples"].min()),
-        }
-        for (weights, denominator, group), found in rows.groupby(
-            ["weights", "denominator", "group"], sort=False
-        )
-    ]
 
 
 def _method_tables(summary: pd.DataFrame, config: Config) -> list[tuple[str, list[dict]]]:

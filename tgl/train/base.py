@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +12,7 @@ from tgl.plan import Plan
 from tgl.sublayers import EMBEDDING, sublayers
 from tgl.tables import write_table
 from tgl.text.tokens import load_tokenizer, read_stream
-from tgl.train.checkpoint import load_model, make_model, save_model
+from tgl.train.checkpoint import load_model, make_model, save_model, weights_hash
 from tgl.train.engines import make_engine
 from tgl.train.groups import freeze, parameter_groups
 from tgl.train.loop import train
@@ -76,14 +75,6 @@ def train_base(
     else:
         save_model(model, loaded_tokenizer, output)
         write_table(rows, steps_output, "steps")
-
-
-def weights_hash(model) -> str:
-    """Return the SHA-1 of all weights: a loaded model may change behind its name."""
-    digest = hashlib.sha1()
-    for parameter in model.parameters():
-        digest.update(parameter.detach().cpu().numpy().tobytes())
-    return digest.hexdigest()
 
 
 def everything(model) -> Plan:

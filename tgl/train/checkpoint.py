@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import copy
+import hashlib
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, GPT2Config, PreTrainedModel
+from transformers import AutoModelForCausalLM, GPT2Config, PretrainedConfig, PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 from transformers.utils import logging
 
 from tgl.config import ModelConfig
 from tgl.errors import TglError
 from tgl.files import atomic_path
+from tgl.gru import GruForCausalLM  # noqa: F401, registers itself with the Auto classes
 from tgl.sublayers import Sublayer
 
 logging.disable_progress_bar()
@@ -56,11 +59,10 @@ def load_model(name: str | Path) -> PreTrainedModel:
         ) from None
 
 
-def random_twin(name: str | Path, seed: int) -> PreTrainedModel:
-    """Return a model of the same architecture with random weights."""
+def random_twin(config: PretrainedConfig, seed: int) -> PreTrainedModel:
+    """Return a model of a configuration with random weights drawn from `seed`."""
     torch.manual_seed(seed)
-    config = AutoConfig.from_pretrained(name)
-    return _on_device(AutoModelForCausalLM.from_config(config, dtype=torch.float32))
+    return _on_device(AutoModelForCausalLM.from_config(copy.deepcopy(config), dtype=torch.float32))
 
 
 def _on_device(model: PreTrainedModel) -> PreTrainedModel:
@@ -76,6 +78,15 @@ def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folde
         for file in files:
             with atomic_path(folder / file.name) as part:
                 part.write_bytes(file.read_bytes())
+
+
+def weights_hash(model: PreTrainedModel) -> str:
+    """Return the SHA-256 of all weights: a model may change behind its name."""
+    digest = hashlib.sha256()
+    for name, parameter in model.named_parameters():
+        digest.update(name.encode())
+        digest.update(parameter.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 def snapshot(units: Iterable[Sublayer]) -> dict[str, torch.Tensor]:

@@ -12,12 +12,15 @@ import pyarrow as pa
 from transformers import PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from tgl.config import TokensConfig, TrainConfig
+from tgl.config import PlanConfig, ProfileConfig, TokensConfig, TrainConfig
 from tgl.evaluate.stage import score_checkpoint
 from tgl.files import atomic_path, write_text
-from tgl.plan import Plan, load_plan
+from tgl.plan import Plan, load_plan, save_plan
+from tgl.plan_stage import units_of
+from tgl.policies import make_plan
+from tgl.profiling.retrace import retrace
 from tgl.sublayers import sublayers
-from tgl.tables import read_tables, write_table
+from tgl.tables import read_table, read_tables, write_table
 from tgl.text.tokens import load_tokenizer, read_stream
 from tgl.train.checkpoint import load_model, max_changes, prove_frozen, save_model, snapshot
 from tgl.train.engines import make_engine
@@ -26,21 +29,23 @@ from tgl.train.loop import train
 from tgl.train.state import claimed_state
 from tgl.train.stream import TokenStream
 
-TABLES = ("scores", "lm_loss", "steps", "rates")
+TABLES = ("scores", "lm_loss", "steps", "rates", "drift")
 
 
 @dataclass(frozen=True)
 class Run:
     """What one run trains on and where it writes.
 
-    tokens: table `tokens` by period, in order; models: the checkpoint folder of each period; tables: the path
-    of each table of `TABLES`; state: the folder it may go on from.
+    profile: the table `profile` that the plan was made from; tokens: table `tokens` by period, in order; models:
+    the checkpoint folder of each period; tables: the path of each table of `TABLES`; state: the folder it may go
+    on from.
     """
 
     base_model: Path
     base_tokens: Path
     tokens: Mapping[str, Path]
     probes: Path
+    profile: Path
     plan: Path
     models: Mapping[str, Path]
     tables: Mapping[str, Path]
@@ -49,24 +54,40 @@ class Run:
     seed: int
 
 
-def train_periods(
-    run: Run, settings: TrainConfig, token_settings: TokensConfig, say: Callable[[str], None] = print
-) -> None:
+@dataclass(frozen=True)
+class Settings:
+    """The sections of the configuration that a run depends on."""
+
+    train: TrainConfig
+    tokens: TokensConfig
+    profile: ProfileConfig
+    plan: PlanConfig
+
+
+def train_periods(run: Run, settings: Settings, say: Callable[[str], None] = print) -> None:
     """Train period after period and write every checkpoint and table of `run`.
 
-    Each period starts from the weights of the one before with a new optimiser. A period that is done is kept
-    in the state folder, so that an interrupted run goes on where it was. Raises TglError when a frozen
-    parameter changed.
+    With profile.periods 'each' the run profiles itself before every period after the first and plans anew; with
+    'first' only a run that trains every sublayer does, to show the drift, and the plan stays. Each period starts
+    from the weights of the one before with a new optimiser. A period that is done is kept in the state folder,
+    so that an interrupted run goes on where it was. Raises TglError when a frozen parameter changed.
     """
     plan = load_plan(run.plan)
     identity = {
-        "settings": settings.model_dump_json(),
-        "block_size": token_settings.block_size,
+        "settings": settings.train.model_dump_json(),
+        "profile": settings.profile.model_dump_json(),
+        "plan": settings.plan.model_dump_json(exclude={"methods"}),
+        "block_size": settings.tokens.block_size,
         "learning_rate": run.learning_rate,
         "seed": run.seed,
         "periods": list(run.tokens),
     }
-    inputs = {"plan": run.plan, "probes": run.probes, "base model": run.base_model / "model.safetensors"}
+    inputs = {
+        "plan": run.plan,
+        "profile": run.profile,
+        "probes": run.probes,
+        "base model": run.base_model / "model.safetensors",
+    }
     inputs |= {"base tokens": run.base_tokens}
     inputs |= {f"tokens of {period}": path for period, path in run.tokens.items()}
     with claimed_state(run.state, identity, inputs, say):
@@ -77,10 +98,9 @@ def train_periods(
             if (folder / "done").is_file():
                 say(f"period {period}: done before")
             else:
-                _train_period(
-                    run, plan, period, number, before, folder, tokenizer, settings, token_settings, say
-                )
+                _train_period(run, plan, period, number, before, folder, tokenizer, settings, say)
             before = folder / "model"
+            plan = load_plan(folder / "plan.json")
         _publish(run)
     shutil.rmtree(run.state)
 
@@ -93,11 +113,11 @@ def _train_period(
     before: Path,
     folder: Path,
     tokenizer: PreTrainedTokenizerBase,
-    settings: TrainConfig,
-    token_settings: TokensConfig,
+    settings: Settings,
     say: Callable[[str], None],
 ) -> None:
     model = load_model(before)
+    plan, drift = _planned(run, plan, period, number, model, tokenizer, settings)
     units = sublayers(model)
     frozen = freeze(model, plan)
     start = snapshot(units)
@@ -105,8 +125,8 @@ def _train_period(
         f"period {period}: {len(units) - len(frozen)} of {len(units)} units trained, frozen: "
         + (", ".join(unit.name for unit in frozen) or "none")
     )
-    groups = parameter_groups(units, plan, run.learning_rate, settings.weight_decay)
-    engine = make_engine(settings.engine, model, groups, settings, settings.zero_stage)
+    groups = parameter_groups(units, plan, run.learning_rate, settings.train.weight_decay)
+    engine = make_engine(settings.train.engine, model, groups, settings.train, settings.train.zero_stage)
     # Each period has a data order of its own, fixed by the run's seed.
     stream = TokenStream(
         read_stream(run.tokens[period], "train"), tokenizer.eos_token_id, run.seed * 1000 + number + 1
@@ -114,10 +134,10 @@ def _train_period(
     log = train(
         engine,
         stream,
-        settings,
-        token_settings.block_size,
+        settings.train,
+        settings.tokens.block_size,
         folder / "training",
-        settings.checkpoint_steps,
+        settings.train.checkpoint_steps,
         say,
     )
     prove_frozen(frozen, start)
@@ -134,11 +154,51 @@ def _train_period(
         for step, found in sorted(log.rates.items())
         for unit in units
     ]
-    _score(run, model, tokenizer, period, folder, token_settings.block_size)
+    _score(run, model, tokenizer, period, folder, settings.tokens.block_size)
+    write_table(drift, folder / "drift.parquet", "drift")
+    save_plan(plan, folder / "plan.json")
     write_table([{"period": period, **row} for row in log.steps], folder / "steps.parquet", "steps")
     write_table(rates, folder / "rates.parquet", "rates")
     shutil.rmtree(folder / "training", ignore_errors=True)
     write_text(folder / "done", json.dumps({"period": period}))
+
+
+def _planned(
+    run: Run,
+    plan: Plan,
+    period: str,
+    number: int,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    settings: Settings,
+) -> tuple[Plan, list[dict]]:
+    """Return the plan of a period and the rows of `drift`; the first period's come from the base model's profile."""
+    anew = number > 0 and settings.profile.periods == "each"
+    if number == 0:
+        rows = read_table(run.profile, "profile").to_pylist()
+    elif anew or plan.method == "full":
+        probes, stream = read_table(run.probes, "probes").to_pylist(), read_stream(run.base_tokens, "train")
+        rows = retrace(model, tokenizer, probes, stream, period, settings.profile, settings.plan, run.seed)
+    else:
+        return plan, []
+    units = units_of(rows, settings.plan, str(run.profile))
+    if anew:
+        plan = make_plan(plan.method, units, settings.plan, run.seed)
+    found = {
+        row["sublayer"]: row
+        for row in rows
+        if (row["weights"], row["group"], row["denominator"])
+        == ("trained", settings.plan.salient, settings.plan.denominator)
+    }
+    return plan, [
+        {
+            "period": period,
+            "sublayer": unit.name,
+            **{key: found[unit.name][key] for key in ("relative_norm", "low", "high")},
+            "multiplier": plan.of(unit.name),
+        }
+        for unit in units
+    ]
 
 
 def _score(

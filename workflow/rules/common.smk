@@ -24,8 +24,10 @@ TOKENIZER = f"{RESULTS}/tokens/tokenizer"
 BASE_MODEL = f"{RESULTS}/models/{MODEL}/base/seed{{seed}}"
 BASE_SCORES = f"{RESULTS}/scores/{MODEL}/base/seed{{seed}}"
 PERIOD_TOKENS = {period: f"{RESULTS}/tokens/{period}.parquet" for period in PERIODS}
-# The first period's profile serves all periods.
-PROFILE = f"{RESULTS}/profile/{MODEL}/seed{{seed}}/{PERIODS[0]}.parquet"
+# The base model's profile, from the first period's probes; with profile.periods 'each', runs go on from it.
+PROFILE_FOLDER = f"{RESULTS}/profile/{MODEL}/seed{{seed}}/{PERIODS[0]}"
+PROFILE = f"{PROFILE_FOLDER}/profile.parquet"
+AGREE_FOLDER = f"{RESULTS}/agree/{MODEL}/seed{{seed}}"
 PLAN = f"{RESULTS}/plan/{MODEL}/seed{{seed}}/{{plan}}.json"
 # A method's folder names plan, baseline and learning rate; `plain` is the only baseline.
 METHOD = "{plan}-plain-lr{rate}"
@@ -36,6 +38,8 @@ METHODS = [
 ]
 RUN_MODELS = f"{RESULTS}/models/{MODEL}/{METHOD}/seed{{seed}}"
 RUN_SCORES = f"{RESULTS}/scores/{MODEL}/{METHOD}/seed{{seed}}"
+# Plain training at the first rate: how far sublayers move when none is held back.
+FULL = f"{RESULTS}/models/{MODEL}/full-plain-lr{CONFIG.train.learning_rates[0]:g}/seed{{seed}}/{PERIODS[0]}"
 BASE_PAGES = (
     [f"{RESULTS}/wiki/base/pages/0.parquet"]
     if CONFIG.text.base == "json_lines"

@@ -1,33 +1,73 @@
-# Gradient norms of the base model, and the plans made from them.
+# Gradient norms of the base model, what they agree with, and the plans made from them.
 
 
 rule profile:
     input:
         model=f"{BASE_MODEL}/model.safetensors",
         probes=f"{RESULTS}/probes/probes.parquet",
-        tokens=f"{RESULTS}/tokens/base.parquet",
+        corpus=f"{RESULTS}/tokens/base.parquet",
     output:
-        profile=f"{RESULTS}/profile/{MODEL}/seed{{seed}}/{{period}}.parquet",
-        norms=f"{RESULTS}/profile/{MODEL}/seed{{seed}}/{{period}}-norms.parquet",
+        profile=PROFILE,
+        norms=f"{PROFILE_FOLDER}/norms.parquet",
+        comparisons=f"{PROFILE_FOLDER}/comparisons.parquet",
+        picture=f"{PROFILE_FOLDER}/profile.svg",
+        denominators=f"{PROFILE_FOLDER}/denominators.svg",
     log:
-        f"{RESULTS}/logs/profile/seed{{seed}}-{{period}}.log",
+        f"{RESULTS}/logs/profile/seed{{seed}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/profile/seed{{seed}}-{{period}}.tsv"
+        f"{RESULTS}/benchmarks/profile/seed{{seed}}.tsv"
     conda:
         "../../envs/train.yaml"
     threads: 1
     resources:
         mem_mb=2000,
     params:
-        folder=subpath(input.model, parent=True),
-        config=section(CONFIG.profile),
-        code=code("tgl.profile.stage"),
+        model=subpath(input.model, parent=True),
+        folder=subpath(output.profile, parent=True),
+        period=PERIODS[0],
+        config=section(CONFIG.profile, without=("periods",)),
+        code=code("tgl.profiling.stage"),
+        figures=code("tgl.report.profile_figures"),
     message:
         "Profiling gradients of the base model, seed {wildcards.seed}"
     shell:
-        "python -m tgl profile {params.folder} --probes {input.probes} --tokens {input.tokens} "
-        "--period {wildcards.period} --norms {output.norms} --output {output.profile} "
-        "--seed {wildcards.seed} --config {params.config:q} --threads {threads} > {log} 2>&1"
+        "python -m tgl profile {params.model} --probes {input.probes} --corpus {input.corpus} "
+        "--period {params.period} --output {params.folder} --seed {wildcards.seed} "
+        "--config {params.config:q} --threads {threads} > {log} 2>&1"
+
+
+rule agree:
+    input:
+        model=f"{BASE_MODEL}/model.safetensors",
+        probes=f"{RESULTS}/probes/probes.parquet",
+        norms=f"{PROFILE_FOLDER}/norms.parquet",
+        moved=f"{FULL}/model.safetensors",
+    output:
+        agreement=f"{AGREE_FOLDER}/agreement.parquet",
+        tracing=f"{AGREE_FOLDER}/tracing.parquet",
+        movement=f"{AGREE_FOLDER}/movement.parquet",
+    log:
+        f"{RESULTS}/logs/agree/seed{{seed}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/agree/seed{{seed}}.tsv"
+    conda:
+        "../../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+    params:
+        model=subpath(input.model, parent=True),
+        profile=subpath(input.norms, parent=True),
+        moved=subpath(input.moved, parent=True),
+        folder=subpath(output.agreement, parent=True),
+        config=section(CONFIG.agree),
+        code=code("tgl.agreement.stage"),
+    message:
+        "Comparing the profile with causal tracing and with movement, seed {wildcards.seed}"
+    shell:
+        "python -m tgl agree {params.model} --profile {params.profile} --probes {input.probes} "
+        "--moved {params.moved} --output {params.folder} --seed {wildcards.seed} "
+        "--config {params.config:q} --threads {threads} > {log} 2>&1"
 
 
 rule plan:

@@ -5,6 +5,7 @@ rule report:
         diffs=[path for period in PERIODS for path in EXPERIMENT.diffs(period)],
         probes=f"{RESULTS}/probes/probes.parquet",
         profiles=expand(PROFILE, seed=CONFIG.seeds),
+        agreement=expand(f"{AGREE_FOLDER}/agreement.parquet", seed=CONFIG.seeds),
         plans=expand(PLAN, seed=CONFIG.seeds, plan=CONFIG.plan.methods),
         base=expand(f"{BASE_SCORES}/scores.parquet", seed=CONFIG.seeds),
         scores=[

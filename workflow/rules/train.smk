@@ -7,6 +7,7 @@ rule train:
         base_tokens=f"{RESULTS}/tokens/base.parquet",
         tokens=list(PERIOD_TOKENS.values()),
         probes=f"{RESULTS}/probes/probes.parquet",
+        profile=PROFILE,
         plan=PLAN,
     output:
         models=[
@@ -23,6 +24,7 @@ rule train:
         lm_loss=f"{RUN_SCORES}/lm_loss.parquet",
         steps=f"{RUN_SCORES}/steps.parquet",
         rates=f"{RUN_SCORES}/rates.parquet",
+        drift=f"{RUN_SCORES}/drift.parquet",
     log:
         f"{RESULTS}/logs/train/{METHOD}/seed{{seed}}.log",
     benchmark:
@@ -41,12 +43,15 @@ rule train:
         state=f"{RESULTS}/state/{MODEL}/{METHOD}/seed{{seed}}",
         config=section(CONFIG.train, without=("learning_rates",)),
         token_config=section(CONFIG.tokens, without=("tokenizer", "vocab_size")),
+        profile_config=section(CONFIG.profile),
+        plan_config=section(CONFIG.plan, without=("methods",)),
         code=code("tgl.train.continual"),
     message:
         "Continual pretraining by {wildcards.plan} at {wildcards.rate}, seed {wildcards.seed}"
     shell:
         "python -m tgl train {params.base_model} --base-tokens {input.base_tokens} {params.tokens} "
-        "--probes {input.probes} --plan {input.plan} --models {params.models} --tables {params.tables} "
+        "--probes {input.probes} --profile {input.profile} --plan {input.plan} --models {params.models} --tables {params.tables} "
         "--state {params.state} --learning-rate {wildcards.rate} --seed {wildcards.seed} "
-        "--config {params.config:q} --token-config {params.token_config:q} --threads {threads} "
+        "--config {params.config:q} --token-config {params.token_config:q} "
+        "--profile-config {params.profile_config:q} --plan-config {params.plan_config:q} --threads {threads} "
         "> {log} 2>&1"

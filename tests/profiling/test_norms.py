@@ -8,7 +8,7 @@ from torch.nn import functional
 from tests.model_fixtures import BLOCK, CONFIGS, VOCABULARY, tiny_model
 from tgl.errors import TglError
 from tgl.evaluate.spans import SpanTokens
-from tgl.profile.norms import gradient_norms
+from tgl.profiling.norms import gradient_norms
 from tgl.sublayers import sublayers
 
 

@@ -14,8 +14,8 @@ from tests.model_fixtures import (
 )
 from tgl.config import ProfileConfig
 from tgl.errors import TglError
-from tgl.profile.norms import GroupNorms
-from tgl.profile.stage import make_examples, profile_model, profile_rows_of
+from tgl.profiling.norms import GroupNorms
+from tgl.profiling.stage import make_examples, profile_model, profile_rows_of
 from tgl.sublayers import EMBEDDING, sublayers
 from tgl.tables import read_counts, read_table
 from tgl.train.checkpoint import save_model

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from tests.model_fixtures import BLOCK, probe, some_probes, some_tokens, tiny_tokenizer
 from tgl.errors import TglError
 from tgl.evaluate.spans import SpanTokens, span_tokens
-from tgl.profile.groups import choose, matched_spans, salient_examples, shuffled_answers, windows
+from tgl.profiling.groups import choose, matched_spans, salient_examples, shuffled_answers, windows
 
 quick = settings(deadline=None, max_examples=50)
 

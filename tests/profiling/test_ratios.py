@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tgl.errors import TglError
-from tgl.profile.ratios import relative_norm
+from tgl.profiling.ratios import relative_norm
 
 quick = settings(deadline=None, max_examples=50)
 seeds = st.integers(0, 10**6)

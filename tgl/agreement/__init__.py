@@ -1,0 +1,1 @@
+"""Does the gradient picture agree with causal tracing, and with how far sublayers really move?"""

@@ -1,0 +1,182 @@
+"""Which examples a profile compares: salient spans by kind of knowledge, plain text, and controls.
+
+- `updated`, `new_entity`, `unchanged`: salient spans of the validation split.
+- `window`: windows of plain text, the paper's denominator.
+- for each kind that is traced (`updated`, `new_entity`), controls that pair with its examples one to one:
+  `shuffled.KIND`: the same probe with another answer of its relation;
+  `matched_span.KIND`: plain text with as many target and context tokens;
+  `frequency_matched.KIND`: the same, whole words, with targets about as frequent in the text;
+  `capitalised.KIND`: the same, capitalised words that begin no sentence.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from transformers.tokenization_utils_base import PreTrainedTokenizerBase
+
+from tgl.config import ProfileConfig
+from tgl.errors import TglError
+from tgl.evaluate.spans import SpanTokens, span_tokens
+from tgl.profiling.plain_text import PlainText
+
+KINDS = ("updated", "new_entity", "unchanged")
+TRACED = ("updated", "new_entity")
+CONTROLS = ("shuffled", "matched_span", "frequency_matched", "capitalised")
+
+
+@dataclass(frozen=True)
+class Group:
+    """Examples of one group; `pairs` names the probe each example is, or is a control of (empty for windows)."""
+
+    examples: list[SpanTokens]
+    pairs: list[str]
+
+
+@dataclass
+class Groups:
+    """All groups by name, and what was left out: by group and reason, the probes' ids."""
+
+    groups: dict[str, Group] = field(default_factory=dict)
+    left_out: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+
+    def counts(self) -> dict[str, int]:
+        """Return examples by group and left-out probes by group and reason."""
+        found = {f"{name}: examples": len(group.examples) for name, group in self.groups.items()}
+        for name, reasons in self.left_out.items():
+            found |= {f"{name}: {reason}": len(ids) for reason, ids in reasons.items()}
+        return found
+
+
+def kind_of(group: str) -> str:
+    """Return the kind of knowledge a group is, or is a control of ('' for windows)."""
+    name = group.rpartition(".")[2]
+    return name if name in KINDS else ""
+
+
+def make_groups(
+    probes: Sequence[dict],
+    stream: np.ndarray,
+    tokenizer: PreTrainedTokenizerBase,
+    period: str | None,
+    settings: ProfileConfig,
+    length: int,
+) -> Groups:
+    """Return the examples of every group; `length`: the model's positions, `stream`: tokens of plain text.
+
+    A kind with fewer than two usable validation probes is left out; every probe that cannot be used is listed
+    with the reason. Raises TglError when no kind is left.
+    """
+    found, seed = Groups(), settings.seed
+    for kind in KINDS:
+        chosen = choose(probes, kind, period, settings.examples, seed)
+        examples = _usable(kind, chosen, tokenizer, length, found)
+        if len(examples) >= 2:
+            found.groups[kind] = Group([example for _, example in examples], [p["id"] for p, _ in examples])
+        elif chosen:
+            found.left_out.setdefault(kind, {})["fewer than two usable"] = [p["id"] for p in chosen]
+    if not found.groups:
+        raise TglError(
+            "profile: no kind of probe has two usable examples in the validation split"
+            f"{f' of period {period}' if period else ''}; found {dict(Counter(p['kind'] for p in probes))} probes "
+            f"in all, kinds expected {KINDS}, left out {found.counts() or 'none'}. Give more probes or raise "
+            "probes.validation_share"
+        )
+    text = PlainText(stream, tokenizer)
+    found.groups["window"] = Group(
+        text.windows(min(settings.window_tokens, length), settings.examples, seed), []
+    )
+    by_id = {probe["id"]: probe for probe in probes}
+    for kind in [kind for kind in TRACED if kind in found.groups]:
+        own = found.groups[kind]
+        swapped, kept = shuffled_answers([by_id[identity] for identity in own.pairs], probes, seed), []
+        name = f"shuffled.{kind}"
+        without = sorted(set(own.pairs) - {probe["id"] for probe in swapped})
+        if without:
+            found.left_out.setdefault(name, {})["no other answer in the relation"] = without
+        kept = _usable(name, swapped, tokenizer, length, found)
+        if len(kept) >= 2:
+            found.groups[name] = Group([example for _, example in kept], [p["id"] for p, _ in kept])
+        for control, draw in (
+            ("matched_span", text.matched),
+            ("frequency_matched", text.frequency_matched),
+            ("capitalised", text.capitalised),
+        ):
+            drawn = draw(own.examples, seed)
+            missing = [p for p, e in zip(own.pairs, drawn, strict=True) if e is None]
+            if missing:
+                reason = "no such stretch of as many tokens"
+                found.left_out.setdefault(f"{control}.{kind}", {})[reason] = missing
+            pairs = [(p, e) for p, e in zip(own.pairs, drawn, strict=True) if e is not None]
+            if len(pairs) >= 2:
+                found.groups[f"{control}.{kind}"] = Group([e for _, e in pairs], [p for p, _ in pairs])
+    return found
+
+
+def choose(probes: Sequence[dict], kind: str, period: str | None, most: int, seed: int) -> list[dict]:
+    """Return at most `most` validation probes of a kind, drawn by `seed`, in a fixed order.
+
+    They are the period's; where it has none of this kind, those of the earliest period that has. Without a
+    period, all count.
+    """
+    of_kind = [probe for probe in probes if probe["kind"] == kind and probe["split"] == "validation"]
+    periods = {probe["period"] for probe in of_kind}
+    if period is not None and periods:
+        period = period if period in periods else min(periods)
+        of_kind = [probe for probe in of_kind if probe["period"] == period]
+    found = sorted(of_kind, key=lambda probe: probe["id"])
+    return random.Random(f"profile:{seed}:{kind}").sample(found, min(most, len(found)))
+
+
+def shuffled_answers(chosen: Sequence[dict], probes: Sequence[dict], seed: int) -> list[dict]:
+    """Return the chosen probes with a wrong answer each: another probe's of the same relation.
+
+    A probe whose relation has no other answer is left out.
+    """
+    rng = random.Random(f"shuffled:{seed}")
+    right: dict[str, set[str]] = defaultdict(set)
+    by_relation: dict[str, set[str]] = defaultdict(set)
+    for probe in probes:
+        answer = probe["text"][probe["span_start"] : probe["span_end"]]
+        right[probe["answer_group"]].add(answer)
+        by_relation[probe["relation"]].update([answer, *probe["candidates"]])
+    swapped = []
+    for probe in chosen:
+        others = sorted(by_relation[probe["relation"]] - right[probe["answer_group"]])
+        if not others:
+            continue
+        start, end, answer = probe["span_start"], probe["span_end"], rng.choice(others)
+        text = probe["text"][:start] + answer + probe["text"][end:]
+        swapped.append({**probe, "text": text, "span_end": start + len(answer)})
+    return swapped
+
+
+def _usable(
+    group: str, probes: Sequence[dict], tokenizer: PreTrainedTokenizerBase, length: int, found: Groups
+) -> list[tuple[dict, SpanTokens]]:
+    """Return (probe, its tokens); a probe that cannot be scored is listed in `found.left_out` by its reason."""
+    kept = []
+    for probe in probes:
+        try:
+            example = span_tokens(tokenizer, probe["text"], probe["span_start"], probe["span_end"], length)
+        except TglError as error:
+            found.left_out.setdefault(group, {}).setdefault(_reason(str(error)), []).append(probe["id"])
+        else:
+            kept.append((probe, example))
+    return kept
+
+
+def _reason(message: str) -> str:
+    """Return what is common to all errors of a kind in `span_tokens`."""
+    for mark, reason in (
+        ("holds no token", "span holds no token"),
+        ("positions", "span longer than the context"),
+        ("no part of a text", "span outside its text"),
+    ):
+        if mark in message:
+            return reason
+    return message

@@ -1,0 +1,221 @@
+"""Per-example gradient norms of a causal language model, exact, without per-example gradients.
+
+The cost is a forward pass, the gradients of activations and a little per layer (`tgl.profiling.squares`): less
+than a training step. Only parameters that no formula covers are differentiated, one example at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.nn import functional
+from transformers import PreTrainedModel
+
+from tgl.errors import TglError
+from tgl.evaluate.spans import SpanTokens
+from tgl.profiling.capture import Coverage, cover, hooked
+from tgl.sublayers import Sublayer
+
+BATCH_TOKENS = (
+    1024  # tokens a batch, padding included: more is no faster on a CPU and needs memory for logits
+)
+CHECK_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class GroupNorms:
+    """Norms of one group of examples.
+
+    each: L2 norm of the gradient of each example's loss, [num_examples, num_units]; rows that are not finite
+    belong to examples whose gradients are not.
+    of_mean: norm of the gradient of the mean loss of the finite examples, [num_units]; None when not asked for.
+    num_tokens: target tokens of each example, [num_examples].
+    losses: the loss of each example, nats a token, [num_examples].
+    """
+
+    each: np.ndarray
+    of_mean: np.ndarray | None
+    num_tokens: np.ndarray
+    losses: np.ndarray
+
+    @property
+    def finite(self) -> np.ndarray:
+        """Which examples have finite norms, [num_examples] of bool."""
+        return np.isfinite(self.each).all(1)
+
+
+def gradient_norms(
+    model: PreTrainedModel,
+    units: Sequence[Sublayer],
+    examples: Sequence[SpanTokens],
+    coverage: Coverage | None = None,
+    mean: bool = True,
+    batch_tokens: int = BATCH_TOKENS,
+) -> GroupNorms:
+    """Return the gradient norms of `examples` over all parameters of each unit.
+
+    The loss of an example is the mean negative log-likelihood (nats) of its target tokens given all tokens to
+    their left; a window of plain text is an example whose targets are all its tokens but the first. `mean`: also
+    the norm of the mean gradient, which costs the weights' own gradients. Neither the order of the examples nor
+    what else is in a batch changes a number beyond rounding. Raises TglError for an empty group and when no
+    example has a finite norm.
+    """
+    if not examples:
+        raise TglError("gradient norms: the group holds no example")
+    coverage = coverage or cover(model, units)
+    parameters = [parameter for unit in units for parameter in unit.parameters.values()]
+    wanted = parameters if mean else coverage.autograd
+    each, losses = np.zeros((len(examples), len(units))), np.zeros(len(examples))
+    total: list[torch.Tensor | None] = [None] * len(wanted)
+    waiting = batches(examples, 1 if coverage.autograd else batch_tokens)
+    with _prepared(model, wanted):
+        while waiting:
+            members = waiting.pop()
+            losses[members], squares, gradients = _one_batch(
+                model, coverage, [examples[n] for n in members], wanted
+            )
+            norms = torch.stack([_of_unit(unit, squares, len(members)) for unit in units], dim=1)
+            each[members] = norms.numpy()
+            if not mean:
+                continue
+            if torch.isfinite(norms).all():
+                total = [_added(*pair) for pair in zip(total, gradients, strict=True)]
+            elif (
+                len(members) > 1
+            ):  # a gradient that is not finite must not reach the mean: take them one by one
+                waiting += [[number] for number in members]
+    found = np.isfinite(each).all(1).sum()
+    if not found:
+        raise TglError(
+            f"gradient norms: none of the {len(examples)} examples has finite gradients in every unit; "
+            "the model's weights or activations hold NaN or infinite values"
+        )
+    of_mean = None
+    if mean:
+        squares = {
+            parameter: (summed / found).square_().sum(dtype=torch.float64)[None]
+            for parameter, summed in zip(wanted, total, strict=True)
+            if summed is not None
+        }
+        of_mean = np.array([_of_unit(unit, squares, 1).item() for unit in units])
+    return GroupNorms(each, of_mean, np.array([example.num_targets for example in examples]), losses)
+
+
+def batches(examples: Sequence[SpanTokens], batch_tokens: int) -> list[list[int]]:
+    """Return the examples' numbers in batches of similar length, at most `batch_tokens` tokens with padding each.
+
+    The batches depend on the set of examples and not on their order.
+    """
+    order = sorted(
+        range(len(examples)), key=lambda n: (-len(examples[n].ids), examples[n].first, examples[n].ids)
+    )
+    found: list[list[int]] = []
+    longest = 0
+    for number in order:
+        if not found or (len(found[-1]) + 1) * longest > batch_tokens:
+            found.append([])
+            longest = len(examples[number].ids)
+        found[-1].append(number)
+    return found
+
+
+def check_norms(
+    model: PreTrainedModel, units: Sequence[Sublayer], example: SpanTokens, coverage: Coverage
+) -> float:
+    """Return the largest relative deviation, over units, of one example's norms from plain autograd.
+
+    It guards against a model that uses a weight in a way its modules do not show. Raises TglError above
+    CHECK_TOLERANCE.
+    """
+    found = gradient_norms(model, units, [example], coverage, mean=False).each[0]
+    parameters = [parameter for unit in units for parameter in unit.parameters.values()]
+    with _prepared(model, parameters):
+        tokens = torch.tensor([example.ids], device=parameters[0].device)
+        logits = model(input_ids=tokens, use_cache=False).logits[0, example.first - 1 : -1]
+        loss = functional.cross_entropy(logits, tokens[0, example.first :])
+        gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
+    squares = {
+        parameter: gradient.double().square().sum()[None]
+        for parameter, gradient in zip(parameters, gradients, strict=True)
+        if gradient is not None
+    }
+    exact = np.array([_of_unit(unit, squares, 1).item() for unit in units])
+    deviation = np.abs(found - exact) / np.maximum(exact, np.finfo(np.float64).tiny)
+    worst = int(deviation.argmax())
+    if not deviation[worst] < CHECK_TOLERANCE:
+        raise TglError(
+            f"gradient norms: the norm of '{units[worst].name}' is {found[worst]:.6g} by hooks and "
+            f"{exact[worst]:.6g} by autograd; this model uses its weights in a way that the hooks do not see. "
+            "Please report the architecture"
+        )
+    return float(deviation[worst])
+
+
+def _one_batch(
+    model: PreTrainedModel,
+    coverage: Coverage,
+    examples: Sequence[SpanTokens],
+    wanted: Sequence[torch.nn.Parameter],
+) -> tuple[np.ndarray, dict, Sequence[torch.Tensor | None]]:
+    """Return (losses [batch], squared norms by parameter, each [batch], gradients of the summed loss of `wanted`)."""
+    device = next(model.parameters()).device
+    time = max(len(example.ids) for example in examples) - 1  # the last target is predicted, not read
+    width = max(example.num_targets for example in examples)
+    tokens = torch.zeros(len(examples), time, dtype=torch.long)
+    positions = torch.zeros(len(examples), width, dtype=torch.long)
+    targets = torch.full((len(examples), width), -100)
+    for row, example in enumerate(examples):
+        ids = torch.tensor(example.ids)
+        tokens[row, : len(ids) - 1] = ids[:-1]
+        positions[row, : example.num_targets] = torch.arange(example.first - 1, len(ids) - 1)
+        targets[row, : example.num_targets] = ids[example.first :]
+    tokens, positions, targets = tokens.to(device), positions.to(device), targets.to(device)
+    with hooked(model, coverage, positions) as capture:
+        logits = model(input_ids=tokens, use_cache=False).logits  # [batch, targets, vocabulary]
+        losses = functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
+        losses = losses.view(len(examples), width).sum(1) / (targets != -100).sum(1)
+        starts = capture.starts
+        gradients = torch.autograd.grad(losses.sum(), [*starts, *wanted], allow_unused=True)[len(starts) :]
+    by_autograd = set(coverage.autograd)
+    found = {
+        parameter: gradient.square().sum(dtype=torch.float64)[None]
+        for parameter, gradient in zip(wanted, gradients, strict=True)
+        if gradient is not None and parameter in by_autograd
+    }
+    return losses.detach().double().cpu().numpy(), {**capture.squares, **found}, gradients
+
+
+def _added(left: torch.Tensor | None, right: torch.Tensor | None) -> torch.Tensor | None:
+    return right if left is None else left if right is None else left.add_(right)
+
+
+def _of_unit(unit: Sublayer, squares: dict, count: int) -> torch.Tensor:
+    """Return the norm of the unit for each example, [count]; rounding below zero is cut off."""
+    found = [squares[p].cpu() for p in unit.parameters.values() if p in squares]
+    return torch.stack(found).sum(0).clamp(min=0).sqrt() if found else torch.zeros(count, dtype=torch.float64)
+
+
+@contextmanager
+def _prepared(model: PreTrainedModel, wanted: Sequence[torch.nn.Parameter]) -> Iterator[None]:
+    """Evaluation mode, gradients for `wanted` parameters alone; all put back afterwards.
+
+    RWKV rescales its weights in place in evaluation mode, which would scale their gradients; it has no dropout.
+    """
+    flags = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
+    training = model.training
+    model.train(model.config.model_type == "rwkv")
+    for parameter, _ in flags:
+        parameter.requires_grad_(False)
+    for parameter in wanted:
+        parameter.requires_grad_(True)
+    try:
+        with torch.enable_grad():
+            yield
+    finally:
+        for parameter, flag in flags:
+            parameter.requires_grad_(flag)
+        model.train(training)

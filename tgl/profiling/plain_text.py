@@ -1,0 +1,111 @@
+"""Stretches of plain text as examples: windows, and stretches that match salient spans ever more closely."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+from transformers.tokenization_utils_base import PreTrainedTokenizerBase
+
+from tgl.errors import TglError
+from tgl.evaluate.spans import SpanTokens
+
+_CANDIDATES = 100  # stretches among which the one of nearest frequency is taken
+# Capitalised words after a lower-case word or a comma: they begin no sentence.
+_CAPITALISED = re.compile(r"(?<=[a-z,])((?: [A-Z][^\s.,;:!?()\"]*)+)(?=[ .,;:!?)])")
+_SPACES = str.maketrans("Ġ▁", "  ")  # how byte-level and SentencePiece vocabularies write a space
+
+
+class PlainText:
+    """The tokens of plain text [num_tokens], with what it takes to draw stretches of them."""
+
+    def __init__(self, stream: np.ndarray, tokenizer: PreTrainedTokenizerBase) -> None:
+        """Raises TglError for fewer than two tokens and for ids that the tokenizer does not have."""
+        if len(stream) < 2:
+            raise TglError(f"profile: the plain text has {len(stream)} tokens, too few for a window")
+        if int(stream.max()) >= len(tokenizer):
+            raise TglError(
+                f"profile: the plain text holds token {int(stream.max())} and the model's tokenizer has "
+                f"{len(tokenizer)}: it was packed with another tokenizer; give the text itself"
+            )
+        self.stream = stream
+        counts = np.bincount(stream, minlength=len(tokenizer))
+        self._log_frequency = np.log((counts + 1) / (len(stream) + len(counts)))  # by token, never -inf
+        used = np.unique(stream)
+        pieces = dict(zip(used.tolist(), tokenizer.convert_ids_to_tokens(used.tolist()), strict=True))
+        self._pieces = [pieces[token].translate(_SPACES) for token in stream.tolist()]
+        # A word begins at a token with a space in front; a space of its own belongs to the next word.
+        self._begins = np.array([piece.startswith(" ") for piece in self._pieces] + [True])
+        self._names: dict[int, np.ndarray] | None = None
+
+    def windows(self, length: int, count: int, seed: int) -> list[SpanTokens]:
+        """Return `count` windows of `length` tokens (all of the text, if shorter) at random places."""
+        length = min(length, len(self.stream))
+        starts = np.random.default_rng((seed, 1)).integers(0, len(self.stream) - length + 1, size=count)
+        return [SpanTokens(self.stream[start : start + length].tolist(), 1) for start in starts]
+
+    def matched(self, like: Sequence[SpanTokens], seed: int) -> list[SpanTokens | None]:
+        """Return for each of `like` a random stretch with as many targets and tokens of context."""
+        rng = np.random.default_rng((seed, 2))
+        found: list[SpanTokens | None] = []
+        for example in like:
+            most = len(self.stream) - len(example.ids)
+            first = len(example.ids) - example.num_targets
+            found.append(None if most < 0 else self._stretch(int(rng.integers(0, most + 1)) + first, example))
+        return found
+
+    def frequency_matched(self, like: Sequence[SpanTokens], seed: int) -> list[SpanTokens | None]:
+        """Return for each of `like` whole words whose tokens' mean log frequency is nearest to its own.
+
+        Frequencies are those of this text; the nearest of 100 random stretches is taken.
+        """
+        rng = np.random.default_rng((seed, 3))
+        found: list[SpanTokens | None] = []
+        for example in like:
+            size, length = example.num_targets, len(example.ids)
+            first = np.flatnonzero(self._begins[length - size : len(self.stream) - size + 1]) + length - size
+            whole = first[self._begins[first + size]]
+            if not len(whole):
+                found.append(None)
+                continue
+            drawn = rng.choice(whole, size=_CANDIDATES)
+            means = self._log_frequency[self.stream[drawn[:, None] + np.arange(size)]].mean(1)
+            wanted = self._log_frequency[example.ids[-size:]].mean()
+            found.append(self._stretch(int(drawn[np.abs(means - wanted).argmin()]), example))
+        return found
+
+    def capitalised(self, like: Sequence[SpanTokens], seed: int) -> list[SpanTokens | None]:
+        """Return for each of `like` as many tokens of capitalised words that begin no sentence, in context."""
+        rng = np.random.default_rng((seed, 4))
+        names = self._capitalised_starts()
+        found: list[SpanTokens | None] = []
+        for example in like:
+            starts = names.get(example.num_targets, np.empty(0, dtype=int))
+            starts = starts[starts >= len(example.ids) - example.num_targets]
+            found.append(self._stretch(int(rng.choice(starts)), example) if len(starts) else None)
+        return found
+
+    def _stretch(self, start: int, like: SpanTokens) -> SpanTokens:
+        """Return the tokens of an example like `like` whose targets begin at `start`."""
+        before = len(like.ids) - like.num_targets
+        return SpanTokens(self.stream[start - before : start + like.num_targets].tolist(), before)
+
+    def _capitalised_starts(self) -> dict[int, np.ndarray]:
+        """Return, by number of tokens, where runs of whole capitalised words begin."""
+        if self._names is None:
+            ends = np.cumsum([len(piece) for piece in self._pieces])
+            token_at = {0: 0} | {int(end): place + 1 for place, end in enumerate(ends)}
+            found: dict[int, list[int]] = defaultdict(list)
+            for match in _CAPITALISED.finditer("".join(self._pieces)):
+                breaks = [
+                    match.start(),
+                    *(match.start() + k for k, c in enumerate(match[0]) if c == " " and k),
+                ]
+                for number, begin in enumerate(breaks):
+                    for end in [*breaks[number + 1 :], match.end()]:
+                        if begin in token_at and end in token_at:
+                            found[token_at[end] - token_at[begin]].append(token_at[begin])
+            self._names = {size: np.array(starts) for size, starts in found.items()}
+        return self._names

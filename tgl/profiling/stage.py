@@ -1,0 +1,171 @@
+"""Profile a model: probes and plain text to the tables `norms`, `profile` and `comparisons`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+import transformers
+from transformers import PreTrainedModel
+from transformers.tokenization_utils_base import PreTrainedTokenizerBase
+
+from tgl.config import ProfileConfig
+from tgl.errors import TglError
+from tgl.evaluate.score import max_length
+from tgl.probes.given import read_probes
+from tgl.profiling import tabulate
+from tgl.profiling.capture import cover
+from tgl.profiling.groups import Groups, make_groups
+from tgl.profiling.norms import GroupNorms, check_norms, gradient_norms
+from tgl.sublayers import Sublayer, sublayers
+from tgl.tables import read_about, read_table, to_arrow, write_table
+from tgl.text.corpus import read_corpus
+from tgl.text.tokens import load_tokenizer
+from tgl.train.checkpoint import load_model, random_twin, weights_hash
+
+TABLES = ("profile", "norms", "comparisons")
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Gradient norms of one model by sublayer.
+
+    profile, norms, comparisons: the tables of those names (`tgl.schemas.SCHEMAS`). about: what they were made from:
+    hashes of weights, probes and text, dtype, attention kernel, how the norms were found, counts of examples and
+    of everything left out.
+    """
+
+    profile: pd.DataFrame
+    norms: pd.DataFrame
+    comparisons: pd.DataFrame
+    about: dict
+
+    def save(self, folder: str | Path) -> None:
+        """Write the three tables into a folder, each with `about` in its metadata."""
+        for name in TABLES:
+            table = to_arrow(getattr(self, name), name)
+            write_table(table, Path(folder) / f"{name}.parquet", name, self.about["counts"], self.about)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Profile:
+        """Read what `save` wrote."""
+        paths = {name: Path(folder) / f"{name}.parquet" for name in TABLES}
+        tables = {name: read_table(path, name).to_pandas() for name, path in paths.items()}
+        return cls(**tables, about=read_about(paths["profile"]))
+
+
+def profile(
+    model: str | Path | PreTrainedModel,
+    *,
+    probes: str | Path | Sequence[dict],
+    corpus: str | Path | np.ndarray,
+    tokenizer: PreTrainedTokenizerBase | None = None,
+    period: str | None = None,
+    settings: ProfileConfig | None = None,
+    seed: int = 0,
+    twin: bool = True,
+    say: Say = lambda text: None,
+) -> Profile:
+    """Measure the gradient norms of salient spans and of every control, by sublayer.
+
+    model: a folder, a Hugging Face name, or a causal LM, which then needs its `tokenizer`. probes: a table
+    `probes`, a file of JSON lines (`tgl.probes.given`), or rows of that table. corpus: plain text like what the
+    model was pretrained on (`tgl.text.corpus`), or its tokens [num_tokens]. period: take only this period's
+    probes. twin: measure the same architecture with random weights as well, drawn by `seed`. Raises TglError for
+    input that cannot be used; probes that cannot be used are counted in `about` and left out.
+    """
+    settings = settings or ProfileConfig()
+    if isinstance(model, PreTrainedModel):
+        if tokenizer is None:
+            raise TglError("profile: a model handed over as an object needs its tokenizer")
+        trained, name = model, model.name_or_path or type(model).__name__
+    else:
+        trained, name, tokenizer = load_model(model), str(model), tokenizer or load_tokenizer(model)
+    rows = read_probes(probes) if isinstance(probes, str | Path) else list(probes)
+    stream = corpus if isinstance(corpus, np.ndarray) else read_corpus(corpus, tokenizer)
+    groups = make_groups(rows, stream, tokenizer, period, settings, max_length(trained))
+    for group, reasons in groups.left_out.items():
+        for reason, ids in reasons.items():
+            say(
+                f"left out of {group}, {reason}: {len(ids)}: {', '.join(ids[:5])}{' ...' if len(ids) > 5 else ''}"
+            )
+    about = {
+        "model": name,
+        "model_type": trained.config.model_type,
+        "model_sha256": weights_hash(trained),
+        "num_parameters": sum(parameter.numel() for parameter in trained.parameters()),
+        "probes_sha256": _hash(json.dumps(rows, sort_keys=True).encode()),
+        "text_sha256": _hash(np.ascontiguousarray(stream, dtype=np.int32).tobytes()),
+        "text_tokens": len(stream),
+        "dtype": str(trained.dtype).removeprefix("torch."),
+        "attention": getattr(trained.config, "_attn_implementation", None),
+        "device": next(trained.parameters()).device.type,
+        "period": period,
+        "seed": seed,
+        "settings": settings.model_dump(mode="json"),
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        "counts": groups.counts(),
+    }
+    networks = [("trained", trained)]
+    if twin:
+        networks.append(("random", random_twin(trained.config, seed + 1_000_003).to(trained.dtype)))
+    found: dict[str, list[dict]] = {table: [] for table in TABLES}
+    for weights, network in networks:
+        units = sublayers(network)
+        measured = _measure(weights, network, units, groups, about, say)
+        pairs = {group: groups.groups[group].pairs for group in measured}
+        found["norms"] += tabulate.norm_rows(weights, measured, pairs, units)
+        found["profile"] += tabulate.profile_rows(weights, measured, units, settings.bootstrap, seed)
+        found["comparisons"] += tabulate.comparison_rows(
+            weights, measured, pairs, units, settings.bootstrap, seed
+        )
+    return Profile(**{table: to_arrow(rows, table).to_pandas() for table, rows in found.items()}, about=about)
+
+
+def _measure(
+    weights: str,
+    network: PreTrainedModel,
+    units: list[Sublayer],
+    groups: Groups,
+    about: dict,
+    say: Say,
+) -> dict[str, GroupNorms]:
+    """Return the norms of each group, and note in `about` how they were found and what was not finite."""
+    coverage = cover(network, units)
+    total = sum(coverage.num_scalars.values())
+    found = {}
+    for name, group in groups.groups.items():
+        norms = gradient_norms(network, units, group.examples, coverage)
+        if not found:
+            first = group.examples[int(np.flatnonzero(norms.finite)[0])]
+            deviation = check_norms(network, units, first, coverage)
+            about[weights] = {"parameters by": coverage.num_scalars, "deviation from autograd": deviation}
+            say(
+                f"{weights} weights: norms of {1 - coverage.num_scalars['autograd'] / total:.1%} of {total:,} "
+                f"parameters by formula, the rest by autograd; deviation from autograd {deviation:.1e}"
+            )
+        bad = [f"{name} {number}" for number in np.flatnonzero(~norms.finite)]
+        if bad:
+            about["counts"][f"{weights} {name}: gradient not finite"] = len(bad)
+            say(
+                f"{weights} weights, left out of {name}, gradient not finite: {len(bad)}: {', '.join(bad[:5])}"
+            )
+        if norms.finite.sum() < 2:
+            raise TglError(f"profile: group '{name}' has {norms.finite.sum()} examples with finite gradients")
+        say(
+            f"{weights} weights, {name}: {len(group.examples)} examples, mean norm {np.nanmean(norms.each):.4g}"
+        )
+        found[name] = norms
+    return found
+
+
+def _hash(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

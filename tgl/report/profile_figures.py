@@ -1,0 +1,174 @@
+"""Figures of profiles as SVG text: by block and part, by denominator, along training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from tgl.files import write_text
+from tgl.report.figures import STYLE, plt, svg
+
+COLOURS = {
+    "updated": "#c1440e",
+    "new_entity": "#2a6f97",
+    "unchanged": "#6a994e",
+    "shuffled": "#8e6c8a",
+    "matched_span": "#8d99ae",
+    "frequency_matched": "#d4a017",
+    "capitalised": "#4d4d4d",
+}
+LABELS = {
+    "updated": "updated facts",
+    "new_entity": "new entities",
+    "unchanged": "unchanged facts",
+    "shuffled": "shuffled answers",
+    "matched_span": "random spans of equal length",
+    "frequency_matched": "whole words as frequent",
+    "capitalised": "capitalised words",
+    "window": "windows of plain text",
+}
+_WEIGHTS = (("trained", "trained model"), ("random", "same model, random weights"))
+
+
+def label(group: str) -> str:
+    """Return a group's name for people: `shuffled.updated` is `shuffled answers (updated facts)`."""
+    control, _, kind = group.rpartition(".")
+    return f"{LABELS[control]} ({LABELS[kind]})" if control else LABELS[group]
+
+
+def write_profile_figures(profile: pd.DataFrame, folder: str | Path) -> None:
+    """Write profile.svg (over the first denominator there is) and denominators.svg for one table `profile`."""
+    write_text(Path(folder) / "profile.svg", profile_by_block(profile, profile["denominator"].iloc[0]))
+    write_text(Path(folder) / "denominators.svg", ratio_by_denominator(profile))
+
+
+def profile_by_block(profile: pd.DataFrame, denominator: str) -> str:
+    """Return the relative norm over `denominator` by block: a row a traced kind and part, with its controls.
+
+    profile: rows of the table `profile`, of one or several seeds. Lines are means over seeds; bands run from the
+    lowest to the highest bootstrap limit of any seed.
+    """
+    rows = profile[(profile["denominator"] == denominator) & (profile["block"] >= 0)]
+    kinds = [kind for kind in ("updated", "new_entity") if kind in set(rows["group"])] or ["unchanged"]
+    parts = list(dict.fromkeys(rows.sort_values(["block", "part"])["part"]))
+    weights = [(key, title) for key, title in _WEIGHTS if key in set(rows["weights"])]
+    panels_of = [(kind, part) for kind in kinds for part in parts]
+    with plt.rc_context(STYLE):
+        figure, panels = plt.subplots(
+            len(panels_of), len(weights), figsize=(11, 2.5 * len(panels_of) + 0.4), sharex=True, sharey=True,
+            layout="constrained", squeeze=False,
+        )  # fmt: skip
+        for (kind, part), line in zip(panels_of, panels, strict=True):
+            groups = [kind, "unchanged", *(f"{name}.{kind}" for name in COLOURS)]
+            for panel, (key, title) in zip(line, weights, strict=True):
+                chosen = rows[(rows["weights"] == key) & (rows["part"] == part)]
+                for group in dict.fromkeys(groups):
+                    _band(panel, chosen[chosen["group"] == group], "block", group)
+                panel.axhline(1, color="#444444", linewidth=0.8, linestyle=":")
+                panel.set_yscale("log")
+                panel.set_title(f"{LABELS[kind]}, {part.replace('_', ' ')}: {title}", fontsize=10)
+            if part == parts[0]:
+                line[-1].legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+        _plain_ticks(panels[0][0])
+        for panel in panels[-1]:
+            panel.set_xlabel("block")
+            panel.xaxis.get_major_locator().set_params(integer=True)
+        figure.supylabel(f"gradient norm over that of {LABELS[denominator]}", fontsize=10)
+        return svg(figure)
+
+
+def along_training(profile: pd.DataFrame) -> str:
+    """Return the mean relative norm over sublayers by training step, a panel a denominator.
+
+    profile: rows of the table `profile` with a column step; several seeds are averaged, bands as above.
+    """
+    rows = profile[(profile["sublayer"] == "all") & (profile["weights"] == "trained")]
+    denominators = [
+        name for name in ("window", "matched_span", "unchanged") if name in set(rows["denominator"])
+    ]
+    with plt.rc_context(STYLE):
+        figure, panels = plt.subplots(
+            1, len(denominators), figsize=(11, 3.6), layout="constrained", squeeze=False
+        )
+        for panel, denominator in zip(panels[0], denominators, strict=True):
+            chosen = rows[rows["denominator"] == denominator]
+            for group in ("updated", "new_entity", "unchanged", *(f"{name}.updated" for name in COLOURS)):
+                _band(panel, chosen[chosen["group"] == group], "step", group)
+            panel.axhline(1, color="#444444", linewidth=0.8, linestyle=":")
+            panel.set_yscale("log")
+            _plain_ticks(panel)
+            panel.set_title(f"over {LABELS[denominator]}", fontsize=10)
+            panel.set_xlabel("training step")
+        panels[0][0].set_ylabel("relative gradient norm, mean over sublayers")
+        panels[0][-1].legend(
+            *panels[0][0].get_legend_handles_labels(), frameon=False, fontsize=8, loc="upper left",
+            bbox_to_anchor=(1.0, 1.0),
+        )  # fmt: skip
+        return svg(figure)
+
+
+def ratio_by_denominator(profile: pd.DataFrame) -> str:
+    """Return the mean relative norm over sublayers of each group by denominator, trained and random weights."""
+    rows = profile[profile["sublayer"] == "all"]
+    denominators = [
+        name for name in ("window", "matched_span", "unchanged") if name in set(rows["denominator"])
+    ]
+    names = ["updated", "new_entity", "unchanged"]
+    names += [f"{name}.{kind}" for kind in ("updated", "new_entity") for name in COLOURS]
+    groups = [group for group in names if group in set(rows["group"])]
+    with plt.rc_context(STYLE):
+        figure, panels = plt.subplots(
+            1, len(denominators), figsize=(11, 0.28 * len(groups) + 0.9), layout="constrained", squeeze=False
+        )
+        for panel, denominator in zip(panels[0], denominators, strict=True):
+            for y, group in enumerate(groups):
+                for weights, marker, shift in (("trained", "o", -0.15), ("random", "s", 0.15)):
+                    chosen = rows[
+                        (rows["denominator"] == denominator)
+                        & (rows["group"] == group)
+                        & (rows["weights"] == weights)
+                    ]
+                    if chosen.empty:
+                        continue
+                    mean, colour = chosen["relative_norm"].mean(), _colour(group)
+                    panel.errorbar(
+                        mean, y + shift, xerr=[[mean - chosen["low"].min()], [chosen["high"].max() - mean]],
+                        fmt=marker, markersize=4, linewidth=1, color=colour,
+                        markerfacecolor=colour if weights == "trained" else "white",
+                    )  # fmt: skip
+            panel.axvline(1, color="#444444", linewidth=0.8, linestyle=":")
+            panel.set_yticks(range(len(groups)), [label(group) for group in groups], fontsize=8)
+            panel.set_ylim(len(groups) - 0.5, -0.5)  # the same rows in every panel
+            panel.set_xscale("log")
+            _plain_ticks(panel)
+            panel.set_title(f"over {LABELS[denominator]}", fontsize=10)
+            if panel is not panels[0][0]:
+                panel.set_yticklabels([])
+        return svg(figure)
+
+
+def _band(panel: plt.Axes, rows: pd.DataFrame, along: str, group: str) -> None:
+    if rows.empty:
+        return
+    found = rows.groupby(along)
+    mean, low, high = found["relative_norm"].mean(), found["low"].min(), found["high"].max()
+    is_kind, colour = "." not in group, _colour(group)
+    panel.plot(
+        mean.index, mean, color=colour, linewidth=1.8 if is_kind else 1.1, marker="o", markersize=2.5,
+        linestyle="-" if is_kind else "--", label=LABELS[group.partition(".")[0]],
+    )  # fmt: skip
+    panel.fill_between(mean.index, low, high, color=colour, alpha=0.15, linewidth=0)
+
+
+def _colour(group: str) -> str:
+    return COLOURS[group.partition(".")[0]]
+
+
+def _plain_ticks(panel: plt.Axes) -> None:
+    """Label the ticks of logarithmic axes with plain numbers at 1, 2 and 5 of each decade."""
+    for axis in (panel.xaxis, panel.yaxis):
+        if axis.get_scale() == "log":
+            axis.set_major_locator(plt.matplotlib.ticker.LogLocator(subs=(1, 2, 5)))
+            axis.set_major_formatter(plt.matplotlib.ticker.FuncFormatter(lambda value, _: f"{value:g}"))
+            axis.set_minor_locator(plt.matplotlib.ticker.NullLocator())

@@ -1,0 +1,120 @@
+"""Tables of the report about profiles: ratios, paired differences, drift, agreement. Pure functions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from tgl.agreement.rank import rank_correlation
+from tgl.policies import jaccard
+from tgl.report.profile_figures import LABELS, label
+
+LEVEL = 0.05
+
+
+def ratios(profile: pd.DataFrame) -> list[dict]:
+    """Return mean relative norms over sublayers by weights and group, every denominator side by side.
+
+    Values are means over seeds; intervals the widest bootstrap limits of any seed.
+    """
+    rows = profile[profile["sublayer"] == "all"]
+    table = []
+    for (weights, group), found in rows.groupby(["weights", "group"], sort=False):
+        cells = {
+            denominator: {
+                "mean": cell["relative_norm"].mean(),
+                "low": cell["low"].min(),
+                "high": cell["high"].max(),
+            }
+            for denominator, cell in found.groupby("denominator", sort=False)
+        }
+        examples = int(found["num_examples"].min())
+        table.append({"weights": weights, "group": label(group), "examples": examples, "over": cells})
+    return table
+
+
+def paired(comparisons: pd.DataFrame) -> list[dict]:
+    """Return one row a weights and pair of groups: ratio over all sublayers, and where the shapes differ.
+
+    `shape` names the sublayers whose share differs at the 5 % level, corrected, in most of the seeds.
+    """
+    table = []
+    for (weights, group, other, by), found in comparisons.groupby(
+        ["weights", "group", "other", "paired_by"], sort=False
+    ):
+        whole, single = found[found["sublayer"] == "all"], found[found["sublayer"] != "all"]
+        told = (
+            single.assign(told=single["shape_p_value"] < LEVEL).groupby("sublayer", sort=False)["told"].mean()
+        )
+        table.append(
+            {
+                "weights": weights,
+                "group": label(group),
+                "other": label(other),
+                "paired_by": by,
+                "pairs": int(whole["num_pairs"].min()),
+                "ratio": float(np.exp(np.log(whole["ratio"]).mean())),
+                "low": whole["low"].min(),
+                "high": whole["high"].max(),
+                "seeds": len(whole),
+                "seeds_told": int((whole["p_value"] < LEVEL).sum()),
+                "shape": list(told[told > 0.5].index),
+                "sublayers": len(told),
+            }
+        )
+    return table
+
+
+def drift(drifts: pd.DataFrame) -> list[dict]:
+    """Return, by method and period after the first, how far the traced profile is from the first one's.
+
+    Means over seeds of the rank correlation over sublayers, of the Jaccard index of the sublayers above the
+    mean, and of the mean relative norm; a period that was not measured has no row.
+    """
+    table = []
+    for method, runs in drifts.groupby("method", sort=False):
+        rows = []
+        for seed, run in runs.groupby("seed", sort=False):
+            profiles = run.pivot(index="period", columns="sublayer", values="relative_norm")
+            first = profiles.iloc[0]
+            for period, values in profiles.iloc[1:].iterrows():
+                chosen = [set(v.index[v > v.mean()]) for v in (first, values)]
+                rows.append(
+                    {
+                        "seed": seed,
+                        "period": period,
+                        "correlation": float(rank_correlation(first.to_numpy(), values.to_numpy())),
+                        "jaccard": jaccard(*chosen),
+                        "mean": values.mean(),
+                        "first_mean": first.mean(),
+                    }
+                )
+        if rows:
+            means = pd.DataFrame(rows).groupby("period").mean().reset_index()
+            table += [{"method": method, **row} for row in means.to_dict("records")]
+    return table
+
+
+def agreements(agreement: pd.DataFrame, denominator: str) -> list[dict]:
+    """Return one row a group, measure and part: the rank correlation with a denominator's profile.
+
+    Means over seeds; intervals the widest of any seed; `seeds_told` counts the seeds whose interval excludes zero.
+    """
+    rows = agreement[agreement["denominator"] == denominator]
+    table = []
+    for (group, measure, part), found in rows.groupby(["group", "measure", "part"], sort=False):
+        table.append(
+            {
+                "group": LABELS[group],
+                "measure": measure,
+                "part": part.replace("_", " "),
+                "sublayers": int(found["num_sublayers"].min()),
+                "facts": int(found["num_facts"].min()),
+                "mean": found["correlation"].mean(),
+                "low": found["low"].min(),
+                "high": found["high"].max(),
+                "seeds": len(found),
+                "seeds_told": int(((found["low"] > 0) | (found["high"] < 0)).sum()),
+            }
+        )
+    return table

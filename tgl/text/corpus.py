@@ -1,0 +1,63 @@
+"""Plain text of any usual kind as one stream of tokens.
+
+A table `tokens` is taken as it is. Text files (.txt: one document each), JSON lines (.json, .jsonl) and Parquet with a
+column `text` (the table `pages` too), also compressed (.gz, .xz, .bz2, .zst), are read by Hugging Face datasets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+from transformers.tokenization_utils_base import PreTrainedTokenizerBase
+
+from tgl.errors import TglError
+from tgl.text.tokens import read_stream
+
+MAX_TOKENS = 1_000_000  # enough to draw windows and spans from; reading stops there
+_BUILDERS = {".txt": "text", ".json": "json", ".jsonl": "json", ".parquet": "parquet"}
+_COMPRESSED = (".gz", ".xz", ".bz2", ".zst")
+
+
+def read_corpus(path: str | Path, tokenizer: PreTrainedTokenizerBase, most: int = MAX_TOKENS) -> np.ndarray:
+    """Return at most about `most` tokens of a file, int32 [num_tokens]; each document is ended by end-of-text.
+
+    Raises TglError for a missing file, an unknown kind, no column `text`, and no text at all.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise TglError(f"{path}: no such file; expected plain text of the kind the model was pretrained on")
+    if path.suffix == ".parquet" and (pq.read_metadata(path).metadata or {}).get(b"tgl.table") == b"tokens":
+        return read_stream(path, "train")
+    found: list[int] = []
+    for text in _documents(path):
+        found += tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+        found.append(tokenizer.eos_token_id)
+        if len(found) >= most:
+            break
+    if len(found) < 2:
+        raise TglError(f"{path}: no text found")
+    return np.array(found, dtype=np.int32)
+
+
+def _documents(path: Path) -> Iterator[str]:
+    suffixes = [suffix for suffix in path.suffixes if suffix not in _COMPRESSED]
+    builder = _BUILDERS.get(suffixes[-1]) if suffixes else None
+    if builder is None:
+        raise TglError(
+            f"{path}: unknown kind of text; expected {', '.join(_BUILDERS)}, plain or compressed "
+            f"({', '.join(_COMPRESSED)})"
+        )
+    from datasets import load_dataset  # takes a second to import
+    from datasets.exceptions import DatasetGenerationError
+
+    whole = {"sample_by": "document"} if builder == "text" else {}
+    try:
+        for row in load_dataset(builder, data_files=str(path), split="train", streaming=True, **whole):
+            if not isinstance(row.get("text"), str):
+                raise TglError(f"{path}: a column 'text' of sentences expected, found {sorted(row)}")
+            yield row["text"]
+    except (DatasetGenerationError, OSError, ValueError, EOFError) as error:
+        raise TglError(f"{path}: cannot be read as {builder} ({error})") from None
