@@ -154,9 +154,13 @@ class OptimiserConfig(Section):
 
 
 class PretrainConfig(OptimiserConfig):
-    """Pretraining from scratch, or adaptation of a loaded model (0 steps: none)."""
+    """Pretraining from scratch, or adaptation of a loaded model (0 steps: none).
+
+    `keep`: steps before which the weights are kept, for the profile along training.
+    """
 
     steps: Annotated[Integer, Field(ge=0)] = 500
+    keep: list[Annotated[Integer, Field(ge=0)]] = [0, 50, 100, 200, 300]
     batch_size: Positive = 8
     learning_rate: Annotated[Number, Field(gt=0)] = 0.006
 

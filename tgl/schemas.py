@@ -100,6 +100,29 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("above_mean", pa.float64()),
         ]
     ),
+    # The profile along the base model's training: means over sublayers of each group over each denominator.
+    "along": pa.schema(
+        [
+            ("step", pa.int32()),
+            ("group", pa.string()),
+            ("denominator", pa.string()),
+            ("num_examples", pa.int32()),
+            ("relative_norm", pa.float64()),
+            ("low", pa.float64()),
+            ("high", pa.float64()),
+        ]
+    ),
+    # Each example's norm, mean over sublayers, and loss (nats a target token) at each step.
+    "along_examples": pa.schema(
+        [
+            ("step", pa.int32()),
+            ("group", pa.string()),
+            ("example", pa.int32()),
+            ("num_tokens", pa.int32()),
+            ("loss", pa.float64()),
+            ("norm", pa.float64()),
+        ]
+    ),
     # Paired differences of two groups by sublayer ("all" = mean over sublayers): geometric mean of left / right with
     # its interval and corrected p value; shape_: the same with each pair's own mean over sublayers divided out.
     "comparisons": pa.schema(

@@ -37,7 +37,21 @@ _LAYOUTS: dict[str, _Layout] = {
     "gpt2": _GPT2,
     "gpt_neo": _GPT2,
     "gpt_neox": _Layout("gpt_neox.layers", {**_LLAMA.parts, "attention": ("input_layernorm", "attention")}),
-    **dict.fromkeys(("llama", "mistral", "olmo", "qwen2", "qwen3", "smollm3"), _LLAMA),
+    **dict.fromkeys(
+        ("llama", "mistral", "gemma", "granite", "olmo", "phi3", "qwen2", "qwen3", "smollm3", "stablelm"),
+        _LLAMA,
+    ),
+    "olmo2": _Layout(  # its norms stand behind what they belong to
+        "model.layers",
+        {
+            "attention": ("self_attn", "post_attention_layernorm"),
+            "mlp": ("mlp", "post_feedforward_layernorm"),
+        },
+    ),
+    "opt": _Layout(
+        "model.decoder.layers",
+        {"attention": ("self_attn_layer_norm", "self_attn"), "mlp": ("final_layer_norm", "fc1", "fc2")},
+    ),
     **dict.fromkeys(("mamba", "mamba2", "falcon_mamba"), _MAMBA),
     "rwkv": _Layout(
         "rwkv.blocks",

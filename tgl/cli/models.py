@@ -1,4 +1,4 @@
-"""Subcommands of the model half: base, score, profile, agree, plan, train, report, gate."""
+"""Subcommands of the model half: base, score, profile, along, agree, plan, train, report, gate."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import typer
 from tgl import config as sections
 from tgl.cli.app import Config, Seed, Threads, command, named_paths, say, set_up_torch
 from tgl.config_check import load_section
+from tgl.errors import TglError
 
 
 @command("base")
@@ -101,6 +102,31 @@ def profile(
     found.save(output)
     write_profile_figures(found.profile, output)
     say(summary(found.profile))
+
+
+@command("along")
+def along(
+    model: Annotated[list[str], typer.Option(help="STEP=FOLDER of a checkpoint, in order.")],
+    probes: Annotated[Path, typer.Option()],
+    corpus: Annotated[Path, typer.Option()],
+    period: Annotated[str, typer.Option()],
+    output: Annotated[Path, typer.Option(help="The table along.")],
+    examples: Annotated[Path, typer.Option(help="The table along_examples.")],
+    seed: Seed = 0,
+    config: Config = "{}",
+    threads: Threads = 1,
+) -> None:
+    """Profile checkpoints along a training."""
+    from tgl.profiling.along import profile_along
+
+    set_up_torch(threads)
+    models = {}
+    for step, folder in named_paths(model).items():
+        if not step.isdigit():
+            raise TglError(f"--model {step}={folder}: STEP must be a number")
+        models[int(step)] = folder
+    settings = load_section(sections.ProfileConfig, config)
+    profile_along(models, probes, corpus, period, settings, seed, output, examples, say)
 
 
 @command("agree")

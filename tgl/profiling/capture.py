@@ -84,11 +84,13 @@ def _trial(model: PreTrainedModel) -> Counter[nn.Module]:
     calls: Counter[nn.Module] = Counter()
 
     def seen(module: nn.Module, inputs: tuple, output: object) -> None:
-        fits = len(inputs) == 1 and isinstance(output, torch.Tensor) and output.dim() == 3
-        if fits and type(module) is nn.Embedding:  # positions may come as [1, time] for the whole batch
+        fits = len(inputs) == 1 and isinstance(output, torch.Tensor) and output.dim() >= 3
+        if fits and _way(module) == "norm":  # of queries and keys: [batch, time, heads, size] or heads first
+            fits = output.shape[0] == _TRIAL[0] and _TRIAL[1] in output.shape[1:-1]
+        elif fits and type(module) is nn.Embedding:  # positions may come as [1, time] for the whole batch
             fits = inputs[0].shape == output.shape[:2] and output.shape[1] == _TRIAL[1]
         elif fits:
-            fits = output.shape[:2] == inputs[0].shape[:2] == _TRIAL
+            fits = output.dim() == 3 and output.shape[:2] == inputs[0].shape[:2] == _TRIAL
         calls[module] += 1 if fits else 2
 
     with ExitStack() as stack, torch.no_grad():

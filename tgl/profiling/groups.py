@@ -44,6 +44,19 @@ class Groups:
     groups: dict[str, Group] = field(default_factory=dict)
     left_out: dict[str, dict[str, list[str]]] = field(default_factory=dict)
 
+    def add(self, name: str, members: Sequence[tuple[str, SpanTokens]]) -> None:
+        """Add a group of (probe, example); one example is no group."""
+        if len(members) >= 2:
+            self.groups[name] = Group(
+                [example for _, example in members], [identity for identity, _ in members]
+            )
+        for identity, _ in members[:1] if len(members) < 2 else []:
+            self.leave_out(name, "the only one of its group", identity)
+
+    def leave_out(self, name: str, reason: str, identity: str) -> None:
+        """Note that a probe is missing from a group."""
+        self.left_out.setdefault(name, {}).setdefault(reason, []).append(identity)
+
     def counts(self) -> dict[str, int]:
         """Return examples by group and left-out probes by group and reason."""
         found = {f"{name}: examples": len(group.examples) for name, group in self.groups.items()}
@@ -74,11 +87,7 @@ def make_groups(
     found, seed = Groups(), settings.seed
     for kind in KINDS:
         chosen = choose(probes, kind, period, settings.examples, seed)
-        examples = _usable(kind, chosen, tokenizer, length, found)
-        if len(examples) >= 2:
-            found.groups[kind] = Group([example for _, example in examples], [p["id"] for p, _ in examples])
-        elif chosen:
-            found.left_out.setdefault(kind, {})["fewer than two usable"] = [p["id"] for p in chosen]
+        found.add(kind, _usable(kind, chosen, tokenizer, length, found))
     if not found.groups:
         raise TglError(
             "profile: no kind of probe has two usable examples in the validation split"
@@ -87,33 +96,25 @@ def make_groups(
             "probes.validation_share"
         )
     text = PlainText(stream, tokenizer)
-    found.groups["window"] = Group(
-        text.windows(min(settings.window_tokens, length), settings.examples, seed), []
-    )
+    windows = text.windows(min(settings.window_tokens, length), settings.examples, seed)
+    found.groups["window"] = Group(windows, [])
     by_id = {probe["id"]: probe for probe in probes}
     for kind in [kind for kind in TRACED if kind in found.groups]:
         own = found.groups[kind]
-        swapped, kept = shuffled_answers([by_id[identity] for identity in own.pairs], probes, seed), []
         name = f"shuffled.{kind}"
-        without = sorted(set(own.pairs) - {probe["id"] for probe in swapped})
-        if without:
-            found.left_out.setdefault(name, {})["no other answer in the relation"] = without
-        kept = _usable(name, swapped, tokenizer, length, found)
-        if len(kept) >= 2:
-            found.groups[name] = Group([example for _, example in kept], [p["id"] for p, _ in kept])
+        swapped = shuffled_answers([by_id[identity] for identity in own.pairs], probes, seed)
+        for identity in sorted(set(own.pairs) - {probe["id"] for probe in swapped}):
+            found.leave_out(name, "no other answer in the relation", identity)
+        found.add(name, _usable(name, swapped, tokenizer, length, found))
         for control, draw in (
             ("matched_span", text.matched),
             ("frequency_matched", text.frequency_matched),
             ("capitalised", text.capitalised),
         ):
-            drawn = draw(own.examples, seed)
-            missing = [p for p, e in zip(own.pairs, drawn, strict=True) if e is None]
-            if missing:
-                reason = "no such stretch of as many tokens"
-                found.left_out.setdefault(f"{control}.{kind}", {})[reason] = missing
-            pairs = [(p, e) for p, e in zip(own.pairs, drawn, strict=True) if e is not None]
-            if len(pairs) >= 2:
-                found.groups[f"{control}.{kind}"] = Group([e for _, e in pairs], [p for p, _ in pairs])
+            name, drawn = f"{control}.{kind}", list(zip(own.pairs, draw(own.examples, seed), strict=True))
+            for identity in [identity for identity, example in drawn if example is None]:
+                found.leave_out(name, "no such stretch of as many tokens", identity)
+            found.add(name, [(identity, example) for identity, example in drawn if example is not None])
     return found
 
 
@@ -157,16 +158,16 @@ def shuffled_answers(chosen: Sequence[dict], probes: Sequence[dict], seed: int) 
 
 def _usable(
     group: str, probes: Sequence[dict], tokenizer: PreTrainedTokenizerBase, length: int, found: Groups
-) -> list[tuple[dict, SpanTokens]]:
-    """Return (probe, its tokens); a probe that cannot be scored is listed in `found.left_out` by its reason."""
+) -> list[tuple[str, SpanTokens]]:
+    """Return (probe's id, its tokens); a probe that cannot be scored is left out by its reason."""
     kept = []
     for probe in probes:
         try:
             example = span_tokens(tokenizer, probe["text"], probe["span_start"], probe["span_end"], length)
         except TglError as error:
-            found.left_out.setdefault(group, {}).setdefault(_reason(str(error)), []).append(probe["id"])
+            found.leave_out(group, _reason(str(error)), probe["id"])
         else:
-            kept.append((probe, example))
+            kept.append((probe["id"], example))
     return kept
 
 

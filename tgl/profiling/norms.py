@@ -20,9 +20,9 @@ from tgl.evaluate.spans import SpanTokens
 from tgl.profiling.capture import Coverage, cover, hooked
 from tgl.sublayers import Sublayer
 
-BATCH_TOKENS = (
-    1024  # tokens a batch, padding included: more is no faster on a CPU and needs memory for logits
-)
+# Tokens a batch, padding included, by device: more is no faster on a CPU, and the logits need memory.
+BATCH_TOKENS = {"cpu": 1024, "cuda": 16384}
+
 CHECK_TOLERANCE = 1e-3
 
 
@@ -54,7 +54,7 @@ def gradient_norms(
     examples: Sequence[SpanTokens],
     coverage: Coverage | None = None,
     mean: bool = True,
-    batch_tokens: int = BATCH_TOKENS,
+    batch_tokens: int | None = None,
 ) -> GroupNorms:
     """Return the gradient norms of `examples` over all parameters of each unit.
 
@@ -67,6 +67,7 @@ def gradient_norms(
     if not examples:
         raise TglError("gradient norms: the group holds no example")
     coverage = coverage or cover(model, units)
+    batch_tokens = batch_tokens or BATCH_TOKENS[next(model.parameters()).device.type]
     parameters = [parameter for unit in units for parameter in unit.parameters.values()]
     wanted = parameters if mean else coverage.autograd
     each, losses = np.zeros((len(examples), len(units))), np.zeros(len(examples))

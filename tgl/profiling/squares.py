@@ -56,12 +56,12 @@ def _gram(inputs: torch.Tensor, gradients: torch.Tensor) -> torch.Tensor:
 
 
 def bias_squares(gradients: torch.Tensor) -> torch.Tensor:
-    """Return ||sum over time of G||^2 of each example; gradients [batch, time, out]."""
-    return gradients.sum(1).square().sum(1, dtype=torch.float64)
+    """Return ||sum over time of G||^2 of each example; gradients [batch, time, ..., out]."""
+    return gradients.flatten(1, -2).sum(1).square().sum(1, dtype=torch.float64)
 
 
 def scale_squares(scaled: torch.Tensor, gradients: torch.Tensor) -> torch.Tensor:
-    """Return the square of an elementwise weight's gradient; scaled [batch, time, size]: what it multiplies."""
+    """Return the square of an elementwise weight's gradient; scaled [batch, time, ..., size]: what it multiplies."""
     return bias_squares(scaled * gradients)
 
 

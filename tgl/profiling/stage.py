@@ -109,7 +109,7 @@ def profile(
         "device": next(trained.parameters()).device.type,
         "period": period,
         "seed": seed,
-        "settings": settings.model_dump(mode="json"),
+        "settings": settings.model_dump(mode="json", exclude={"periods"}),
         "torch": torch.__version__,
         "transformers": transformers.__version__,
         "counts": groups.counts(),

@@ -12,8 +12,14 @@ from tgl.profiling.norms import GroupNorms
 from tgl.profiling.ratios import DENOMINATORS, paired_difference, relative_norm
 from tgl.sublayers import EMBEDDING, Sublayer
 
-# Kinds of knowledge that are compared with each other, paired by number of target tokens.
-_KIND_PAIRS = (("updated", "unchanged"), ("updated", "new_entity"), ("new_entity", "unchanged"))
+# Kinds of knowledge that are compared with each other, paired by number of target tokens. Where two kinds differ with
+# wrong answers as they do with the right ones, what differs is the text around them.
+_KIND_PAIRS = (
+    ("updated", "unchanged"),
+    ("updated", "new_entity"),
+    ("new_entity", "unchanged"),
+    ("shuffled.updated", "shuffled.new_entity"),
+)
 
 
 def norm_rows(

@@ -35,9 +35,22 @@ def all_measures(results: Path, config: Config) -> pd.DataFrame:
 
 
 def all_profiles(results: Path, config: Config, name: str = "profile") -> pd.DataFrame:
-    """Return a table of the base model's profile (`profile` or `comparisons`) of all seeds with a column seed."""
+    """Return one table of the base model's profile, named as in `tgl.schemas`, of all seeds with a column seed."""
     folders = {seed: _profile_folder(results, config, seed) for seed in config.seeds}
     return _of_seeds({seed: folder / f"{name}.parquet" for seed, folder in folders.items()}, name)
+
+
+def along_training(results: Path, config: Config) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the tables `along` and `along_examples` of all seeds with a column seed; empty where nothing was kept."""
+    if not config.model.pretrain.keep:
+        return pd.DataFrame(), pd.DataFrame()
+    folders = {seed: results / "profile" / config.model.name / f"seed{seed}" for seed in config.seeds}
+    return (
+        _of_seeds({seed: folder / "along.parquet" for seed, folder in folders.items()}, "along"),
+        _of_seeds(
+            {seed: folder / "along-examples.parquet" for seed, folder in folders.items()}, "along_examples"
+        ),
+    )
 
 
 def profile_about(results: Path, config: Config) -> dict:

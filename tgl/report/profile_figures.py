@@ -28,6 +28,7 @@ LABELS = {
     "capitalised": "capitalised words",
     "window": "windows of plain text",
 }
+_DECADE_SHARE = 5  # a narrower range has too few round numbers for a logarithmic axis
 _WEIGHTS = (("trained", "trained model"), ("random", "same model, random weights"))
 
 
@@ -78,12 +79,11 @@ def profile_by_block(profile: pd.DataFrame, denominator: str) -> str:
         return svg(figure)
 
 
-def along_training(profile: pd.DataFrame) -> str:
+def along_training(rows: pd.DataFrame) -> str:
     """Return the mean relative norm over sublayers by training step, a panel a denominator.
 
-    profile: rows of the table `profile` with a column step; several seeds are averaged, bands as above.
+    rows: of the table `along`; several seeds are averaged, bands as above.
     """
-    rows = profile[(profile["sublayer"] == "all") & (profile["weights"] == "trained")]
     denominators = [
         name for name in ("window", "matched_span", "unchanged") if name in set(rows["denominator"])
     ]
@@ -140,8 +140,10 @@ def ratio_by_denominator(profile: pd.DataFrame) -> str:
             panel.axvline(1, color="#444444", linewidth=0.8, linestyle=":")
             panel.set_yticks(range(len(groups)), [label(group) for group in groups], fontsize=8)
             panel.set_ylim(len(groups) - 0.5, -0.5)  # the same rows in every panel
-            panel.set_xscale("log")
-            _plain_ticks(panel)
+            shown = rows[(rows["denominator"] == denominator) & rows["group"].isin(groups)]
+            if shown["high"].max() > _DECADE_SHARE * shown["low"].min():
+                panel.set_xscale("log")
+                _plain_ticks(panel)
             panel.set_title(f"over {LABELS[denominator]}", fontsize=10)
             if panel is not panels[0][0]:
                 panel.set_yticklabels([])

@@ -7,6 +7,8 @@ import pandas as pd
 
 from tgl.agreement.rank import rank_correlation
 from tgl.policies import jaccard
+from tgl.profiling.factors import at_equal_loss, factors
+from tgl.profiling.groups import TRACED
 from tgl.report.profile_figures import LABELS, label
 
 LEVEL = 0.05
@@ -31,6 +33,44 @@ def ratios(profile: pd.DataFrame) -> list[dict]:
         examples = int(found["num_examples"].min())
         table.append({"weights": weights, "group": label(group), "examples": examples, "over": cells})
     return table
+
+
+def chains(seeds: list[pd.DataFrame]) -> list[tuple[str, list[dict]]]:
+    """Return (kind, factors from windows to it) for each traced kind; seeds: `example_norms` of each."""
+    kinds = [kind for kind in TRACED if all((table["group"] == kind).any() for table in seeds)]
+    return [
+        (
+            LABELS[kind],
+            [
+                {**row, "from": label(row["from"]), "to": label(row["to"])}
+                for row in factors(seeds, kind).to_dict("records")
+            ],
+        )
+        for kind in kinds
+    ]
+
+
+def equal_loss(seeds: list[pd.DataFrame]) -> list[dict]:
+    """Return how far the probes' groups lie above plain text of the same loss; seeds as above."""
+    return [{**row, "group": label(row["group"])} for row in at_equal_loss(seeds).to_dict("records")]
+
+
+def along(examples: pd.DataFrame) -> pd.DataFrame:
+    """Return the chains' factors and the ratios at equal loss by step: step, kind, from, to, factor, low, high.
+
+    examples: all seeds' tables `along_examples` with a column seed. A ratio at equal loss is a row from
+    'plain text of equal loss'.
+    """
+    parts = []
+    for step, at in examples.groupby("step", sort=True):
+        seeds = [own for _, own in at.groupby("seed", sort=False)]
+        for kind in TRACED:
+            if all((table["group"] == kind).any() for table in seeds):
+                parts.append(factors(seeds, kind).assign(step=step, kind=kind))
+        found = at_equal_loss(seeds).rename(columns={"group": "to", "ratio": "factor"})
+        parts.append(found.assign(**{"step": step, "kind": "", "from": "plain text of equal loss"}))
+    columns = ["step", "kind", "from", "to", "factor", "low", "high", "loss"]
+    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 
 
 def paired(comparisons: pd.DataFrame) -> list[dict]:

@@ -12,6 +12,7 @@ import pandas as pd
 from tgl.config import Config
 from tgl.evaluate.measures import headline, summarise
 from tgl.files import write_text
+from tgl.profiling.factors import example_norms
 from tgl.report import figures, gather, profile_figures, profile_tables
 from tgl.report.gate import gates
 from tgl.report.limits import limits
@@ -26,9 +27,14 @@ def write_report(results: Path, config: Config, output: Path) -> None:
 
     measures.csv: every measure by method, seed, checkpoint and probe set. summary.csv: means and intervals over
     seeds and paired differences to `full`. gate.json: a list of {name, value, limit, met}.
+    along_training.csv: the profile along training taken apart.
     """
     measures = gather.all_measures(results, config)
     profile = gather.all_profiles(results, config)
+    norms = gather.all_profiles(results, config, "norms")
+    seeds = [example_norms(own) for _, own in norms.groupby("seed", sort=False)]
+    along, along_examples = gather.along_training(results, config)
+    by_step = profile_tables.along(along_examples) if len(along) else None
     agreement = gather.all_agreements(results, config)
     plans = gather.all_plans(results, config)
     values = headline(measures[measures["method"] != "base"], config.periods)
@@ -36,6 +42,9 @@ def write_report(results: Path, config: Config, output: Path) -> None:
     summary = summarise(values, reference)
     found = gates(measures, config.gate, config.periods, config.snapshots.dates[0])
     pictures = _pictures(profile, summary, config)
+    if by_step is not None:
+        pictures["along_training"] = profile_figures.along_training(along)
+        write_text(output / "along_training.csv", _csv(by_step))
     for name, svg in pictures.items():
         write_text(output / f"{name}.svg", svg)
     write_text(output / "measures.csv", _csv(measures))
@@ -58,6 +67,9 @@ def write_report(results: Path, config: Config, output: Path) -> None:
         gates=found,
         pictures=pictures,
         ratios=profile_tables.ratios(profile),
+        factors=profile_tables.chains(seeds),
+        equal_loss=profile_tables.equal_loss(seeds),
+        by_step=by_step,
         paired=profile_tables.paired(gather.all_profiles(results, config, "comparisons")),
         drift=profile_tables.drift(gather.all_drifts(results, config)),
         agreements=profile_tables.agreements(agreement, config.plan.denominator),

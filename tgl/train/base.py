@@ -12,7 +12,7 @@ from tgl.plan import Plan
 from tgl.sublayers import EMBEDDING, sublayers
 from tgl.tables import write_table
 from tgl.text.tokens import load_tokenizer, read_stream
-from tgl.train.checkpoint import load_model, make_model, save_model, weights_hash
+from tgl.train.checkpoint import copy_model, load_model, make_model, save_model, weights_hash
 from tgl.train.engines import make_engine
 from tgl.train.groups import freeze, parameter_groups
 from tgl.train.loop import train
@@ -34,7 +34,8 @@ def train_base(
 ) -> None:
     """Write the base model to folder `output` and its training steps to `steps_output`.
 
-    `seed` fixes initialisation and data order. An interrupted run goes on from the folder `state`.
+    Weights kept on the way (`pretrain.keep`) go to `output`/along/<step>. `seed` fixes initialisation and data
+    order. An interrupted run goes on from the folder `state`.
     """
     loaded_tokenizer = load_tokenizer(tokenizer)
     if settings.load is None:
@@ -65,9 +66,23 @@ def train_base(
                 engine_settings.engine, model, groups, settings.pretrain, engine_settings.zero_stage
             )
             stream = TokenStream(read_stream(tokens, "train"), loaded_tokenizer.eos_token_id, seed)
+
+            def keep(step: int) -> None:
+                if step in settings.pretrain.keep:
+                    save_model(model, loaded_tokenizer, state / "along" / str(step))
+
             log = train(
-                engine, stream, settings.pretrain, token_settings.block_size, state / "training", 100, say
+                engine,
+                stream,
+                settings.pretrain,
+                token_settings.block_size,
+                state / "training",
+                100,
+                say,
+                keep,
             )
+            for step in settings.pretrain.keep:
+                copy_model(state / "along" / str(step), output / "along" / str(step))
             rows = [{"period": "base", **row} for row in log.steps]
             save_model(model, loaded_tokenizer, output)
             write_table(rows, steps_output, "steps")

@@ -74,10 +74,14 @@ def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folde
     with tempfile.TemporaryDirectory() as scratch:
         model.save_pretrained(scratch, max_shard_size="1TB")  # one file, which the workflow declares
         tokenizer.save_pretrained(scratch)
-        files = sorted(Path(scratch).iterdir(), key=lambda file: (file.suffix == ".safetensors", file.name))
-        for file in files:
-            with atomic_path(folder / file.name) as part:
-                part.write_bytes(file.read_bytes())
+        copy_model(Path(scratch), folder)
+
+
+def copy_model(source: Path, target: Path) -> None:
+    """Copy a checkpoint's files, each whole or not at all, the weights last."""
+    for file in sorted(source.iterdir(), key=lambda file: (file.suffix == ".safetensors", file.name)):
+        with atomic_path(target / file.name) as part:
+            part.write_bytes(file.read_bytes())
 
 
 def weights_hash(model: PreTrainedModel) -> str:

@@ -14,7 +14,7 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from tgl.config import PlanConfig, ProfileConfig, TokensConfig, TrainConfig
 from tgl.evaluate.stage import score_checkpoint
-from tgl.files import atomic_path, write_text
+from tgl.files import write_text
 from tgl.plan import Plan, load_plan, save_plan
 from tgl.plan_stage import units_of
 from tgl.policies import make_plan
@@ -22,7 +22,7 @@ from tgl.profiling.retrace import retrace
 from tgl.sublayers import sublayers
 from tgl.tables import read_table, read_tables, write_table
 from tgl.text.tokens import load_tokenizer, read_stream
-from tgl.train.checkpoint import load_model, max_changes, prove_frozen, save_model, snapshot
+from tgl.train.checkpoint import copy_model, load_model, max_changes, prove_frozen, save_model, snapshot
 from tgl.train.engines import make_engine
 from tgl.train.groups import freeze, parameter_groups
 from tgl.train.loop import train
@@ -225,9 +225,7 @@ def _score(
 def _publish(run: Run) -> None:
     """Copy what the periods left in the state folder to the declared paths, tables last."""
     for period, target in run.models.items():
-        for file in sorted((run.state / period / "model").iterdir()):
-            with atomic_path(target / file.name) as part:
-                part.write_bytes(file.read_bytes())
+        copy_model(run.state / period / "model", target)
     for name in TABLES:
         parts: pa.Table = read_tables([run.state / period / f"{name}.parquet" for period in run.tokens], name)
         write_table(parts, run.tables[name], name)

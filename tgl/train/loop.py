@@ -33,6 +33,7 @@ def train(
     state: Path,
     save_every: int,
     say: Callable[[str], None] = print,
+    before_step: Callable[[int], None] = lambda step: None,
 ) -> TrainingLog:
     """Run all steps of `settings`; go on from the state in folder `state` when it holds one.
 
@@ -47,6 +48,7 @@ def train(
         say(f"resumed at step {start} of {settings.steps}")
     watched = _watched_steps(settings)
     for step in range(start, settings.steps):
+        before_step(step)
         tokens = torch.from_numpy(stream.batch(step, settings.batch_size, block_size))
         result = engine.step(tokens, factor(step, settings))
         log.steps.append(

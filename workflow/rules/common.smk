@@ -21,12 +21,19 @@ MODEL = CONFIG.model.name
 
 # Where things lie that several rules name; wildcards in braces.
 TOKENIZER = f"{RESULTS}/tokens/tokenizer"
+MODEL_FILES = (
+    "model.safetensors",
+    "config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+)
 BASE_MODEL = f"{RESULTS}/models/{MODEL}/base/seed{{seed}}"
 BASE_SCORES = f"{RESULTS}/scores/{MODEL}/base/seed{{seed}}"
 PERIOD_TOKENS = {period: f"{RESULTS}/tokens/{period}.parquet" for period in PERIODS}
 # The base model's profile, from the first period's probes; with profile.periods 'each', runs go on from it.
 PROFILE_FOLDER = f"{RESULTS}/profile/{MODEL}/seed{{seed}}/{PERIODS[0]}"
 PROFILE = f"{PROFILE_FOLDER}/profile.parquet"
+ALONG_FOLDER = f"{RESULTS}/profile/{MODEL}/seed{{seed}}"
 AGREE_FOLDER = f"{RESULTS}/agree/{MODEL}/seed{{seed}}"
 PLAN = f"{RESULTS}/plan/{MODEL}/seed{{seed}}/{{plan}}.json"
 # A method's folder names plan, baseline and learning rate; `plain` is the only baseline.
@@ -38,6 +45,8 @@ METHODS = [
 ]
 RUN_MODELS = f"{RESULTS}/models/{MODEL}/{METHOD}/seed{{seed}}"
 RUN_SCORES = f"{RESULTS}/scores/{MODEL}/{METHOD}/seed{{seed}}"
+# Weights on the way to the base model, by step.
+ALONG = {step: f"{BASE_MODEL}/along/{step}" for step in CONFIG.model.pretrain.keep}
 # Plain training at the first rate: how far sublayers move when none is held back.
 FULL = f"{RESULTS}/models/{MODEL}/full-plain-lr{CONFIG.train.learning_rates[0]:g}/seed{{seed}}/{PERIODS[0]}"
 BASE_PAGES = (

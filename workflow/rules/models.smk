@@ -6,10 +6,8 @@ rule base:
         tokenizer=f"{TOKENIZER}/tokenizer.json",
         tokens=f"{RESULTS}/tokens/base.parquet",
     output:
-        f"{BASE_MODEL}/model.safetensors",
-        f"{BASE_MODEL}/config.json",
-        f"{BASE_MODEL}/tokenizer.json",
-        f"{BASE_MODEL}/tokenizer_config.json",
+        model=[f"{BASE_MODEL}/{file}" for file in MODEL_FILES],
+        along=[f"{folder}/{file}" for folder in ALONG.values() for file in MODEL_FILES],
         steps=f"{BASE_SCORES}/steps.parquet",
     log:
         f"{RESULTS}/logs/base/seed{{seed}}.log",

@@ -36,6 +36,44 @@ rule profile:
         "--config {params.config:q} --threads {threads} > {log} 2>&1"
 
 
+rule along:
+    input:
+        models=[
+            f"{folder}/model.safetensors" for folder in (*ALONG.values(), BASE_MODEL)
+        ],
+        probes=f"{RESULTS}/probes/probes.parquet",
+        corpus=f"{RESULTS}/tokens/base.parquet",
+    output:
+        profile=f"{ALONG_FOLDER}/along.parquet",
+        examples=f"{ALONG_FOLDER}/along-examples.parquet",
+    log:
+        f"{RESULTS}/logs/along/seed{{seed}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/along/seed{{seed}}.tsv"
+    conda:
+        "../../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+    params:
+        models=[
+            f"--model {step}={folder}"
+            for step, folder in (
+                *ALONG.items(),
+                (CONFIG.model.pretrain.steps, BASE_MODEL),
+            )
+        ],
+        period=PERIODS[0],
+        config=section(CONFIG.profile, without=("periods",)),
+        code=code("tgl.profiling.along"),
+    message:
+        "Profiling along the base model's training, seed {wildcards.seed}"
+    shell:
+        "python -m tgl along {params.models} --probes {input.probes} --corpus {input.corpus} "
+        "--period {params.period} --output {output.profile} --examples {output.examples} "
+        "--seed {wildcards.seed} --config {params.config:q} --threads {threads} > {log} 2>&1"
+
+
 rule agree:
     input:
         model=f"{BASE_MODEL}/model.safetensors",

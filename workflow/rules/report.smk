@@ -6,6 +6,9 @@ rule report:
         probes=f"{RESULTS}/probes/probes.parquet",
         profiles=expand(PROFILE, seed=CONFIG.seeds),
         agreement=expand(f"{AGREE_FOLDER}/agreement.parquet", seed=CONFIG.seeds),
+        along=expand(
+            f"{ALONG_FOLDER}/along.parquet", seed=CONFIG.seeds if ALONG else []
+        ),
         plans=expand(PLAN, seed=CONFIG.seeds, plan=CONFIG.plan.methods),
         base=expand(f"{BASE_SCORES}/scores.parquet", seed=CONFIG.seeds),
         scores=[

@@ -13,12 +13,7 @@ rule train:
         models=[
             f"{RUN_MODELS}/{period}/{file}"
             for period in PERIODS
-            for file in (
-                "model.safetensors",
-                "config.json",
-                "tokenizer.json",
-                "tokenizer_config.json",
-            )
+            for file in MODEL_FILES
         ],
         scores=f"{RUN_SCORES}/scores.parquet",
         lm_loss=f"{RUN_SCORES}/lm_loss.parquet",
