@@ -7,9 +7,25 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from transformers import AutoModelForCausalLM, GPT2Config, GPTNeoConfig, GPTNeoXConfig, LlamaConfig
+from transformers import (
+    AutoModelForCausalLM,
+    GemmaConfig,
+    GPT2Config,
+    GPTNeoConfig,
+    GPTNeoXConfig,
+    LlamaConfig,
+    MambaConfig,
+    Olmo2Config,
+    OPTConfig,
+    Qwen2Config,
+    Qwen3Config,
+    RwkvConfig,
+    SmolLM3Config,
+)
 
 from tgl.config import TrainConfig
+from tgl.evaluate.spans import SpanTokens
+from tgl.gru import GruConfig
 from tgl.plan import Plan
 from tgl.sublayers import sublayers
 from tgl.tables import write_table
@@ -44,19 +60,86 @@ CONFIGS = {
         num_attention_heads=2, intermediate_size=32, bos_token_id=0, eos_token_id=0,
     ),
 }  # fmt: skip
+# Every architecture of `tgl.sublayers` that differs in code: beyond CONFIGS, grouped attention with a tied head
+# (Qwen2), layers without positions (SmolLM3), norms of queries and keys (Qwen3), norms that multiply by one more than
+# their weight (Gemma), norms behind their sublayer (OLMo 2), flattened positions (OPT), and mixers without attention.
+ARCHITECTURES = CONFIGS | {
+    "qwen2": Qwen2Config(
+        vocab_size=VOCABULARY, max_position_embeddings=BLOCK, hidden_size=16, num_hidden_layers=2,
+        num_attention_heads=2, num_key_value_heads=1, intermediate_size=32, tie_word_embeddings=True,
+        bos_token_id=0, eos_token_id=0,
+    ),
+    "smollm3": SmolLM3Config(
+        vocab_size=VOCABULARY, max_position_embeddings=BLOCK, hidden_size=16, num_hidden_layers=2,
+        num_attention_heads=2, num_key_value_heads=1, intermediate_size=32,
+        bos_token_id=0, eos_token_id=0, pad_token_id=0,
+    ),
+    "qwen3": Qwen3Config(
+        vocab_size=VOCABULARY, max_position_embeddings=BLOCK, hidden_size=16, num_hidden_layers=2, head_dim=8,
+        num_attention_heads=2, num_key_value_heads=1, intermediate_size=32, bos_token_id=0, eos_token_id=0,
+    ),
+    "gemma": GemmaConfig(
+        vocab_size=VOCABULARY, max_position_embeddings=BLOCK, hidden_size=16, num_hidden_layers=2, head_dim=8,
+        num_attention_heads=2, num_key_value_heads=1, intermediate_size=32,
+        bos_token_id=0, eos_token_id=0, pad_token_id=0,
+    ),
+    "olmo2": Olmo2Config(
+        vocab_size=VOCABULARY, max_position_embeddings=BLOCK, hidden_size=16, num_hidden_layers=2,
+        num_attention_heads=2, intermediate_size=32, bos_token_id=0, eos_token_id=0, pad_token_id=0,
+    ),
+    "opt": OPTConfig(
+        vocab_size=VOCABULARY, max_position_embeddings=BLOCK, hidden_size=16, num_hidden_layers=2,
+        num_attention_heads=2, ffn_dim=32, word_embed_proj_dim=16,
+        bos_token_id=0, eos_token_id=0, pad_token_id=0,
+    ),
+    "mamba": MambaConfig(
+        vocab_size=VOCABULARY, hidden_size=16, num_hidden_layers=2, state_size=4, intermediate_size=32,
+        time_step_rank=4, bos_token_id=0, eos_token_id=0, pad_token_id=0,
+    ),
+    # rescale_every=1: evaluation mode halves the weights of block 1, which a gradient would notice.
+    "rwkv": RwkvConfig(
+        vocab_size=VOCABULARY, context_length=BLOCK, hidden_size=16, num_hidden_layers=2,
+        attention_hidden_size=16, intermediate_size=32, rescale_every=1, bos_token_id=0, eos_token_id=0,
+    ),
+    "tgl_gru": GruConfig(
+        vocab_size=VOCABULARY, hidden_size=16, num_hidden_layers=2, max_position_embeddings=BLOCK,
+    ),
+}  # fmt: skip
 RANKED = ["block00.attention", "block00.mlp", "block01.attention", "block01.mlp"]
 
 
 def tiny_model(kind="gpt2", seed=0, spread=1.0):
     """Return a random model; `spread` scales its weights so that predictions are far from uniform."""
     torch.manual_seed(seed)
-    model = AutoModelForCausalLM.from_config(copy.deepcopy(CONFIGS[kind])).eval()
+    model = AutoModelForCausalLM.from_config(copy.deepcopy(ARCHITECTURES[kind])).eval()
     if spread != 1.0:
         with torch.no_grad():
             for parameter in model.parameters():
                 if parameter.dim() >= 2:
                     parameter.mul_(spread)
     return model
+
+
+def sharp_model(kind, seed=0):
+    """Return a random model with predictions far from uniform, and norm weights that differ from one."""
+    # Mamba and RWKV exponentiate their activations: more spread, and fp32 itself has few digits left.
+    model = tiny_model(kind, seed, spread=3.0 if kind in ("mamba", "rwkv") else 6.0)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if parameter.dim() == 1 and ("norm" in name or "ln" in name):
+                parameter.add_(0.3 * torch.randn(parameter.shape, generator=generator))
+    return model
+
+
+def some_examples(count, seed=0, shortest=4, longest=BLOCK):
+    """Return examples of random tokens, lengths and numbers of targets."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for _ in range(count):
+        length = int(rng.integers(shortest, longest + 1))
+        found.append(SpanTokens(rng.integers(0, VOCABULARY, length).tolist(), int(rng.integers(1, length))))
+    return found
 
 
 @functools.cache

@@ -145,7 +145,7 @@ def main() -> None:
     if not (work / "moved/model.safetensors").exists():
         write_moved(work / "model", options.data, work / "moved")
     if not (work / "agree/agreement.parquet").exists():
-        settings = AgreeConfig(facts=options.facts, noise_draws=3)
+        settings = AgreeConfig(facts=options.facts, noise_draws=2)
         agree(
             work / "model",
             work / "profile",

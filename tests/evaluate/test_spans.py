@@ -1,10 +1,12 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers.processors import TemplateProcessing
 
-from tests.model_fixtures import tiny_tokenizer
+from tests.model_fixtures import tiny_tokenizer, tokenizer_folder
 from tgl.errors import TglError
 from tgl.evaluate.spans import span_tokens
+from tgl.text.tokens import load_tokenizer
 
 quick = settings(deadline=None, max_examples=50)
 LONG = 1000
@@ -50,6 +52,43 @@ def test_a_span_inside_a_token_takes_the_whole_token():
     text = "Anna Berg lives in Paris"
     assert find(text, "live")[1] == " lives"
     assert find(text, "ives")[1] == " lives"
+
+
+def with_begin_of_text(token):
+    """Return the tiny tokenizer with another begin-of-text token, or with none."""
+    tokenizer = load_tokenizer(tokenizer_folder())  # not the shared one, which must stay as it is
+    tokenizer.bos_token = token
+    return tokenizer
+
+
+def test_the_first_token_is_the_begin_of_text_token_where_it_differs_from_end_of_text():
+    tokenizer = with_begin_of_text("!")
+    assert tokenizer.bos_token_id not in (None, tokenizer.eos_token_id)  # what the test is about
+    text = "Anna Berg lives in Paris"
+    found = span_tokens(tokenizer, text, 19, 24, LONG)
+    usual = span_tokens(tiny_tokenizer(), text, 19, 24, LONG)
+    assert found.ids == [tokenizer.bos_token_id, *usual.ids[1:]]
+    assert found.first == usual.first
+
+
+def test_the_first_token_is_end_of_text_where_there_is_no_begin_of_text():
+    tokenizer = with_begin_of_text(None)
+    assert tokenizer.bos_token_id is None  # what the test is about
+    found = span_tokens(tokenizer, "Paris is a city", 0, 5, LONG)
+    assert found.ids[0] == tokenizer.eos_token_id
+    assert found.first == 1
+
+
+def test_a_begin_of_text_token_that_the_tokenizer_would_add_itself_is_not_there_twice():
+    tokenizer = with_begin_of_text("!")
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single="! $A", special_tokens=[("!", tokenizer.bos_token_id)]
+    )
+    text = "Anna lives in Paris"
+    assert tokenizer(text)["input_ids"][0] == tokenizer.bos_token_id  # what the test is about
+    found = span_tokens(tokenizer, text, 14, 19, LONG)
+    assert found.ids.count(tokenizer.bos_token_id) == 1
+    assert tokenizer.decode(found.ids[found.first :]) == " Paris"
 
 
 def test_a_span_at_the_beginning_follows_the_end_of_text_token():

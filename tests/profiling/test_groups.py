@@ -1,14 +1,37 @@
-import numpy as np
+import functools
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.model_fixtures import BLOCK, probe, some_probes, some_tokens, tiny_tokenizer
+from tests.model_fixtures import BLOCK, TEXTS, probe, some_probes, tiny_tokenizer
+from tests.profiling.test_plain_text import encoded
+from tgl.config import ProfileConfig
 from tgl.errors import TglError
-from tgl.evaluate.spans import SpanTokens, span_tokens
-from tgl.profiling.groups import choose, matched_spans, salient_examples, shuffled_answers, windows
+from tgl.evaluate.spans import span_tokens
+from tgl.profiling.groups import (
+    CONTROLS,
+    KINDS,
+    TRACED,
+    choose,
+    kind_of,
+    make_groups,
+    shuffled_answers,
+)
 
 quick = settings(deadline=None, max_examples=50)
+PERIOD = "20200101"
+NAMES = {*KINDS, "window", *(f"{control}.{kind}" for control in CONTROLS for kind in TRACED)}
+
+
+@functools.cache
+def stream():
+    return encoded(TEXTS)
+
+
+def made(rows, period=PERIOD, length=BLOCK, **changes):
+    chosen = ProfileConfig(**{"examples": 8, "window_tokens": 20, **changes})
+    return make_groups(rows, stream(), tiny_tokenizer(), period, chosen, length)
 
 
 def identities(probes):
@@ -19,41 +42,50 @@ def answer(row):
     return row["text"][row["span_start"] : row["span_end"]]
 
 
+def own_probes(count=6, kind="updated", **changes):
+    return [
+        probe(f"{kind}{number}", f"{name} lives in {city}", city, kind=kind, split="validation", **changes)
+        for number, (name, city) in enumerate(
+            [("Anna Berg", "Oslo"), ("Carl Dahl", "Paris"), ("Eva Falk", "Lisbon")] * (count // 3)
+        )
+    ]
+
+
+def tokens_of(row):
+    return span_tokens(tiny_tokenizer(), row["text"], row["span_start"], row["span_end"], BLOCK)
+
+
 def test_only_validation_probes_of_the_kind_and_period_are_chosen():
-    found = choose(some_probes(), "updated", "20200101", 99, 0)
-    assert sorted(identities(found)) == [f"20200101-updated-validation-{number}" for number in range(3)]
-    assert choose(some_probes(), "new", "20200101", 99, 0) == []
+    found = choose(some_probes(), "updated", PERIOD, 99, 0)
+    assert sorted(identities(found)) == [f"{PERIOD}-updated-validation-{number}" for number in range(3)]
+    assert choose(some_probes(), "new", PERIOD, 99, 0) == []
+
+
+def test_without_a_period_the_probes_of_all_count():
+    found = identities(choose(some_probes(), "updated", None, 99, 0))
+    assert sorted(found) == [f"{p}-updated-validation-{n}" for p in (PERIOD, "20210101") for n in range(3)]
+
+
+def test_a_period_without_the_kind_gives_way_to_the_earliest_that_has_it():
+    found = choose(some_probes(), "updated", "20190101", 99, 0)
+    assert {row["period"] for row in found} == {PERIOD}
+    later = [row for row in some_probes() if (row["period"], row["kind"]) != (PERIOD, "updated")]
+    assert {row["period"] for row in choose(later, "updated", PERIOD, 99, 0)} == {"20210101"}
 
 
 @quick
 @given(st.integers(0, 10**6), st.integers(1, 30), st.randoms(use_true_random=False))
 def test_the_choice_is_distinct_at_most_so_many_and_independent_of_the_order_of_rows(seed, most, shuffler):
     rows = [probe(f"p{number}", "Anna lives in Oslo", "Oslo", split="validation") for number in range(20)]
-    found = identities(choose(rows, "updated", "20200101", most, seed))
+    found = identities(choose(rows, "updated", PERIOD, most, seed))
     assert len(found) == len(set(found)) == min(most, 20)
     shuffler.shuffle(rows)
-    assert identities(choose(rows, "updated", "20200101", most, seed)) == found
+    assert identities(choose(rows, "updated", PERIOD, most, seed)) == found
 
 
 def test_the_choice_follows_the_seed():
     rows = [probe(f"p{number:02d}", "Anna lives in Oslo", "Oslo", split="validation") for number in range(40)]
-    assert len({tuple(identities(choose(rows, "updated", "20200101", 9, seed))) for seed in range(4)}) == 4
-
-
-def test_salient_examples_are_the_spans_tokens():
-    rows = some_probes()[:2]
-    assert salient_examples(rows, tiny_tokenizer(), BLOCK) == [
-        span_tokens(tiny_tokenizer(), row["text"], row["span_start"], row["span_end"], BLOCK) for row in rows
-    ]
-
-
-def test_a_probe_whose_span_cannot_be_tokenised_is_named():
-    rows = [
-        probe("good", "Anna lives in Oslo", "Oslo"),
-        probe("bad", "Anna lives in Oslo", "Oslo", span_end=99),
-    ]
-    with pytest.raises(TglError, match=r"probe 'bad': span \[14, 99\)"):
-        salient_examples(rows, tiny_tokenizer(), BLOCK)
+    assert len({tuple(identities(choose(rows, "updated", PERIOD, 9, seed))) for seed in range(4)}) == 4
 
 
 @quick
@@ -78,57 +110,169 @@ def test_a_shuffled_answer_is_wrong_of_the_same_relation_and_nothing_else_change
 def test_shuffling_follows_the_seed_and_leaves_its_input_alone():
     rows = some_probes()
     before = [dict(row) for row in rows]
-    texts = {tuple(row["text"] for row in shuffled_answers(rows, rows, seed)) for seed in range(3)}
-    assert len(texts) == 3
+    assert len({tuple(row["text"] for row in shuffled_answers(rows, rows, seed)) for seed in range(3)}) == 3
     assert rows == before
 
 
-def test_a_probe_whose_relation_has_no_other_answer_is_left_out():
+def test_every_group_is_there_with_the_examples_of_its_probes():
+    found = made(some_probes())
+    assert set(found.groups) == NAMES
+    rows = {row["id"]: row for row in some_probes()}
+    for kind in KINDS:
+        group = found.groups[kind]
+        assert len(group.examples) == len(group.pairs) == 3
+        assert group.examples == [tokens_of(rows[identity]) for identity in group.pairs]
+        assert {rows[identity]["kind"] for identity in group.pairs} == {kind}
+    windows = found.groups["window"]
+    assert windows.pairs == []
+    assert [(len(span.ids), span.first) for span in windows.examples] == [(20, 1)] * 8
+
+
+def test_every_control_pairs_with_the_probe_that_it_is_a_control_of():
+    found = made(own_probes() + own_probes(kind="new_entity"))
+    assert not found.left_out
+    for kind in TRACED:
+        own = found.groups[kind]
+        for control in CONTROLS:
+            group = found.groups[f"{control}.{kind}"]
+            assert group.pairs == own.pairs
+            assert group.examples != own.examples
+            for mine, its in zip(own.examples, group.examples, strict=True):
+                if control == "shuffled":
+                    assert its.ids[: its.first] == mine.ids[: mine.first]
+                    assert its.ids[its.first :] != mine.ids[mine.first :]
+                else:
+                    assert (len(its.ids), its.first) == (len(mine.ids), mine.first)
+
+
+def test_windows_are_no_longer_than_the_model_s_context():
+    assert {len(span.ids) for span in made(some_probes(), length=14).groups["window"].examples} == {14}
+
+
+def test_probes_that_cannot_be_used_are_left_out_with_reason_and_id():
+    long = f"Anna lives in {'Paris ' * 40}"
     rows = [
-        probe("a", "Anna lives in Oslo", "Oslo", candidates=["Oslo"], relation="only"),
-        *some_probes()[:2],
+        *own_probes(),
+        probe("outside", "Anna lives in Oslo", "Oslo", split="validation", span_end=99),
+        probe("empty", "Anna lives in Oslo", "Oslo", split="validation", span_end=14),
+        probe("long", long, long[14:], split="validation"),
     ]
-    assert identities(shuffled_answers(rows, rows, 0)) == identities(rows[1:])
+    found = made(rows, examples=20)
+    left_out = {reason: set(ids) for reason, ids in found.left_out["updated"].items()}
+    assert left_out == {
+        "span outside its text": {"outside", "empty"},
+        "span longer than the context": {"long"},
+    }
+    assert set(found.groups["updated"].pairs) == set(identities(own_probes()))
 
 
-@quick
-@given(st.integers(2, 80), st.integers(2, 40), st.integers(0, 10**6))
-def test_windows_are_stretches_of_the_text_with_all_but_the_first_token_as_targets(count, block_size, seed):
-    stream = np.arange(count, dtype=np.int32)  # a token is its own position
-    for window in windows(stream, block_size, 5, seed):
-        assert window.ids == list(range(window.ids[0], window.ids[0] + min(block_size, count)))
-        assert window.num_targets == len(window.ids) - 1
+def test_a_span_without_tokens_is_left_out_with_its_reason(monkeypatch):
+    def none(tokenizer, text, start, end, length):
+        if text.startswith("Anna Berg lives in Oslo"):
+            raise TglError(f"span [{start}, {end}) of {text!r} holds no token of this tokenizer")
+        return span_tokens(tokenizer, text, start, end, length)
+
+    monkeypatch.setattr("tgl.profiling.groups.span_tokens", none)
+    found = made(own_probes())
+    assert sorted(found.left_out["updated"]["span holds no token"]) == ["updated0", "updated3"]
+    assert "updated0" not in found.groups["updated"].pairs
 
 
-def test_windows_reach_the_beginning_and_the_end_of_the_text():
-    starts = {window.ids[0] for window in windows(np.arange(12, dtype=np.int32), 10, 200, 0)}
-    assert starts == {0, 1, 2}
-
-
-def test_a_text_too_short_for_a_window_is_refused():
-    with pytest.raises(TglError, match="1 tokens, too few"):
-        windows(some_tokens(1), BLOCK, 4, 0)
-
-
-@quick
-@given(
-    st.lists(st.tuples(st.integers(2, 30), st.integers(1, 29)), min_size=1, max_size=5), st.integers(0, 10**6)
-)
-def test_matched_spans_have_the_context_and_targets_of_the_spans_they_match(shapes, seed):
-    like = [SpanTokens([0] * length, min(first, length - 1)) for length, first in shapes]
-    found = matched_spans(np.arange(100, dtype=np.int32), like, 12, seed)
-    assert len(found) == 12
-    for number, span in enumerate(found):
-        model = like[number % len(like)]
-        assert (len(span.ids), span.first) == (len(model.ids), model.first)
-        assert span.ids == list(range(span.ids[0], span.ids[0] + len(span.ids)))
-
-
-def test_windows_and_matched_spans_follow_the_seed():
-    stream, like = some_tokens(500), [SpanTokens([0] * 9, 6)]
-    assert windows(stream, 8, 9, 0) == windows(stream, 8, 9, 0) != windows(stream, 8, 9, 1)
-    assert (
-        matched_spans(stream, like, 9, 0)
-        == matched_spans(stream, like, 9, 0)
-        != matched_spans(stream, like, 9, 1)
+def test_a_control_leaves_out_its_own_probes_and_still_lines_up():
+    lonely = probe(
+        "lonely", "Anna Berg sings in Oslo", "Oslo", relation="only", candidates=[], split="validation"
     )
+    long = "Anna Berg lives in " + "Oslo and " * 4 + "Oslo"
+    wide = probe("wide", long, long[19:], relation="also", candidates=["Rome"], split="validation")
+    found = made([*own_probes(), lonely, wide], examples=20)
+    assert found.left_out["shuffled.updated"] == {"no other answer in the relation": ["lonely"]}
+    shuffled = found.groups["shuffled.updated"]
+    assert shuffled.pairs == [identity for identity in found.groups["updated"].pairs if identity != "lonely"]
+    # Nine tokens of capitalised words in a row are nowhere in the text.
+    assert found.left_out["capitalised.updated"] == {"no such stretch of as many tokens": ["wide"]}
+    own = dict(zip(found.groups["updated"].pairs, found.groups["updated"].examples, strict=True))
+    group = found.groups["capitalised.updated"]
+    assert [own[p].num_targets for p in group.pairs] == [e.num_targets for e in group.examples]
+    assert group.pairs == [identity for identity in found.groups["updated"].pairs if identity != "wide"]
+
+
+def test_a_kind_with_one_usable_probe_is_left_out_and_listed():
+    found = made([own_probes()[0], *own_probes(kind="new_entity")])
+    assert found.left_out == {"updated": {"the only one of its group": ["updated0"]}}
+    assert set(found.groups) == {"new_entity", "window", *(f"{control}.new_entity" for control in CONTROLS)}
+
+
+def test_a_kind_that_loses_its_probes_lists_all_of_them():
+    rows = own_probes()[:2]
+    rows[1]["span_end"] = 99
+    found = made([*rows, *own_probes(kind="unchanged")])
+    assert found.left_out["updated"] == {
+        "span outside its text": ["updated1"],
+        "the only one of its group": ["updated0"],
+    }
+    assert set(found.groups) == {"unchanged", "window"}  # kinds that are not traced have no controls
+
+
+def test_a_control_of_one_example_is_left_out_and_listed():
+    rows = own_probes(3)
+    rows[0] |= {"candidates": ["Rome"]}
+    for row in rows[1:]:
+        row |= {"candidates": [], "relation": row["id"]}
+    rows[0]["relation"] = "city"
+    found = made(rows)
+    assert "shuffled.updated" not in found.groups
+    assert found.left_out["shuffled.updated"] == {
+        "no other answer in the relation": ["updated1", "updated2"],
+        "the only one of its group": ["updated0"],
+    }
+
+
+def test_no_kind_with_two_usable_probes_is_refused_with_what_there_is():
+    rows = [{**row, "split": "test"} for row in own_probes(3)]
+    with pytest.raises(TglError, match=rf"validation split of period {PERIOD}; found .*'updated': 4"):
+        made([*rows, own_probes()[0]])
+    with pytest.raises(TglError, match=r"validation split; found \{\} probes"):
+        made([], period=None)
+
+
+def test_counts_are_those_of_groups_and_of_what_was_left_out():
+    rows = [*own_probes(), probe("outside", "Anna", "Anna", split="validation", span_end=99)]
+    found = made([*rows, own_probes(kind="new_entity")[0]], examples=20)
+    counts = found.counts()
+    for name, group in found.groups.items():
+        assert counts[f"{name}: examples"] == len(group.examples)
+    assert counts["updated: span outside its text"] == 1
+    assert counts["new_entity: the only one of its group"] == 1
+    assert counts["updated: examples"] + counts["updated: span outside its text"] == len(rows)
+    assert len(counts) == len(found.groups) + 2
+
+
+@quick
+@given(st.integers(0, 50), st.randoms(use_true_random=False))
+def test_groups_do_not_depend_on_the_order_of_the_probes(seed, shuffler):
+    rows = some_probes()
+    found = made(rows, seed=seed)
+    shuffler.shuffle(rows)
+    again = made(rows, seed=seed)
+    assert again.groups == found.groups
+    assert again.left_out == found.left_out
+
+
+def test_every_control_follows_the_seed():
+    one, same, other = (made(own_probes(), seed=seed).groups for seed in (0, 0, 1))
+    assert one == same
+    for name in ("updated", "window", *(f"{control}.updated" for control in CONTROLS)):
+        assert one[name] != other[name]
+
+
+@pytest.mark.parametrize(
+    ("group", "kind"),
+    [
+        ("updated", "updated"),
+        ("shuffled.new_entity", "new_entity"),
+        ("window", ""),
+        ("unchanged", "unchanged"),
+    ],
+)
+def test_a_control_is_of_the_kind_of_its_probes(group, kind):
+    assert kind_of(group) == kind

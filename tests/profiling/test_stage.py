@@ -1,105 +1,43 @@
+import json
+
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 
 from tests.model_fixtures import (
-    BLOCK,
     RANKED,
+    TEXTS,
     probe,
+    sharp_model,
     some_probes,
-    some_tokens,
     tiny_model,
     tiny_tokenizer,
     write_probes,
     write_tokens,
 )
+from tests.profiling.test_plain_text import encoded
 from tgl.config import ProfileConfig
 from tgl.errors import TglError
-from tgl.profiling.norms import GroupNorms
-from tgl.profiling.stage import make_examples, profile_model, profile_rows_of
-from tgl.sublayers import EMBEDDING, sublayers
+from tgl.profiling.groups import CONTROLS, KINDS, TRACED
+from tgl.profiling.stage import TABLES, Profile, profile
+from tgl.schemas import SCHEMAS
+from tgl.sublayers import EMBEDDING
 from tgl.tables import read_counts, read_table
 from tgl.train.checkpoint import save_model
 
 PERIOD = "20200101"
-SETTINGS = ProfileConfig(examples=4, bootstrap=100)
-GROUPS = {"updated", "new_entity", "unchanged", "shuffled", "window", "matched_span"}
+SETTINGS = ProfileConfig(examples=4, window_tokens=20, bootstrap=100)
+GROUPS = {*KINDS, "window", *(f"{control}.{kind}" for control in CONTROLS for kind in TRACED)}
+HASHES = ("model_sha256", "probes_sha256", "text_sha256")
 
 
-def examples(rows):
-    return make_examples(rows, some_tokens(300), tiny_tokenizer(), PERIOD, SETTINGS, BLOCK)
-
-
-def of_kinds(*kinds):
-    return [row for row in some_probes() if row["kind"] in kinds]
-
-
-def test_every_group_has_examples_of_its_own_size():
-    found = examples(some_probes())
-    assert {name: len(group) for name, group in found.items()} == {
-        "updated": 3, "new_entity": 3, "unchanged": 3, "shuffled": 3, "window": 4, "matched_span": 4,
-    }  # fmt: skip
-    assert {len(span.ids) for span in found["window"]} == {BLOCK}
-    lengths = [(len(span.ids), span.first) for span in found["updated"]]
-    assert [(len(span.ids), span.first) for span in found["matched_span"]] == [*lengths, lengths[0]]
-
-
-def test_the_shuffled_group_keeps_the_questions_of_the_salient_one():
-    found = examples(some_probes())
-    tokenizer = tiny_tokenizer()
-    for right, wrong in zip(found["updated"], found["shuffled"], strict=True):
-        name, _, city = tokenizer.decode(right.ids).partition(" lives in ")
-        other_name, _, other_city = tokenizer.decode(wrong.ids).partition(" lives in ")
-        assert name == other_name
-        assert city != other_city
-
-
-def test_a_kind_with_fewer_than_two_validation_probes_is_left_out():
-    lonely = probe("one", "Anna Berg lives in Oslo", "Oslo", kind="updated", split="validation")
-    assert set(examples([lonely, *of_kinds("new_entity")])) == {
-        "new_entity",
-        "shuffled",
-        "window",
-        "matched_span",
-    }
-
-
-def test_no_kind_with_two_validation_probes_is_refused():
-    with pytest.raises(TglError, match=f"validation split of period {PERIOD}"):
-        examples([row for row in some_probes() if row["split"] == "test"])
-
-
-def made_up(scale, units=5, count=6):
-    each = np.random.default_rng(int(scale * 10)).uniform(1, 2, (count, units)) * scale
-    return GroupNorms(each, each.mean(0) / 2, np.ones(count, int))
-
-
-def test_rows_are_ratios_of_each_group_over_each_other_denominator():
-    units = sublayers(tiny_model())
-    measured = {"updated": made_up(6.0), "window": made_up(2.0), "matched_span": made_up(3.0)}
-    rows = profile_rows_of(measured, units, 100, 0)
-    assert {(row["group"], row["denominator"]) for row in rows} == {
-        ("updated", "window"), ("updated", "matched_span"),
-        ("window", "matched_span"), ("matched_span", "window"),
-    }  # fmt: skip
-    found = {(row["group"], row["denominator"], row["sublayer"]): row for row in rows}
-    each = measured["updated"].each.mean(0)[:4] / measured["matched_span"].each.mean(0)[:4]
-    for number, name in enumerate(RANKED):
-        row = found["updated", "matched_span", name]
-        assert row["relative_norm"] == pytest.approx(each[number])
-        assert row["low"] < row["relative_norm"] < row["high"]
-        assert row["mean_norm"] == pytest.approx(measured["updated"].each[:, number].mean())
-        assert row["norm_of_mean"] == pytest.approx(measured["updated"].of_mean[number])
-        assert row["num_parameters"] == units[number].num_parameters
-    assert found["updated", "matched_span", "all"]["relative_norm"] == pytest.approx(each.mean())
-
-
-def test_the_embedding_is_outside_the_ranking_and_the_mean():
-    units = sublayers(tiny_model())
-    measured = {"updated": made_up(6.0), "window": made_up(2.0)}
-    before = profile_rows_of(measured, units, 100, 0)
-    measured["updated"].each[:, 4] = 1e6
-    assert profile_rows_of(measured, units, 100, 0) == before
-    assert EMBEDDING not in {row["sublayer"] for row in before}
+def profiled(model=None, probes=None, corpus=None, **options):
+    """Return the profile of a tiny model, its parts replaceable one by one."""
+    options = {"tokenizer": tiny_tokenizer(), "period": PERIOD, "settings": SETTINGS, "twin": False} | options
+    model = tiny_model(seed=4, spread=3) if model is None else model
+    probes = some_probes() if probes is None else probes
+    return profile(model, probes=probes, corpus=encoded(TEXTS) if corpus is None else corpus, **options)
 
 
 @pytest.fixture(scope="module")
@@ -108,48 +46,210 @@ def folder(tmp_path_factory):
     save_model(tiny_model(seed=4, spread=3), tiny_tokenizer(), folder / "model")
     write_probes(folder / "probes.parquet")
     write_tokens(folder / "tokens.parquet")
-    profiled(folder, "first")
     return folder
 
 
-def profiled(folder, name, settings=SETTINGS):
-    outputs = folder / f"{name}-norms.parquet", folder / f"{name}-profile.parquet"
-    profile_model(
-        folder / "model", folder / "probes.parquet", folder / "tokens.parquet", PERIOD, settings, 0, *outputs,
-        lambda text: None,
-    )  # fmt: skip
-    return outputs
+def from_files(folder):
+    return profile(
+        folder / "model",
+        probes=folder / "probes.parquet",
+        corpus=folder / "tokens.parquet",
+        period=PERIOD,
+        settings=SETTINGS,
+    )
 
 
-def test_the_profile_holds_every_group_unit_and_kind_of_weights(folder):
-    table = read_table(folder / "first-profile.parquet", "profile").to_pandas()
-    assert len(table) == 2 * (6 * 3 - 3) * 5
+@pytest.fixture(scope="module")
+def first(folder):
+    return from_files(folder)
+
+
+def test_the_profile_holds_every_group_unit_and_kind_of_weights(first):
+    table = first.profile
     assert set(table["weights"]) == {"trained", "random"}
     assert set(table["group"]) == GROUPS
     assert set(table["sublayer"]) == {*RANKED, "all"}
+    # Each group over three denominators; window, unchanged and both matched spans are their own once.
+    assert len(table) == 2 * (len(GROUPS) * 3 - 4) * 5
     assert (table["relative_norm"] > 0).all()
     assert (table["norm_of_mean"] <= table["mean_norm"] * (1 + 1e-6)).all()
-    assert read_counts(folder / "first-profile.parquet")["window_examples"] == 4
+    for name in TABLES:
+        assert list(getattr(first, name).columns) == SCHEMAS[name].names
 
 
-def test_the_profile_follows_from_the_norms(folder):
-    norms = read_table(folder / "first-norms.parquet", "norms").to_pandas()
+def test_the_profile_follows_from_the_norms(first):
+    norms = first.norms
     assert set(norms["sublayer"]) == {*RANKED, EMBEDDING}
     each = norms[norms["example"] >= 0].groupby(["weights", "group", "sublayer"])["norm"].mean()
-    table = read_table(folder / "first-profile.parquet", "profile").to_pandas()
-    for row in table[table["sublayer"] != "all"].itertuples():
+    table = first.profile[first.profile["sublayer"] != "all"]
+    table = table[table["denominator"] != "matched_span"]
+    for row in table.itertuples():
         expected = (
             each[row.weights, row.group, row.sublayer] / each[row.weights, row.denominator, row.sublayer]
         )
         assert row.relative_norm == pytest.approx(expected)
 
 
-def test_the_random_twin_has_norms_of_its_own(folder):
-    norms = read_table(folder / "first-norms.parquet", "norms").to_pandas()
+def test_comparisons_follow_from_the_norms_of_the_same_probe(first):
+    norms = first.norms[(first.norms["example"] >= 0) & (first.norms["weights"] == "random")]
+    table = norms[norms["sublayer"] == RANKED[1]].set_index(["group", "pair"])["norm"]
+    rows = first.comparisons.set_index(["weights", "group", "other", "sublayer"])
+    for control in CONTROLS:
+        ratios = np.log(table["updated"] / table[f"{control}.updated"])
+        row = rows.loc["random", "updated", f"{control}.updated", RANKED[1]]
+        assert row["num_pairs"] == len(ratios) == 3
+        assert row["ratio"] == pytest.approx(np.exp(ratios.mean()))
+
+
+def test_saved_and_loaded_it_is_the_same(first, tmp_path):
+    first.save(tmp_path)
+    loaded = Profile.load(tmp_path)
+    for name in TABLES:
+        pd.testing.assert_frame_equal(getattr(loaded, name), getattr(first, name))
+        assert read_table(tmp_path / f"{name}.parquet", name).num_rows == len(getattr(first, name)) > 0
+        assert read_counts(tmp_path / f"{name}.parquet") == first.about["counts"]
+    assert loaded.about == json.loads(json.dumps(first.about))
+
+
+def test_the_same_inputs_give_the_same_bytes(folder, first, tmp_path):
+    first.save(tmp_path / "one")
+    from_files(folder).save(tmp_path / "two")
+    for name in TABLES:
+        one, two = (tmp_path / which / f"{name}.parquet" for which in ("one", "two"))
+        assert one.read_bytes() == two.read_bytes()
+
+
+def test_a_model_and_its_inputs_may_be_files_or_objects(folder, first):
+    found = profiled(probes=folder / "probes.parquet", corpus=encoded(TEXTS * 2), twin=True)
+    for name in TABLES:
+        pd.testing.assert_frame_equal(getattr(found, name), getattr(first, name))
+    assert {k: v for k, v in found.about.items() if k != "model"} == {
+        k: v for k, v in first.about.items() if k != "model"
+    }
+    assert first.about["model"] == str(folder / "model")
+
+
+def test_about_says_what_it_was_made_from(first):
+    about = first.about
+    for name in HASHES:
+        assert len(about[name]) == 64
+    assert about["num_parameters"] == sum(p.numel() for p in tiny_model().parameters())
+    assert (about["model_type"], about["dtype"], about["device"]) == ("gpt2", "float32", "cpu")
+    assert (about["period"], about["seed"]) == (PERIOD, 0)
+    assert about["settings"]["examples"] == 4
+    assert about["text_tokens"] == len(encoded(TEXTS * 2))
+    assert (about["torch"], about["attention"]) == (torch.__version__, "sdpa")
+    for weights in ("trained", "random"):
+        assert sum(about[weights]["parameters by"].values()) == about["num_parameters"]
+        assert 0 <= about[weights]["deviation from autograd"] < 1e-4
+    examples = first.norms[first.norms["example"] >= 0].groupby(["weights", "group"])["example"].nunique()
+    assert set(examples.loc["trained"].index) == GROUPS
+    for group in GROUPS:
+        assert (
+            about["counts"][f"{group}: examples"] == examples["trained", group] == examples["random", group]
+        )
+
+
+def test_the_random_twin_has_norms_of_its_own_and_follows_the_seed(first):
+    norms = first.norms
     trained, random = (norms[norms["weights"] == name]["norm"].to_numpy() for name in ("trained", "random"))
-    assert not np.isclose(trained, random, rtol=1e-3).any()
+    assert np.isclose(trained, random, rtol=1e-3).mean() < 0.05  # by chance
+    other = profiled(corpus=encoded(TEXTS * 2), twin=True, seed=1).norms
+    same, differs = (other[other["weights"] == name]["norm"].to_numpy() for name in ("trained", "random"))
+    assert same.tolist() == trained.tolist()
+    assert np.isclose(differs, random, rtol=1e-3).mean() < 0.05
 
 
-def test_the_same_inputs_give_the_same_bytes(folder):
-    first = [(folder / f"first-{name}.parquet").read_bytes() for name in ("norms", "profile")]
-    assert [path.read_bytes() for path in profiled(folder, "second")] == first
+def test_without_a_twin_only_the_trained_weights_are_measured():
+    found = profiled(twin=False)
+    for name in TABLES:
+        assert set(getattr(found, name)["weights"]) == {"trained"}
+    assert "random" not in found.about
+
+
+def test_a_change_of_weights_probes_or_text_changes_its_own_hash_only():
+    def hashes(**changes):
+        return [profiled(**changes).about[name] for name in HASHES]
+
+    model = tiny_model(seed=4, spread=3)
+    with torch.no_grad():
+        model.transformer.h[1].mlp.c_proj.bias[3] += 1e-6
+    probes, text = some_probes(), encoded(TEXTS)
+    probes[0]["subject"] += "."
+    text[50] = text[50] % 299 + 1
+    before = hashes()
+    for number, changes in enumerate(({"model": model}, {"probes": probes}, {"corpus": text})):
+        found = hashes(**changes)
+        assert [a != b for a, b in zip(found, before, strict=True)] == [place == number for place in range(3)]
+
+
+def test_a_text_in_wider_integers_is_the_same_text():
+    wide = profiled(corpus=encoded(TEXTS).astype(np.int64))
+    assert wide.about["text_sha256"] == profiled().about["text_sha256"]
+
+
+def test_a_model_object_without_its_tokenizer_is_refused():
+    with pytest.raises(TglError, match="needs its tokenizer"):
+        profiled(tokenizer=None)
+
+
+def test_measuring_leaves_the_model_as_it_was():
+    model = tiny_model(seed=4, spread=3).train()
+    before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+    profiled(model=model)
+    assert model.training
+    assert all(torch.equal(parameter, before[name]) for name, parameter in model.named_parameters())
+    assert all(parameter.requires_grad and parameter.grad is None for parameter in model.parameters())
+
+
+def test_examples_without_finite_gradients_are_counted_said_and_left_out():
+    model, said = sharp_model("llama"), []  # with a head of its own
+    probes = [row for row in some_probes() if row["kind"] == "updated"]
+    spare = [
+        probe(f"more{n}", f"{p} lives in Oslo", "Oslo", split="validation")
+        for n, p in enumerate(("Bo", "Jo"))
+    ]
+    word = tiny_tokenizer()(" Zq")["input_ids"][-1]
+    damaged = probe("bad", "Anna Zq lives in Oslo", "Oslo", split="validation")
+    with torch.no_grad():
+        model.model.embed_tokens.weight[word] = torch.nan
+    settings = SETTINGS.model_copy(update={"examples": 9})
+    found = profiled(model=model, probes=[*probes, *spare, damaged], settings=settings, say=said.append)
+    counts = found.about["counts"]
+    assert counts["updated: examples"] == 6
+    assert counts["trained updated: gradient not finite"] == 1
+    assert counts["trained shuffled.updated: gradient not finite"] == 1
+    assert "trained window: gradient not finite" not in counts
+    rows = found.profile[found.profile["group"] == "updated"]
+    assert set(rows["num_examples"]) == {5}
+    assert np.isfinite(rows["relative_norm"]).all()
+    own = found.norms[(found.norms["group"] == "updated") & (found.norms["example"] >= 0)]
+    assert set(own[~np.isfinite(own["norm"])]["pair"]) == {"bad"}
+    compared = found.comparisons[found.comparisons["other"] == "matched_span.updated"]
+    assert set(compared["num_pairs"]) == {5}
+    assert any("left out of updated, gradient not finite: 1" in line for line in said)
+
+
+def test_a_group_with_one_finite_example_is_refused():
+    model = sharp_model("llama")
+    with torch.no_grad():
+        model.model.embed_tokens.weight[tiny_tokenizer()(" Zq")["input_ids"][-1]] = torch.nan
+    probes = [
+        probe(f"p{number}", f"{name} lives in {city}", city, split="validation")
+        for number, (name, city) in enumerate(
+            [("Anna Zq", "Paris"), ("Carl Zq", "Oslo"), ("Eva Falk", "Lisbon")]
+        )
+    ]
+    with pytest.raises(TglError, match="group 'updated' has 1 examples with finite gradients"):
+        profiled(model=model, probes=probes)
+
+
+def test_what_is_left_out_is_said_and_counted():
+    said = []
+    bad = [probe(f"bad{n}", "Anna", "Anna", split="validation", span_end=99) for n in range(7)]
+    settings = SETTINGS.model_copy(update={"examples": 30})
+    found = profiled(probes=some_probes() + bad, settings=settings, say=said.append)
+    assert found.about["counts"]["updated: span outside its text"] == 7
+    line = next(line for line in said if line.startswith("left out of updated, span outside its text: 7: "))
+    assert line.count("bad") == 5
+    assert line.endswith(" ...")

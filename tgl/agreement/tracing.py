@@ -97,7 +97,7 @@ def _trace_one(
 
     def keep(number: int):
         def hook(module, inputs, output):
-            clean_outputs[number] = _tensor(output)[0].clone()
+            clean_outputs[number] = _hidden(output, 1)[0].clone()
 
         return hook
 
@@ -149,11 +149,11 @@ def _run_jobs(model, embedding, units, fact, jobs, noise, subject, clean_outputs
         rows = [(row, job[0]) for row, job in enumerate(jobs) if job is not None and job[1] == number]
 
         def hook(module, inputs, output):
-            hidden = _tensor(output).clone()
+            hidden = _hidden(output, len(jobs) * draws).clone()
             for row, site in rows:
                 places = fact.subject_last if SITES[site] == "last_subject" else slice(None)
                 hidden[row * draws : (row + 1) * draws, places] = clean_outputs[number][places]
-            return (hidden, *output[1:]) if isinstance(output, tuple) else hidden
+            return (hidden, *output[1:]) if isinstance(output, tuple) else hidden.view_as(output)
 
         return hook if rows else None
 
@@ -168,12 +168,22 @@ def _run_jobs(model, embedding, units, fact, jobs, noise, subject, clean_outputs
 def _log_likelihoods(model: PreTrainedModel, fact: Fact, rows: int) -> torch.Tensor:
     """Return the answer's log-likelihood (nats) in each of `rows` equal rows, float64 [rows]."""
     ids = torch.tensor(fact.tokens.ids, device=next(model.parameters()).device)
-    logits = model(input_ids=ids[:-1].expand(rows, -1), use_cache=False).logits
-    targets = ids[fact.tokens.first :].expand(rows, -1)
-    chosen = logits[:, fact.tokens.first - 1 :].float()
-    each = functional.cross_entropy(chosen.flatten(0, 1), targets.flatten(), reduction="none")
+    first = fact.tokens.first
+
+    def at_targets(module: torch.nn.Module, inputs: tuple) -> tuple:
+        return (inputs[0][:, first - 1 :], *inputs[1:])
+
+    handle = model.get_output_embeddings().register_forward_pre_hook(at_targets)
+    try:
+        logits = model(input_ids=ids[:-1].expand(rows, -1), use_cache=False).logits.float()
+    finally:
+        handle.remove()
+    targets = ids[first:].expand(rows, -1)
+    each = functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
     return -each.view(rows, -1).double().sum(1)
 
 
-def _tensor(output: torch.Tensor | tuple) -> torch.Tensor:
-    return output[0] if isinstance(output, tuple) else output
+def _hidden(output: torch.Tensor | tuple, rows: int) -> torch.Tensor:
+    """Return a sublayer's output as [rows, time, hidden]; OPT's has rows and time in one dimension."""
+    found = output[0] if isinstance(output, tuple) else output
+    return found.view(rows, -1, found.shape[-1])

@@ -1,8 +1,8 @@
 """Probes from a file: the table `probes`, or JSON lines that anyone can write by hand.
 
 A line holds `text`, and its span as `span` (its last occurrence is taken) or as `span_start` and `span_end`, in
-characters; `kind` is updated, new_entity or unchanged. Optional: id, period, relation, subject, answer_group,
-candidates and split (validation).
+characters; `kind` is updated, new_entity or unchanged. Optional, null for none: id, period, relation, subject,
+answer_group, candidates and split (validation).
 """
 
 from __future__ import annotations
@@ -16,6 +16,11 @@ from tgl.schemas import SCHEMAS
 from tgl.tables import read_table, to_arrow
 
 KINDS = ("updated", "new_entity", "unchanged", "new")
+SPLITS = ("train", "validation", "test")
+_OPTIONAL = {
+    **dict.fromkeys(("id", "set", "period", "relation", "subject", "answer_group"), str),
+    "candidates": list,
+}
 _KNOWN = {*SCHEMAS["probes"].names, "span"}
 
 
@@ -40,6 +45,9 @@ def _row(path: str | Path, number: int, record: Mapping) -> dict:
             raise TglError(
                 f"{where}: unknown key '{key}'{nearest(key, _KNOWN)}; known: {', '.join(sorted(_KNOWN))}"
             )
+    # null is what tables write for nothing; ids and periods are often written as numbers
+    record = {key: value for key, value in record.items() if value is not None}
+    record |= {key: str(record[key]) for key in ("id", "period") if type(record.get(key)) is int}
     text, kind = record.get("text"), record.get("kind")
     if not isinstance(text, str) or not text:
         raise TglError(f"{where}: 'text' must be a sentence, found {text!r}")
@@ -58,12 +66,20 @@ def _row(path: str | Path, number: int, record: Mapping) -> dict:
                 f"{where}: 'span', or 'span_start' and 'span_end' inside a text of {len(text)} characters, expected; "
                 f"found {start!r} and {end!r}"
             )
-    identity = str(record.get("id", f"line{number}"))
+    for key, kind in _OPTIONAL.items():
+        if not isinstance(record.get(key, kind()), kind):
+            expected = "a list of texts" if kind is list else "a text"
+            raise TglError(f"{where}: '{key}' must be {expected}, found {record[key]!r}")
+    if record.get("split", "validation") not in SPLITS:
+        raise TglError(f"{where}: 'split' must be one of {', '.join(SPLITS)}, found {record['split']!r}")
+    if not all(isinstance(answer, str) for answer in record.get("candidates", [])):
+        raise TglError(f"{where}: 'candidates' must be a list of texts, found {record['candidates']!r}")
+    identity = record.get("id", f"line{number}")
     return {
         "id": identity,
         "set": record.get("set", "given"),
-        "kind": kind,
-        "period": str(record.get("period", "")),
+        "kind": record["kind"],
+        "period": record.get("period", ""),
         "relation": record.get("relation", ""),
         "subject": record.get("subject", ""),
         "text": text,

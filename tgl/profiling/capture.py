@@ -48,8 +48,9 @@ def cover(model: PreTrainedModel, units: Sequence[Sublayer]) -> Coverage:
     calls = _trial(model)
     users: dict[nn.Parameter, list[tuple[nn.Module, str]]] = defaultdict(list)
     for module in model.modules():
-        for parameter in module.parameters(recurse=False):
-            users[parameter].append((module, _way(module) if calls[module] == 1 else "autograd"))
+        for name, parameter in module.named_parameters(recurse=False):
+            seen = calls[module] == 1 and name in ("weight", "bias")
+            users[parameter].append((module, _way(module) if seen else "autograd"))
     by_way: dict[str, list[nn.Module]] = {way: [] for way in WAYS[:-1]}
     counts, autograd = Counter(dict.fromkeys(WAYS, 0)), []
     for parameter in (p for unit in units for p in unit.parameters.values()):

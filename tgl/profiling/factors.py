@@ -25,10 +25,11 @@ PLAIN = ("matched_span", "frequency_matched", "capitalised")
 
 
 def example_norms(norms: pd.DataFrame) -> pd.DataFrame:
-    """Return each trained example's norm, mean over sublayers: group, example, num_tokens, loss, norm."""
+    """Return each finite example's norm under trained weights: group, example, num_tokens, loss, norm."""
     rows = norms[(norms["weights"] == "trained") & (norms["example"] >= 0) & (norms["sublayer"] != EMBEDDING)]
     keys = ["group", "example", "num_tokens", "loss"]
-    return rows.groupby(keys, sort=False)["norm"].mean().dropna().reset_index()
+    found = rows.groupby(keys, sort=False)["norm"].agg(lambda norms: norms.to_numpy().mean()).reset_index()
+    return found[np.isfinite(found["norm"])]
 
 
 def factors(seeds: Sequence[pd.DataFrame], kind: str, resamples: int = 2000) -> pd.DataFrame:

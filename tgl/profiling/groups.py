@@ -174,9 +174,9 @@ def _usable(
 def _reason(message: str) -> str:
     """Return what is common to all errors of a kind in `span_tokens`."""
     for mark, reason in (
-        ("holds no token", "span holds no token"),
-        ("positions", "span longer than the context"),
-        ("no part of a text", "span outside its text"),
+        ("is no part of a text of", "span outside its text"),
+        ("holds no token of this tokenizer", "span holds no token"),
+        ("positions nothing would be left of it", "span longer than the context"),
     ):
         if mark in message:
             return reason

@@ -67,7 +67,7 @@ def gradient_norms(
     if not examples:
         raise TglError("gradient norms: the group holds no example")
     coverage = coverage or cover(model, units)
-    batch_tokens = batch_tokens or BATCH_TOKENS[next(model.parameters()).device.type]
+    batch_tokens = batch_tokens or BATCH_TOKENS.get(next(model.parameters()).device.type, BATCH_TOKENS["cpu"])
     parameters = [parameter for unit in units for parameter in unit.parameters.values()]
     wanted = parameters if mean else coverage.autograd
     each, losses = np.zeros((len(examples), len(units))), np.zeros(len(examples))
@@ -81,13 +81,10 @@ def gradient_norms(
             )
             norms = torch.stack([_of_unit(unit, squares, len(members)) for unit in units], dim=1)
             each[members] = norms.numpy()
-            if not mean:
-                continue
-            if torch.isfinite(norms).all():
+            # A gradient that is not finite must not reach the mean: such a batch is taken one by one.
+            if mean and torch.isfinite(norms).all():
                 total = [_added(*pair) for pair in zip(total, gradients, strict=True)]
-            elif (
-                len(members) > 1
-            ):  # a gradient that is not finite must not reach the mean: take them one by one
+            elif mean and len(members) > 1:
                 waiting += [[number] for number in members]
     found = np.isfinite(each).all(1).sum()
     if not found:
@@ -95,14 +92,8 @@ def gradient_norms(
             f"gradient norms: none of the {len(examples)} examples has finite gradients in every unit; "
             "the model's weights or activations hold NaN or infinite values"
         )
-    of_mean = None
-    if mean:
-        squares = {
-            parameter: (summed / found).square_().sum(dtype=torch.float64)[None]
-            for parameter, summed in zip(wanted, total, strict=True)
-            if summed is not None
-        }
-        of_mean = np.array([_of_unit(unit, squares, 1).item() for unit in units])
+    sums = dict(zip(wanted, total, strict=True))
+    of_mean = _norms_of_mean(units, sums, found) if mean else None
     return GroupNorms(each, of_mean, np.array([example.num_targets for example in examples]), losses)
 
 
@@ -190,8 +181,21 @@ def _one_batch(
     return losses.detach().double().cpu().numpy(), {**capture.squares, **found}, gradients
 
 
-def _added(left: torch.Tensor | None, right: torch.Tensor | None) -> torch.Tensor | None:
-    return right if left is None else left if right is None else left.add_(right)
+def _norms_of_mean(units: Sequence[Sublayer], sums: dict, count: int) -> np.ndarray:
+    """Return the norm of each unit's mean gradient from the parameters' sums over `count` examples."""
+    squares = {
+        parameter: (summed / count).square_().sum(dtype=torch.float64)[None]
+        for parameter, summed in sums.items()
+        if summed is not None
+    }
+    return np.array([_of_unit(unit, squares, 1).item() for unit in units])
+
+
+def _added(total: torch.Tensor | None, gradient: torch.Tensor | None) -> torch.Tensor | None:
+    if total is None or gradient is None:
+        # autograd may hand the same tensor to two parameters: the total is added to in place and must be its own
+        return total if gradient is None else gradient.clone()
+    return total.add_(gradient)
 
 
 def _of_unit(unit: Sublayer, squares: dict, count: int) -> torch.Tensor:
@@ -207,7 +211,7 @@ def _prepared(model: PreTrainedModel, wanted: Sequence[torch.nn.Parameter]) -> I
     RWKV rescales its weights in place in evaluation mode, which would scale their gradients; it has no dropout.
     """
     flags = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
-    training = model.training
+    modes = [(module, module.training) for module in model.modules()]
     model.train(model.config.model_type == "rwkv")
     for parameter, _ in flags:
         parameter.requires_grad_(False)
@@ -219,4 +223,5 @@ def _prepared(model: PreTrainedModel, wanted: Sequence[torch.nn.Parameter]) -> I
     finally:
         for parameter, flag in flags:
             parameter.requires_grad_(flag)
-        model.train(training)
+        for module, training in modes:
+            module.training = training

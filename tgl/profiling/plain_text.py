@@ -14,8 +14,10 @@ from tgl.evaluate.spans import SpanTokens
 
 _CANDIDATES = 100  # stretches among which the one of nearest frequency is taken
 # Capitalised words after a lower-case word or a comma: they begin no sentence.
-_CAPITALISED = re.compile(r"(?<=[a-z,])((?: [A-Z][^\s.,;:!?()\"]*)+)(?=[ .,;:!?)])")
-_SPACES = str.maketrans("Ġ▁", "  ")  # how byte-level and SentencePiece vocabularies write a space
+_CAPITALISED = re.compile(r"(?<=[a-z,])((?: [A-Z][^\s.,;:!?()\"]*)+)(?=[\s.,;:!?)])")
+_SPACES = str.maketrans(
+    "Ġ▁Ċ", "  \n"
+)  # how byte-level and SentencePiece vocabularies write space and new line
 
 
 class PlainText:
@@ -35,6 +37,9 @@ class PlainText:
         self._log_frequency = np.log((counts + 1) / (len(stream) + len(counts)))  # by token, never -inf
         used = np.unique(stream)
         pieces = dict(zip(used.tolist(), tokenizer.convert_ids_to_tokens(used.tolist()), strict=True))
+        # The end of a document ends a sentence, as a new line does.
+        pieces |= dict.fromkeys(tokenizer.all_special_ids, "\n")
+        pieces |= {token: "\n" for token, piece in pieces.items() if piece == "<0x0A>"}
         self._pieces = [pieces[token].translate(_SPACES) for token in stream.tolist()]
         # A word begins at a token with a space in front; a space of its own belongs to the next word.
         self._begins = np.array([piece.startswith(" ") for piece in self._pieces] + [True])
@@ -65,6 +70,9 @@ class PlainText:
         found: list[SpanTokens | None] = []
         for example in like:
             size, length = example.num_targets, len(example.ids)
+            if length > len(self.stream):
+                found.append(None)
+                continue
             first = np.flatnonzero(self._begins[length - size : len(self.stream) - size + 1]) + length - size
             whole = first[self._begins[first + size]]
             if not len(whole):

@@ -6,10 +6,12 @@ column `text` (the table `pages` too), also compressed (.gz, .xz, .bz2, .zst), a
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
@@ -29,7 +31,7 @@ def read_corpus(path: str | Path, tokenizer: PreTrainedTokenizerBase, most: int 
     path = Path(path)
     if not path.is_file():
         raise TglError(f"{path}: no such file; expected plain text of the kind the model was pretrained on")
-    if path.suffix == ".parquet" and (pq.read_metadata(path).metadata or {}).get(b"tgl.table") == b"tokens":
+    if path.suffix == ".parquet" and _is_tokens(path):
         return read_stream(path, "train")
     found: list[int] = []
     for text in _documents(path):
@@ -51,13 +53,23 @@ def _documents(path: Path) -> Iterator[str]:
             f"({', '.join(_COMPRESSED)})"
         )
     from datasets import load_dataset  # takes a second to import
-    from datasets.exceptions import DatasetGenerationError
 
     whole = {"sample_by": "document"} if builder == "text" else {}
     try:
-        for row in load_dataset(builder, data_files=str(path), split="train", streaming=True, **whole):
+        # a path may hold [ or *, which would be taken for a pattern
+        files = glob.escape(str(path))
+        for row in load_dataset(builder, data_files=files, split="train", streaming=True, **whole):
             if not isinstance(row.get("text"), str):
                 raise TglError(f"{path}: a column 'text' of sentences expected, found {sorted(row)}")
             yield row["text"]
-    except (DatasetGenerationError, OSError, ValueError, EOFError) as error:
-        raise TglError(f"{path}: cannot be read as {builder} ({error})") from None
+    except TglError:
+        raise
+    except Exception as error:  # each reader and each compression has exceptions of its own
+        raise TglError(f"{path}: cannot be read as {builder} ({type(error).__name__}: {error})") from None
+
+
+def _is_tokens(path: Path) -> bool:
+    try:
+        return (pq.read_metadata(path).metadata or {}).get(b"tgl.table") == b"tokens"
+    except (pa.ArrowInvalid, OSError) as error:
+        raise TglError(f"{path}: not a readable Parquet file ({error})") from None
