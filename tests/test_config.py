@@ -6,7 +6,15 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tgl.config import Config, ProbesConfig, TrainConfig, WorldConfig
+from tgl.config import (
+    AgreeConfig,
+    Config,
+    PretrainConfig,
+    ProbesConfig,
+    ProfileConfig,
+    TrainConfig,
+    WorldConfig,
+)
 from tgl.config_check import load_config, load_section
 from tgl.errors import TglError
 
@@ -35,7 +43,7 @@ def test_config_file_names_every_key():
 
 
 def test_config_survives_the_way_to_a_stage_and_back():
-    for kind in (WorldConfig, ProbesConfig, TrainConfig):
+    for kind in (WorldConfig, ProbesConfig, ProfileConfig, AgreeConfig, TrainConfig):
         assert load_section(kind, kind().model_dump_json()) == kind()
 
 
@@ -54,6 +62,8 @@ def test_periods_are_the_dates_after_the_first():
         ({"model": {"pretrain": {"stesp": 1}}}, "model.pretrain.stesp", "steps"),
         ({"probes": {"templama": {"flie": "a"}}}, "probes.templama.flie", "file"),
         ({"snapshots": {"synthetic": {"updated_shares": 0.1}}}, "updated_shares", "updated_share"),
+        ({"agree": {"noise_scales": 2}}, "agree.noise_scales", "noise_scale"),
+        ({"profile": {"period": "each"}}, "profile.period", "periods"),
     ],
 )
 def test_misspelt_key_is_named_with_the_nearest_right_one(raw, key, right):
@@ -108,6 +118,12 @@ def test_every_problem_is_said_at_once_combinations_too():
         ({"train": {"zero_stage": 3}}, "train.zero_stage"),
         ({"gate": {"binding": "yes"}}, "gate.binding"),
         ({"plan": None}, "plan"),
+        ({"profile": {"periods": "last"}}, "profile.periods"),
+        ({"profile": {"window_tokens": 1}}, "profile.window_tokens"),
+        ({"model": {"pretrain": {"keep": [-1]}}}, "model.pretrain.keep.0"),
+        ({"agree": {"facts": 1}}, "agree.facts"),
+        ({"agree": {"noise_scale": 0}}, "agree.noise_scale"),
+        ({"agree": {"noise_draws": 0}}, "agree.noise_draws"),
         ({"probes": {"templama": {"pairs": {"20200101": ["2019"]}}}}, "probes.templama.pairs"),
     ],
 )
@@ -141,6 +157,8 @@ ECBD = {"sets": ["ecbd"], "ecbd": {"files": ["a.json"], "period": "20200101"}}
         ({"probes": {"validation_share": 0.6, "test_share": 0.6}}, "more than 1"),
         ({"model": {"hidden_size": 10, "heads": 3}}, "no multiple"),
         ({"model": {"pretrain": {"steps": 0}}}, "random weights"),
+        ({"model": {"pretrain": {"keep": [5, 5]}}}, "must rise"),
+        ({"model": {"pretrain": {"keep": [9, 5]}}}, "must rise"),
         ({"model": {"load": "gpt2"}}, "tokens.tokenizer"),
         ({"plan": {"methods": ["tgl_fp"]}}, "'full' is required"),
         ({"plan": {"methods": ["full", "random"]}}, "'tgl_fp', which is missing"),
@@ -268,3 +286,8 @@ def test_any_value_is_accepted_or_refused_with_a_message(path, value):
         assert load_config(json.loads(config.model_dump_json())) == config
     else:
         assert ".".join(path) in message
+
+
+def test_kept_steps_are_those_that_training_reaches():
+    for steps, kept in ((500, [0, 50, 100, 200, 300]), (300, [0, 50, 100, 200]), (1, [0]), (0, [])):
+        assert PretrainConfig(steps=steps).kept == kept

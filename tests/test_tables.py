@@ -7,7 +7,7 @@ import pytest
 
 from tgl.errors import TglError
 from tgl.schemas import SCHEMAS
-from tgl.tables import TableWriter, read_counts, read_table, read_tables, to_arrow, write_table
+from tgl.tables import TableWriter, read_about, read_counts, read_table, read_tables, to_arrow, write_table
 
 LOSS = {"checkpoint": "base", "text": "held_out", "num_tokens": 7, "negative_log_likelihood": 1.5}
 PAGE = {
@@ -103,6 +103,24 @@ def test_equal_rows_give_equal_bytes(tmp_path):
     for name in ("a", "b"):
         write_table([PAGE], tmp_path / name, "pages", {"kept": 1})
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_what_a_table_came_from_is_kept_beside_its_counts(tmp_path):
+    about = {"model": "tiny", "settings": {"examples": 4}, "trained": {"deviation": 1e-7}, "period": None}
+    write_table([PAGE], tmp_path / "a", "pages", {"kept": 1}, about)
+    assert read_about(tmp_path / "a") == about
+    assert read_counts(tmp_path / "a") == {"kept": 1}
+    write_table([PAGE], tmp_path / "b", "pages", {"kept": 1})
+    assert read_about(tmp_path / "b") == {}
+    assert (tmp_path / "a").read_bytes() != (tmp_path / "b").read_bytes()
+
+
+def test_a_table_carries_nothing_of_the_table_it_was_made_from(tmp_path):
+    """A table that was read and written again has the metadata it is given, not the old one's."""
+    write_table([PAGE], tmp_path / "a", "pages", {"kept": 1}, {"model": "tiny"})
+    write_table(pq.read_table(tmp_path / "a"), tmp_path / "b", "pages")
+    assert (read_counts(tmp_path / "b"), read_about(tmp_path / "b")) == ({}, {})
+    assert read_table(tmp_path / "b", "pages").to_pylist() == [PAGE]
 
 
 def test_reading_says_what_is_wrong_with_the_file(tmp_path):

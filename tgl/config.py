@@ -164,6 +164,11 @@ class PretrainConfig(OptimiserConfig):
     batch_size: Positive = 8
     learning_rate: Annotated[Number, Field(gt=0)] = 0.006
 
+    @property
+    def kept(self) -> list[int]:
+        """The steps of `keep` that training reaches."""
+        return [step for step in self.keep if step < self.steps]
+
 
 class ModelConfig(Section):
     """The base model: a GPT-2 of this shape from scratch, or one loaded by Hugging Face name or folder."""

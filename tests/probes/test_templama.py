@@ -52,6 +52,7 @@ def test_each_answer_of_the_later_date_is_a_probe_of_its_kind(probe, layout):
     )
     assert spans(rows) == [("updated", "Pride"), ("unchanged", "United States"), ("new", "Real Madrid")]
     assert rows[0]["text"] == "Alex plays for Pride."
+    assert [row["subject"] for row in rows] == ["Alex", "Alex", "Sergio"]
     assert (rows[0]["relation"], rows[0]["period"], rows[0]["set"]) == ("P54", "20200101", "templama")
     assert rows[0]["answer_group"] == rows[1]["answer_group"] != rows[2]["answer_group"]
 
@@ -84,17 +85,26 @@ def test_answers_of_one_query_in_several_records_are_joined(probe):
 
 
 @pytest.mark.parametrize(
-    ("query", "text"),
+    ("query", "text", "subject"),
     [
-        ("_X_ is the head coach of Real Madrid.", "The head coach of Real Madrid is Pep."),
-        ("_X_ is the head coach of Hull City A.F.C..", "The head coach of Hull City A.F.C. is Pep."),
-        ("_X_ is the chair of SPD.", "The chair of SPD is Pep."),
-        ("_X_ is the head of the government of Berlin.", "The head of the government of Berlin is Pep."),
+        ("_X_ is the head coach of Real Madrid.", "The head coach of Real Madrid is Pep.", "Real Madrid"),
+        (
+            "_X_ is the head coach of Hull City A.F.C..",
+            "The head coach of Hull City A.F.C. is Pep.",
+            "Hull City A.F.C.",
+        ),
+        ("_X_ is the chair of SPD.", "The chair of SPD is Pep.", "SPD"),
+        (
+            "_X_ is the head of the government of Berlin.",
+            "The head of the government of Berlin is Pep.",
+            "Berlin",
+        ),
     ],
 )
-def test_old_templates_with_the_answer_first_are_turned(probe, query, text):
+def test_old_templates_with_the_answer_first_are_turned(probe, query, text, subject):
     rows, _ = probe(record("2019", "Jo", query=query), record("2020", "Pep", query=query))
     assert rows[0]["text"] == text
+    assert rows[0]["subject"] == subject
     assert spans(rows) == [("updated", "Pep")]
 
 

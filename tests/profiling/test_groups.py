@@ -9,15 +9,8 @@ from tests.profiling.test_plain_text import encoded
 from tgl.config import ProfileConfig
 from tgl.errors import TglError
 from tgl.evaluate.spans import span_tokens
-from tgl.profiling.groups import (
-    CONTROLS,
-    KINDS,
-    TRACED,
-    choose,
-    kind_of,
-    make_groups,
-    shuffled_answers,
-)
+from tgl.profiling.group_names import CONTROLS, KINDS, TRACED, kind_of
+from tgl.profiling.groups import choose, make_groups, shuffled_answers
 
 quick = settings(deadline=None, max_examples=50)
 PERIOD = "20200101"

@@ -19,7 +19,7 @@ from tests.model_fixtures import (
 from tests.profiling.test_plain_text import encoded
 from tgl.config import ProfileConfig
 from tgl.errors import TglError
-from tgl.profiling.groups import CONTROLS, KINDS, TRACED
+from tgl.profiling.group_names import CONTROLS, KINDS, TRACED
 from tgl.profiling.stage import TABLES, Profile, profile
 from tgl.schemas import SCHEMAS
 from tgl.sublayers import EMBEDDING

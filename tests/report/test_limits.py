@@ -12,13 +12,19 @@ VERDICTS = pd.DataFrame(
 
 
 def profile(**values):
-    """Return rows over windows for all sublayers: weights_group=relative norm."""
+    """Return rows over windows for all sublayers: weights_group=relative norm; controls are those of `updated`."""
     columns = ("weights", "group", "denominator", "sublayer", "relative_norm")
     rows = [
         ("trained", "updated", "matched_span", "all", 99.0),
         ("trained", "updated", "window", "block00.mlp", 88.0),
+        # The controls of another kind say nothing of updated facts.
+        ("trained", "shuffled.new_entity", "window", "all", 77.0),
+        ("trained", "matched_span.new_entity", "window", "all", 66.0),
     ]
-    rows += [(*name.split("_", 1), "window", "all", value) for name, value in values.items()]
+    for name, value in values.items():
+        weights, group = name.split("_", 1)
+        group = group if group == "updated" else f"{group}.updated"
+        rows.append((weights, group, "window", "all", value))
     return pd.DataFrame(rows, columns=columns)
 
 

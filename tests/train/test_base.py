@@ -16,8 +16,8 @@ TOKENS = TokensConfig(vocab_size=VOCABULARY, block_size=BLOCK)
 ENGINE = TrainConfig(engine="plain")
 
 
-def shape(steps=12, **changes):
-    pretrain = PretrainConfig(steps=steps, batch_size=2, learning_rate=0.01)
+def shape(steps=12, keep=(), **changes):
+    pretrain = PretrainConfig(steps=steps, keep=list(keep), batch_size=2, learning_rate=0.01)
     return ModelConfig(layers=2, hidden_size=16, heads=2, pretrain=pretrain, **changes)
 
 
@@ -47,6 +47,29 @@ def test_pretraining_lowers_the_loss_logs_each_step_and_leaves_no_state(tmp_path
     assert model.config.n_positions == BLOCK
 
 
+def test_weights_are_kept_as_they_were_before_the_steps_asked_for(tmp_path):
+    for name in ("kept", "plain"):
+        (tmp_path / name).mkdir()
+    model = made(tmp_path / "kept", shape(keep=(0, 1, 5)))
+    assert same(model, made(tmp_path / "plain", shape()))  # keeping does not change training
+    assert not (tmp_path / "plain" / "model" / "along").exists()
+    along = {
+        int(folder.name): AutoModelForCausalLM.from_pretrained(folder)
+        for folder in (tmp_path / "kept" / "model" / "along").iterdir()
+    }
+    assert sorted(along) == [0, 1, 5]
+    assert same(along[0], make_model(shape(), tiny_tokenizer(), BLOCK, 0))
+    steps = [along[0], along[1], along[5], model]
+    for before, after in zip(steps, steps[1:], strict=False):
+        assert not same(before, after)
+    # The warm-up's first step of Adam moves a weight by its rate at most, the four after it by more.
+    moved = [
+        max((p - q).abs().max().item() for p, q in zip(a.parameters(), b.parameters(), strict=True))
+        for a, b in ((along[0], along[1]), (along[1], along[5]))
+    ]
+    assert 0 < moved[0] < 0.0101 < moved[1]
+
+
 def test_pretraining_trains_every_unit_embedding_too(tmp_path):
     model = made(tmp_path, shape())
     start = make_model(shape(), tiny_tokenizer(), BLOCK, 0)
@@ -72,10 +95,10 @@ def test_the_base_model_is_a_function_of_the_seed(tmp_path):
 def test_an_interrupted_base_gives_the_same_bytes(tmp_path, monkeypatch):
     for name in ("whole", "cut"):
         (tmp_path / name).mkdir()
-    made(tmp_path / "whole", shape())
+    made(tmp_path / "whole", shape(keep=(0, 6, 7, 11)))
 
     def often(*arguments):  # saves every 3 steps where the stage saves every 100
-        return train(*arguments[:5], 3, arguments[6])
+        return train(*arguments[:5], 3, *arguments[6:])
 
     def killed(engine, *arguments):
         step, calls = engine.step, iter(range(100))
@@ -90,13 +113,14 @@ def test_an_interrupted_base_gives_the_same_bytes(tmp_path, monkeypatch):
 
     monkeypatch.setattr(base, "train", killed)
     with pytest.raises(KeyboardInterrupt):
-        made(tmp_path / "cut", shape())
+        made(tmp_path / "cut", shape(keep=(0, 6, 7, 11)))
     assert not (tmp_path / "cut" / "model").exists()
     monkeypatch.setattr(base, "train", often)
     said = []
-    made(tmp_path / "cut", shape(), say=said.append)
+    made(tmp_path / "cut", shape(keep=(0, 6, 7, 11)), say=said.append)
     assert "resumed at step 6 of 12" in said
-    for name in ("model/model.safetensors", "steps.parquet"):
+    kept = [f"model/along/{step}/model.safetensors" for step in (0, 6, 7, 11)]
+    for name in ("model/model.safetensors", "steps.parquet", *kept):
         assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from tests.model_fixtures import CONFIGS, RANKED, parameters_of, tiny_model, tiny_tokenizer
+from tests.model_fixtures import ARCHITECTURES, CONFIGS, RANKED, parameters_of, tiny_model, tiny_tokenizer
 from tgl.config import ModelConfig
 from tgl.errors import TglError
 from tgl.sublayers import EMBEDDING, sublayers
@@ -14,6 +14,7 @@ from tgl.train.checkpoint import (
     random_twin,
     save_model,
     snapshot,
+    weights_hash,
 )
 
 SHAPE = ModelConfig(layers=2, hidden_size=16, heads=2)
@@ -62,15 +63,43 @@ def test_a_reduced_precision_checkpoint_is_loaded_in_fp32(tmp_path):
     assert {parameter.dtype for parameter in load_model(tmp_path).parameters()} == {torch.float32}
 
 
-def test_a_random_twin_has_the_same_shape_and_other_weights(tmp_path):
-    model = tiny_model(seed=3)
-    save_model(model, tiny_tokenizer(), tmp_path)
-    twin = random_twin(tmp_path, 3_000)
+@pytest.mark.parametrize("kind", ARCHITECTURES)
+def test_a_random_twin_has_the_same_shape_and_other_weights_drawn_by_its_seed(kind):
+    model = tiny_model(kind, seed=3)
+    torch.manual_seed(99)
+    twin = random_twin(model.config, 3_000)
     assert {n: p.shape for n, p in twin.named_parameters()} == {
         n: p.shape for n, p in model.named_parameters()
     }
     assert not same(twin, model)
-    assert same(twin, random_twin(tmp_path, 3_000))
+    assert same(twin, random_twin(model.config, 3_000))
+    assert not same(twin, random_twin(model.config, 3_001))
+
+
+def test_a_random_twin_leaves_the_configuration_as_it_is_and_is_in_fp32():
+    model = tiny_model().to(torch.bfloat16)
+    model.config.dtype = torch.bfloat16
+    before = model.config.to_dict()
+    assert {parameter.dtype for parameter in random_twin(model.config, 1).parameters()} == {torch.float32}
+    assert model.config.to_dict() == before
+
+
+def test_the_hash_of_weights_follows_every_bit_and_name_and_nothing_else(tmp_path):
+    model = tiny_model(seed=3)
+    before = weights_hash(model)
+    save_model(model, tiny_tokenizer(), tmp_path)
+    assert weights_hash(load_model(tmp_path)) == before
+    assert weights_hash(model.train()) == before
+    for name, parameter in model.named_parameters():
+        with torch.no_grad():
+            kept = parameter.view(-1)[0].clone()
+            parameter.view(-1)[0] = torch.nextafter(kept, kept + 1)
+            assert weights_hash(model) != before, name
+            parameter.view(-1)[0] = kept
+    assert weights_hash(model) == before
+    layers = [torch.nn.ModuleDict({name: torch.nn.Linear(1, 1)}) for name in ("a", "b")]
+    layers[1]["b"].load_state_dict(layers[0]["a"].state_dict())
+    assert weights_hash(layers[0]) != weights_hash(layers[1])  # the same numbers under other names
 
 
 def test_a_model_that_cannot_be_loaded_is_refused_with_its_name(tmp_path):

@@ -5,71 +5,19 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from tests.model_fixtures import (
-    BLOCK,
-    RANKED,
-    VOCABULARY,
-    parameters_by_unit,
-    plan_of,
-    settings_of,
-    tiny_model,
-    tiny_tokenizer,
-    write_probes,
-    write_tokens,
-)
-from tgl.config import TokensConfig
+from tests.model_fixtures import RANKED, parameters_by_unit, plan_of
+from tests.train.continual_runs import PERIODS, contents, go, killing, run_of, write_inputs
 from tgl.errors import TglError
 from tgl.plan import save_plan
 from tgl.sublayers import EMBEDDING
 from tgl.tables import read_table
 from tgl.train import continual
-from tgl.train.checkpoint import save_model
-from tgl.train.continual import TABLES, Run, train_periods
 from tgl.train.engines import PlainEngine
-
-PERIODS = ("20200101", "20210101")
-TOKENS = TokensConfig(vocab_size=VOCABULARY, block_size=BLOCK)
-SETTINGS = settings_of(steps=5)
 
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("inputs")
-    save_model(tiny_model(seed=11), tiny_tokenizer(), folder / "base")
-    write_tokens(folder / "base.parquet")
-    for number, period in enumerate(PERIODS):
-        write_tokens(folder / f"{period}.parquet", first=6 + 6 * number, held_out=3 + number)
-    write_probes(folder / "probes.parquet")
-    save_plan(plan_of([0.0, 1.5, 0.5, 0.0]), folder / "plan.json")
-    return folder
-
-
-def run_of(inputs, output, **changes):
-    run = Run(
-        base_model=inputs / "base",
-        base_tokens=inputs / "base.parquet",
-        tokens={period: inputs / f"{period}.parquet" for period in PERIODS},
-        probes=inputs / "probes.parquet",
-        plan=inputs / "plan.json",
-        models={period: output / "models" / period for period in PERIODS},
-        tables={name: output / f"{name}.parquet" for name in TABLES},
-        state=output / "state",
-        learning_rate=0.01,
-        seed=2,
-    )
-    return dataclasses.replace(run, **changes)
-
-
-def go(run, settings=SETTINGS):
-    said = []
-    train_periods(run, settings, TOKENS, said.append)
-    return said
-
-
-def contents(run):
-    """Return the bytes of every file that the run declares."""
-    files = [run.models[period] / "model.safetensors" for period in PERIODS] + list(run.tables.values())
-    return [file.read_bytes() for file in files]
+    return write_inputs(tmp_path_factory.mktemp("inputs"))
 
 
 @pytest.fixture(scope="module")
@@ -77,18 +25,6 @@ def whole(inputs, tmp_path_factory):
     run = run_of(inputs, tmp_path_factory.mktemp("whole"))
     go(run)
     return run
-
-
-def killing(monkeypatch, call):
-    """Make the plain engine's step number `call`, counted over all periods, raise."""
-    calls, step = iter(range(10**6)), PlainEngine.step
-
-    def counted(self, *given):
-        if next(calls) == call:
-            raise KeyboardInterrupt
-        return step(self, *given)
-
-    monkeypatch.setattr(PlainEngine, "step", counted)
 
 
 def test_each_checkpoint_loads_with_from_pretrained_and_keeps_frozen_units_bit_identical(whole, inputs):

@@ -1,6 +1,7 @@
 """Runs of the real Snakefile in folders of their own."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ TINY = """
 experiment: tiny
 snapshots: {synthetic: {pages: 200}}
 tokens: {vocab_size: 420}
-model: {name: gpt2-2x16, layers: 2, hidden_size: 16, heads: 2, pretrain: {steps: 12}}
+model: {name: gpt2-2x16, layers: 2, hidden_size: 16, heads: 2, pretrain: {steps: 12, keep: [0, 6]}}
 profile: {examples: 4, bootstrap: 100}
 train: {steps: 6, checkpoint_steps: 2}
 """
@@ -90,6 +91,12 @@ def data_files(results: Path) -> dict[str, bytes]:
         for path in sorted(results.rglob("*"))
         if path.is_file() and path.suffix in kinds and path.relative_to(results).parts[0] not in left_out
     }
+
+
+def copy_of(finished: Workflow, directory: Path, settings: str = TINY) -> Workflow:
+    """Return a copy of a finished run, with what Snakemake remembers of it, to go on from."""
+    shutil.copytree(finished.directory, directory)
+    return Workflow(directory, settings)
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """The workflow's files: lint, format, presets, environments."""
 
+import ast
 import functools
 import http.server
 import re
@@ -12,6 +13,7 @@ import pytest
 import yaml
 
 from tests.workflow.conftest import REPOSITORY, Workflow, environment
+from tgl import codehash
 from tgl.tables import read_table
 
 PRESETS = sorted(path.stem for path in (REPOSITORY / "workflow" / "presets").glob("*.yaml"))
@@ -39,7 +41,18 @@ def test_preset_dry_runs_from_an_empty_folder(preset, tmp_path, request):
     if preset == "enwiki-fragments":
         settings = f"data_root: {request.getfixturevalue('data_root')}"
     planned = Workflow(tmp_path, settings, preset=preset).planned()
-    assert {"pages", "diff", "probes", "tokenizer", "base", "profile", "plan", "train", "report"} <= planned
+    assert {
+        "pages",
+        "diff",
+        "probes",
+        "tokenizer",
+        "base",
+        "profile",
+        "agree",
+        "plan",
+        "train",
+        "report",
+    } <= planned
 
 
 def test_plain_snakemake_needs_no_cores(tmp_path):
@@ -61,6 +74,54 @@ def locked_versions() -> dict[str, str]:
 
 
 CONDA_NAMES = {"pytorch": "torch", "matplotlib-base": "matplotlib"}
+IMPORT_NAMES = {"pyyaml": "yaml"}
+
+
+def packages_of(environment_file) -> dict[str, str]:
+    """Return the pinned packages of an environment by their names on PyPI."""
+    listed = yaml.safe_load(environment_file.read_text())["dependencies"]
+    pip = next((entry["pip"] for entry in listed if isinstance(entry, dict)), [])
+    pinned = [re.split("=+", entry) for entry in [*listed, *pip] if isinstance(entry, str) and "=" in entry]
+    return {CONDA_NAMES.get(name, name): version for name, version in pinned if name != "python"}
+
+
+def imports_of(module: str, found: set[str]) -> set[str]:
+    """Return every package that a module of tgl, and whatever of tgl it imports, imports anywhere."""
+    path = codehash._path(module)
+    if module in found:
+        return set()
+    found.add(module)
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add(node.module.partition(".")[0])
+    for inner in codehash._module(module)[1]:
+        names |= imports_of(inner, found)
+    return names
+
+
+def rules() -> dict[str, str]:
+    """Return the text of every rule by its name."""
+    text = "\n".join(path.read_text() for path in (REPOSITORY / "workflow" / "rules").glob("*.smk"))
+    return {chunk.split(":")[0]: chunk for chunk in re.split(r"^\s*rule ", text, flags=re.M)[1:]}
+
+
+@pytest.mark.parametrize("rule", sorted(rules()))
+def test_the_environment_of_a_rule_holds_all_that_its_stage_imports(rule):
+    """A package that is missing there is noticed only where the environments are really made."""
+    text = rules()[rule]
+    (name,) = re.findall(r"envs/(\w+)\.yaml", text)
+    modules = [
+        m for call in re.findall(r"\bcode\(([^)]*)\)", text) for m in re.findall(r'"(tgl[\w.]*)"', call)
+    ]
+    assert modules
+    packages = {IMPORT_NAMES.get(p, p) for p in packages_of(REPOSITORY / "envs" / f"{name}.yaml")}
+    found = {"typer"}.union(*(imports_of(module, set()) for module in modules))
+    packages |= {"tgl"} | ({"markupsafe"} & found if "jinja2" in packages else set())  # it comes with jinja2
+    missing = found - packages - set(sys.stdlib_module_names)
+    assert missing == set(), f"rule {rule}: envs/{name}.yaml lacks {sorted(missing)}"
 
 
 @pytest.mark.parametrize(
@@ -68,24 +129,17 @@ CONDA_NAMES = {"pytorch": "torch", "matplotlib-base": "matplotlib"}
 )
 def test_environment_has_the_locked_versions(environment_file):
     locked = locked_versions()
-    listed = yaml.safe_load(environment_file.read_text())["dependencies"]
-    pip = next((entry["pip"] for entry in listed if isinstance(entry, dict)), [])
-    pinned = [re.split("=+", entry) for entry in [*listed, *pip] if isinstance(entry, str) and "=" in entry]
-    checked = 0
-    for name, version in pinned:
-        if name != "python":
-            assert locked[CONDA_NAMES.get(name, name)] == version, name
-            checked += 1
-    assert checked >= 5
+    packages = packages_of(environment_file)
+    for name, version in packages.items():
+        assert locked[name] == version, name
+    assert len(packages) >= 5
 
 
 def test_every_rule_names_an_environment():
-    rules = "\n".join(path.read_text() for path in (REPOSITORY / "workflow" / "rules").glob("*.smk"))
-    for chunk in re.split(r"^\s*rule ", rules, flags=re.M)[1:]:
-        name = chunk.split(":")[0]
+    for name, text in rules().items():
         for directive in ("log:", "benchmark:", "threads:", "resources:", "message:", "conda:"):
-            assert directive in chunk, f"rule {name} lacks {directive}"
-    used = set(re.findall(r"envs/(\w+)\.yaml", rules))
+            assert directive in text, f"rule {name} lacks {directive}"
+    used = set(re.findall(r"envs/(\w+)\.yaml", "\n".join(rules().values())))
     assert used == {path.stem for path in (REPOSITORY / "envs").glob("*.yaml")}
 
 
@@ -130,6 +184,7 @@ def test_deepspeed_engine_runs_in_the_workflow(finished_tiny, tmp_path):
         "--base-tokens": results / "tokens/base.parquet",
         "--tokens": f"20200101={results / 'tokens/20200101.parquet'}",
         "--probes": results / "probes/probes.parquet",
+        "--profile": results / "profile/gpt2-2x16/seed0/20200101/profile.parquet",
         "--plan": results / "plan/gpt2-2x16/seed0/tgl_fp.json",
         "--models": tmp_path / "models",
         "--tables": tmp_path / "tables",

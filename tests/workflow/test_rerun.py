@@ -9,7 +9,11 @@ from tests.workflow.conftest import REPOSITORY, TINY, Workflow
 pytestmark = pytest.mark.workflow
 
 AFTER_TRAINING = {"report", "gate"}
-AFTER_PLAN = {"train", *AFTER_TRAINING}
+AFTER_PLAN = {
+    "train",
+    "agree",
+    *AFTER_TRAINING,
+}  # the movement that `agree` compares with is that of training
 
 
 def test_second_run_does_nothing(finished_tiny):
@@ -22,11 +26,13 @@ def test_second_run_does_nothing(finished_tiny):
         ({"train": {"weight_decay": 0.02}}, AFTER_PLAN),
         ({"gate": {"base_ranking": 0.5}}, AFTER_TRAINING),
         ({"plan": {"alr_scale": "max"}}, {"plan", *AFTER_PLAN}),
-        ({"profile": {"bootstrap": 101}}, {"profile", "plan", *AFTER_PLAN}),
-        ({"probes": {"seed": 1}}, {"probes", "score_base", "profile", "plan", *AFTER_PLAN}),
+        ({"agree": {"noise_draws": 2}}, {"agree", *AFTER_TRAINING}),
+        ({"profile": {"bootstrap": 101}}, {"profile", "along", "plan", *AFTER_PLAN}),
+        ({"profile": {"periods": "each"}}, AFTER_PLAN),  # the base model's own profile stays as it is
+        ({"probes": {"seed": 1}}, {"probes", "score_base", "profile", "along", "plan", *AFTER_PLAN}),
         (
             {"tokens": {"block_size": 32}},
-            {"pack_base", "pack_period", "base", "score_base", "profile", "plan", *AFTER_PLAN},
+            {"pack_base", "pack_period", "base", "score_base", "profile", "along", "plan", *AFTER_PLAN},
         ),
     ],
 )
@@ -83,8 +89,9 @@ def copied_project(tmp_path):
             "tgl/diff/sentences.py",
             '"NFC"',
             '"NFKC"',
-            {"diff", "pack_period", "score_base", "train", "report", "gate"},
+            {"diff", "pack_period", "score_base", *AFTER_PLAN},
         ),
+        ("tgl/agreement/rank.py", "[0.025, 0.975]", "[0.05, 0.95]", {"agree", *AFTER_TRAINING}),
         ("tgl/policies.py", "Pure functions.", "They are pure functions.", set()),  # a docstring
     ],
 )

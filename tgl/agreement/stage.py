@@ -15,7 +15,7 @@ from tgl.config import AgreeConfig
 from tgl.errors import TglError
 from tgl.evaluate.score import max_length
 from tgl.probes.given import read_probes
-from tgl.profiling.groups import KINDS
+from tgl.profiling.group_names import KINDS
 from tgl.profiling.ratios import DENOMINATORS
 from tgl.profiling.tabulate import denominator_group
 from tgl.sublayers import Sublayer, ranked, sublayers

@@ -21,6 +21,7 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 from tgl.config import AgreeConfig
 from tgl.errors import TglError
 from tgl.evaluate.spans import SpanTokens, span_tokens
+from tgl.profiling.mode import measuring
 from tgl.sublayers import Sublayer
 
 SITES = ("last_subject", "all_positions")
@@ -75,13 +76,13 @@ def trace(
     model: PreTrainedModel, units: Sequence[Sublayer], facts: Sequence[Fact], settings: AgreeConfig, seed: int
 ) -> list[Trace]:
     """Trace every fact. The noise has `noise_scale` times the standard deviation of the token embeddings."""
-    model.eval()
     embedding = model.get_input_embeddings()
     spread = settings.noise_scale * embedding.weight.float().std().item()
-    return [
-        _trace_one(model, embedding, units, fact, settings.noise_draws, spread, (seed, number))
-        for number, fact in enumerate(facts)
-    ]
+    with measuring(model):
+        return [
+            _trace_one(model, embedding, units, fact, settings.noise_draws, spread, (seed, number))
+            for number, fact in enumerate(facts)
+        ]
 
 
 def _trace_one(

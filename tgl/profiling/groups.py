@@ -22,11 +22,8 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 from tgl.config import ProfileConfig
 from tgl.errors import TglError
 from tgl.evaluate.spans import SpanTokens, span_tokens
+from tgl.profiling.group_names import KINDS, TRACED
 from tgl.profiling.plain_text import PlainText
-
-KINDS = ("updated", "new_entity", "unchanged")
-TRACED = ("updated", "new_entity")
-CONTROLS = ("shuffled", "matched_span", "frequency_matched", "capitalised")
 
 
 @dataclass(frozen=True)
@@ -63,12 +60,6 @@ class Groups:
         for name, reasons in self.left_out.items():
             found |= {f"{name}: {reason}": len(ids) for reason, ids in reasons.items()}
         return found
-
-
-def kind_of(group: str) -> str:
-    """Return the kind of knowledge a group is, or is a control of ('' for windows)."""
-    name = group.rpartition(".")[2]
-    return name if name in KINDS else ""
 
 
 def make_groups(

@@ -18,6 +18,7 @@ from transformers import PreTrainedModel
 from tgl.errors import TglError
 from tgl.evaluate.spans import SpanTokens
 from tgl.profiling.capture import Coverage, cover, hooked
+from tgl.profiling.mode import measuring
 from tgl.sublayers import Sublayer
 
 # Tokens a batch, padding included, by device: more is no faster on a CPU, and the logits need memory.
@@ -206,22 +207,15 @@ def _of_unit(unit: Sublayer, squares: dict, count: int) -> torch.Tensor:
 
 @contextmanager
 def _prepared(model: PreTrainedModel, wanted: Sequence[torch.nn.Parameter]) -> Iterator[None]:
-    """Evaluation mode, gradients for `wanted` parameters alone; all put back afterwards.
-
-    RWKV rescales its weights in place in evaluation mode, which would scale their gradients; it has no dropout.
-    """
+    """No dropout, gradients for `wanted` parameters alone; all put back afterwards."""
     flags = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
-    modes = [(module, module.training) for module in model.modules()]
-    model.train(model.config.model_type == "rwkv")
     for parameter, _ in flags:
         parameter.requires_grad_(False)
     for parameter in wanted:
         parameter.requires_grad_(True)
     try:
-        with torch.enable_grad():
+        with measuring(model), torch.enable_grad():
             yield
     finally:
         for parameter, flag in flags:
             parameter.requires_grad_(flag)
-        for module, training in modes:
-            module.training = training

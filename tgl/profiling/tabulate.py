@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from tgl.profiling.groups import CONTROLS, KINDS, TRACED, kind_of
+from tgl.profiling.group_names import CONTROLS, KINDS, TRACED, kind_of
 from tgl.profiling.norms import GroupNorms
 from tgl.profiling.ratios import DENOMINATORS, paired_difference, relative_norm
 from tgl.sublayers import EMBEDDING, Sublayer

@@ -42,7 +42,7 @@ def all_profiles(results: Path, config: Config, name: str = "profile") -> pd.Dat
 
 def along_training(results: Path, config: Config) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the tables `along` and `along_examples` of all seeds with a column seed; empty where nothing was kept."""
-    if not config.model.pretrain.keep:
+    if not config.model.pretrain.kept:
         return pd.DataFrame(), pd.DataFrame()
     folders = {seed: results / "profile" / config.model.name / f"seed{seed}" for seed in config.seeds}
     return (

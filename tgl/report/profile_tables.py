@@ -8,7 +8,7 @@ import pandas as pd
 from tgl.agreement.rank import rank_correlation
 from tgl.policies import jaccard
 from tgl.profiling.factors import at_equal_loss, factors
-from tgl.profiling.groups import TRACED
+from tgl.profiling.group_names import TRACED
 from tgl.report.profile_figures import LABELS, label
 
 LEVEL = 0.05

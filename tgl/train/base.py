@@ -68,7 +68,7 @@ def train_base(
             stream = TokenStream(read_stream(tokens, "train"), loaded_tokenizer.eos_token_id, seed)
 
             def keep(step: int) -> None:
-                if step in settings.pretrain.keep:
+                if step in settings.pretrain.kept:
                     save_model(model, loaded_tokenizer, state / "along" / str(step))
 
             log = train(
@@ -81,7 +81,7 @@ def train_base(
                 say,
                 keep,
             )
-            for step in settings.pretrain.keep:
+            for step in settings.pretrain.kept:
                 copy_model(state / "along" / str(step), output / "along" / str(step))
             rows = [{"period": "base", **row} for row in log.steps]
             save_model(model, loaded_tokenizer, output)

@@ -13,11 +13,12 @@ from transformers import PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from tgl.config import PlanConfig, ProfileConfig, TokensConfig, TrainConfig
+from tgl.errors import TglError, nearest
 from tgl.evaluate.stage import score_checkpoint
 from tgl.files import write_text
-from tgl.plan import Plan, load_plan, save_plan
+from tgl.plan import Plan, load_plan
 from tgl.plan_stage import units_of
-from tgl.policies import make_plan
+from tgl.policies import METHODS, make_plan
 from tgl.profiling.retrace import retrace
 from tgl.sublayers import sublayers
 from tgl.tables import read_table, read_tables, write_table
@@ -73,10 +74,15 @@ def train_periods(run: Run, settings: Settings, say: Callable[[str], None] = pri
     so that an interrupted run goes on where it was. Raises TglError when a frozen parameter changed.
     """
     plan = load_plan(run.plan)
+    if settings.profile.periods == "each" and plan.method not in METHODS:
+        raise TglError(
+            f"{run.plan}: profile.periods 'each' makes the plan anew, and no policy is called '{plan.method}'"
+            f"{nearest(plan.method, METHODS)}; known: {', '.join(METHODS)}"
+        )
     identity = {
         "settings": settings.train.model_dump_json(),
-        "profile": settings.profile.model_dump_json(),
-        "plan": settings.plan.model_dump_json(exclude={"methods"}),
+        "profile settings": settings.profile.model_dump_json(),
+        "plan settings": settings.plan.model_dump_json(exclude={"methods"}),
         "block_size": settings.tokens.block_size,
         "learning_rate": run.learning_rate,
         "seed": run.seed,
@@ -100,7 +106,6 @@ def train_periods(run: Run, settings: Settings, say: Callable[[str], None] = pri
             else:
                 _train_period(run, plan, period, number, before, folder, tokenizer, settings, say)
             before = folder / "model"
-            plan = load_plan(folder / "plan.json")
         _publish(run)
     shutil.rmtree(run.state)
 
@@ -156,7 +161,6 @@ def _train_period(
     ]
     _score(run, model, tokenizer, period, folder, settings.tokens.block_size)
     write_table(drift, folder / "drift.parquet", "drift")
-    save_plan(plan, folder / "plan.json")
     write_table([{"period": period, **row} for row in log.steps], folder / "steps.parquet", "steps")
     write_table(rates, folder / "rates.parquet", "rates")
     shutil.rmtree(folder / "training", ignore_errors=True)

@@ -46,7 +46,7 @@ METHODS = [
 RUN_MODELS = f"{RESULTS}/models/{MODEL}/{METHOD}/seed{{seed}}"
 RUN_SCORES = f"{RESULTS}/scores/{MODEL}/{METHOD}/seed{{seed}}"
 # Weights on the way to the base model, by step.
-ALONG = {step: f"{BASE_MODEL}/along/{step}" for step in CONFIG.model.pretrain.keep}
+ALONG = {step: f"{BASE_MODEL}/along/{step}" for step in CONFIG.model.pretrain.kept}
 # Plain training at the first rate: how far sublayers move when none is held back.
 FULL = f"{RESULTS}/models/{MODEL}/full-plain-lr{CONFIG.train.learning_rates[0]:g}/seed{{seed}}/{PERIODS[0]}"
 BASE_PAGES = (
