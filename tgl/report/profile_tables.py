@@ -130,7 +130,7 @@ def drift(drifts: pd.DataFrame) -> list[dict]:
                     }
                 )
         if rows:
-            means = pd.DataFrame(rows).groupby("period").mean().reset_index()
+            means = pd.DataFrame(rows).drop(columns="seed").groupby("period").mean().reset_index()
             table += [{"method": method, **row} for row in means.to_dict("records")]
     return table
 
