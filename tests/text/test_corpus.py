@@ -179,3 +179,11 @@ def test_every_kind_of_damage_ends_in_a_message_that_names_the_file(tmp_path, na
 def test_a_name_with_brackets_is_no_pattern(tmp_path):
     (tmp_path / "b[1].txt").write_text(TEXTS[0])
     assert read(tmp_path / "b[1].txt") == expected(TEXTS[:1])
+
+
+def test_tokens_of_another_tokenizer_are_refused(tmp_path):
+    write_tokens(tmp_path / "tokens.parquet")
+    other = load_tokenizer(tokenizer_folder())
+    other.add_tokens(["Lisbonne"])
+    with pytest.raises(TglError, match=r"tokens\.parquet: packed with another tokenizer"):
+        read_corpus(tmp_path / "tokens.parquet", other)

@@ -54,6 +54,10 @@ def agree(
     norms = read_table(Path(profile) / "norms.parquet", "norms").to_pandas()
     norms = norms[(norms["weights"] == "trained") & (norms["example"] >= 0)]
     by_group = {group: _matrix(rows, units) for group, rows in norms.groupby("group", sort=False)}
+    movement = None
+    if moved is not None:
+        movement = _movement(units, list(ranked(sublayers(load_model(moved)))), str(moved))
+        write_table(movement, Path(output) / "movement.parquet", "movement")
     rows, counts, tracing_rows = {probe["id"]: probe for probe in read_probes(probes)}, Counter(), []
     others: dict[str, dict[str, pd.DataFrame]] = {}
     for kind in [kind for kind in KINDS if kind in by_group]:
@@ -76,10 +80,6 @@ def agree(
         if len(hurt) >= 2:
             others[kind] = dict(_effects(hurt, units))
     write_table(tracing_rows, Path(output) / "tracing.parquet", "tracing", dict(counts))
-    movement = None
-    if moved is not None:
-        movement = _movement(units, list(ranked(sublayers(load_model(moved)))), str(moved))
-        write_table(movement, Path(output) / "movement.parquet", "movement")
     if not others and movement is None:
         raise TglError(f"agree: no kind has two facts that can be traced; {dict(counts)}")
     table = pd.DataFrame(_agreement_rows(by_group, others, movement, units, resamples, seed))

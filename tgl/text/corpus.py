@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from tgl.errors import TglError
-from tgl.text.tokens import read_stream
+from tgl.tables import read_about
+from tgl.text.tokens import read_stream, vocabulary_hash
 
 MAX_TOKENS = 1_000_000  # enough to draw windows and spans from; reading stops there
 _BUILDERS = {".txt": "text", ".json": "json", ".jsonl": "json", ".parquet": "parquet"}
@@ -26,12 +27,19 @@ _COMPRESSED = (".gz", ".xz", ".bz2", ".zst")
 def read_corpus(path: str | Path, tokenizer: PreTrainedTokenizerBase, most: int = MAX_TOKENS) -> np.ndarray:
     """Return at most about `most` tokens of a file, int32 [num_tokens]; each document is ended by end-of-text.
 
-    Raises TglError for a missing file, an unknown kind, no column `text`, and no text at all.
+    Raises TglError for a missing file, an unknown kind, tokens of another tokenizer, no column `text`, and no text
+    at all.
     """
     path = Path(path)
     if not path.is_file():
         raise TglError(f"{path}: no such file; expected plain text of the kind the model was pretrained on")
     if path.suffix == ".parquet" and _is_tokens(path):
+        packed = read_about(path).get("vocabulary_sha256")
+        if packed != vocabulary_hash(tokenizer):
+            raise TglError(
+                f"{path}: packed with another tokenizer than this model's (vocabulary {str(packed)[:12]}, expected "
+                f"{vocabulary_hash(tokenizer)[:12]}); give the text itself"
+            )
         return read_stream(path, "train")
     found: list[int] = []
     for text in _documents(path):

@@ -7,6 +7,8 @@ time (`tgl.train.stream`), by document.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -111,7 +113,12 @@ def write_blocks(
         raise TglError(
             f"{output}: no training text; nothing is new or changed in this period, or all is held out"
         )
-    write_table(rows, output, "tokens", counts)
+    write_table(rows, output, "tokens", counts, {"vocabulary_sha256": vocabulary_hash(tokenizer)})
+
+
+def vocabulary_hash(tokenizer: PreTrainedTokenizerBase) -> str:
+    """Return the SHA-256 of the vocabulary: tokens mean something to their own tokenizer only."""
+    return hashlib.sha256(json.dumps(sorted(tokenizer.get_vocab().items())).encode()).hexdigest()
 
 
 def read_stream(path: str | Path, part: str) -> np.ndarray:
