@@ -187,3 +187,9 @@ def test_tokens_of_another_tokenizer_are_refused(tmp_path):
     other.add_tokens(["Lisbonne"])
     with pytest.raises(TglError, match=r"tokens\.parquet: packed with another tokenizer"):
         read_corpus(tmp_path / "tokens.parquet", other)
+
+
+def test_tokens_that_do_not_say_their_tokenizer_are_refused(tmp_path):
+    write_table([{"part": "train", "tokens": [1, 2, 3]}], tmp_path / "tokens.parquet", "tokens")
+    with pytest.raises(TglError, match="does not say with which tokenizer"):
+        read(tmp_path / "tokens.parquet")

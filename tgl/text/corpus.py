@@ -35,9 +35,11 @@ def read_corpus(path: str | Path, tokenizer: PreTrainedTokenizerBase, most: int 
         raise TglError(f"{path}: no such file; expected plain text of the kind the model was pretrained on")
     if path.suffix == ".parquet" and _is_tokens(path):
         packed = read_about(path).get("vocabulary_sha256")
+        if packed is None:
+            raise TglError(f"{path}: does not say with which tokenizer it was packed; make it again")
         if packed != vocabulary_hash(tokenizer):
             raise TglError(
-                f"{path}: packed with another tokenizer than this model's (vocabulary {str(packed)[:12]}, expected "
+                f"{path}: packed with another tokenizer than this model's (vocabulary {packed[:12]}, expected "
                 f"{vocabulary_hash(tokenizer)[:12]}); give the text itself"
             )
         return read_stream(path, "train")
