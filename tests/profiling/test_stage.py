@@ -11,6 +11,7 @@ from tests.model_fixtures import (
     probe,
     sharp_model,
     some_probes,
+    some_tokens,
     tiny_model,
     tiny_tokenizer,
     write_probes,
@@ -253,3 +254,13 @@ def test_what_is_left_out_is_said_and_counted():
     line = next(line for line in said if line.startswith("left out of updated, span outside its text: 7: "))
     assert line.count("bad") == 5
     assert line.endswith(" ...")
+
+
+def test_a_period_without_probes_of_a_kind_is_said_and_the_one_taken_is_recorded():
+    said = []
+    found = profile(
+        tiny_model(spread=3), tokenizer=tiny_tokenizer(), probes=some_probes(), corpus=some_tokens(400),
+        period="20300101", settings=ProfileConfig(examples=3, bootstrap=100), twin=False, say=said.append,
+    )  # fmt: skip
+    assert found.about["periods taken"] == {kind: ["20200101"] for kind in KINDS}
+    assert "updated: no validation probe of period 20300101, taken are those of 20200101" in said

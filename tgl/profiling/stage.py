@@ -21,6 +21,7 @@ from tgl.evaluate.score import max_length
 from tgl.probes.given import read_probes
 from tgl.profiling import tabulate
 from tgl.profiling.capture import cover
+from tgl.profiling.group_names import KINDS
 from tgl.profiling.groups import Groups, make_groups
 from tgl.profiling.norms import GroupNorms, check_norms, gradient_norms
 from tgl.sublayers import Sublayer, sublayers
@@ -96,6 +97,14 @@ def profile(
             say(
                 f"left out of {group}, {reason}: {len(ids)}: {', '.join(ids[:5])}{' ...' if len(ids) > 5 else ''}"
             )
+    period_of = {row["id"]: row["period"] for row in rows}
+    taken = {
+        kind: sorted({period_of[identity] for identity in groups.groups[kind].pairs})
+        for kind in KINDS
+        if kind in groups.groups
+    }
+    for kind in [kind for kind, periods in taken.items() if period is not None and periods != [period]]:
+        say(f"{kind}: no validation probe of period {period}, taken are those of {taken[kind][0]}")
     about = {
         "model": name,
         "model_type": trained.config.model_type,
@@ -108,6 +117,7 @@ def profile(
         "attention": getattr(trained.config, "_attn_implementation", None),
         "device": next(trained.parameters()).device.type,
         "period": period,
+        "periods taken": taken,
         "seed": seed,
         "settings": settings.model_dump(mode="json", exclude={"periods"}),
         "torch": torch.__version__,
