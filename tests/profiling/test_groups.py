@@ -8,7 +8,7 @@ from tests.model_fixtures import BLOCK, TEXTS, probe, some_probes, tiny_tokenize
 from tests.profiling.test_plain_text import encoded
 from tgl.config import ProfileConfig
 from tgl.errors import TglError
-from tgl.evaluate.spans import span_tokens
+from tgl.evaluate.spans import SpanError, span_tokens
 from tgl.profiling.group_names import CONTROLS, KINDS, TRACED, kind_of
 from tgl.profiling.groups import choose, make_groups, shuffled_answers
 
@@ -162,7 +162,7 @@ def test_probes_that_cannot_be_used_are_left_out_with_reason_and_id():
 def test_a_span_without_tokens_is_left_out_with_its_reason(monkeypatch):
     def none(tokenizer, text, start, end, length):
         if text.startswith("Anna Berg lives in Oslo"):
-            raise TglError(f"span [{start}, {end}) of {text!r} holds no token of this tokenizer")
+            raise SpanError("span holds no token", f"span [{start}, {end}) of {text!r} holds no token")
         return span_tokens(tokenizer, text, start, end, length)
 
     monkeypatch.setattr("tgl.profiling.groups.span_tokens", none)

@@ -9,6 +9,14 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 from tgl.errors import TglError
 
 
+class SpanError(TglError):
+    """A span that cannot be scored; `reason` is what all errors of its kind have in common."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
 @dataclass(frozen=True)
 class SpanTokens:
     """A sentence's tokens up to the end of its span; target positions are [first, len(ids))."""
@@ -36,10 +44,14 @@ def span_tokens(
     A token belongs to the span when it holds one of its characters; the leading space goes with its word, also
     where the tokenizer keeps it as a token of its own.
     What stands right of the span is cut off: a causal model does not see it. A sentence longer than
-    `max_length` tokens loses tokens on the left. Raises TglError when no token is left of the span.
+    `max_length` tokens loses tokens on the left. Raises SpanError for a span
+    outside its text, without a token, or longer than `max_length` allows.
     """
     if not 0 <= start < end <= len(text):
-        raise TglError(f"span [{start}, {end}) is no part of a text of {len(text)} characters: {text!r}")
+        raise SpanError(
+            "span outside its text",
+            f"span [{start}, {end}) is no part of a text of {len(text)} characters: {text!r}",
+        )
     encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
     inside = [
         position
@@ -47,7 +59,9 @@ def span_tokens(
         if left < end and right > start
     ]
     if not inside:
-        raise TglError(f"span [{start}, {end}) of {text!r} holds no token of this tokenizer")
+        raise SpanError(
+            "span holds no token", f"span [{start}, {end}) of {text!r} holds no token of this tokenizer"
+        )
     first, last = inside[0], inside[-1]
     if first > 0 and text[start - 1] == " " and encoded["offset_mapping"][first - 1] == (start - 1, start):
         first -= 1
@@ -57,9 +71,10 @@ def span_tokens(
     if len(ids) > max_length:
         cut = len(ids) - max_length
         if first - cut < 1:
-            raise TglError(
+            raise SpanError(
+                "span longer than the context",
                 f"span [{start}, {end}) has {len(ids) - first} tokens; with the model's {max_length} positions "
-                "nothing would be left of it"
+                "nothing would be left of it",
             )
         ids, first = ids[cut:], first - cut
     return SpanTokens(ids, first)

@@ -21,7 +21,7 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from tgl.config import ProfileConfig
 from tgl.errors import TglError
-from tgl.evaluate.spans import SpanTokens, span_tokens
+from tgl.evaluate.spans import SpanError, SpanTokens, span_tokens
 from tgl.profiling.group_names import KINDS, TRACED
 from tgl.profiling.plain_text import PlainText
 
@@ -155,20 +155,8 @@ def _usable(
     for probe in probes:
         try:
             example = span_tokens(tokenizer, probe["text"], probe["span_start"], probe["span_end"], length)
-        except TglError as error:
-            found.leave_out(group, _reason(str(error)), probe["id"])
+        except SpanError as error:
+            found.leave_out(group, error.reason, probe["id"])
         else:
             kept.append((probe["id"], example))
     return kept
-
-
-def _reason(message: str) -> str:
-    """Return what is common to all errors of a kind in `span_tokens`."""
-    for mark, reason in (
-        ("is no part of a text of", "span outside its text"),
-        ("holds no token of this tokenizer", "span holds no token"),
-        ("positions nothing would be left of it", "span longer than the context"),
-    ):
-        if mark in message:
-            return reason
-    return message
