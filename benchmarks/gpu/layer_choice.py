@@ -33,12 +33,12 @@ from tgl.config_check import check
 from tgl.evaluate.measures import probe_measures, text_measures
 from tgl.evaluate.stage import score_checkpoint
 from tgl.plan_stage import write_plan
-from tgl.profiling.stage import profile_model
+from tgl.profiling.stage import profile as profile_model
 from tgl.tables import read_table
 from tgl.text.tokens import load_tokenizer
 from tgl.train.base import train_base
 from tgl.train.checkpoint import load_model
-from tgl.train.continual import TABLES, Run, train_periods
+from tgl.train.continual import TABLES, Run, Settings, train_periods
 
 
 def merged(base: dict, over: dict) -> dict:
@@ -78,10 +78,12 @@ def run_seed(config: Config, seed: int, data: Path, work: Path, output: Path, de
     found = measures_of(folder, "base", 0.0, seed)
     known = found[(found["kind"] == "unchanged") & (found["measure"] == "ranked_first")]
     log(f"base: unchanged facts ranked first {known['value'].round(3).tolist()}")
-    profile = folder / "profile.parquet"
+    profile = folder / "profile" / "profile.parquet"
     if not profile.exists():
-        norms, period = folder / "norms.parquet", config.periods[0]
-        profile_model(base, probes, base_tokens, period, config.profile, seed, norms, profile, log)
+        profile_model(
+            base, probes=probes, corpus=base_tokens, period=config.periods[0], settings=config.profile, seed=seed,
+            say=log,
+        ).save(profile.parent)  # fmt: skip
     read_table(profile, "profile").to_pandas().assign(seed=seed).to_csv(
         output / f"profile-seed{seed}.csv", index=False, float_format="%.6g"
     )
@@ -99,6 +101,7 @@ def run_seed(config: Config, seed: int, data: Path, work: Path, output: Path, de
                     base_tokens=base_tokens,
                     tokens=tokens,
                     probes=probes,
+                    profile=profile,
                     plan=folder / f"{method}.json",
                     models={period: target / period for period in tokens},
                     tables={name: target / f"{name}.parquet" for name in TABLES},
@@ -106,7 +109,8 @@ def run_seed(config: Config, seed: int, data: Path, work: Path, output: Path, de
                     learning_rate=rate,
                     seed=seed,
                 )
-                train_periods(run, config.train, config.tokens, log)
+                settings = Settings(config.train, config.tokens, config.profile, config.plan)
+                train_periods(run, settings, log)
                 (target / "done").touch()
             found = pd.concat([found, measures_of(target, method, rate, seed)], ignore_index=True)
             found.to_csv(output / f"measures-seed{seed}.csv", index=False, float_format="%.8g")
