@@ -44,8 +44,8 @@ def span_tokens(
     A token belongs to the span when it holds one of its characters; the leading space goes with its word, also
     where the tokenizer keeps it as a token of its own.
     What stands right of the span is cut off: a causal model does not see it. A sentence longer than
-    `max_length` tokens loses tokens on the left. Raises SpanError for a span
-    outside its text, without a token, or longer than `max_length` allows.
+    `max_length` tokens loses tokens on the left. Raises SpanError for a span outside its text, without a token, or
+    longer than `max_length` allows.
     """
     if not 0 <= start < end <= len(text):
         raise SpanError(
