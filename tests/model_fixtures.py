@@ -26,7 +26,7 @@ from transformers import (
 from tgl.config import TrainConfig
 from tgl.evaluate.spans import SpanTokens
 from tgl.gru import GruConfig
-from tgl.plan import Plan
+from tgl.plans.plan import Plan
 from tgl.sublayers import sublayers
 from tgl.tables import write_table
 from tgl.text.tokens import load_tokenizer, train_tokenizer, write_blocks

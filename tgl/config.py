@@ -5,54 +5,13 @@ Only what changes a result stands here; threads, memory and paths of results do 
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
-
-def _number(value: object) -> object:
-    # YAML 1.1 reads 3e-3, which has no dot, as text; Snakemake's --config reads every nested number as text.
-    if isinstance(value, str) and re.fullmatch(r"[+-]?\d+", value):
-        return int(value)
-    if isinstance(value, str) and re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", value):
-        return float(value)
-    return value
-
-
-def _flag(value: object) -> object:
-    return {"true": True, "false": False}.get(value.lower(), value) if isinstance(value, str) else value
-
-
-def _date(value: object) -> object:
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-def _is_date(value: str) -> str:
-    if not re.fullmatch(r"\d{4}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])", value):
-        raise ValueError(f"'{value}' is not a date YYYYMMDD")
-    return value
-
-
-def _is_name(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", value):
-        raise ValueError(f"'{value}' must start with a letter or digit and hold only letters, digits, _ . -")
-    return value
-
-
-Number = Annotated[float, BeforeValidator(_number)]
-Integer = Annotated[int, BeforeValidator(_number)]
-Flag = Annotated[bool, BeforeValidator(_flag)]
-Share = Annotated[Number, Field(ge=0, lt=1)]
-Positive = Annotated[Integer, Field(gt=0)]
-Date = Annotated[str, BeforeValidator(_date), AfterValidator(_is_date)]
-Name = Annotated[str, AfterValidator(_is_name)]
-
-
-class Section(BaseModel):
-    """A part of the configuration: unknown keys and wrong types are refused."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+from tgl.config_baselines import BaselinesConfig
+from tgl.config_types import Date, Flag, Integer, Method, Name, Number, Positive, Section, Share, number
+from tgl.plans.names import parse_method
 
 
 class WorldConfig(Section):
@@ -202,17 +161,14 @@ class AgreeConfig(Section):
     noise_draws: Positive = 4
 
 
-Method = Literal["full", "tgl_fp", "tgl_alr", "random", "inverse"]
 Denominator = Literal["window", "matched_span", "unchanged"]
 
 
 class PlanConfig(Section):
-    """Which plans are made, from which relative norm, and whether the unit `embedding` is trained."""
+    """What plans are made from where their names do not say: the relative norm, and the unit `embedding`."""
 
-    methods: Annotated[list[Method], Field(min_length=1)] = ["full", "tgl_fp", "tgl_alr", "random", "inverse"]
     salient: Literal["updated", "new_entity"] = "updated"
     denominator: Denominator = "window"
-    alr_scale: Literal["mean", "max"] = "mean"
     embedding: Literal["frozen", "trained"] = "frozen"
 
 
@@ -220,7 +176,7 @@ class TrainConfig(OptimiserConfig):
     """Continual pretraining, the same for every plan."""
 
     engine: Literal["auto", "plain", "deepspeed"] = "auto"
-    zero_stage: Annotated[Literal[0, 1, 2], BeforeValidator(_number)] = 1
+    zero_stage: Annotated[Literal[0, 1, 2], BeforeValidator(number)] = 1
     steps: Annotated[Integer, Field(gt=0)] = 45
     batch_size: Positive = 4
     learning_rates: Annotated[list[Annotated[Number, Field(gt=0)]], Field(min_length=1)] = [0.003]
@@ -242,6 +198,7 @@ class Config(Section):
 
     experiment: Name = "default"
     seeds: Annotated[list[Annotated[Integer, Field(ge=0)]], Field(min_length=1)] = [0, 1, 2, 3]
+    methods: Annotated[list[Method], Field(min_length=1)] = ["full", "tgl_fp", "tgl_alr", "random", "inverse"]
     data_root: str | None = None
     snapshots: SnapshotsConfig = SnapshotsConfig()
     pages: PagesConfig = PagesConfig()
@@ -253,9 +210,15 @@ class Config(Section):
     agree: AgreeConfig = AgreeConfig()
     plan: PlanConfig = PlanConfig()
     train: TrainConfig = TrainConfig()
+    baselines: BaselinesConfig = BaselinesConfig()
     gate: GateConfig = GateConfig()
 
     @property
     def periods(self) -> list[str]:
         """The dates after the first: each names the period that ends with its snapshot."""
         return self.snapshots.dates[1:]
+
+    @property
+    def plans(self) -> list[str]:
+        """The plans that the methods need, each once."""
+        return list(dict.fromkeys(parse_method(method)[0] for method in self.methods))

@@ -13,8 +13,10 @@ from urllib.parse import urlsplit
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from tgl.config import Config, Section
+from tgl.config import Config
+from tgl.config_types import Section
 from tgl.errors import TglError, nearest
+from tgl.plans.names import parse_method, parse_plan
 
 _DATE_FIELDS = {"date", "year", "month", "day"}
 
@@ -119,13 +121,17 @@ def combination_problems(config: Config) -> Iterator[str]:
     keep = config.model.pretrain.keep
     if keep != sorted(set(keep)):
         yield f"model.pretrain.keep: {keep} must rise from one step to the next; [] keeps nothing"
-    if "full" not in config.plan.methods:
-        yield "plan.methods: 'full' is required, the differences in the report are taken against it"
-    if {"random", "inverse"} & set(config.plan.methods) and "tgl_fp" not in config.plan.methods:
-        yield "plan.methods: 'random' and 'inverse' take their budget from 'tgl_fp', which is missing"
+    if "full" not in config.methods:
+        yield "methods: 'full' is required, the differences in the report are taken against it"
+    meanings: dict[object, str] = {}
+    for method in dict.fromkeys(config.methods):
+        plan, baseline = parse_method(method)
+        same = meanings.setdefault((parse_plan(plan), baseline), method)
+        if same != method:
+            yield f"methods: '{same}' and '{method}' mean the same"
     for key, values in (
         ("seeds", config.seeds),
-        ("plan.methods", config.plan.methods),
+        ("methods", config.methods),
         ("train.learning_rates", config.train.learning_rates),
         ("probes.sets", config.probes.sets),
     ):

@@ -12,9 +12,11 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from tgl.codehash import code_hash
-from tgl.config import Section
+from tgl.config_baselines import BaselinesConfig
 from tgl.config_check import check
+from tgl.config_types import Section
 from tgl.errors import TglError
+from tgl.plans.names import method_folder as method_folder
 
 code = code_hash
 
@@ -96,6 +98,11 @@ class Experiment:
 def section(value: Section, *, without: tuple[str, ...] = ()) -> str:
     """Return a section as JSON for a stage's --config, without keys that the stage does not depend on."""
     return json.dumps(value.model_dump(mode="json", exclude=set(without)), sort_keys=True)
+
+
+def baseline_section(value: BaselinesConfig, baseline: str) -> str:
+    """Return the settings of one baseline alone as JSON, so that another's change reruns nothing."""
+    return json.dumps(value.model_dump(mode="json", include={baseline}), sort_keys=True)
 
 
 _held = []

@@ -32,7 +32,7 @@ from tgl.config import Config
 from tgl.config_check import check
 from tgl.evaluate.measures import probe_measures, text_measures
 from tgl.evaluate.stage import score_checkpoint
-from tgl.plan_stage import write_plan
+from tgl.plans.stage import write_plan
 from tgl.profiling.stage import profile as profile_model
 from tgl.tables import read_table
 from tgl.text.tokens import load_tokenizer

@@ -1,7 +1,7 @@
 import pandas as pd
 
 from tgl.config import Config, ModelConfig, PlanConfig, TrainConfig
-from tgl.plan import Plan
+from tgl.plans.plan import Plan
 from tgl.report.limits import limits
 
 MET = {"name": "facts known", "value": 0.9, "limit": 0.75, "met": True}

@@ -16,8 +16,9 @@ from tests.model_fixtures import (
     write_tokens,
 )
 from tgl.config import PlanConfig, ProfileConfig, TokensConfig
-from tgl.plan import save_plan
-from tgl.plan_stage import write_plan
+from tgl.config_baselines import BaselinesConfig
+from tgl.plans.plan import save_plan
+from tgl.plans.stage import write_plan
 from tgl.sublayers import sublayers
 from tgl.tables import write_table
 from tgl.train.checkpoint import save_model
@@ -32,6 +33,7 @@ SETTINGS = Settings(
     tokens=TokensConfig(vocab_size=VOCABULARY, block_size=BLOCK),
     profile=ProfileConfig(examples=3, bootstrap=100),
     plan=PlanConfig(),
+    baselines=BaselinesConfig(),
 )
 
 

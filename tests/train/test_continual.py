@@ -8,7 +8,7 @@ from transformers import AutoModelForCausalLM
 from tests.model_fixtures import RANKED, parameters_by_unit, plan_of
 from tests.train.continual_runs import PERIODS, contents, go, killing, run_of, write_inputs
 from tgl.errors import TglError
-from tgl.plan import save_plan
+from tgl.plans.plan import save_plan
 from tgl.sublayers import EMBEDDING
 from tgl.tables import read_table
 from tgl.train import continual

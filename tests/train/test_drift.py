@@ -19,9 +19,9 @@ from tests.train.continual_runs import (
 )
 from tgl.config import PlanConfig
 from tgl.errors import TglError
-from tgl.plan import load_plan, save_plan
-from tgl.plan_stage import units_of
-from tgl.policies import make_plan
+from tgl.plans.plan import load_plan, save_plan
+from tgl.plans.policies import make_plan
+from tgl.plans.stage import units_of
 from tgl.profiling.retrace import retrace
 from tgl.sublayers import EMBEDDING, sublayers
 from tgl.tables import read_table

@@ -17,7 +17,7 @@ from tests.model_fixtures import (
     tiny_model,
 )
 from tgl.errors import TglError
-from tgl.plan import Plan
+from tgl.plans.plan import Plan
 from tgl.sublayers import EMBEDDING, sublayers
 from tgl.train.engines import make_engine
 from tgl.train.groups import freeze, parameter_groups, realised_rates

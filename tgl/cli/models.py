@@ -9,6 +9,7 @@ import typer
 
 from tgl import config as sections
 from tgl.cli.app import Config, Seed, Threads, command, named_paths, say, set_up_torch
+from tgl.config_baselines import BaselinesConfig
 from tgl.config_check import load_section
 from tgl.errors import TglError
 
@@ -154,13 +155,16 @@ def plan(
     profile: Path,
     method: Annotated[str, typer.Option()],
     output: Annotated[Path, typer.Option()],
+    model: Annotated[
+        Path | None, typer.Option(help="The profiled model; only `spectrum` looks at it.")
+    ] = None,
     seed: Seed = 0,
     config: Config = "{}",
 ) -> None:
     """Turn a profile into a learning-rate multiplier per sublayer."""
-    from tgl.plan_stage import write_plan
+    from tgl.plans.stage import write_plan
 
-    say(write_plan(profile, method, load_section(sections.PlanConfig, config), seed, output))
+    say(write_plan(profile, method, load_section(sections.PlanConfig, config), seed, output, model))
 
 
 @command("train")
@@ -175,11 +179,13 @@ def train(
     tables: Annotated[Path, typer.Option(help="Folder: scores, lm_loss, steps and rates.")],
     state: Annotated[Path, typer.Option(help="Folder to go on from after an interruption.")],
     learning_rate: Annotated[float, typer.Option()],
+    baseline: Annotated[str, typer.Option(help="What the plan is put on.")] = "plain",
     seed: Seed = 0,
     config: Config = "{}",
     token_config: Config = "{}",
     profile_config: Config = "{}",
     plan_config: Config = "{}",
+    baseline_config: Config = "{}",
     threads: Threads = 1,
 ) -> None:
     """Continual pretraining by one plan through all periods, scored after each."""
@@ -194,6 +200,7 @@ def train(
         probes=probes,
         profile=profile,
         plan=plan,
+        baseline=baseline,
         models={period: models / period for period in named},
         tables={name: tables / f"{name}.parquet" for name in TABLES},
         state=state,
@@ -205,6 +212,7 @@ def train(
         tokens=load_section(sections.TokensConfig, token_config),
         profile=load_section(sections.ProfileConfig, profile_config),
         plan=load_section(sections.PlanConfig, plan_config),
+        baselines=load_section(BaselinesConfig, baseline_config),
     )
     train_periods(run, settings, say)
 

@@ -79,7 +79,7 @@ def score_probes(
     """Yield the rows of the table `scores`.
 
     Where candidates are known the answer's rank among them is given (1 = best; another candidate that holds
-    for the same query is left out), else rank and num_candidates are 0.
+    for the same query is left out), else rank and num_candidates are 0. Validation probes are not ranked.
     """
     model.eval()
     length, rows = max_length(model), probes.to_pylist()
@@ -94,6 +94,7 @@ def score_probes(
             raise TglError(f"probe '{row['id']}': span [{start}, {end}) is no part of its text {text!r}")
         answer = text[start:end]
         others = [other for other in row["candidates"] if other not in answers[row["answer_group"]]]
+        others = [] if row["split"] == "validation" else others
         positions = []
         for candidate in [answer, *others]:
             try:

@@ -25,14 +25,14 @@ def score_checkpoint(
     scores_output: str | Path,
     lm_loss_output: str | Path,
 ) -> None:
-    """Score every test probe, and the held-out part of each text (name to table `tokens`).
+    """Score every validation and test probe, and the held-out part of each text (name to table `tokens`).
 
     A text without a held-out part gives a row of 0 tokens.
     """
     model.eval()
     table = read_table(probes, "probes")
-    test: pa.Table = table.filter(pc.equal(table["split"], "test"))
-    write_table(score_probes(model, tokenizer, test, checkpoint), scores_output, "scores")
+    asked: pa.Table = table.filter(pc.is_in(table["split"], pa.array(["validation", "test"])))
+    write_table(score_probes(model, tokenizer, asked, checkpoint), scores_output, "scores")
     rows = []
     for name, path in texts.items():
         stream = read_stream(path, "held_out")

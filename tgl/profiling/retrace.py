@@ -8,7 +8,7 @@ import numpy as np
 from transformers import PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from tgl.config import PlanConfig, ProfileConfig
+from tgl.config import ProfileConfig
 from tgl.errors import TglError
 from tgl.evaluate.score import max_length
 from tgl.profiling.capture import cover
@@ -25,23 +25,22 @@ def retrace(
     stream: np.ndarray,
     period: str,
     settings: ProfileConfig,
-    plan: PlanConfig,
+    salient: str,
+    denominator: str,
     seed: int,
 ) -> list[dict]:
-    """Return the rows of the table `profile` of the plan's salient group over its denominator, for `period`.
+    """Return the rows of the table `profile` of the group `salient` over `denominator`, for `period`.
 
     Raises TglError when one of the two groups is missing.
     """
     groups = make_groups(probes, stream, tokenizer, period, settings, max_length(model)).groups
-    other = denominator_group(plan.salient, plan.denominator, groups) if plan.salient in groups else None
+    other = denominator_group(salient, denominator, groups) if salient in groups else None
     if other is None:
-        raise TglError(
-            f"profile of period {period}: no '{plan.salient}' over '{plan.denominator}' in {list(groups)}"
-        )
+        raise TglError(f"profile of period {period}: no '{salient}' over '{denominator}' in {list(groups)}")
     units = sublayers(model)
     coverage = cover(model, units)
     measured = {
-        name: gradient_norms(model, units, groups[name].examples, coverage) for name in (plan.salient, other)
+        name: gradient_norms(model, units, groups[name].examples, coverage) for name in (salient, other)
     }
     rows = profile_rows("trained", measured, units, settings.bootstrap, seed)
-    return [row for row in rows if (row["group"], row["denominator"]) == (plan.salient, plan.denominator)]
+    return [row for row in rows if (row["group"], row["denominator"]) == (salient, denominator)]

@@ -8,15 +8,14 @@ import pandas as pd
 
 from tgl.config import Config
 from tgl.evaluate.measures import probe_measures, text_measures
-from tgl.plan import Plan, load_plan
+from tgl.plans.names import method_folder
+from tgl.plans.plan import Plan, load_plan
 from tgl.tables import read_about, read_counts, read_table
 
 
 def methods(config: Config) -> list[str]:
     """Return the folder names of the methods: plan, baseline, learning rate."""
-    return [
-        f"{plan}-plain-lr{rate:g}" for plan in config.plan.methods for rate in config.train.learning_rates
-    ]
+    return [method_folder(method, rate) for method in config.methods for rate in config.train.learning_rates]
 
 
 def all_measures(results: Path, config: Config) -> pd.DataFrame:
@@ -27,7 +26,7 @@ def all_measures(results: Path, config: Config) -> pd.DataFrame:
             folder = results / "scores" / config.model.name / method / f"seed{seed}"
             scores = read_table(folder / "scores.parquet", "scores").to_pandas()
             losses = read_table(folder / "lm_loss.parquet", "lm_loss").to_pandas()
-            for table in (probe_measures(scores), text_measures(losses)):
+            for table in (probe_measures(scores[scores["split"] == "test"]), text_measures(losses)):
                 if len(table):
                     found.append(table.assign(method=method, seed=seed))
     columns = ["method", "seed", "checkpoint", "set", "kind", "period", "measure", "value", "count"]
@@ -82,7 +81,7 @@ def all_plans(results: Path, config: Config) -> list[tuple[int, Plan]]:
     return [
         (seed, load_plan(folder / f"seed{seed}" / f"{method}.json"))
         for seed in config.seeds
-        for method in config.plan.methods
+        for method in config.plans
     ]
 
 

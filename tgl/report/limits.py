@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from tgl.config import Config
-from tgl.plan import Plan
+from tgl.plans.plan import Plan
 
 
 def limits(

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from tgl.agreement.rank import rank_correlation
-from tgl.policies import jaccard
+from tgl.plans.subsets import jaccard
 from tgl.profiling.factors import at_equal_loss, factors
 from tgl.profiling.group_names import TRACED
 from tgl.report.profile_figures import LABELS, label

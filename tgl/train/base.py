@@ -8,12 +8,12 @@ from pathlib import Path
 
 from tgl.config import ModelConfig, TokensConfig, TrainConfig
 from tgl.errors import TglError
-from tgl.plan import Plan
+from tgl.plans.plan import Plan
 from tgl.sublayers import EMBEDDING, sublayers
 from tgl.tables import write_table
 from tgl.text.tokens import load_tokenizer, read_stream
 from tgl.train.checkpoint import copy_model, load_model, make_model, save_model, weights_hash
-from tgl.train.engines import make_engine
+from tgl.train.engines import Engine, make_engine
 from tgl.train.groups import freeze, parameter_groups
 from tgl.train.loop import train
 from tgl.train.state import claimed_state
@@ -62,9 +62,12 @@ def train_base(
             groups = parameter_groups(
                 sublayers(model), plan, settings.pretrain.learning_rate, settings.pretrain.weight_decay
             )
-            engine = make_engine(
-                engine_settings.engine, model, groups, settings.pretrain, engine_settings.zero_stage
-            )
+
+            def engine() -> Engine:
+                return make_engine(
+                    engine_settings.engine, model, groups, settings.pretrain, engine_settings.zero_stage
+                )
+
             stream = TokenStream(read_stream(tokens, "train"), loaded_tokenizer.eos_token_id, seed)
 
             def keep(step: int) -> None:
@@ -72,7 +75,7 @@ def train_base(
                     save_model(model, loaded_tokenizer, state / "along" / str(step))
 
             log = train(
-                engine,
+                [(0, engine)],
                 stream,
                 settings.pretrain,
                 token_settings.block_size,

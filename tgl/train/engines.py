@@ -31,8 +31,8 @@ class StepResult:
 class Engine(Protocol):
     """What the loop needs of an engine."""
 
-    def step(self, tokens: torch.Tensor, factor: float) -> StepResult:
-        """Do one optimiser step on int64 [batch, block] at `factor` times each group's initial rate."""
+    def step(self, tokens: torch.Tensor, number: int, factor: float) -> StepResult:
+        """Do optimiser step `number` on int64 [batch, block] at `factor` times each group's initial rate."""
 
     def rates(self) -> dict[str, float]:
         """Return the present learning rate of each trained unit."""
@@ -55,26 +55,45 @@ def adamw(groups: list[dict]) -> torch.optim.AdamW:
     return torch.optim.AdamW(groups, fused=True)
 
 
+class Regulariser:
+    """What a baseline adds to a step; this one adds nothing."""
+
+    def task_weight(self, number: int) -> float:
+        """Return the factor on the task's learning rate at step `number`."""
+        return 1.0
+
+    def penalty(self) -> torch.Tensor | float:
+        """Return what is added to the loss."""
+        return 0.0
+
+    def pull(self, groups: list[dict], number: int, factor: float) -> None:
+        """Move the parameters of the optimiser's groups after step `number` at schedule factor `factor`."""
+
+
 class PlainEngine:
     """AdamW of PyTorch in one process."""
 
-    def __init__(self, model: nn.Module, groups: list[dict], settings: OptimiserConfig) -> None:
-        self.model, self.clip_norm = model, settings.clip_norm
+    def __init__(
+        self, model: nn.Module, groups: list[dict], settings: OptimiserConfig, regulariser: Regulariser
+    ) -> None:
+        self.model, self.clip_norm, self.regulariser = model, settings.clip_norm, regulariser
         self.device = groups[0]["params"][0].device
         self.optimiser = adamw(groups)
 
-    def step(self, tokens: torch.Tensor, factor: float) -> StepResult:
-        """See `Engine`."""
+    def step(self, tokens: torch.Tensor, number: int, factor: float) -> StepResult:
+        """See `Engine`; the loss that is told is the language model's, without a penalty."""
+        weight = self.regulariser.task_weight(number)
         for group in self.optimiser.param_groups:
-            group["lr"] = group["initial_lr"] * factor
+            group["lr"] = group["initial_lr"] * factor * weight
         loss = language_model_loss(self.model, tokens.to(self.device))
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        (loss + self.regulariser.penalty()).backward()
         trained = [parameter for group in self.optimiser.param_groups for parameter in group["params"]]
         norm = nn.utils.clip_grad_norm_(trained, self.clip_norm)
         result = StepResult(loss.item(), norm.item())
         _refuse_non_finite(result)
         self.optimiser.step()
+        self.regulariser.pull(self.optimiser.param_groups, number, factor)
         return result
 
     def rates(self) -> dict[str, float]:
@@ -115,7 +134,7 @@ class DeepSpeedEngine:
             },
         )
 
-    def step(self, tokens: torch.Tensor, factor: float) -> StepResult:
+    def step(self, tokens: torch.Tensor, number: int, factor: float) -> StepResult:
         """See `Engine`."""
         for group in self.engine.optimizer.param_groups:
             group["lr"] = group["initial_lr"] * factor
@@ -147,13 +166,27 @@ class DeepSpeedEngine:
 
 
 def make_engine(
-    name: str, model: nn.Module, groups: list[dict], settings: OptimiserConfig, zero_stage: int = 1
+    name: str,
+    model: nn.Module,
+    groups: list[dict],
+    settings: OptimiserConfig,
+    zero_stage: int = 1,
+    regulariser: Regulariser | None = None,
 ) -> Engine:
-    """Return the engine `name`; 'auto' is DeepSpeed where there is a GPU, plain PyTorch elsewhere."""
+    """Return the engine `name`; 'auto' is DeepSpeed where there is a GPU, plain PyTorch elsewhere.
+
+    With a regulariser 'auto' is plain PyTorch, and 'deepspeed' is refused with a TglError: under ZeRO weights and
+    gradients are kept in parts that a regulariser does not see.
+    """
+    if name == "deepspeed" and regulariser is not None:
+        raise TglError(
+            f"engine 'deepspeed': {type(regulariser).__name__} reads and moves whole parameters, which DeepSpeed keeps "
+            "in parts; set train.engine to 'plain'"
+        )
     if name == "auto":
-        name = "deepspeed" if torch.cuda.is_available() else "plain"
+        name = "deepspeed" if torch.cuda.is_available() and regulariser is None else "plain"
     if name == "plain":
-        return PlainEngine(model, groups, settings)
+        return PlainEngine(model, groups, settings, regulariser or Regulariser())
     return DeepSpeedEngine(model, groups, settings, zero_stage)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from torch import nn
 
 from tgl.errors import TglError
-from tgl.plan import Plan
+from tgl.plans.plan import Plan
 from tgl.sublayers import Sublayer, sublayers
 
 

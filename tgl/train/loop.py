@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import torch
 from tgl.config import OptimiserConfig
 from tgl.train.engines import Engine
 from tgl.train.schedule import factor, warmup_steps
-from tgl.train.stream import TokenStream
+from tgl.train.stream import Stream
 
 
 @dataclass
@@ -26,8 +26,8 @@ class TrainingLog:
 
 
 def train(
-    engine: Engine,
-    stream: TokenStream,
+    phases: Sequence[tuple[int, Callable[[], Engine]]],
+    stream: Stream,
     settings: OptimiserConfig,
     block_size: int,
     state: Path,
@@ -37,37 +37,48 @@ def train(
 ) -> TrainingLog:
     """Run all steps of `settings`; go on from the state in folder `state` when it holds one.
 
-    A run that is stopped and started again gives the same weights and the same log as one that was not.
+    phases: (first step, what makes the engine from there on); the first begins at 0. The schedule and the data
+    order run through all of them. A run that is stopped and started again gives the same weights and the same log
+    as one that was not.
     """
     log, start = TrainingLog(), 0
-    if (state / "progress.json").is_file():
-        engine.load(state)
+    resumed = (state / "progress.json").is_file()
+    if resumed:
         progress = json.loads((state / "progress.json").read_text())
         start, log.steps = progress["step"], progress["steps"]
         log.rates = {int(step): rates for step, rates in progress["rates"].items()}
         say(f"resumed at step {start} of {settings.steps}")
-    watched = _watched_steps(settings)
-    for step in range(start, settings.steps):
-        before_step(step)
-        tokens = torch.from_numpy(stream.batch(step, settings.batch_size, block_size))
-        result = engine.step(tokens, factor(step, settings))
-        log.steps.append(
-            {
-                "step": step,
-                "loss": result.loss,
-                "gradient_norm": result.gradient_norm,
-                "num_tokens": tokens[:, 1:].numel(),
-            }
-        )
-        if step in watched:
-            log.rates[step] = engine.rates()
-        done = step + 1
-        if done % save_every == 0 and done < settings.steps:
-            _save(engine, log, done, state)
-        if done % 50 == 0 or done == settings.steps:
-            say(
-                f"step {done} of {settings.steps}: loss {result.loss:.4f}, gradient norm {result.gradient_norm:.3f}"
+    firsts = [first for first, _ in phases]
+    watched = _watched_steps(settings) | set(firsts)
+    for (first, make), end in zip(phases, [*firsts[1:], settings.steps], strict=True):
+        if end <= start:
+            continue
+        engine = make()
+        if resumed and first <= start:
+            engine.load(state)
+        for step in range(max(first, start), end):
+            before_step(step)
+            tokens = torch.from_numpy(stream.batch(step, settings.batch_size, block_size))
+            result = engine.step(tokens, step, factor(step, settings))
+            log.steps.append(
+                {
+                    "step": step,
+                    "loss": result.loss,
+                    "gradient_norm": result.gradient_norm,
+                    "num_tokens": tokens[:, 1:].numel(),
+                }
             )
+            if step in watched:
+                log.rates[step] = engine.rates()
+            done = step + 1
+            # Not where a phase ends: the next one's optimiser starts from nothing.
+            if done % save_every == 0 and done < end:
+                _save(engine, log, done, state)
+            if done % 50 == 0 or done == settings.steps:
+                say(
+                    f"step {done} of {settings.steps}: loss {result.loss:.4f}, "
+                    f"gradient norm {result.gradient_norm:.3f}"
+                )
     return log
 
 

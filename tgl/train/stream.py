@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Protocol
+
 import numpy as np
 
 from tgl.errors import TglError
+
+
+class Stream(Protocol):
+    """What the training loop reads."""
+
+    def batch(self, step: int, batch_size: int, block_size: int) -> np.ndarray:
+        """Return batch `step` (from 0) as int64 [batch_size, block_size]."""
 
 
 class TokenStream:
@@ -48,3 +58,35 @@ class TokenStream:
             position += len(piece)
             wanted -= len(piece)
         return np.concatenate(pieces).astype(np.int64).reshape(batch_size, block_size)
+
+
+class MixedStream:
+    """New text with old text between its rows; at pass e over the new text there are old_to_new(e) old rows a new one.
+
+    Which rows are old is spread evenly and fixed; the rows of each text follow one another as in its own stream.
+    """
+
+    def __init__(self, new: TokenStream, old: TokenStream, old_to_new: Callable[[int], float]) -> None:
+        self.new, self.old, self.old_to_new = new, old, old_to_new
+        self._rows: list[tuple[bool, int]] = []  # of each row so far: is it old, its number in its own stream
+        self._counts, self._due = [0, 0], 0.0
+
+    def row(self, number: int, block_size: int) -> tuple[bool, int]:
+        """Return (is it old, number in its own stream) of row `number` of the mixture."""
+        while len(self._rows) <= number:
+            epoch = self._counts[0] * block_size // len(self.new.tokens)
+            ratio = self.old_to_new(epoch)
+            self._due += ratio / (1 + ratio)
+            is_old = self._due >= 1 - 1e-9
+            self._due -= is_old
+            self._rows.append((is_old, self._counts[is_old]))
+            self._counts[is_old] += 1
+        return self._rows[number]
+
+    def batch(self, step: int, batch_size: int, block_size: int) -> np.ndarray:
+        """See `Stream`."""
+        rows = []
+        for number in range(step * batch_size, (step + 1) * batch_size):
+            is_old, own = self.row(number, block_size)
+            rows.append((self.old if is_old else self.new).batch(own, 1, block_size)[0])
+        return np.stack(rows)

@@ -5,8 +5,10 @@ import sys
 sys.path.insert(0, workflow.basedir)
 from workflow.helpers import (
     Experiment,
+    baseline_section,
     clear_stale_locks,
     code,
+    method_folder,
     section,
     set_environment,
 )
@@ -36,11 +38,11 @@ PROFILE = f"{PROFILE_FOLDER}/profile.parquet"
 ALONG_FOLDER = f"{RESULTS}/profile/{MODEL}/seed{{seed}}"
 AGREE_FOLDER = f"{RESULTS}/agree/{MODEL}/seed{{seed}}"
 PLAN = f"{RESULTS}/plan/{MODEL}/seed{{seed}}/{{plan}}.json"
-# A method's folder names plan, baseline and learning rate; `plain` is the only baseline.
-METHOD = "{plan}-plain-lr{rate}"
+# A method's folder names plan, baseline and learning rate.
+METHOD = "{plan}-{baseline}-lr{rate}"
 METHODS = [
-    METHOD.format(plan=plan, rate=f"{rate:g}")
-    for plan in CONFIG.plan.methods
+    method_folder(method, rate)
+    for method in CONFIG.methods
     for rate in CONFIG.train.learning_rates
 ]
 RUN_MODELS = f"{RESULTS}/models/{MODEL}/{METHOD}/seed{{seed}}"
@@ -48,7 +50,7 @@ RUN_SCORES = f"{RESULTS}/scores/{MODEL}/{METHOD}/seed{{seed}}"
 # Weights on the way to the base model, by step.
 ALONG = {step: f"{BASE_MODEL}/along/{step}" for step in CONFIG.model.pretrain.kept}
 # Plain training at the first rate: how far sublayers move when none is held back.
-FULL = f"{RESULTS}/models/{MODEL}/full-plain-lr{CONFIG.train.learning_rates[0]:g}/seed{{seed}}/{PERIODS[0]}"
+FULL = f"{RESULTS}/models/{MODEL}/{method_folder('full', CONFIG.train.learning_rates[0])}/seed{{seed}}/{PERIODS[0]}"
 BASE_PAGES = (
     [f"{RESULTS}/wiki/base/pages/0.parquet"]
     if CONFIG.text.base == "json_lines"
@@ -64,5 +66,6 @@ wildcard_constraints:
     period=r"\d{8}",
     shard=r"\d+",
     seed=r"\d+",
-    plan=r"[a-z_]+",
+    plan=r"[a-z0-9_.]+",
+    baseline=r"[a-z_]+",
     rate=r"[0-9.e-]+",

@@ -110,7 +110,8 @@ rule agree:
 
 rule plan:
     input:
-        PROFILE,
+        profile=PROFILE,
+        model=f"{BASE_MODEL}/model.safetensors",
     output:
         PLAN,
     log:
@@ -123,10 +124,12 @@ rule plan:
     resources:
         mem_mb=500,
     params:
-        config=section(CONFIG.plan, without=("methods",)),
-        code=code("tgl.plan_stage"),
+        model=subpath(input.model, parent=True),
+        config=section(CONFIG.plan),
+        code=code("tgl.plans.stage"),
+        spectrum=code("tgl.plans.spectrum"),
     message:
         "Making the plan {wildcards.plan}, seed {wildcards.seed}"
     shell:
-        "python -m tgl plan {input} --method {wildcards.plan} --output {output} --seed {wildcards.seed} "
+        "python -m tgl plan {input.profile} --model {params.model} --method {wildcards.plan} --output {output} --seed {wildcards.seed} "
         "--config {params.config:q} > {log} 2>&1"

@@ -9,7 +9,7 @@ rule report:
         along=expand(
             f"{ALONG_FOLDER}/along.parquet", seed=CONFIG.seeds if ALONG else []
         ),
-        plans=expand(PLAN, seed=CONFIG.seeds, plan=CONFIG.plan.methods),
+        plans=expand(PLAN, seed=CONFIG.seeds, plan=CONFIG.plans),
         base=expand(f"{BASE_SCORES}/scores.parquet", seed=CONFIG.seeds),
         scores=[
             f"{RESULTS}/scores/{MODEL}/{method}/seed{seed}/scores.parquet"

@@ -39,13 +39,17 @@ rule train:
         config=section(CONFIG.train, without=("learning_rates",)),
         token_config=section(CONFIG.tokens, without=("tokenizer", "vocab_size")),
         profile_config=section(CONFIG.profile),
-        plan_config=section(CONFIG.plan, without=("methods",)),
+        plan_config=section(CONFIG.plan),
+        baseline_config=lambda wildcards: baseline_section(
+            CONFIG.baselines, wildcards.baseline
+        ),
         code=code("tgl.train.continual"),
     message:
-        "Continual pretraining by {wildcards.plan} at {wildcards.rate}, seed {wildcards.seed}"
+        "Continual pretraining by {wildcards.plan} on {wildcards.baseline} at {wildcards.rate}, seed {wildcards.seed}"
     shell:
         "python -m tgl train {params.base_model} --base-tokens {input.base_tokens} {params.tokens} "
-        "--probes {input.probes} --profile {input.profile} --plan {input.plan} --models {params.models} --tables {params.tables} "
+        "--probes {input.probes} --profile {input.profile} --plan {input.plan} "
+        "--baseline {wildcards.baseline} --baseline-config {params.baseline_config:q} --models {params.models} --tables {params.tables} "
         "--state {params.state} --learning-rate {wildcards.rate} --seed {wildcards.seed} "
         "--config {params.config:q} --token-config {params.token_config:q} "
         "--profile-config {params.profile_config:q} --plan-config {params.plan_config:q} --threads {threads} "

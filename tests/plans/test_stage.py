@@ -2,8 +2,8 @@ import pytest
 
 from tgl.config import PlanConfig
 from tgl.errors import TglError
-from tgl.plan import load_plan
-from tgl.plan_stage import units_of, write_plan
+from tgl.plans.plan import load_plan
+from tgl.plans.stage import units_of, write_plan
 from tgl.tables import write_table
 
 NORMS = {"block00.attention": 2.0, "block00.mlp": 1.0, "block01.attention": 6.0, "block01.mlp": 3.0}

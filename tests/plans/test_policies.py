@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from tgl.config import PlanConfig
 from tgl.errors import TglError
-from tgl.plan import Plan, load_plan, save_plan
-from tgl.policies import METHODS, Unit, jaccard, lowest, make_plan, matched_random, traced
+from tgl.plans.plan import Plan, load_plan, save_plan
+from tgl.plans.policies import METHODS, Unit, jaccard, lowest, make_plan, matched_random, traced
 
 norms = st.lists(st.floats(0.01, 100), min_size=2, max_size=16)
 quick = settings(deadline=None, max_examples=50)

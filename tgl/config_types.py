@@ -1,0 +1,65 @@
+"""What the sections of the configuration are built of: strict sections, and numbers and names as YAML writes them."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from tgl.errors import TglError
+from tgl.plans.names import parse_method
+
+
+def number(value: object) -> object:
+    """Return the number that text of one stands for; anything else as it is."""
+    # YAML 1.1 reads 3e-3, which has no dot, as text; Snakemake's --config reads every nested number as text.
+    if isinstance(value, str) and re.fullmatch(r"[+-]?\d+", value):
+        return int(value)
+    if isinstance(value, str) and re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", value):
+        return float(value)
+    return value
+
+
+def _flag(value: object) -> object:
+    return {"true": True, "false": False}.get(value.lower(), value) if isinstance(value, str) else value
+
+
+def _date(value: object) -> object:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _is_date(value: str) -> str:
+    if not re.fullmatch(r"\d{4}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])", value):
+        raise ValueError(f"'{value}' is not a date YYYYMMDD")
+    return value
+
+
+def _is_name(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", value):
+        raise ValueError(f"'{value}' must start with a letter or digit and hold only letters, digits, _ . -")
+    return value
+
+
+def _is_method(value: str) -> str:
+    try:
+        parse_method(value)
+    except TglError as error:
+        raise ValueError(str(error)) from None
+    return value
+
+
+Number = Annotated[float, BeforeValidator(number)]
+Integer = Annotated[int, BeforeValidator(number)]
+Flag = Annotated[bool, BeforeValidator(_flag)]
+Share = Annotated[Number, Field(ge=0, lt=1)]
+Positive = Annotated[Integer, Field(gt=0)]
+Date = Annotated[str, BeforeValidator(_date), AfterValidator(_is_date)]
+Name = Annotated[str, AfterValidator(_is_name)]
+Method = Annotated[str, AfterValidator(_is_method)]
+
+
+class Section(BaseModel):
+    """A part of the configuration: unknown keys and wrong types are refused."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)

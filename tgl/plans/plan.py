@@ -1,0 +1,146 @@
+"""A plan: one learning-rate multiplier per sublayer, kept as a readable JSON file that anyone can write by hand.
+
+Multiplier 0 freezes a sublayer, 1 trains it at the run's learning rate. How plans are made: `tgl.plans.policies`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tgl.errors import TglError, nearest
+from tgl.files import write_text
+from tgl.sublayer_names import EMBEDDING
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Multipliers by sublayer name, the multiplier of the unit `embedding`, and where they come from.
+
+    later: phases that take over at a share of the run, each {"from": share, "multipliers": {...}}; at each
+    switch the optimiser is made anew.
+    """
+
+    method: str
+    embedding: float
+    multipliers: dict[str, float]
+    denominator: str = ""
+    trainable_parameters: int = 0
+    total_parameters: int = 0
+    note: str = ""
+    later: list[dict] = dataclasses.field(default_factory=list)
+
+    def trained(self) -> set[str]:
+        """Return the names of the sublayers that are updated, in whatever phase."""
+        phases = [self.multipliers, *(phase["multipliers"] for phase in self.later)]
+        return {name for multipliers in phases for name, value in multipliers.items() if value > 0}
+
+    def of(self, unit: str) -> float:
+        """Return the multiplier of a unit in the first phase; raises TglError for a name the plan does not hold."""
+        if unit == EMBEDDING:
+            return self.embedding
+        if unit not in self.multipliers:
+            raise TglError(
+                f"plan '{self.method}': no multiplier for sublayer '{unit}'{nearest(unit, self.multipliers)}; "
+                f"it holds {len(self.multipliers)}: {', '.join(self.multipliers)}"
+            )
+        return self.multipliers[unit]
+
+    def phases(self, steps: int) -> list[tuple[int, Plan]]:
+        """Return (first step, plan of that phase) over a run of `steps` steps, without phases of no step."""
+        starts = [0, *(round(phase["from"] * steps) for phase in self.later)]
+        plans = [self.multipliers, *(phase["multipliers"] for phase in self.later)]
+        ends = [*starts[1:], steps]
+        return [
+            (start, dataclasses.replace(self, multipliers=multipliers, later=[]))
+            for start, end, multipliers in zip(starts, ends, plans, strict=True)
+            if end > start
+        ]
+
+    def mean_rate(self, num_parameters: Mapping[str, int]) -> float:
+        """Return the mean multiplier over sublayers, weighted by their numbers of parameters (first phase)."""
+        total = sum(num_parameters[name] for name in self.multipliers)
+        return sum(num_parameters[name] * value for name, value in self.multipliers.items()) / total
+
+    def param_groups(self, model, lr: float, weight_decay: float = 0.0) -> list[dict]:
+        """Freeze what the plan freezes in `model` and return parameter groups for any optimiser.
+
+        One group for each (multiplier, weight decay) with `params`, `lr` = lr * multiplier, `weight_decay`, none
+        empty; vectors get no weight decay. A scheduler must scale each group's own rate, as LambdaLR does. Raises
+        TglError when the plan does not fit the model, trains nothing, or has phases: those need an optimiser each
+        (see `phases`).
+        """
+        from tgl.sublayers import sublayers
+        from tgl.train.groups import freeze, parameter_groups
+
+        if self.later:
+            raise TglError(
+                f"plan '{self.method}': it has {1 + len(self.later)} phases, and each needs an optimiser of its own: "
+                "go through plan.phases(steps)"
+            )
+        freeze(model, self)
+        return parameter_groups(sublayers(model), self, lr, weight_decay)
+
+
+def save_plan(plan: Plan, path: str | Path) -> None:
+    """Write the plan as JSON, for people to read and to write by hand."""
+    write_text(path, json.dumps(asdict(plan), indent=2) + "\n")
+
+
+def load_plan(path: str | Path) -> Plan:
+    """Read a plan. Raises TglError naming the file and the key that is missing, unknown or of a wrong type."""
+    try:
+        raw = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise TglError(f"{path}: not a readable plan ({error}); expected JSON") from None
+    fields = Plan.__dataclass_fields__
+    if not isinstance(raw, dict) or set(raw) - set(fields) or not {"method", "multipliers"} <= set(raw):
+        found = sorted(raw) if isinstance(raw, dict) else type(raw).__name__
+        raise TglError(
+            f"{path}: found {found}; expected the keys {', '.join(fields)} (method, multipliers required)"
+        )
+    plan = Plan(**{"embedding": 0.0, **raw})
+    _check_multipliers(path, "multipliers", plan.multipliers)
+    _check_numbers(path, {EMBEDDING: plan.embedding})
+    before = 0.0
+    if not isinstance(plan.later, list):
+        raise TglError(f"{path}: later: expected a list of phases, found {plan.later!r}")
+    for number, phase in enumerate(plan.later):
+        key = f"later[{number}]"
+        if not isinstance(phase, dict) or set(phase) != {"from", "multipliers"}:
+            raise TglError(f"{path}: {key}: expected the keys from and multipliers, found {phase!r}")
+        start = phase["from"]
+        if isinstance(start, bool) or not isinstance(start, int | float) or not before < start < 1:
+            raise TglError(
+                f"{path}: {key}.from: expected a share of the run above {before} and below 1, found {start!r}"
+            )
+        before = start
+        _check_multipliers(path, f"{key}.multipliers", phase["multipliers"])
+        if set(phase["multipliers"]) != set(plan.multipliers):
+            raise TglError(
+                f"{path}: {key}.multipliers: names other sublayers than the first phase: "
+                f"{_some(set(phase['multipliers']) ^ set(plan.multipliers))}"
+            )
+    return plan
+
+
+def _check_multipliers(path: str | Path, key: str, multipliers: object) -> None:
+    if not isinstance(multipliers, dict) or EMBEDDING in multipliers:
+        raise TglError(
+            f"{path}: {key} must be an object of sublayer names and numbers, without '{EMBEDDING}', which is "
+            f"a key of its own beside it; found {multipliers!r}"
+        )
+    _check_numbers(path, multipliers)
+
+
+def _check_numbers(path: str | Path, numbers: Mapping[str, object]) -> None:
+    for name, value in numbers.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+            raise TglError(f"{path}: multiplier of '{name}' must be a number from 0 on, found {value!r}")
+
+
+def _some(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)[:5])

@@ -1,0 +1,147 @@
+"""One period of a run: plan, train, prove, score, into the period's folder of the run's state."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from transformers import PreTrainedModel
+from transformers.tokenization_utils_base import PreTrainedTokenizerBase
+
+from tgl.evaluate.stage import score_checkpoint
+from tgl.files import write_text
+from tgl.plans.plan import Plan
+from tgl.sublayers import sublayers
+from tgl.tables import read_table, write_table
+from tgl.text.tokens import read_stream
+from tgl.train.baselines.plain import Period, Plain
+from tgl.train.checkpoint import load_model, max_changes, prove_frozen, save_model, snapshot
+from tgl.train.engines import Engine, make_engine
+from tgl.train.loop import train
+from tgl.train.planning import drift_rows, plan_again, profile_again
+
+if TYPE_CHECKING:
+    from tgl.train.continual import Run, Settings
+
+
+def train_period(
+    run: Run,
+    first_plan: Plan,
+    baseline: Plain,
+    number: int,
+    tokenizer: PreTrainedTokenizerBase,
+    settings: Settings,
+    say: Callable[[str], None],
+) -> None:
+    """Train period `number` (from 0) and leave model, tables and the file `done` in its folder of the state."""
+    names = list(run.tokens)
+    name = names[number]
+    folder = run.state / name
+    before = run.state / names[number - 1] / "model" if number else run.base_model
+    model = load_model(run.base_model if baseline.starts_from_base(number) else before)
+    old = read_stream(run.base_tokens, "train")
+    plan, drift = _planned(run, first_plan, name, number, model, tokenizer, old, settings)
+    units = sublayers(model)
+    start = snapshot(units)
+    period = Period(
+        number=number,
+        model=model,
+        plan=plan,
+        new=read_stream(run.tokens[name], "train"),
+        old=np.concatenate([old, *(read_stream(run.tokens[earlier], "train") for earlier in names[:number])]),
+        end_token=tokenizer.eos_token_id,
+        settings=settings.train,
+        block_size=settings.tokens.block_size,
+        learning_rate=run.learning_rate,
+        # Each period has a data order of its own, fixed by the run's seed.
+        seed=run.seed * 1000 + number + 1,
+        previous=run.state / names[number - 1] if number else None,
+    )
+    module = baseline.module(period)
+    regulariser = baseline.regulariser(period)
+    steps = baseline.num_steps(period)
+    schedule = settings.train.model_copy(update={"steps": steps})
+    trained = baseline.trained(plan)
+    say(
+        f"period {name}: {len(trained)} of {len(units)} units trained, frozen: "
+        + (", ".join(unit.name for unit in units if unit.name not in trained) or "none")
+    )
+
+    def engine_of(phase: Plan) -> Callable[[], Engine]:
+        def make() -> Engine:
+            groups = baseline.groups(period, phase)
+            return make_engine(
+                settings.train.engine, module, groups, schedule, settings.train.zero_stage, regulariser
+            )
+
+        return make
+
+    log = train(
+        [(first, engine_of(phase)) for first, phase in plan.phases(steps)],
+        baseline.stream(period),
+        schedule,
+        settings.tokens.block_size,
+        folder / "training",
+        settings.train.checkpoint_steps,
+        say,
+    )
+    baseline.save(period, folder)
+    model = baseline.finished(period)
+    prove_frozen([unit for unit in sublayers(model) if unit.name not in trained], start)
+    changes = max_changes(sublayers(model), start)
+    save_model(model, tokenizer, folder / "model")
+    rates = [
+        {
+            "period": name,
+            "step": step,
+            "sublayer": unit.name,
+            "learning_rate": found.get(unit.name, 0.0),
+            "max_change": changes[unit.name],
+        }
+        for step, found in sorted(log.rates.items())
+        for unit in units
+    ]
+    score_checkpoint(
+        model,
+        tokenizer,
+        run.probes,
+        {"base": run.base_tokens, **run.tokens},
+        name,
+        settings.tokens.block_size,
+        folder / "scores.parquet",
+        folder / "lm_loss.parquet",
+    )
+    write_table(drift, folder / "drift.parquet", "drift")
+    write_table([{"period": name, **row} for row in log.steps], folder / "steps.parquet", "steps")
+    write_table(rates, folder / "rates.parquet", "rates")
+    shutil.rmtree(folder / "training", ignore_errors=True)
+    write_text(folder / "done", json.dumps({"period": name}))
+
+
+def _planned(
+    run: Run,
+    plan: Plan,
+    period: str,
+    number: int,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    stream: np.ndarray,
+    settings: Settings,
+) -> tuple[Plan, list[dict]]:
+    """Return the plan of a period and the rows of `drift`; the first period's come from the base model's profile."""
+    anew = number > 0 and settings.profile.periods == "each"
+    if number == 0:
+        rows = read_table(run.profile, "profile").to_pylist()
+    elif anew or (plan.method, run.baseline) == ("full", "plain"):
+        probes = Path(run.probes)
+        both = (settings.profile, settings.plan)
+        rows = profile_again(plan, model, tokenizer, probes, stream, period, both, run.seed)
+    else:
+        return plan, []
+    if anew:
+        plan = plan_again(plan, rows, model, settings.plan, run.seed, str(run.profile))
+    return plan, drift_rows(plan, rows, period, settings.plan, str(run.profile))
