@@ -108,6 +108,7 @@ def test_every_problem_is_said_at_once_combinations_too():
         ({"snapshots": {"synthetic": {"pages": 199}}}, "snapshots.synthetic.pages"),
         ({"snapshots": {"synthetic": {"updated_share": 1.0}}}, "snapshots.synthetic.updated_share"),
         ({"snapshots": {"synthetic": {"candidates": 1}}}, "snapshots.synthetic.candidates"),
+        ({"snapshots": {"synthetic": {"domain": "people"}}}, "snapshots.synthetic.domain"),
         ({"text": {"holdout_share": 0}}, "text.holdout_share"),
         ({"experiment": "../elsewhere"}, "experiment"),
         ({"model": {"name": "a/b"}}, "model.name"),
@@ -160,10 +161,13 @@ ECBD = {"sets": ["ecbd"], "ecbd": {"files": ["a.json"], "period": "20200101"}}
         ({"model": {"pretrain": {"keep": [5, 5]}}}, "must rise"),
         ({"model": {"pretrain": {"keep": [9, 5]}}}, "must rise"),
         ({"model": {"load": "gpt2"}}, "tokens.tokenizer"),
-        ({"plan": {"methods": ["tgl_fp"]}}, "'full' is required"),
-        ({"plan": {"methods": ["full", "random"]}}, "'tgl_fp', which is missing"),
-        ({"plan": {"methods": ["full", "full"]}}, "holds a value twice"),
+        ({"methods": ["tgl_fp"]}, "'full' is required"),
+        ({"methods": ["full", "full"]}, "methods: ['full', 'full'] holds a value twice"),
         ({"seeds": [0, 1, 0]}, "seeds: [0, 1, 0] holds a value twice"),
+        (
+            {"snapshots": {"dates": ["20190101", "20240101"]}},
+            "snapshots.synthetic.updated_share: 0.25 a year is 1.25 of the facts from 20190101 to 20240101",
+        ),
     ],
 )
 def test_impossible_combination_is_refused(raw, words):

@@ -6,7 +6,7 @@ from torch import nn
 
 from tests.model_fixtures import ARCHITECTURES, CONFIGS, RANKED, tiny_model
 from tgl.errors import TglError
-from tgl.sublayers import EMBEDDING, ranked, sublayers
+from tgl.sublayers import EMBEDDING, blocks, final_norm, ranked, sublayers
 
 PARTS = {"rwkv": ["sequence_mixer", "channel_mixer"], "mamba": ["mixer"], "tgl_gru": ["mixer"]}
 
@@ -103,6 +103,23 @@ def test_what_the_output_module_returns_is_added_to_the_residual_stream(kind):
 
 def test_embedding_has_no_output_module():
     assert sublayers(tiny_model())[-1].output is None
+
+
+@pytest.mark.parametrize("kind", ARCHITECTURES)
+@torch.no_grad()
+def test_the_blocks_and_the_final_norm_make_the_whole_way_to_the_head(kind):
+    model, ids = tiny_model(kind), torch.tensor([[5, 17, 200]])
+    assert len(blocks(model)) == 2
+    if kind == "rwkv":
+        with pytest.raises(TglError, match=r"'rwkv'.*rescaled in evaluation mode"):
+            final_norm(model)
+        return
+    seen = []
+    for module in (*blocks(model), final_norm(model), model.get_output_embeddings()):
+        module.register_forward_hook(lambda module, inputs, output: seen.append((inputs[0], output)))
+    model(ids)
+    states = [output[0] if isinstance(output, tuple) else output for _, output in seen]
+    assert all(torch.equal(into, state) for (into, _), state in zip(seen[1:], states, strict=False))
 
 
 def test_each_norm_belongs_to_the_sublayer_that_it_feeds():

@@ -15,8 +15,12 @@ from tgl.plans.names import parse_method
 
 
 class WorldConfig(Section):
-    """The synthetic world (`tgl.wiki.world`)."""
+    """The synthetic world (`tgl.wiki.world`): what it speaks of, its size, and shares of change a year.
 
+    A date takes as much of a year's share as of a year has passed since the date before.
+    """
+
+    domain: Literal["encyclopedia", "records"] = "encyclopedia"
     pages: Annotated[Integer, Field(ge=200, le=1_000_000)] = 480
     seed: Integer = 0
     updated_share: Share = 0.25
@@ -130,10 +134,11 @@ class PretrainConfig(OptimiserConfig):
 
 
 class ModelConfig(Section):
-    """The base model: a GPT-2 of this shape from scratch, or one loaded by Hugging Face name or folder."""
+    """The base model: of this architecture and shape from scratch, or loaded by Hugging Face name or folder."""
 
     name: Name = "gpt2-6x96"
     load: str | None = None
+    architecture: Literal["gpt2", "gpt_neo", "llama", "mamba", "tgl_gru"] = "gpt2"
     layers: Positive = 6
     hidden_size: Positive = 96
     heads: Positive = 4
@@ -170,6 +175,7 @@ class PlanConfig(Section):
     salient: Literal["updated", "new_entity"] = "updated"
     denominator: Denominator = "window"
     embedding: Literal["frozen", "trained"] = "frozen"
+    borrow: str | None = None
 
 
 class TrainConfig(OptimiserConfig):
@@ -193,6 +199,12 @@ class GateConfig(Section):
     new_entity_gain: Number = 2.0
 
 
+class ReportConfig(Section):
+    """Resamples of the bootstrap over seeds and subjects."""
+
+    bootstrap: Annotated[Integer, Field(ge=100)] = 1000
+
+
 class Config(Section):
     """The whole configuration."""
 
@@ -212,6 +224,7 @@ class Config(Section):
     train: TrainConfig = TrainConfig()
     baselines: BaselinesConfig = BaselinesConfig()
     gate: GateConfig = GateConfig()
+    report: ReportConfig = ReportConfig()
 
     @property
     def periods(self) -> list[str]:

@@ -35,7 +35,7 @@ class RecadamConfig(Section):
 class EwcConfig(Section):
     """Quadratic penalty weighted by the diagonal Fisher information of old text: weight, sequences it is taken from."""
 
-    strength: AboveZero = 1000.0
+    strength: AboveZero = 5000.0
     sequences: Positive = 64
 
 

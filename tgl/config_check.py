@@ -17,6 +17,7 @@ from tgl.config import Config
 from tgl.config_types import Section
 from tgl.errors import TglError, nearest
 from tgl.plans.names import parse_method, parse_plan
+from tgl.wiki.years import years_between
 
 _DATE_FIELDS = {"date", "year", "month", "day"}
 
@@ -70,6 +71,15 @@ def combination_problems(config: Config) -> Iterator[str]:
     if any(later <= earlier for earlier, later in zip(dates, dates[1:], strict=False)):
         yield f"snapshots.dates: {dates} must rise from one date to the next"
     source, sets = config.snapshots.source, config.probes.sets
+    if source == "synthetic":
+        yearly = config.snapshots.synthetic.updated_share
+        for earlier, later in zip(dates, dates[1:], strict=False):
+            if (share := yearly * years_between(earlier, later)) > 1:
+                yield (
+                    f"snapshots.synthetic.updated_share: {yearly} a year is {share:.2f} of the facts from {earlier} to "
+                    f"{later}, expected at most 1, as a fact changes at most once between two dates; lower it, or add "
+                    "dates between"
+                )
     if "world" in sets and source != "synthetic":
         yield (
             f"probes.sets: 'world' needs snapshots.source 'synthetic', found '{source}'; "
@@ -123,6 +133,11 @@ def combination_problems(config: Config) -> Iterator[str]:
         yield f"model.pretrain.keep: {keep} must rise from one step to the next; [] keeps nothing"
     if "full" not in config.methods:
         yield "methods: 'full' is required, the differences in the report are taken against it"
+    borrowed = [plan for plan in config.plans if parse_plan(plan).borrowed]
+    if borrowed and config.plan.borrow is None:
+        yield f"plan.borrow: required by {', '.join(borrowed)}: the results folder of another experiment"
+    if borrowed and config.profile.periods == "each":
+        yield f"profile.periods: 'each' makes plans anew, and {', '.join(borrowed)} rest on another experiment's"
     meanings: dict[object, str] = {}
     for method in dict.fromkeys(config.methods):
         plan, baseline = parse_method(method)

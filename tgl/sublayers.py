@@ -2,47 +2,59 @@
 
 A transformer block has two: `attention` and `mlp`; RWKV's are `sequence_mixer` and `channel_mixer`; a block with a
 single mixer, as Mamba's or a GRU's, has one: `mixer`. A block's norm belongs to the sublayer it feeds. Embeddings,
-final norm and output head form the unit `embedding`, which is outside every ranking.
+final norm and output head form the unit `embedding`, which is outside every ranking; so is `adapter`, what stands
+beside a model with adapters (`tgl.k_adapter`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 from torch import nn
 
 from tgl.errors import TglError, nearest
-from tgl.sublayer_names import EMBEDDING
+from tgl.sublayer_names import ADAPTER, EMBEDDING, UNRANKED
 
 
 @dataclass(frozen=True)
 class _Layout:
-    """Path of the block list; the children of a block by sublayer, the last one adding to the residual stream."""
+    """Paths of the block list and of the norm behind it ("": no adapter can stand there), children by sublayer.
+
+    The last child of a sublayer is the one that adds to the residual stream.
+    """
 
     blocks: str
+    norm: str
     parts: dict[str, tuple[str, ...]]
     outside: tuple[str, ...] = ()  # children of a block that belong to `embedding`
 
 
-_GPT2 = _Layout("transformer.h", {"attention": ("ln_1", "attn"), "mlp": ("ln_2", "mlp")})
+_GPT2 = _Layout("transformer.h", "transformer.ln_f", {"attention": ("ln_1", "attn"), "mlp": ("ln_2", "mlp")})
 _LLAMA = _Layout(
     "model.layers",
+    "model.norm",
     {"attention": ("input_layernorm", "self_attn"), "mlp": ("post_attention_layernorm", "mlp")},
 )
-_MAMBA = _Layout("backbone.layers", {"mixer": ("norm", "mixer")})
+_MAMBA = _Layout("backbone.layers", "backbone.norm_f", {"mixer": ("norm", "mixer")})
 
 # By architecture (config.model_type).
 _LAYOUTS: dict[str, _Layout] = {
     "gpt2": _GPT2,
     "gpt_neo": _GPT2,
-    "gpt_neox": _Layout("gpt_neox.layers", {**_LLAMA.parts, "attention": ("input_layernorm", "attention")}),
+    "gpt_neox": _Layout(
+        "gpt_neox.layers",
+        "gpt_neox.final_layer_norm",
+        {**_LLAMA.parts, "attention": ("input_layernorm", "attention")},
+    ),
     **dict.fromkeys(
         ("llama", "mistral", "gemma", "granite", "olmo", "phi3", "qwen2", "qwen3", "smollm3", "stablelm"),
         _LLAMA,
     ),
     "olmo2": _Layout(  # its norms stand behind what they belong to
         "model.layers",
+        "model.norm",
         {
             "attention": ("self_attn", "post_attention_layernorm"),
             "mlp": ("mlp", "post_feedforward_layernorm"),
@@ -50,23 +62,25 @@ _LAYOUTS: dict[str, _Layout] = {
     ),
     "opt": _Layout(
         "model.decoder.layers",
+        "model.decoder.final_layer_norm",
         {"attention": ("self_attn_layer_norm", "self_attn"), "mlp": ("final_layer_norm", "fc1", "fc2")},
     ),
     **dict.fromkeys(("mamba", "mamba2", "falcon_mamba"), _MAMBA),
     "rwkv": _Layout(
         "rwkv.blocks",
+        "",  # in evaluation mode its residual stream is halved on the way, which only a norm makes up for
         {"sequence_mixer": ("ln1", "attention"), "channel_mixer": ("ln2", "feed_forward")},
         outside=("pre_ln",),  # normalises the embeddings
     ),
-    "tgl_gru": _Layout("blocks", {"mixer": ("norm", "gru")}),
+    "tgl_gru": _Layout("blocks", "norm", {"mixer": ("norm", "gru")}),
 }
 
 
 @dataclass(frozen=True)
 class Sublayer:
-    """One unit: its name (`block00.attention`), block number (-1 for `embedding`), part and parameters by name.
+    """One unit: its name (`block00.attention`), block number (-1 outside the blocks), part and parameters by name.
 
-    `output` is the module whose output the unit adds to the residual stream (None for `embedding`).
+    `output` is the module whose output the unit adds to the residual stream (None outside the blocks).
     """
 
     name: str
@@ -84,17 +98,16 @@ class Sublayer:
 def sublayers(model: nn.Module) -> list[Sublayer]:
     """Return the model's units in order of depth, `embedding` last.
 
-    Raises TglError for an architecture whose blocks are not known here, or whose blocks hold a child that
-    belongs to no sublayer.
+    Beside a model with adapters stands the unit `adapter`, before `embedding`; the parameters of the model itself
+    keep the names they have without adapters. Raises TglError for an architecture whose blocks are not known here,
+    or whose blocks hold a child that belongs to no sublayer.
     """
-    kind = getattr(getattr(model, "config", None), "model_type", type(model).__name__)
-    if kind not in _LAYOUTS:
-        raise TglError(
-            f"model type '{kind}': its blocks are not known{nearest(kind, _LAYOUTS)}; known are "
-            f"{', '.join(sorted(_LAYOUTS))}. Found the block lists {_block_lists(model) or 'none'} among the "
-            f"children {[name for name, _ in model.named_children()]}; a layout is one line in tgl/sublayers.py"
-        )
-    layout = _LAYOUTS[kind]
+    kind = _kind(model)
+    if kind == "tgl_k_adapter":
+        *units, embedding = sublayers(model.base)
+        beside = {name: p for name, p in model.named_parameters() if not name.startswith("base.")}
+        return [*units, Sublayer(ADAPTER, -1, ADAPTER, beside), embedding]
+    layout = _layout(model)
     part_of_child = {child: part for part, children in layout.parts.items() for child in children}
     units: dict[tuple[int, str], dict[str, nn.Parameter]] = {}
     rest: dict[str, nn.Parameter] = {}
@@ -131,8 +144,45 @@ def sublayers(model: nn.Module) -> list[Sublayer]:
 
 
 def ranked(units: list[Sublayer]) -> Iterator[Sublayer]:
-    """Yield the units that a plan chooses among: all but `embedding`."""
-    return (unit for unit in units if unit.name != EMBEDDING)
+    """Yield the units that a plan chooses among: all but `embedding` and `adapter`."""
+    return (unit for unit in units if unit.name not in UNRANKED)
+
+
+def blocks(model: nn.Module) -> nn.ModuleList:
+    """Return the model's blocks in order of depth. Raises TglError for an architecture that is not known here."""
+    return model.get_submodule(_layout(model).blocks)
+
+
+def final_norm(model: nn.Module) -> nn.Module:
+    """Return the norm between the last block and the output head.
+
+    Raises TglError for an architecture that is not known here, for a model without such a norm, and for RWKV, whose
+    residual stream has another scale in evaluation mode than in training mode.
+    """
+    path = _layout(model).norm
+    norm = attrgetter(path)(model) if path else None
+    if norm is None:
+        raise TglError(
+            f"model type '{_kind(model)}': between its blocks and its head was found "
+            f"{f'no norm at {path!r}' if path else 'a residual stream that is rescaled in evaluation mode'}; adapters "
+            f"can stand beside {', '.join(sorted(kind for kind, layout in _LAYOUTS.items() if layout.norm))}"
+        )
+    return norm
+
+
+def _kind(model: nn.Module) -> str:
+    return getattr(getattr(model, "config", None), "model_type", type(model).__name__)
+
+
+def _layout(model: nn.Module) -> _Layout:
+    kind = _kind(model)
+    if kind not in _LAYOUTS:
+        raise TglError(
+            f"model type '{kind}': its blocks are not known{nearest(kind, _LAYOUTS)}; known are "
+            f"{', '.join(sorted(_LAYOUTS))}. Found the block lists {_block_lists(model) or 'none'} among the "
+            f"children {[name for name, _ in model.named_children()]}; a layout is one line in tgl/sublayers.py"
+        )
+    return _LAYOUTS[kind]
 
 
 def _block_lists(model: nn.Module) -> list[str]:

@@ -183,6 +183,15 @@ def test_without_candidates_there_is_no_rank():
     assert (itself["rank"], itself["num_candidates"]) == (0, 0)
 
 
+def test_a_validation_probe_has_its_log_likelihood_but_no_rank():
+    row = probe("a", "Anna Berg lives in Oslo", "Oslo", candidates=CITIES)
+    validation, test = scores_of(sharp(), [row | {"id": "b", "split": "validation"}, row])
+    assert (validation["rank"], validation["num_candidates"], validation["split"]) == (0, 0, "validation")
+    assert (test["num_candidates"], test["split"]) == (5, "test")
+    for name in ("log_likelihood", "num_tokens", "num_bytes"):
+        assert validation[name] == test[name]
+
+
 def test_bytes_are_those_of_the_span_in_utf8():
     assert (
         scores_of(sharp(), [probe("a", "Anna lives in 東京é", "東京é", candidates=[])])[0]["num_bytes"] == 8

@@ -16,18 +16,19 @@ def scored(folder, texts, rows=None, model=None):
     return read_table(outputs[0], "scores").to_pylist(), read_table(outputs[1], "lm_loss").to_pylist()
 
 
-def test_only_test_probes_are_scored(tmp_path):
+def test_validation_and_test_probes_are_scored_and_those_of_training_are_not(tmp_path):
     rows = [
         probe(split, "Anna Berg lives in Oslo", "Oslo", split=split)
         for split in ("validation", "test", "train")
     ]
     scores, losses = scored(tmp_path, {}, rows)
-    assert [row["probe"] for row in scores] == ["test"]
+    assert [(row["probe"], row["split"]) for row in scores] == [(split, split) for split in ("validation", "test")]
     assert losses == []
     span = span_tokens(tiny_tokenizer(), "Anna Berg lives in Oslo", 19, 23, BLOCK)
-    assert scores[0]["log_likelihood"] == pytest.approx(
-        log_likelihoods(tiny_model(spread=6), [span])[0], abs=1e-5
-    )
+    expected = log_likelihoods(tiny_model(spread=6), [span])[0]
+    assert [row["log_likelihood"] for row in scores] == [pytest.approx(expected, abs=1e-5)] * 2
+    assert [row["num_candidates"] for row in scores] == [0, 3]  # only a test probe is ranked
+    assert scores[0]["rank"] == 0 < scores[1]["rank"]
 
 
 def test_the_held_out_part_of_each_text_is_scored_under_its_name(tmp_path):
@@ -50,6 +51,6 @@ def test_a_text_without_a_held_out_part_gives_a_row_of_no_tokens(tmp_path):
     assert [(row["num_tokens"], row["negative_log_likelihood"]) for row in losses] == [(0, 0.0)]
 
 
-def test_no_test_probe_gives_an_empty_table(tmp_path):
-    scores, _ = scored(tmp_path, {}, [probe("a", "Anna Berg lives in Oslo", "Oslo", split="validation")])
+def test_no_probe_of_validation_or_test_gives_an_empty_table(tmp_path):
+    scores, _ = scored(tmp_path, {}, [probe("a", "Anna Berg lives in Oslo", "Oslo", split="train")])
     assert scores == []

@@ -60,15 +60,17 @@ def test_subjects_held_out_of_training_are_left_out_and_counted():
     assert counts["held_out_subjects"] == 199 - len(asked) > 0
 
 
-def test_probes_of_a_world_fit_the_schema_and_have_ids_of_their_own():
-    world = build_world(WorldConfig(), DATES)
-    rows, counts = world_probes(world.facts(), DATES, ProbesConfig(), 0.05)
+@pytest.mark.parametrize("domain", ["encyclopedia", "records"])
+@pytest.mark.parametrize("dates", [DATES, ["20190101", "20190401", "20190701", "20191001"]])
+def test_probes_of_a_world_fit_the_schema_and_have_ids_of_their_own(domain, dates):
+    world = build_world(WorldConfig(domain=domain), dates)
+    rows, counts = world_probes(world.facts(), dates, ProbesConfig(), 0.05)
     to_arrow(rows, "probes")
     assert len({row["id"] for row in rows}) == len(rows)
     assert counts["subjects"] == len(world.entities)
     names = {entity.name: entity for entity in world.entities}
     for row in rows:
-        date = DATES.index(row["period"])
+        date = dates.index(row["period"])
         answer = row["text"][row["span_start"] : row["span_end"]]
         entity = names[row["subject"]]
         assert answer == entity.statement(date).object.name

@@ -2,7 +2,7 @@ import pytest
 
 from tests.model_fixtures import BLOCK, RANKED, TEXTS, some_probes, tiny_model, tiny_tokenizer
 from tests.profiling.test_plain_text import encoded
-from tgl.config import PlanConfig, ProfileConfig
+from tgl.config import ProfileConfig
 from tgl.errors import TglError
 from tgl.profiling.retrace import retrace
 from tgl.profiling.stage import profile
@@ -11,7 +11,7 @@ from tgl.tables import to_arrow
 SETTINGS = ProfileConfig(examples=4, window_tokens=BLOCK, bootstrap=100)
 
 
-def retraced(rows, period, **plan):
+def retraced(rows, period, salient="updated", denominator="window"):
     return retrace(
         tiny_model(seed=4, spread=3),
         tiny_tokenizer(),
@@ -19,7 +19,8 @@ def retraced(rows, period, **plan):
         encoded(TEXTS),
         period,
         SETTINGS,
-        PlanConfig(**plan),
+        salient,
+        denominator,
         3,
     )
 
@@ -28,7 +29,7 @@ def retraced(rows, period, **plan):
 @pytest.mark.parametrize("denominator", ["window", "matched_span", "unchanged"])
 @pytest.mark.parametrize("period", ["20200101", "20210101"])
 def test_a_retrace_is_the_part_of_a_profile_that_the_plan_is_made_from(salient, denominator, period):
-    rows = retraced(some_probes(), period, salient=salient, denominator=denominator)
+    rows = retraced(some_probes(), period, salient, denominator)
     to_arrow(rows, "profile")
     assert [row["sublayer"] for row in rows] == [*RANKED, "all"]
     whole = profile(

@@ -103,6 +103,7 @@ def run_of(inputs, output, **changes):
         probes=inputs / "probes.parquet",
         profile=inputs / "profile.parquet",
         plan=inputs / "plan.json",
+        baseline="plain",
         models={period: output / "models" / period for period in PERIODS},
         tables={name: output / f"{name}.parquet" for name in TABLES},
         state=output / "state",

@@ -100,16 +100,22 @@ def test_an_interrupted_base_gives_the_same_bytes(tmp_path, monkeypatch):
     def often(*arguments):  # saves every 3 steps where the stage saves every 100
         return train(*arguments[:5], 3, *arguments[6:])
 
-    def killed(engine, *arguments):
-        step, calls = engine.step, iter(range(100))
+    def killed(phases, *arguments):
+        ((first, make),) = phases
 
-        def counted(*given):
-            if next(calls) == 7:
-                raise KeyboardInterrupt
-            return step(*given)
+        def makes():
+            engine = make()
+            step, calls = engine.step, iter(range(100))
 
-        engine.step = counted
-        return often(engine, *arguments)
+            def counted(*given):
+                if next(calls) == 7:
+                    raise KeyboardInterrupt
+                return step(*given)
+
+            engine.step = counted
+            return engine
+
+        return often([(first, makes)], *arguments)
 
     monkeypatch.setattr(base, "train", killed)
     with pytest.raises(KeyboardInterrupt):

@@ -12,6 +12,7 @@ from tgl.plans.plan import save_plan
 from tgl.sublayers import EMBEDDING
 from tgl.tables import read_table
 from tgl.train import continual
+from tgl.train import period as of_period
 from tgl.train.engines import PlainEngine
 
 
@@ -63,10 +64,13 @@ def test_the_tables_hold_every_period_step_and_unit(whole):
     assert (rates[rates["sublayer"] == RANKED[1]]["max_change"] > 0).all()
 
 
-def test_every_checkpoint_scores_all_test_probes_and_held_out_texts(whole):
+def test_every_checkpoint_scores_all_validation_and_test_probes_and_held_out_texts(whole):
     scores = read_table(whole.tables["scores"], "scores").to_pandas()
-    assert scores.groupby("checkpoint").size().to_dict() == dict.fromkeys(PERIODS, 18)
-    assert set(scores["split"]) == {"test"}
+    assert scores.groupby(["checkpoint", "split"]).size().to_dict() == {
+        (period, split): 18 for period in PERIODS for split in ("test", "validation")
+    }
+    assert set(scores[scores["split"] == "validation"]["rank"]) == {0}
+    assert (scores[scores["split"] == "test"]["rank"] > 0).all()
     losses = read_table(whole.tables["lm_loss"], "lm_loss").to_pandas()
     assert list(zip(losses["checkpoint"], losses["text"], strict=True)) == [
         (checkpoint, text) for checkpoint in PERIODS for text in ("base", *PERIODS)
@@ -94,9 +98,19 @@ def test_an_interrupted_and_resumed_run_gives_the_same_bytes(whole, inputs, tmp_
     assert ("resumed at step 2 of 5" in said) == (call != 5)
 
 
-@pytest.mark.parametrize("where", ["save_model", "_score", "write_table", "write_text", "_publish"])
+@pytest.mark.parametrize(
+    ("module", "where"),
+    [
+        (of_period, "save_model"),
+        (of_period, "score_checkpoint"),
+        (of_period, "write_table"),
+        (of_period, "write_text"),
+        (continual, "_publish"),
+        (continual, "write_table"),
+    ],
+)
 def test_an_interruption_after_the_training_of_a_period_gives_the_same_bytes(
-    whole, inputs, tmp_path, monkeypatch, where
+    whole, inputs, tmp_path, monkeypatch, module, where
 ):
     run = run_of(inputs, tmp_path)
 
@@ -104,7 +118,7 @@ def test_an_interruption_after_the_training_of_a_period_gives_the_same_bytes(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(continual, where, killed)
+        patch.setattr(module, where, killed)
         with pytest.raises(KeyboardInterrupt):
             go(run)
     go(run)

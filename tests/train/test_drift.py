@@ -20,13 +20,13 @@ from tests.train.continual_runs import (
 from tgl.config import PlanConfig
 from tgl.errors import TglError
 from tgl.plans.plan import load_plan, save_plan
-from tgl.plans.policies import make_plan
-from tgl.plans.stage import units_of
+from tgl.plans.stage import plan_from
 from tgl.profiling.retrace import retrace
 from tgl.sublayers import EMBEDDING, sublayers
 from tgl.tables import read_table
 from tgl.text.tokens import load_tokenizer, read_stream
 from tgl.train import continual
+from tgl.train import period as of_period
 from tgl.train.checkpoint import load_model
 
 EACH = with_profile(periods="each")
@@ -62,14 +62,15 @@ def drift_of(run):
     return found
 
 
-def measured(run, plan=SETTINGS.plan):
+def measured(run, salient="updated", denominator="window"):
     """Return the rows of `profile` of the first period's checkpoint, as seen before the second period."""
     folder = run.models[PERIODS[0]]
     probes = read_table(run.probes, "probes").to_pylist()
     stream = read_stream(run.base_tokens, "train")
     return retrace(
-        load_model(folder), load_tokenizer(folder), probes, stream, PERIODS[1], EACH.profile, plan, run.seed
-    )
+        load_model(folder), load_tokenizer(folder), probes, stream, PERIODS[1], EACH.profile, salient,
+        denominator, run.seed,
+    )  # fmt: skip
 
 
 def numbers(rows):
@@ -108,7 +109,7 @@ def test_later_profiles_are_those_of_the_checkpoint_before(finished, method, per
 @pytest.mark.parametrize("method", ["full", "tgl_fp", "tgl_alr"])
 def test_with_a_profile_before_each_period_later_plans_are_made_from_it(finished, method):
     run = finished(method, "each")
-    expected = make_plan(method, units_of(measured(run), SETTINGS.plan, ""), SETTINGS.plan, run.seed)
+    expected = plan_from(measured(run), method, SETTINGS.plan, run.seed, "")[0]
     found = {name: row["multiplier"] for name, row in drift_of(run)[PERIODS[1]].items()}
     assert found == pytest.approx(expected.multipliers, rel=1e-6)
     if method != "full":
@@ -123,7 +124,7 @@ def test_the_first_period_follows_the_plan_it_is_given_even_one_edited_by_hand(i
     go(run, EACH)
     first, second = drift_of(run).values()
     assert {name: row["multiplier"] for name, row in first.items()} == by_hand.multipliers
-    expected = make_plan("tgl_alr", units_of(measured(run), SETTINGS.plan, ""), SETTINGS.plan, run.seed)
+    expected = plan_from(measured(run), "tgl_alr", SETTINGS.plan, run.seed, "")[0]
     assert {n: row["multiplier"] for n, row in second.items()} == pytest.approx(
         expected.multipliers, rel=1e-6
     )
@@ -181,9 +182,11 @@ def test_an_interrupted_run_that_plans_anew_goes_on_with_the_same_plans(
     assert contents(run) == contents(whole)
 
 
-@pytest.mark.parametrize("where", ["write_table", "_publish"])
+@pytest.mark.parametrize(
+    ("module", "where"), [(of_period, "write_table"), (continual, "_publish"), (continual, "write_table")]
+)
 def test_an_interruption_while_a_period_is_written_gives_the_same_bytes(
-    finished, inputs, tmp_path, monkeypatch, where
+    finished, inputs, tmp_path, monkeypatch, module, where
 ):
     run = run_of(inputs, tmp_path, plan=inputs / "tgl_fp.json")
 
@@ -191,7 +194,7 @@ def test_an_interruption_while_a_period_is_written_gives_the_same_bytes(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(continual, where, killed)
+        patch.setattr(module, where, killed)
         with pytest.raises(KeyboardInterrupt):
             go(run, EACH)
     go(run, EACH)
@@ -213,8 +216,7 @@ def test_a_changed_profile_is_noticed(inputs, tmp_path, monkeypatch):
 
 def test_retracing_measures_what_the_plan_asks_for_and_nothing_else(finished):
     run = finished("full", "first")
-    plan = PlanConfig(salient="new_entity", denominator="matched_span")
-    rows = measured(run, plan)
+    rows = measured(run, "new_entity", "matched_span")
     assert {(row["weights"], row["group"], row["denominator"]) for row in rows} == {
         ("trained", "new_entity", "matched_span")
     }
@@ -227,7 +229,8 @@ def test_retracing_asks_the_period_s_own_questions(finished):
     probes = read_table(run.probes, "probes").to_pylist()
     given = (load_model(folder), load_tokenizer(folder))
     found = [
-        numbers(retrace(*given, probes, stream, period, EACH.profile, SETTINGS.plan, 0)) for period in PERIODS
+        numbers(retrace(*given, probes, stream, period, EACH.profile, "updated", "window", 0))
+        for period in PERIODS
     ]
     assert all(found[0][name] != pytest.approx(found[1][name], rel=1e-3) for name in RANKED)
 
@@ -238,12 +241,10 @@ def test_retracing_without_the_plan_s_group_says_which_is_missing(inputs):
     probes = read_table(inputs / "probes.parquet", "probes").to_pylist()
     rest = [probe for probe in probes if probe["kind"] != "updated"]
     with pytest.raises(TglError, match=f"period {PERIODS[1]}: no 'updated' over 'window' in .*'new_entity'"):
-        retrace(model, tokenizer, rest, stream, PERIODS[1], EACH.profile, PlanConfig(), 0)
+        retrace(model, tokenizer, rest, stream, PERIODS[1], EACH.profile, "updated", "window", 0)
     rest = [probe for probe in probes if probe["kind"] == "updated"]
     with pytest.raises(TglError, match="no 'updated' over 'unchanged'"):
-        retrace(
-            model, tokenizer, rest, stream, PERIODS[1], EACH.profile, PlanConfig(denominator="unchanged"), 0
-        )
+        retrace(model, tokenizer, rest, stream, PERIODS[1], EACH.profile, "updated", "unchanged", 0)
 
 
 def test_retracing_leaves_weights_and_gradient_flags_as_they_were(inputs):
@@ -254,7 +255,7 @@ def test_retracing_leaves_weights_and_gradient_flags_as_they_were(inputs):
         parameter.requires_grad_(flags[name])
     probes = read_table(inputs / "probes.parquet", "probes").to_pylist()
     stream = read_stream(inputs / "base.parquet", "train")
-    retrace(model, tokenizer, probes, stream, PERIODS[1], EACH.profile, PlanConfig(), 0)
+    retrace(model, tokenizer, probes, stream, PERIODS[1], EACH.profile, "updated", "window", 0)
     for name, parameter in model.named_parameters():
         assert torch.equal(parameter, before[name])
         assert parameter.requires_grad == flags[name]

@@ -17,7 +17,7 @@ from tests.model_fixtures import (
 )
 from tgl.errors import TglError
 from tgl.sublayers import EMBEDDING, sublayers
-from tgl.train.engines import language_model_loss, make_engine
+from tgl.train.engines import PlainEngine, Regulariser, language_model_loss, make_engine
 from tgl.train.groups import freeze, parameter_groups
 from tgl.train.schedule import factor
 from tgl.train.stream import TokenStream
@@ -39,7 +39,7 @@ def run(engine, settings, first=0, last=None):
     results = []
     for step in range(first, settings.steps if last is None else last):
         tokens = torch.from_numpy(stream.batch(step, settings.batch_size, BLOCK))
-        results.append(engine.step(tokens, factor(step, settings)))
+        results.append(engine.step(tokens, step, factor(step, settings)))
     return results
 
 
@@ -59,7 +59,7 @@ def test_the_plain_engine_lowers_the_loss_and_reports_it_before_the_step():
     engine, model, _ = engine_of("plain", plan_of([1, 1, 1, 1], 1.0))
     tokens = torch.from_numpy(some_tokens(64)).long().reshape(2, 32)
     before = language_model_loss(model, tokens).item()
-    results = [engine.step(tokens, 1.0) for _ in range(30)]
+    results = [engine.step(tokens, step, 1.0) for step in range(30)]
     assert results[0].loss == pytest.approx(before)
     assert results[-1].loss < before - 1
 
@@ -72,7 +72,7 @@ def test_the_gradient_norm_is_that_before_clipping_over_trained_parameters():
     owner = parameters_by_unit(twin)
     trained = [p for name, p in twin.named_parameters() if PARTLY.of(owner[name]) > 0]
     expected = math.sqrt(sum(p.grad.double().square().sum().item() for p in trained))
-    assert engine.step(tokens, 1.0).gradient_norm == pytest.approx(expected, rel=1e-5)
+    assert engine.step(tokens, 0, 1.0).gradient_norm == pytest.approx(expected, rel=1e-5)
     assert expected > 1e-3
 
 
@@ -122,6 +122,28 @@ def test_a_saved_engine_loaded_into_a_new_one_goes_on_identically(name, tmp_path
         assert torch.equal(value, resumed.state_dict()[key]), key
 
 
+def in_phases(name, zero_stage=1):
+    """Return weights, losses and norms of two phases of three steps on one model, a new engine each."""
+    settings, model, results = settings_of(clip_norm=0.05), tiny_model(), []
+    for first, plan in ((0, PARTLY), (3, plan_of([1.0, 0.5, 0.0, 0.0]))):
+        freeze(model, plan)
+        groups = parameter_groups(sublayers(model), plan, 0.01, settings.weight_decay)
+        results += run(make_engine(name, model, groups, settings, zero_stage), settings, first, first + 3)
+    return parameters_of(model), results
+
+
+@pytest.mark.parametrize("zero_stage", [0, 1, 2])
+def test_a_second_engine_on_one_model_is_not_disturbed_by_the_first(zero_stage):
+    """As when a plan has phases: DeepSpeed leaves hooks and gradients on a model."""
+    (expected, plain), (found, deepspeed) = in_phases("plain"), in_phases("deepspeed", zero_stage)
+    assert [r.loss for r in deepspeed] == pytest.approx([r.loss for r in plain], abs=1e-6)
+    assert [r.gradient_norm for r in deepspeed] == pytest.approx([r.gradient_norm for r in plain], rel=1e-4)
+    before, owner = parameters_of(tiny_model()), parameters_by_unit(tiny_model())
+    for key, value in expected.items():
+        assert torch.allclose(found[key], value, atol=1e-5), key
+        assert torch.equal(found[key], before[key]) == (owner[key] in (RANKED[3], EMBEDDING)), key
+
+
 @pytest.mark.parametrize("name", ENGINES)
 def test_a_trained_tied_embedding_stays_tied(name):
     engine, model, settings = engine_of(name, plan_of([0, 0, 0, 0], 1.0))
@@ -137,7 +159,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(name):
     with torch.no_grad():
         model.transformer.ln_f.weight.fill_(math.inf)
     with pytest.raises(TglError, match="lower the learning rate"):
-        engine.step(torch.from_numpy(some_tokens(64)).long().reshape(2, 32), 1.0)
+        engine.step(torch.from_numpy(some_tokens(64)).long().reshape(2, 32), 0, 1.0)
 
 
 def test_a_step_that_is_not_finite_leaves_the_plain_weights_alone():
@@ -146,7 +168,7 @@ def test_a_step_that_is_not_finite_leaves_the_plain_weights_alone():
         model.transformer.ln_f.weight.fill_(math.inf)
     before = parameters_of(model)
     with pytest.raises(TglError):
-        engine.step(torch.from_numpy(some_tokens(64)).long().reshape(2, 32), 1.0)
+        engine.step(torch.from_numpy(some_tokens(64)).long().reshape(2, 32), 0, 1.0)
     assert all(torch.equal(p.detach(), before[key]) for key, p in model.named_parameters())
 
 
@@ -159,3 +181,48 @@ def test_auto_is_deepspeed_with_a_gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr("tgl.train.engines.DeepSpeedEngine", lambda *arguments: ("deepspeed", arguments[-1]))
     assert engine_of("auto", zero_stage=2)[0] == ("deepspeed", 2)
+
+
+class Adding(Regulariser):
+    """Halves the task's rate at odd steps, adds the sum of a tensor to the loss, and counts its pulls."""
+
+    def __init__(self, parameter):
+        self.parameter, self.pulls = parameter, []
+
+    def task_weight(self, number):
+        return 0.5 if number % 2 else 1.0
+
+    def penalty(self):
+        return 3.0 * self.parameter.sum()
+
+    def pull(self, groups, number, factor):
+        self.pulls.append((number, factor, [group["lr"] for group in groups]))
+
+
+def test_a_regulariser_weighs_the_rate_adds_to_the_loss_and_pulls_after_the_step():
+    plan, settings, model = plan_of([0, 1, 0, 0]), settings_of(clip_norm=1e9), tiny_model()
+    freeze(model, plan)
+    bias = model.transformer.h[0].mlp.c_proj.bias
+    regulariser = Adding(bias)
+    groups = parameter_groups(sublayers(model), plan, 0.01, 0.0)
+    engine = make_engine("plain", model, groups, settings, regulariser=regulariser)
+    tokens = torch.from_numpy(some_tokens(64)).long().reshape(2, 32)
+    task = language_model_loss(model, tokens)
+    own = torch.autograd.grad(task, bias)[0]
+    result = engine.step(tokens, 0, 0.5)
+    assert result.loss == pytest.approx(task.item())  # without the penalty
+    assert torch.allclose(bias.grad, own + 3.0, atol=1e-6)
+    engine.step(tokens, 1, 0.5)
+    assert [(number, scale) for number, scale, _ in regulariser.pulls] == [(0, 0.5), (1, 0.5)]
+    assert [set(rates) for _, _, rates in regulariser.pulls] == [{0.005}, {0.0025}]
+
+
+def test_deepspeed_with_a_regulariser_is_refused_and_auto_goes_without_it(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    model, settings = tiny_model(), settings_of()
+    freeze(model, PARTLY)
+    groups = parameter_groups(sublayers(model), PARTLY, 0.01, 0.0)
+    regulariser = Adding(next(iter(groups))["params"][0])
+    with pytest.raises(TglError, match=r"'deepspeed': Adding .*set train\.engine to 'plain'"):
+        make_engine("deepspeed", model, groups, settings, regulariser=regulariser)
+    assert isinstance(make_engine("auto", model, groups, settings, regulariser=regulariser), PlainEngine)

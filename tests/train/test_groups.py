@@ -105,7 +105,7 @@ def test_each_sublayer_really_gets_learning_rate_times_multiplier_times_factor(d
     seen = {}
     for step in range(settings.steps):
         tokens = torch.from_numpy(stream.batch(step, settings.batch_size, BLOCK))
-        engine.step(tokens, factor(step, settings))
+        engine.step(tokens, step, factor(step, settings))
         seen[step] = engine.rates()
     warmed = math.ceil(settings.steps * settings.warmup_share) - 1
     assert factor(warmed, settings) == 1
@@ -124,7 +124,7 @@ def test_adam_moves_a_sublayer_at_its_first_step_by_its_own_rate():
     engine = make_engine(
         "plain", model, grouped(model, plan_of([0.5, 2.0, 0, 1]), 0.001, weight_decay=0), settings_of()
     )
-    engine.step(torch.from_numpy(TokenStream(some_tokens(400), 0, 0).batch(0, 2, BLOCK)), 1.0)
+    engine.step(torch.from_numpy(TokenStream(some_tokens(400), 0, 0).batch(0, 2, BLOCK)), 0, 1.0)
     moved = {name: (p.detach() - before[name]).abs().max().item() for name, p in model.named_parameters()}
     for number, expected in ((0, 0.0005), (1, 0.002), (2, 0.0), (3, 0.001)):
         block, part = number // 2, ("attn.c_proj", "mlp.c_proj")[number % 2]
@@ -135,7 +135,7 @@ def test_a_frozen_tied_embedding_stays_tied_and_unchanged_while_the_rest_trains(
     model = tiny_model()
     before = model.lm_head.weight.detach().clone()
     engine = make_engine("plain", model, grouped(model, plan_of([1, 1, 1, 1])), settings_of())
-    engine.step(torch.from_numpy(TokenStream(some_tokens(400), 0, 0).batch(0, 2, BLOCK)), 1.0)
+    engine.step(torch.from_numpy(TokenStream(some_tokens(400), 0, 0).batch(0, 2, BLOCK)), 0, 1.0)
     assert model.lm_head.weight is model.transformer.wte.weight
     assert torch.equal(model.lm_head.weight, before)
     model.save_pretrained(tmp_path)

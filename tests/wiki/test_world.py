@@ -1,12 +1,12 @@
 import random
-import re
 from collections import Counter
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tgl.config import WorldConfig
-from tgl.wiki.wording import RELATIONS, TYPE_SHARES, NameMaker
-from tgl.wiki.world import build_world
+from tgl.wiki.world import DOMAINS, build_world
 
 DATES = ["20190101", "20200101", "20210101", "20220101"]
 
@@ -15,28 +15,34 @@ def make(dates=DATES, **settings):
     return build_world(WorldConfig(**settings), dates)
 
 
+@pytest.fixture(scope="module", params=DOMAINS)
+def domain(request):
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def world():
-    return make()
+def world(domain):
+    return make(domain=domain)
 
 
-def test_same_seed_gives_the_same_facts_and_another_seed_others(world):
+def test_same_seed_gives_the_same_facts_and_another_seed_others(world, domain):
     facts = list(world.facts())
-    assert facts == list(make().facts())
-    assert facts != list(make(seed=1).facts())
-    assert {f["subject"] for f in facts} != {f["subject"] for f in make(seed=1).facts()}
+    assert facts == list(make(domain=domain).facts())
+    other = list(make(domain=domain, seed=1).facts())
+    assert facts != other
+    assert {f["subject"] for f in facts} != {f["subject"] for f in other}
 
 
-def test_world_does_not_depend_on_or_touch_the_global_random_state(world):
+def test_world_does_not_depend_on_or_touch_the_global_random_state(world, domain):
     random.seed(5)
     state = random.getstate()
-    assert list(make().facts()) == list(world.facts())
+    assert list(make(domain=domain).facts()) == list(world.facts())
     assert random.getstate() == state
 
 
-def test_every_relation_occurs_with_subjects_and_objects_of_its_types(world):
-    relations = {relation.id: relation for relation in RELATIONS}
-    assert {entity.relation.id for entity in world.entities} == set(relations)
+def test_every_relation_occurs_with_subjects_and_objects_of_its_types(world, domain):
+    assert world.domain is DOMAINS[domain]
+    assert {entity.relation.id for entity in world.entities} == {r.id for r in world.domain.relations}
     for entity in world.entities:
         assert entity.kind == entity.relation.subject_type
         assert all(statement.object.kind == entity.relation.object_type for statement in entity.statements)
@@ -118,14 +124,14 @@ def test_an_object_of_a_fact_stands_and_was_in_the_first_snapshot(world):
 
 
 @pytest.mark.parametrize("pages", [200, 1000, 10_000])
-def test_pages_scale_the_first_snapshot(pages):
-    world = make(dates=DATES[:2], pages=pages)
+def test_pages_scale_the_first_snapshot(pages, domain):
+    world = make(dates=DATES[:2], pages=pages, domain=domain)
     articles = 3 * sum(entity.exists(0) for entity in world.entities)
-    assert articles == pytest.approx(pages, abs=3 * len(TYPE_SHARES) // 2)
+    assert articles == pytest.approx(pages, abs=3 * len(world.domain.types) // 2)
 
 
-def test_an_earlier_date_does_not_change_when_a_later_one_is_added(world):
-    shorter = make(dates=DATES[:2])
+def test_an_earlier_date_does_not_change_when_a_later_one_is_added(world, domain):
+    shorter = make(dates=DATES[:2], domain=domain)
     subjects = [entity.name for entity in world.entities if entity.since < 2]
     assert [entity.name for entity in shorter.entities] == subjects
     known = {(f["subject"], f["object"]) for f in world.facts() if f["first_date"] in DATES[:2]}
@@ -139,33 +145,72 @@ def test_names_are_unique_and_none_is_part_of_another(world):
     assert [name for name in names if everything.count(name) > 1] == []
 
 
-def test_name_maker_never_repeats_itself_even_in_a_full_world():
-    name = NameMaker("0", 200)
-    names = [name(kind) for kind in TYPE_SHARES for _ in range(250)]
-    assert len(set(names)) == len(names)
-
-
-def words_of(wording: str) -> list[str]:
-    return re.findall(r"[a-z]+", wording.format(S="", O=""))
-
-
-@pytest.mark.parametrize("relation", RELATIONS, ids=lambda relation: relation.id)
-def test_every_word_of_a_probe_occurs_in_the_text_but_the_wording_does_not(relation):
-    text = [wording for other in RELATIONS for wording in other.wordings]
-    known = {word for wording in text for word in words_of(wording)}
-    assert [word for word in words_of(relation.probe) if word not in known] == []
-    assert relation.probe not in text
-
-
-@pytest.mark.parametrize("relation", RELATIONS, ids=lambda relation: relation.id)
-def test_wordings_put_the_subject_first_and_the_object_last(relation):
-    for wording in (*relation.wordings, relation.probe):
-        assert wording.startswith("{S} ")
-        assert wording.endswith(" {O}.")
-    assert len(set(relation.wordings)) == len(relation.wordings)
-
-
 def test_the_wordings_of_one_fact_differ_in_its_articles(world):
     for entity in world.entities:
         for statement in entity.statements:
             assert len(set(statement.wordings)) == 3
+
+
+def every(months: int, years: int) -> list[str]:
+    """The dates so many months apart over so many years, from the first of 2019 on."""
+    return [f"{2019 + month // 12}{month % 12 + 1:02}01" for month in range(0, 12 * years + 1, months)]
+
+
+def changes(world) -> dict[str, int]:
+    """How much of each kind of change there is after the first date."""
+    return {
+        "updated": sum(len(entity.statements) - 1 for entity in world.entities),
+        "new": sum(entity.since > 0 for entity in world.entities),
+        "touched": sum(len(entity.touched) for entity in world.entities),
+        "moved": sum(entity.moved is not None for entity in world.entities),
+        "deleted": sum(entity.gone is not None for entity in world.entities),
+    }
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    pages=st.integers(200, 1500),
+    seed=st.integers(0, 1000),
+    years=st.integers(1, 3),
+    updated=st.floats(0, 0.4),
+    new=st.floats(0, 0.4),
+    edited=st.floats(0, 0.04),
+)
+def test_monthly_quarterly_and_yearly_dates_bring_as_many_changes(pages, seed, years, updated, new, edited):
+    shares = {"updated_share": updated, "new_share": new, "edited_share": edited}
+    yearly, *others = (
+        changes(make(every(months, years), pages=pages, seed=seed, **shares)) for months in (12, 6, 3, 1)
+    )
+    for found in others:
+        # A subject that was given every object, or a lack of pages to delete, makes a change or two fall out.
+        assert found == {
+            kind: pytest.approx(number, rel=0.03, abs=2 * years) for kind, number in yearly.items()
+        }
+
+
+def test_changes_of_a_monthly_world_are_spread_over_its_months():
+    dates = every(1, 2)
+    world = make(dates)
+    counts = Counter(s.since for entity in world.entities for s in entity.statements[1:])
+    assert set(counts) == set(range(1, len(dates)))
+    assert max(counts.values()) - min(counts.values()) <= 2
+
+
+def test_half_a_year_brings_half_a_year_s_changes():
+    whole, half = (changes(make(["20190101", end], pages=3000)) for end in ("20200101", "20190701"))
+    assert half == {kind: pytest.approx(number / 2, abs=4) for kind, number in whole.items()}
+
+
+def test_two_years_between_two_dates_bring_two_years_changes():
+    one, two = (changes(make(["20190101", end], pages=3000)) for end in ("20200101", "20210101"))
+    assert two == {kind: pytest.approx(2 * number, abs=8) for kind, number in one.items()}
+
+
+def test_a_monthly_world_never_gives_a_subject_an_object_twice():
+    world = make(every(1, 3), pages=200, updated_share=0.6)
+    for entity in world.entities:
+        held = [statement.object.page_id for statement in entity.statements]
+        assert len(set(held)) == len(held)
+        since = [statement.since for statement in entity.statements]
+        assert since == sorted(set(since))
+        assert all(entity.exists(date) for date in since)

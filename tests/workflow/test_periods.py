@@ -78,7 +78,7 @@ def test_with_one_profile_only_full_training_drifts(finished_tiny):
 
 
 def test_a_profile_before_each_period_trains_anew_and_leaves_profile_and_plans_alone(finished_tiny, tmp_path):
-    settings = TINY.replace("profile: {", "profile: {periods: each, ") + "plan: {methods: [full, tgl_fp]}\n"
+    settings = TINY.replace("profile: {", "profile: {periods: each, ") + "methods: [full, tgl_fp]\n"
     assert "periods: each" in settings
     workflow = copy_of(finished_tiny, tmp_path / "each", settings)
     assert workflow.planned() == {"train", "agree", "report", "gate"}

@@ -1,5 +1,6 @@
 """A second run does nothing; a changed key, input file or stage reruns just what depends on it."""
 
+import re
 import shutil
 
 import pytest
@@ -25,7 +26,8 @@ def test_second_run_does_nothing(finished_tiny):
     [
         ({"train": {"weight_decay": 0.02}}, AFTER_PLAN),
         ({"gate": {"base_ranking": 0.5}}, AFTER_TRAINING),
-        ({"plan": {"alr_scale": "max"}}, {"plan", *AFTER_PLAN}),
+        ({"plan": {"embedding": "trained"}}, {"plan", *AFTER_PLAN}),
+        ({"baselines": {"ewc": {"strength": 2}}}, AFTER_TRAINING),  # no method here is put on it
         ({"agree": {"noise_draws": 2}}, {"agree", *AFTER_TRAINING}),
         ({"profile": {"bootstrap": 101}}, {"profile", "along", "plan", *AFTER_PLAN}),
         ({"profile": {"periods": "each"}}, AFTER_PLAN),  # the base model's own profile stays as it is
@@ -45,8 +47,16 @@ def test_changed_key_reruns_what_depends_on_it(finished_tiny, settings, expected
 def test_new_learning_rate_trains_only_that_rate(finished_tiny):
     output = finished_tiny.run("--dry-run", "--config", "train={learning_rates: [0.003, 0.004]}")
     assert "lr0.004" in output
-    assert "Continual pretraining by full at 0.004" in output
-    assert "Continual pretraining by full at 0.003" not in output
+    assert "Continual pretraining by full on plain at 0.004" in output
+    assert "Continual pretraining by full on plain at 0.003" not in output
+
+
+def test_new_method_makes_and_trains_only_its_own_plan(finished_tiny):
+    methods = "methods=[full, tgl_fp, tgl_alr, random, inverse, tgl_fp.top25, tgl_fp+replay]"
+    output = finished_tiny.run("--dry-run", "--config", methods)
+    assert re.findall(r"Making the plan ([\w.]+)", output) == ["tgl_fp.top25"]
+    trained = sorted(set(re.findall(r"Continual pretraining by ([\w.]+ on \w+)", output)))
+    assert trained == ["tgl_fp on replay", "tgl_fp.top25 on plain"]
 
 
 def test_changed_dump_reruns_what_depends_on_it(finished_tiny, tmp_path):
@@ -83,7 +93,7 @@ def copied_project(tmp_path):
 @pytest.mark.parametrize(
     ("module", "old", "new", "expected"),
     [
-        ("tgl/policies.py", "MAX_JACCARD = 0.5", "MAX_JACCARD = 0.4", {"plan", *AFTER_PLAN}),
+        ("tgl/plans/subsets.py", "MAX_JACCARD = 0.5", "MAX_JACCARD = 0.4", {"plan", *AFTER_PLAN}),
         ("tgl/report/limits.py", "len(config.seeds) < 3", "len(config.seeds) < 2", AFTER_TRAINING),
         (
             "tgl/diff/sentences.py",
@@ -92,7 +102,7 @@ def copied_project(tmp_path):
             {"diff", "pack_period", "score_base", *AFTER_PLAN},
         ),
         ("tgl/agreement/rank.py", "[0.025, 0.975]", "[0.05, 0.95]", {"agree", *AFTER_TRAINING}),
-        ("tgl/policies.py", "Pure functions.", "They are pure functions.", set()),  # a docstring
+        ("tgl/plans/policies.py", "Pure functions.", "They are pure functions.", set()),  # a docstring
     ],
 )
 def test_changed_code_reruns_its_stage(finished_tiny, copied_project, module, old, new, expected):

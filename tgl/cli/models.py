@@ -158,13 +158,14 @@ def plan(
     model: Annotated[
         Path | None, typer.Option(help="The profiled model; only `spectrum` looks at it.")
     ] = None,
+    borrowed: Annotated[Path | None, typer.Option(help="Another experiment's profile.")] = None,
     seed: Seed = 0,
     config: Config = "{}",
 ) -> None:
     """Turn a profile into a learning-rate multiplier per sublayer."""
     from tgl.plans.stage import write_plan
 
-    say(write_plan(profile, method, load_section(sections.PlanConfig, config), seed, output, model))
+    say(write_plan(profile, method, load_section(sections.PlanConfig, config), seed, output, model, borrowed))
 
 
 @command("train")

@@ -41,7 +41,7 @@ class PlanName:
 
     top: share of the sublayers with the largest relative norm (None: those above the mean). scale: what `tgl_alr`
     divides by. of: the policy whose mean rate `full_at_mean_lr` takes. number: the one sublayer `only` trains,
-    counted from 0 in order of depth.
+    counted from 0 in order of depth. borrowed: ranked by another experiment's profile (`plan.borrow`).
     """
 
     policy: str
@@ -52,6 +52,7 @@ class PlanName:
     embedding: str | None = None
     of: str = "tgl_alr"
     number: int | None = None
+    borrowed: bool = False
 
 
 def parse_plan(name: str) -> PlanName:
@@ -94,11 +95,13 @@ def _variation(name: str, part: str) -> tuple[str, str, object]:
         return "profile", "denominator", part
     if part in SALIENT:
         return "profile", "salient", part
+    if part == "borrowed":
+        return "profile", "borrowed", True
     if part in EMBEDDINGS:
         return "", "embedding", part.removesuffix("_embedding")
     if part in ("tgl_fp", "tgl_alr"):
         return "of", "of", part
-    known = ("top25", "max", *DENOMINATORS, *SALIENT, *EMBEDDINGS)
+    known = ("top25", "max", "borrowed", *DENOMINATORS, *SALIENT, *EMBEDDINGS)
     raise TglError(f"'{name}': unknown variation '{part}'{nearest(part, known)}; known: {', '.join(known)}")
 
 

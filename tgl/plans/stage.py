@@ -22,18 +22,40 @@ def write_plan(
     seed: int,
     output: str | Path,
     model: Path | None = None,
+    borrowed: Path | None = None,
 ) -> str:
-    """Write the plan as JSON and return it as a table to read. model: the profiled one, for `spectrum`."""
+    """Write the plan as JSON and return it as a table to read.
+
+    model: the profiled one, for `spectrum`. borrowed: the table `profile` of another experiment, for plans named so.
+    Raises TglError where the borrowed profile ranks other sublayers than the model's own.
+    """
     network = None
     if model is not None and parse_plan(method).policy == "spectrum":
         from tgl.train.checkpoint import load_model
 
         network = load_model(model)
-    plan, units = plan_from(
-        read_table(profile, "profile").to_pylist(), method, settings, seed, str(profile), network
-    )
+    rows = read_table(profile, "profile").to_pylist()
+    if parse_plan(method).borrowed:
+        rows = _borrowed(rows, method, profile, borrowed)
+    plan, units = plan_from(rows, method, settings, seed, str(profile), network)
     save_plan(plan, output)
     return describe(plan, units)
+
+
+def _borrowed(rows: list[dict], method: str, profile: str | Path, borrowed: Path | None) -> list[dict]:
+    """Return the other profile's rows once they are seen to speak of the same sublayers."""
+    if borrowed is None:
+        raise TglError(
+            f"plan '{method}': a borrowed profile is needed (--borrowed FILE; plan.borrow in the config)"
+        )
+    others = read_table(borrowed, "profile").to_pylist()
+    own, other = ({(row["sublayer"], row["num_parameters"]) for row in table} for table in (rows, others))
+    if own != other:
+        raise TglError(
+            f"{borrowed}: its sublayers are not those of {profile}: found {len(other)}, expected {len(own)}, different "
+            f"are {sorted({name for name, _ in own ^ other})[:4]}; borrow from a model of the same shape"
+        )
+    return others
 
 
 def plan_from(

@@ -15,9 +15,11 @@ import transformers
 from transformers import PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from tgl.config import ProfileConfig
+from tgl.config import PlanConfig, ProfileConfig
 from tgl.errors import TglError
 from tgl.evaluate.score import max_length
+from tgl.plans.plan import Plan
+from tgl.plans.stage import plan_from
 from tgl.probes.given import read_probes
 from tgl.profiling import tabulate
 from tgl.profiling.capture import cover
@@ -53,6 +55,24 @@ class Profile:
         for name in TABLES:
             table = to_arrow(getattr(self, name), name)
             write_table(table, Path(folder) / f"{name}.parquet", name, self.about["counts"], self.about)
+
+    def plan(
+        self,
+        name: str,
+        *,
+        settings: PlanConfig | None = None,
+        seed: int = 0,
+        model: PreTrainedModel | None = None,
+    ) -> Plan:
+        """Return the plan called `name` (`tgl.plans.policies`), as 'tgl_fp' or 'random.top25.unchanged'.
+
+        settings: what the name does not say (by default updated facts over windows, the embedding frozen). seed:
+        draws what is random. model: the profiled network, which 'spectrum' alone looks at. Raises TglError for an
+        unknown name and for a group or denominator that the profile does not hold.
+        """
+        rows = self.profile.to_dict("records")
+        origin = f"profile of {self.about.get('model')}"
+        return plan_from(rows, name, settings or PlanConfig(), seed, origin, model)[0]
 
     @classmethod
     def load(cls, folder: str | Path) -> Profile:

@@ -15,9 +15,9 @@ from tgl.errors import TglError
 def gates(measures: pd.DataFrame, settings: GateConfig, periods: list[str], base: str) -> list[dict]:
     """Return the gates of an experiment with ranked probes; none where no candidates are known.
 
-    measures: all measures by method ('base' and each method's folder name) and seed. The gain of plain
-    training is the perplexity at the checkpoint before a probe's period over that at its own, geometric mean
-    over seeds and periods, for the method that trains everything (the first learning rate).
+    measures: those of the methods 'base' and 'full', the latter at one rate, by seed. The gain of plain training
+    is the perplexity at the checkpoint before a probe's period over that at its own, geometric mean over seeds and
+    periods, for the method that trains everything.
     """
     ranked = measures[measures["measure"] == "ranked_first"]
     if ranked.empty:
@@ -47,9 +47,8 @@ def gates(measures: pd.DataFrame, settings: GateConfig, periods: list[str], base
 
 def plain_gain(measures: pd.DataFrame, kind: str, periods: list[str], base: str) -> float:
     """Return perplexity before over after for each period's probes of a kind, geometric mean, method `full`."""
-    methods = [name for name in measures["method"].unique() if name.startswith("full-")]
     table = measures[
-        measures["method"].isin(["base", *methods[:1]])
+        measures["method"].isin(["base", "full"])
         & (measures["kind"] == kind)
         & (measures["measure"] == "perplexity")
     ]

@@ -7,30 +7,43 @@ from pathlib import Path
 import pandas as pd
 
 from tgl.config import Config
-from tgl.evaluate.measures import probe_measures, text_measures
 from tgl.plans.names import method_folder
 from tgl.plans.plan import Plan, load_plan
 from tgl.tables import read_about, read_counts, read_table
 
-
-def methods(config: Config) -> list[str]:
-    """Return the folder names of the methods: plan, baseline, learning rate."""
-    return [method_folder(method, rate) for method in config.methods for rate in config.train.learning_rates]
+BASE = ("base", 0.0)  # the base model among the runs: a method that trains nothing
 
 
-def all_measures(results: Path, config: Config) -> pd.DataFrame:
-    """Return all measures: method ('base' or a method's folder name), seed, checkpoint, kind, measure, value."""
-    found = []
-    for method in ["base", *methods(config)]:
+def runs(config: Config) -> list[tuple[str, float]]:
+    """Return (method, learning rate) of all runs of a seed."""
+    return [(method, rate) for method in config.methods for rate in config.train.learning_rates]
+
+
+def all_scores(results: Path, config: Config) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the tables `scores` (with each probe's subject) and `lm_loss` of all runs.
+
+    Both have columns method, rate and seed; the base model is the method 'base' at rate 0.
+    """
+    probes = read_table(results / "probes" / "probes.parquet", "probes").to_pandas()
+    subjects = dict(zip(probes["id"], probes["set"] + " " + probes["subject"], strict=True))
+    scores, losses = [], []
+    for method, rate in (BASE, *runs(config)):
         for seed in config.seeds:
-            folder = results / "scores" / config.model.name / method / f"seed{seed}"
-            scores = read_table(folder / "scores.parquet", "scores").to_pandas()
-            losses = read_table(folder / "lm_loss.parquet", "lm_loss").to_pandas()
-            for table in (probe_measures(scores[scores["split"] == "test"]), text_measures(losses)):
-                if len(table):
-                    found.append(table.assign(method=method, seed=seed))
-    columns = ["method", "seed", "checkpoint", "set", "kind", "period", "measure", "value", "count"]
-    return pd.concat(found, ignore_index=True)[columns]
+            run = {"method": method, "rate": rate, "seed": seed}
+            folder = results / "scores" / config.model.name / _folder(method, rate) / f"seed{seed}"
+            scores.append(read_table(folder / "scores.parquet", "scores").to_pandas().assign(**run))
+            losses.append(read_table(folder / "lm_loss.parquet", "lm_loss").to_pandas().assign(**run))
+    found = pd.concat(scores, ignore_index=True)
+    return found.assign(subject=found["probe"].map(subjects)), pd.concat(losses, ignore_index=True)
+
+
+def all_probes(results: Path) -> pd.DataFrame:
+    """Return the table `probes`."""
+    return read_table(results / "probes" / "probes.parquet", "probes").to_pandas()
+
+
+def _folder(method: str, rate: float) -> str:
+    return method if method == BASE[0] else method_folder(method, rate)
 
 
 def all_profiles(results: Path, config: Config, name: str = "profile") -> pd.DataFrame:
@@ -68,10 +81,10 @@ def all_agreements(results: Path, config: Config) -> pd.DataFrame:
 def all_drifts(results: Path, config: Config) -> pd.DataFrame:
     """Return the tables `drift` of all runs with columns method and seed."""
     found = []
-    for method in methods(config):
-        folder = results / "scores" / config.model.name / method
+    for method, rate in runs(config):
+        folder = results / "scores" / config.model.name / _folder(method, rate)
         paths = {seed: folder / f"seed{seed}" / "drift.parquet" for seed in config.seeds}
-        found.append(_of_seeds(paths, "drift").assign(method=method))
+        found.append(_of_seeds(paths, "drift").assign(method=_folder(method, rate)))
     return pd.concat(found, ignore_index=True)
 
 
@@ -108,10 +121,11 @@ def stage_counts(results: Path, config: Config) -> list[tuple[str, dict[str, int
 def realised_rates(results: Path, config: Config) -> pd.DataFrame:
     """Return the tables `rates` of all runs with columns method and seed."""
     found = []
-    for method in methods(config):
+    for method, rate in runs(config):
+        folder = results / "scores" / config.model.name / _folder(method, rate)
         for seed in config.seeds:
-            path = results / "scores" / config.model.name / method / f"seed{seed}" / "rates.parquet"
-            found.append(read_table(path, "rates").to_pandas().assign(method=method, seed=seed))
+            table = read_table(folder / f"seed{seed}" / "rates.parquet", "rates").to_pandas()
+            found.append(table.assign(method=_folder(method, rate), seed=seed))
     return pd.concat(found, ignore_index=True)
 
 

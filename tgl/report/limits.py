@@ -8,13 +8,14 @@ import pandas as pd
 
 from tgl.config import Config
 from tgl.plans.plan import Plan
+from tgl.report.methods import Findings
 
 
 def limits(
     config: Config,
     gates: list[dict],
     plans: list[tuple[int, Plan]],
-    summary: pd.DataFrame,
+    told: Findings,
     profile: pd.DataFrame,
 ) -> Iterator[str]:
     """Yield sentences for the section of that name."""
@@ -31,22 +32,29 @@ def limits(
         yield f"{len(config.seeds)} seed(s): below three, no difference between methods can be told from noise."
     else:
         yield (
-            f"{len(config.seeds)} seeds of one world: the intervals cover initialisation and data order, not "
-            "the choice of world or of text."
+            f"{len(config.seeds)} seeds of one world: the intervals cover initialisation, data order and the choice of "
+            "subjects asked, not the choice of world or of text."
         )
     if len(config.train.learning_rates) == 1:
         yield (
             f"One learning rate ({config.train.learning_rates[0]:g}) for all methods, not chosen on validation: a "
             "method that wants another rate is at a disadvantage, and tgl_alr moves as far as its multipliers say."
         )
+    if told.edges:
+        yield (
+            f"The rate chosen on validation is the smallest or largest tried for {', '.join(told.edges)}: a wider grid "
+            "might do these methods more justice."
+        )
+    summary = told.summary
     if "new_text" not in set(summary["kind"]):
         yield "No new page fell into the held-out share: there is no held-out loss of new text."
     compared = summary[summary["verdict"] == "no difference shown"]
-    told = summary[summary["verdict"].isin(["better", "worse"])]
-    if len(compared) + len(told):
+    num_told = int(summary["verdict"].isin(["better", "worse"]).sum())
+    if len(compared) + num_told:
         yield (
-            f"{len(told)} of {len(compared) + len(told)} comparisons exclude zero at 95 %, without a correction for "
-            "their number: about one in twenty would do so by chance."
+            f"{num_told} of {len(compared) + num_told} comparisons exclude no difference after Holm's correction "
+            "for the number of comparisons of the same measure; the measures of one kind of probe are views of the "
+            "same scores."
         )
     for seed, plan in plans:
         if plan.note.startswith("no random subset"):

@@ -18,7 +18,13 @@ def render(template: str, **values: object) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "interval": interval, "highlight": highlight, "svg": Markup}
+    environment.filters |= {
+        "number": number,
+        "interval": interval,
+        "highlight": highlight,
+        "exp": math.exp,
+        "svg": Markup,
+    }
     return environment.get_template(template).render(**values)
 
 

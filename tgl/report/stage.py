@@ -10,12 +10,12 @@ from pathlib import Path
 import pandas as pd
 
 from tgl.config import Config
-from tgl.evaluate.measures import headline, summarise
 from tgl.files import write_text
 from tgl.profiling.factors import example_norms
-from tgl.report import figures, gather, profile_figures, profile_tables
+from tgl.report import gather, method_figures, profile_figures, profile_tables
 from tgl.report.gate import gates
 from tgl.report.limits import limits
+from tgl.report.methods import BASE, REFERENCE, Findings, all_measures, chain_tables, findings
 from tgl.report.page import render
 
 PACKAGES = ("torch", "transformers", "tokenizers", "deepspeed", "pandas", "pyarrow", "numpy", "snakemake")
@@ -25,11 +25,16 @@ HEADLINE = ("perplexity", "ranked_first", "log_likelihood_per_byte", "loss")
 def write_report(results: Path, config: Config, output: Path) -> None:
     """Write the report of the experiment in `results`. It is self-contained and needs no network.
 
-    measures.csv: every measure by method, seed, checkpoint and probe set. summary.csv: means and intervals over
-    seeds and paired differences to `full`. gate.json: a list of {name, value, limit, met}.
-    along_training.csv: the profile along training taken apart.
+    measures.csv: every measure by method, rate, seed, checkpoint and probe set. runs.csv: one value a run.
+    summary.csv: means, intervals and paired differences to `full` at the rates chosen on validation. rates.csv,
+    curves.csv, equal_uptake.csv, chain.csv, transfers.csv, power.csv: the other tables on methods. gate.json: a list
+    of {name, value, limit, met}. along_training.csv: the profile along training taken apart.
     """
-    measures = gather.all_measures(results, config)
+    scores, losses = gather.all_scores(results, config)
+    measures = all_measures(scores, losses)
+    told = findings(
+        scores, losses, gather.all_probes(results), config.snapshots.dates, config.report.bootstrap
+    )
     profile = gather.all_profiles(results, config)
     norms = gather.all_profiles(results, config, "norms")
     seeds = [example_norms(own) for _, own in norms.groupby("seed", sort=False)]
@@ -37,18 +42,29 @@ def write_report(results: Path, config: Config, output: Path) -> None:
     by_step = profile_tables.along(along_examples) if len(along) else None
     agreement = gather.all_agreements(results, config)
     plans = gather.all_plans(results, config)
-    values = headline(measures[measures["method"] != "base"], config.periods)
-    reference = next(name for name in gather.methods(config) if name.startswith("full-"))
-    summary = summarise(values, reference)
-    found = gates(measures, config.gate, config.periods, config.snapshots.dates[0])
-    pictures = _pictures(profile, summary, config)
+    of_gate = (measures["method"] == BASE) | (
+        (measures["method"] == REFERENCE) & (measures["rate"] == told.rates[REFERENCE])
+    )
+    found = gates(measures[of_gate], config.gate, config.periods, config.snapshots.dates[0])
+    pictures = _pictures(profile, told, config)
     if by_step is not None:
         pictures["along_training"] = profile_figures.along_training(along)
         write_text(output / "along_training.csv", _csv(by_step))
     for name, svg in pictures.items():
         write_text(output / f"{name}.svg", svg)
-    write_text(output / "measures.csv", _csv(measures))
-    write_text(output / "summary.csv", _csv(summary))
+    tables = {
+        "measures": measures,
+        "runs": told.runs,
+        "summary": told.summary,
+        "rates": told.criteria,
+        "equal_uptake": told.equal_uptake,
+        "curves": told.curves,
+        "chain": told.matrix,
+        "transfers": told.transfers,
+        "power": told.power,
+    }
+    for name, table in tables.items():
+        write_text(output / f"{name}.csv", _csv(table))
     write_text(
         output / "examples.html",
         render(
@@ -75,16 +91,19 @@ def write_report(results: Path, config: Config, output: Path) -> None:
         agreements=profile_tables.agreements(agreement, config.plan.denominator),
         about=gather.profile_about(results, config),
         plans=plans,
-        measures=_method_tables(summary, config),
-        reference=reference,
+        told=told,
+        measures=_method_tables(told.summary),
+        chain=chain_tables(told),
+        reference=REFERENCE,
         rates=_rate_table(gather.realised_rates(results, config)),
-        limits=list(limits(config, found, plans, summary, profile)),
+        limits=list(limits(config, found, plans, told, profile)),
     )
     write_text(output / "index.html", page)
     write_text(output / "gate.json", json.dumps(found, indent=1) + "\n")
 
 
-def _pictures(profile: pd.DataFrame, summary: pd.DataFrame, config: Config) -> dict[str, str]:
+def _pictures(profile: pd.DataFrame, told: Findings, config: Config) -> dict[str, str]:
+    summary = told.summary
     order = [
         ("updated", "perplexity", "updated facts\nperplexity, ratio"),
         ("new_entity", "perplexity", "new entities\nperplexity, ratio"),
@@ -99,16 +118,21 @@ def _pictures(profile: pd.DataFrame, summary: pd.DataFrame, config: Config) -> d
         for probe_set in (*config.probes.sets, "text")
         if (probe_set, kind, measure) in known
     ]
-    return {
+    found = {
         "profile": profile_figures.profile_by_block(profile, config.plan.denominator),
         "denominators": profile_figures.ratio_by_denominator(profile),
-        "differences": figures.differences(
+        "differences": method_figures.differences(
             summary, [key for key, _ in wanted], [title for _, title in wanted]
         ),
     }
+    if len(told.curves):
+        found["uptake"] = method_figures.uptake_curves(told.curves, REFERENCE)
+    if len(told.equal_uptake):
+        found["equal_uptake"] = method_figures.equal_uptake(told.equal_uptake, REFERENCE)
+    return found
 
 
-def _method_tables(summary: pd.DataFrame, config: Config) -> list[tuple[str, list[dict]]]:
+def _method_tables(summary: pd.DataFrame) -> list[tuple[str, list[dict]]]:
     tables = []
     for (probe_set, kind), found in summary[summary["measure"].isin(HEADLINE)].groupby(
         ["set", "kind"], sort=False

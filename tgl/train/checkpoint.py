@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import torch
-from transformers import AutoModelForCausalLM, GPT2Config, PretrainedConfig, PreTrainedModel
+from transformers import AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 from transformers.utils import logging
 
@@ -17,7 +17,9 @@ from tgl.config import ModelConfig
 from tgl.errors import TglError
 from tgl.files import atomic_path
 from tgl.gru import GruForCausalLM  # noqa: F401, registers itself with the Auto classes
+from tgl.k_adapter import KAdapterForCausalLM  # noqa: F401, likewise
 from tgl.sublayers import Sublayer
+from tgl.train.architectures import architecture_config
 
 logging.disable_progress_bar()
 logging.set_verbosity_error()
@@ -26,21 +28,9 @@ logging.set_verbosity_error()
 def make_model(
     settings: ModelConfig, tokenizer: PreTrainedTokenizerBase, block_size: int, seed: int
 ) -> PreTrainedModel:
-    """Return a GPT-2 of the configured shape with random weights drawn from `seed`; dropout is off."""
+    """Return a model of the configured architecture and shape with random weights drawn from `seed`."""
     torch.manual_seed(seed)
-    config = GPT2Config(
-        vocab_size=len(tokenizer),
-        n_positions=block_size,
-        n_embd=settings.hidden_size,
-        n_layer=settings.layers,
-        n_head=settings.heads,
-        resid_pdrop=0.0,
-        embd_pdrop=0.0,
-        attn_pdrop=0.0,
-        activation_function="gelu_pytorch_tanh",  # GPT-2's GELU in one kernel
-        bos_token_id=tokenizer.eos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-    )
+    config = architecture_config(settings, len(tokenizer), block_size, tokenizer.eos_token_id)
     return _on_device(AutoModelForCausalLM.from_config(config))
 
 

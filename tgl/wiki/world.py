@@ -1,7 +1,7 @@
 """The synthetic world: entities, facts, and how both change from one date to the next.
 
 Pure: `build_world` turns a WorldConfig and dates into a `World`; writing it out as MediaWiki dumps is
-`world_dump.py`'s work. One number, `pages`, scales it.
+`world_dump.py`'s work. One number, `pages`, scales it; a `Domain` says what it speaks of.
 """
 
 from __future__ import annotations
@@ -12,11 +12,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from tgl.config import WorldConfig
-from tgl.wiki.wording import RELATION_OF_TYPE, TYPE_SHARES, NameMaker, Relation
+from tgl.wiki.domain import Domain, NameMaker, Relation
+from tgl.wiki.wording_encyclopedia import ENCYCLOPEDIA
+from tgl.wiki.wording_records import RECORDS
+from tgl.wiki.years import due, year_parts
+
+# What `snapshots.synthetic.domain` names.
+DOMAINS = {"encyclopedia": ENCYCLOPEDIA, "records": RECORDS}
 
 # Each fact is stated in the subject's own article and, in another wording, in this many companion articles
-# ("History of ...", "Records of ..."). A small model that meets a fact in one wording only learns the sentence
-# by heart and not the fact; two wordings side by side in one article would let it copy.
+# (`Domain.companions`: "History of ...", "Records of ..."). A small model that meets a fact in one wording only
+# learns the sentence by heart and not the fact; two wordings side by side in one article would let it copy.
 COMPANIONS = 2
 
 
@@ -39,7 +45,7 @@ class Entity:
 
     page_id: int
     name: str
-    kind: str
+    relation: Relation  # that its article states
     since: int
     gone: int | None = None
     moved: int | None = None
@@ -47,9 +53,9 @@ class Entity:
     touched: list[int] = field(default_factory=list)  # dates of edits that change no sentence
 
     @property
-    def relation(self) -> Relation:
-        """The relation this entity's article states."""
-        return RELATION_OF_TYPE[self.kind]
+    def kind(self) -> str:
+        """The entity's type."""
+        return self.relation.subject_type
 
     def exists(self, date: int) -> bool:
         """Tell whether the page stands in the snapshot of date index `date`."""
@@ -73,6 +79,7 @@ class Entity:
 class World:
     """All entities, and the dates (YYYYMMDD) whose indices the entities speak of."""
 
+    domain: Domain
     dates: list[str]
     entities: list[Entity]
     num_candidates: int
@@ -113,24 +120,29 @@ class World:
 
 
 def build_world(config: WorldConfig, dates: list[str]) -> World:
-    """Make the world: `config.pages` articles at the first date, then changes at each later date."""
+    """Make the world: `config.pages` articles at the first date, then changes at each later date.
+
+    Shares of change are a year's, of what stood when the year began (`tgl.wiki.years`): monthly,
+    quarterly and yearly dates over the same years bring as many changes.
+    """
     rng = random.Random(f"world:{config.seed}")
-    name = NameMaker(str(config.seed), config.pages)
-    world = World(list(dates), [], config.candidates, config.seed)
+    domain = DOMAINS[config.domain]
+    name = NameMaker(domain, str(config.seed), config.pages)
+    world = World(domain, list(dates), [], config.candidates, config.seed)
     by_kind: dict[str, list[Entity]] = defaultdict(list)
     next_id = 1
 
     def add(kind: str, date: int) -> None:
         nonlocal next_id
-        entity = Entity(next_id, name(kind), kind, date)
+        entity = Entity(next_id, name(kind), domain.relation(kind), date)
         next_id += 1 + COMPANIONS + rng.choice((0, 0, 1))  # ids have gaps, as in a real wiki
         world.entities.append(entity)
         by_kind[kind].append(entity)
 
-    def add_many(total: int, date: int) -> list[Entity]:
+    def add_many(date: int, before: float, now: float, yearly: int) -> list[Entity]:
         first = len(world.entities)
-        for kind, share in TYPE_SHARES.items():
-            for _ in range(round(total * share / (1 + COMPANIONS))):
+        for kind, form in domain.types.items():
+            for _ in range(due(before, now, yearly * form.share / (1 + COMPANIONS))):
                 add(kind, date)
         return world.entities[first:]
 
@@ -148,16 +160,17 @@ def build_world(config: WorldConfig, dates: list[str]) -> World:
                 entity.statements.append(Statement(date, target, wordings))
                 return
 
-    add_many(config.pages, 0)
+    add_many(0, 0.0, 1.0, config.pages)
     first_count = {kind: len(entities) for kind, entities in by_kind.items()}
     for entity in world.entities:
         state(entity, 0)
     is_object = {statement.object.page_id for entity in world.entities for statement in entity.statements}
-    for date in range(1, len(dates)):
+    for date, (start, before, now) in enumerate(year_parts(dates), 1):
         standing = [entity for entity in world.entities if entity.exists(date)]
         rng.shuffle(standing)
-        num_updated = round(len(standing) * config.updated_share)
-        num_each = max(1, round(len(standing) * config.edited_share))
+        base = sum(entity.exists(start) for entity in world.entities)
+        num_updated = due(before, now, base * config.updated_share)
+        num_each = due(before, now, max(1, base * config.edited_share))
         updated, rest = standing[:num_updated], standing[num_updated:]
         for entity in updated:
             state(entity, date)
@@ -170,7 +183,7 @@ def build_world(config: WorldConfig, dates: list[str]) -> World:
         deletable = [entity for entity in movable[num_each:] if entity.page_id not in is_object]
         for entity in deletable[:num_each]:
             entity.gone = date
-        new = add_many(round(config.pages * config.new_share), date)
+        new = add_many(date, before, now, round(config.pages * config.new_share))
         for entity in new:
             state(entity, date)
     return world

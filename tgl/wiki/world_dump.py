@@ -20,7 +20,6 @@ from tgl.wiki.revisions import revision_sha1
 from tgl.wiki.world import COMPANIONS, Entity, World
 
 PAGES_PER_STREAM = 100
-_COMPANION_TITLES = ("History of", "Records of")
 _NAMESPACES = {0: "", 1: "Talk", 10: "Template"}
 
 
@@ -64,7 +63,9 @@ def dump_pages(world: World, date: int) -> Iterator[Page]:
     for entity in world.entities:
         if entity.exists(date):
             for number in range(1 + COMPANIONS):
-                title = f"{_COMPANION_TITLES[number - 1]} {entity.name}" if number else entity.title(date)
+                title = (
+                    f"{world.domain.companions[number - 1]} {entity.name}" if number else entity.title(date)
+                )
                 render = partial(_article, world, entity, number)
                 yield _page(world, entity.page_id + number, title, 0, render, entity, date)
     # Every tenth article has a redirect, every twentieth a talk page; a moved page leaves a redirect behind.
@@ -136,7 +137,8 @@ def _article(world: World, entity: Entity, number: int, date: int) -> str:
         f"{sentence}<ref>{{{{Cite web|title={entity.name}|year={year}}}}}</ref><!-- checked {year} -->\n"
     )
     if entity.page_id % 7 == 0:
-        text += f'\n== Seasons ==\n{{| class="wikitable"\n! Year !! Entry\n|-\n| {year} || {link}\n|}}\n'
+        heading = world.domain.table_heading
+        text += f'\n== {heading} ==\n{{| class="wikitable"\n! Year !! Entry\n|-\n| {year} || {link}\n|}}\n'
     if any(edit <= date for edit in entity.touched):
         text += "\n== References ==\n{{Reflist}}\n"
     return text + f"\n[[Category:{entity.kind.capitalize()} articles]]\n"

@@ -35,6 +35,12 @@ PERIOD_TOKENS = {period: f"{RESULTS}/tokens/{period}.parquet" for period in PERI
 # The base model's profile, from the first period's probes; with profile.periods 'each', runs go on from it.
 PROFILE_FOLDER = f"{RESULTS}/profile/{MODEL}/seed{{seed}}/{PERIODS[0]}"
 PROFILE = f"{PROFILE_FOLDER}/profile.parquet"
+# That of another experiment with the same model, for plans named .borrowed.
+BORROWED_PROFILE = (
+    f"{CONFIG.plan.borrow}/profile/{MODEL}/seed{{seed}}/{PERIODS[0]}/profile.parquet"
+    if CONFIG.plan.borrow
+    else []
+)
 ALONG_FOLDER = f"{RESULTS}/profile/{MODEL}/seed{{seed}}"
 AGREE_FOLDER = f"{RESULTS}/agree/{MODEL}/seed{{seed}}"
 PLAN = f"{RESULTS}/plan/{MODEL}/seed{{seed}}/{{plan}}.json"

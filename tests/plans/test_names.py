@@ -1,0 +1,203 @@
+import re
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.workflow.conftest import REPOSITORY
+from tgl.errors import TglError
+from tgl.plans.names import BASELINES, POLICIES, PlanName, method_folder, parse_method, parse_plan
+
+quick = settings(deadline=None, derandomize=True, max_examples=100)
+# What each policy may be told, of: a ranking, a share, a divisor, whose mean, a number.
+KNOWS = {
+    "full": (),
+    "tgl_fp": ("ranking", "share"),
+    "tgl_alr": ("ranking", "divisor"),
+    "random": ("ranking", "share"),
+    "inverse": ("ranking", "share"),
+    "first": ("ranking", "share"),
+    "last": ("ranking", "share"),
+    "random_half": (),
+    "shuffled_alr": ("ranking", "divisor"),
+    "full_at_mean_lr": ("ranking", "share", "divisor", "whose"),
+    "spectrum": ("ranking", "share"),
+    "lisa": ("ranking", "share"),
+    "only": ("number",),
+}
+SAYS = {
+    "ranking": ("window", "matched_span", "unchanged", "updated", "new_entity"),
+    "share": ("top1", "top25", "top99"),
+    "divisor": ("max",),
+    "whose": ("tgl_fp", "tgl_alr"),
+    "number": ("0", "12"),
+}
+
+
+def start(policy):
+    """Return the shortest name of a policy."""
+    return "only.3" if policy == "only" else policy
+
+
+def test_every_policy_is_known():
+    assert set(POLICIES) == set(KNOWS)
+    for policy in POLICIES:
+        assert parse_plan(start(policy)).policy == policy
+
+
+@pytest.mark.parametrize("policy", KNOWS)
+@pytest.mark.parametrize("kind", SAYS)
+def test_a_variation_is_taken_where_it_means_something_and_refused_elsewhere(policy, kind):
+    for part in SAYS[kind]:
+        name = f"{policy}.{part}"
+        if kind in KNOWS[policy]:
+            assert parse_plan(name).policy == policy
+        else:
+            message = f"'{part}' has no meaning for the policy '{policy}'"
+            with pytest.raises(TglError, match=re.escape(message)):
+                parse_plan(name)
+
+
+@pytest.mark.parametrize("policy", KNOWS)
+@pytest.mark.parametrize("state", ["frozen", "trained"])
+def test_every_plan_can_say_what_becomes_of_the_embedding(policy, state):
+    assert parse_plan(f"{start(policy)}.{state}_embedding").embedding == state
+
+
+def test_a_bare_name_leaves_everything_to_the_configuration():
+    assert parse_plan("tgl_fp") == PlanName("tgl_fp", None, "mean", None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("tgl_fp.top25.unchanged", PlanName("tgl_fp", top=0.25, denominator="unchanged")),
+        ("random.new_entity.top7", PlanName("random", top=0.07, salient="new_entity")),
+        ("tgl_alr.max.matched_span", PlanName("tgl_alr", scale="max", denominator="matched_span")),
+        ("only.3.trained_embedding", PlanName("only", number=3, embedding="trained")),
+        ("full_at_mean_lr", PlanName("full_at_mean_lr", of="tgl_alr")),
+        ("full_at_mean_lr.max", PlanName("full_at_mean_lr", of="tgl_alr", scale="max")),
+        ("full_at_mean_lr.tgl_fp", PlanName("full_at_mean_lr", of="tgl_fp")),
+        ("full_at_mean_lr.top25", PlanName("full_at_mean_lr", of="tgl_fp", top=0.25)),
+    ],
+)
+def test_a_name_says_what_it_means(name, expected):
+    assert parse_plan(name) == expected
+
+
+@quick
+@given(st.permutations(["top30", "unchanged", "new_entity", "trained_embedding"]))
+def test_variations_may_stand_in_any_order(parts):
+    expected = PlanName("lisa", 0.3, "mean", "unchanged", "new_entity", "trained")
+    assert parse_plan(".".join(["lisa", *parts])) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("tgl_pf", "no policy 'tgl_pf' (did you mean 'tgl_fp'?)"),
+        ("", "no policy ''"),
+        (".top25", "no policy ''"),
+        ("tgl_fp.unchangd", "unknown variation 'unchangd' (did you mean 'unchanged'?)"),
+        ("tgl_fp.top", "unknown variation 'top'"),
+        ("tgl_fp.top100", "unknown variation 'top100'"),
+        ("tgl_fp.top2.5", "'5' has no meaning for the policy 'tgl_fp'"),
+        ("tgl_fp.", "unknown variation ''"),
+        ("tgl_fp.top0", "top0 would train nothing"),
+        ("tgl_fp.top00", "top0 would train nothing"),
+        ("tgl_fp.top25.top30", "'top30' says top a second time"),
+        ("tgl_fp.window.unchanged", "'unchanged' says denominator a second time"),
+        ("tgl_fp.updated.updated", "'updated' says salient a second time"),
+        ("full.frozen_embedding.trained_embedding", "'trained_embedding' says embedding a second time"),
+        ("tgl_alr.max.max", "'max' says scale a second time"),
+        ("full_at_mean_lr.tgl_fp.tgl_alr", "'tgl_alr' says of a second time"),
+        ("only", "expected the sublayer's number, from 0 in order of depth, as in 'only.3'"),
+        ("only.trained_embedding", "expected the sublayer's number"),
+        ("only.3.4", "'4' says number a second time"),
+        ("only.-1", "unknown variation '-1'"),
+        ("full_at_mean_lr.tgl_fp.max", "top<N> belongs to tgl_fp, max to tgl_alr"),
+        ("full_at_mean_lr.max.tgl_fp", "top<N> belongs to tgl_fp, max to tgl_alr"),
+        ("full_at_mean_lr.tgl_alr.top25", "top<N> belongs to tgl_fp, max to tgl_alr"),
+        pytest.param(
+            "full_at_mean_lr.top25.max",
+            "top<N> belongs to tgl_fp, max to tgl_alr",
+            marks=pytest.mark.xfail(strict=True, reason="max is ignored without a word beside top<N>"),
+        ),
+    ],
+)
+def test_a_name_that_means_nothing_is_refused_and_repeated(name, words):
+    with pytest.raises(TglError) as caught:
+        parse_plan(name)
+    assert f"'{name}': " in str(caught.value)
+    assert words in str(caught.value)
+
+
+@quick
+@given(
+    st.text(max_size=12)
+    | st.lists(st.sampled_from([*POLICIES, "top25", "max", "3", "window", "x", ""]), max_size=4).map(".".join)
+)
+def test_any_text_is_a_plan_s_name_or_refused(text):
+    try:
+        assert parse_plan(text).policy == text.split(".")[0]
+    except TglError as error:
+        assert f"'{text}'" in str(error)
+
+
+@pytest.mark.parametrize("baseline", BASELINES)
+def test_a_method_is_a_plan_on_a_baseline(baseline):
+    assert parse_method(f"tgl_fp.top25+{baseline}") == ("tgl_fp.top25", baseline)
+
+
+def test_a_method_without_a_baseline_is_plain_training():
+    assert parse_method("inverse.unchanged") == ("inverse.unchanged", "plain")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("tgl_fp+ewcc", "'tgl_fp+ewcc': no baseline 'ewcc' (did you mean 'ewc'?)"),
+        ("tgl_fp+", "'tgl_fp+': no baseline ''"),
+        ("tgl_fp+ewc+lora", "no baseline 'ewc+lora'"),
+        ("tgl_pf+ewc", "no policy 'tgl_pf'"),
+        ("ewc", "no policy 'ewc'"),
+    ],
+)
+def test_a_method_of_an_unknown_plan_or_baseline_is_refused(name, words):
+    with pytest.raises(TglError, match=re.escape(words)):
+        parse_method(name)
+
+
+@pytest.mark.parametrize(
+    ("method", "rate", "folder"),
+    [
+        ("full", 0.003, "full-plain-lr0.003"),
+        ("tgl_fp.top25+mix_review", 1e-5, "tgl_fp.top25-mix_review-lr1e-05"),
+        ("only.3+ewc", 1.0, "only.3-ewc-lr1"),
+    ],
+)
+def test_the_folder_of_a_method_names_plan_baseline_and_rate(method, rate, folder):
+    assert method_folder(method, rate) == folder
+
+
+@quick
+@given(
+    st.sampled_from(["full", "tgl_fp.top25.unchanged", "only.3", "full_at_mean_lr.tgl_fp"]),
+    st.sampled_from(BASELINES),
+    st.floats(1e-7, 10),
+)
+def test_the_workflow_takes_a_folder_apart_again(plan, baseline, rate):
+    common = (REPOSITORY / "workflow" / "rules" / "common.smk").read_text()
+    patterns = dict(re.findall(r"^    (plan|baseline|rate)=r\"(.*)\",$", common, flags=re.M))
+    whole = "({plan})-({baseline})-lr({rate})".format(**patterns)
+    assert re.fullmatch(whole, method_folder(f"{plan}+{baseline}", rate)).groups() == (
+        plan, baseline, f"{rate:g}",
+    )  # fmt: skip
+
+
+def test_reading_names_loads_no_heavy_package():
+    code = "import sys, tgl.plans.names as n; n.parse_plan('full'); print({'torch', 'numpy', 'pandas'} & {*sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=REPOSITORY)
+    assert done.stdout.strip() == "set()", done.stdout + done.stderr

@@ -1,0 +1,90 @@
+"""Figures of the section on methods: differences, curves of uptake and forgetting, the chain."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+from tgl.report.figures import STYLE, svg
+
+COLOURS = {"better": "#2d6a4f", "worse": "#9d0208"}
+
+
+def differences(summary: pd.DataFrame, wanted: list[tuple[str, str, str]], titles: list[str]) -> str:
+    """Return paired differences to the reference with their intervals, a panel for each (set, kind, measure)."""
+    methods = summary.loc[summary["difference"].notna(), "method"].nunique()
+    with plt.rc_context(STYLE):
+        figure, panels = plt.subplots(
+            1,
+            max(1, len(wanted)),
+            figsize=(11, max(3, 1 + 0.25 * methods)),
+            layout="constrained",
+            squeeze=False,
+        )
+        for panel, (probe_set, kind, measure), title in zip(panels[0], wanted, titles, strict=True):
+            rows = summary[
+                (summary["set"] == probe_set)
+                & (summary["kind"] == kind)
+                & (summary["measure"] == measure)
+                & summary["difference"].notna()
+            ].reset_index(drop=True)
+            neutral = 1.0 if (rows["difference_is"] == "ratio").all() else 0.0
+            for y, row in rows.iterrows():
+                _point(panel, row, y, ("difference", "difference_low", "difference_high"))
+            panel.axvline(neutral, color="#444444", linewidth=0.8, linestyle=":")
+            panel.set_yticks(range(len(rows)), rows["method"] if panel is panels[0][0] else [""] * len(rows))
+            panel.set_ylim(len(rows) - 0.5, -0.5)
+            panel.set_title(title, fontsize=11)
+        return svg(figure)
+
+
+def uptake_curves(points: pd.DataFrame, reference: str) -> str:
+    """Return each method's curve over its learning rates: uptake to the left, forgetting upwards."""
+    methods = list(dict.fromkeys(points["method"]))
+    with plt.rc_context(STYLE):
+        figure, panel = plt.subplots(figsize=(9, 5.5), layout="constrained")
+        colours = plt.get_cmap("tab20")
+        for number, method in enumerate(methods):
+            own = points[points["method"] == method]
+            plain = "+" not in method
+            panel.plot(
+                own["updated"], own["unchanged"],
+                color="black" if method == reference else colours(number % 20), marker="o" if plain else "s",
+                markersize=4, linewidth=2.2 if method == reference else 1.2, linestyle="-" if plain else "--",
+                label=method,
+            )  # fmt: skip
+        panel.set_xscale("log")
+        panel.set_yscale("log")
+        panel.set_xlabel("perplexity of updated facts (further left: more taken up)")
+        panel.set_ylabel("perplexity of unchanged facts (further up: more forgotten)")
+        panel.invert_xaxis()
+        panel.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+        return svg(figure)
+
+
+def equal_uptake(table: pd.DataFrame, reference: str) -> str:
+    """Return forgetting relative to the reference at equal uptake, a panel for each level."""
+    shares = list(dict.fromkeys(table["share"]))
+    methods = table["method"].nunique()
+    with plt.rc_context(STYLE):
+        figure, panels = plt.subplots(
+            1, len(shares), figsize=(11, max(2.5, 1 + 0.25 * methods)), layout="constrained", squeeze=False
+        )
+        for panel, share in zip(panels[0], shares, strict=True):
+            rows = table[table["share"] == share].reset_index(drop=True)
+            for y, row in rows.iterrows():
+                if np.isfinite(row["ratio"]):
+                    _point(panel, row, y, ("ratio", "low", "high"))
+            panel.axvline(1.0, color="#444444", linewidth=0.8, linestyle=":")
+            panel.set_yticks(range(len(rows)), rows["method"] if panel is panels[0][0] else [""] * len(rows))
+            panel.set_ylim(len(rows) - 0.5, -0.5)
+            panel.set_title(f"at {share:.0%} of the uptake of {reference}", fontsize=11)
+        return svg(figure)
+
+
+def _point(panel, row: pd.Series, y: int, columns: tuple[str, str, str]) -> None:
+    middle, low, high = (row[column] for column in columns)
+    error = [[max(0, middle - low)], [max(0, high - middle)]] if np.isfinite(low) else None
+    colour = COLOURS.get(row["verdict"], "#666666")
+    panel.errorbar(middle, y, xerr=error, fmt="o", markersize=4, linewidth=1.2, color=colour)

@@ -1,0 +1,113 @@
+"""Comparisons with a reference, paired by seed and probe and corrected for their number; the words come from here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from tgl.statistics.bootstrap import Estimate, mean_estimate
+from tgl.statistics.values import LOWER_IS_BETTER, RATIOS, Values
+
+LEVEL = 0.95
+
+
+def compare(
+    values: Mapping[tuple[str, str, str], Values], rates: Mapping[str, float], reference: str, resamples: int
+) -> pd.DataFrame:
+    """Return one row a (set, kind, measure) and method, each at its rate: mean, difference to `reference`, verdict.
+
+    values: by (set, kind, measure). rates: the methods to show and the rate of each. Perplexities are compared as
+    logarithms: their mean is geometric and their difference a ratio. `p_holm` and the corrected interval hold the
+    family-wise error at 5 % over all comparisons of the same measure (Holm 1979); `verdict` is 'better' or 'worse'
+    where the corrected interval excludes no difference, else 'no difference shown'; with one seed there is none.
+    """
+    rows, differences = [], {}
+    for (probe_set, kind, measure), found in values.items():
+        back = math.exp if measure in RATIOS else float
+        for method, rate in rates.items():
+            if (method, rate) not in found.runs:
+                continue
+            sums = found.of(method, rate)
+            level = mean_estimate(sums, found.weights, resamples, 0)
+            low, high = level.interval(LEVEL)
+            row = {"set": probe_set, "kind": kind, "measure": measure, "method": method, "rate": rate}
+            row |= {"seeds": level.num_seeds, "mean": back(level.mean), "low": back(low), "high": back(high)}
+            row |= {"difference_is": "ratio" if measure in RATIOS else "difference"}
+            if method != reference:
+                apart = sums - found.of(reference, rates[reference])
+                differences[len(rows)] = mean_estimate(apart, found.weights, resamples, 0)
+            rows.append(row)
+    table = pd.DataFrame(rows)
+    return table.join(_told(table, differences)).astype({"verdict": object})
+
+
+def _told(table: pd.DataFrame, differences: Mapping[int, Estimate]) -> pd.DataFrame:
+    """Return the columns of the differences by row number."""
+    found = {}
+    for measure, family in table.groupby("measure"):
+        members = {row: differences[row] for row in family.index if row in differences}
+        levels = holm_levels({row: apart.p_value() for row, apart in members.items()})
+        back = math.exp if measure in RATIOS else float
+        for row, apart in members.items():
+            p_holm, level, passed = levels[row]
+            low, high = apart.interval(LEVEL)
+            corrected_low, corrected_high = apart.interval(level)
+            found[row] = {
+                "difference": back(apart.mean),
+                "difference_low": back(low),
+                "difference_high": back(high),
+                "corrected_low": back(corrected_low),
+                "corrected_high": back(corrected_high),
+                "p_value": apart.p_value(),
+                "p_holm": p_holm,
+                "verdict": verdict(apart, level, passed, measure),
+            }
+    columns = [
+        "difference",
+        "difference_low",
+        "difference_high",
+        "corrected_low",
+        "corrected_high",
+        "p_value",
+        "p_holm",
+    ]
+    frame = pd.DataFrame.from_dict(found, orient="index", columns=[*columns, "verdict"]).reindex(table.index)
+    return frame.assign(verdict=frame["verdict"].fillna(""))
+
+
+def holm_levels(p_values: Mapping[int, float]) -> dict[int, tuple[float, float, bool]]:
+    """Return by key (corrected p value, level of its interval, whether all smaller p values were below theirs).
+
+    Holm's procedure: the k-th smallest of m p values (from 0) is held against 0.05 / (m - k), as long as all
+    smaller ones passed. NaN stays NaN and counts for nothing.
+    """
+    known = sorted((p, key) for key, p in p_values.items() if not math.isnan(p))
+    found = dict.fromkeys(p_values, (math.nan, LEVEL, False))
+    largest, passing = 0.0, True
+    for number, (p, key) in enumerate(known):
+        remaining = len(known) - number
+        largest = max(largest, min(1.0, p * remaining))
+        level = 1 - (1 - LEVEL) / remaining
+        found[key] = (largest, level, passing)
+        passing &= p * remaining < 1 - LEVEL
+    return found
+
+
+def verdict(apart: Estimate, level: float, passed: bool, measure: str) -> str:
+    """Return the word that the corrected interval of a paired difference allows."""
+    if apart.num_seeds < 2:
+        return "one seed: no interval"
+    low, high = apart.interval(level)
+    if not passed or low <= 0 <= high:
+        return "no difference shown"
+    return "better" if (high < 0) == (measure in LOWER_IS_BETTER) else "worse"
+
+
+def spread(values: Values, method: str, rate: float, reference: str, reference_rate: float) -> float:
+    """Return the standard deviation over seeds of the paired difference of two runs (of logarithms for ratios)."""
+    apart = (values.of(method, rate) - values.of(reference, reference_rate)).sum(-1) / values.weights.sum()
+    apart = apart[~np.isnan(apart)]
+    return float(apart.std(ddof=1)) if len(apart) > 1 else math.nan

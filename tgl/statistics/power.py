@@ -1,0 +1,40 @@
+"""How many seeds a difference needs to be seen."""
+
+from __future__ import annotations
+
+import math
+
+from scipy import stats
+
+SMALLEST_EFFECT = 0.05  # a difference of 5 % in perplexity
+POWER = 0.8
+MOST_SEEDS = 10_000
+
+
+def seeds_needed(spread: float, effect: float = SMALLEST_EFFECT, power: float = POWER) -> int | None:
+    """Return the number of seeds with which a paired t test (two-sided, 5 %) sees a ratio of 1 + effect.
+
+    spread: standard deviation over seeds of the paired difference of log perplexities, with the probes held fixed.
+    None for a spread that is not known, or where 10,000 seeds would not do.
+    """
+    if not math.isfinite(spread):
+        return None
+    shift = math.log1p(effect)
+    if spread == 0:
+        return 2
+    low, high = 2, MOST_SEEDS
+    if _power(high, shift / spread) < power:
+        return None
+    while low < high:
+        middle = (low + high) // 2
+        if _power(middle, shift / spread) >= power:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+def _power(num_seeds: int, standardised: float) -> float:
+    """Return the power of the test for a shift of so many standard deviations."""
+    limit = stats.t.ppf(0.975, num_seeds - 1)
+    return float(stats.nct.sf(limit, num_seeds - 1, standardised * math.sqrt(num_seeds)))

@@ -1,0 +1,81 @@
+"""What is compared: one value a probe and run, with the cluster it is resampled in. Pure functions of tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+# Probe measures by name: lower is better for the first two, whose means are taken as logarithms of perplexities.
+MEASURES = ("perplexity", "macro_perplexity", "log_likelihood_per_byte", "ranked_first")
+LOWER_IS_BETTER = ("perplexity", "macro_perplexity", "loss")
+RATIOS = ("perplexity", "macro_perplexity")
+RUN = ["method", "rate", "seed"]
+
+
+@dataclass(frozen=True)
+class Values:
+    """Values of one measure over probes of one (set, kind): what the bootstrap works on.
+
+    runs: (method, rate) of each entry of the first axis; seeds: of the second. sums [runs, seeds, clusters]: weighted
+    sums of a cluster's probes, NaN for a run that is missing; weights [clusters]: the weights' sums. A mean is
+    sums.sum(-1) / weights.sum(). Held-out loss has one cluster, the text.
+    """
+
+    runs: list[tuple[str, float]]
+    seeds: list[int]
+    sums: np.ndarray
+    weights: np.ndarray
+
+    def means(self) -> np.ndarray:
+        """Return the mean of each run, [runs, seeds]."""
+        return self.sums.sum(-1) / self.weights.sum()
+
+    def of(self, method: str, rate: float) -> np.ndarray:
+        """Return the weighted sums of one run, [seeds, clusters]."""
+        return self.sums[self.runs.index((method, rate))]
+
+
+def own_period(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows where a probe is scored at the checkpoint of its own period."""
+    return scores[scores["checkpoint"] == scores["period"]]
+
+
+def probe_values(scores: pd.DataFrame, measure: str) -> Values:
+    """Return the values of `measure` from rows of `scores` of one (set, kind) and one split.
+
+    scores: columns of the table `scores` and method, rate, seed, subject; each run must hold the same probes. A
+    probe is resampled with all others of its subject. Raises ValueError when a probe is scored twice in a run.
+    """
+    if measure == "ranked_first":
+        scores = scores[scores["num_candidates"] > 0]
+        value = (scores["rank"] == 1).astype(float)
+    elif measure == "log_likelihood_per_byte":
+        value = scores["log_likelihood"] / scores["num_bytes"]
+    else:
+        value = -scores["log_likelihood"] / scores["num_tokens"]
+    table = scores.assign(value=value).pivot(index=RUN, columns="probe", values="value")
+    about = scores.drop_duplicates("probe").set_index("probe").loc[table.columns]
+    weights = np.ones(len(about))
+    if measure == "macro_perplexity":  # each relation counts the same
+        weights = 1 / about.groupby("relation")["subject"].transform("size").to_numpy()
+    clusters, member = np.unique(about["subject"].to_numpy(dtype=str), return_inverse=True)
+    gather = np.zeros((len(about), len(clusters)))
+    gather[np.arange(len(about)), member] = weights
+    return _cube(table, gather, gather.sum(0))
+
+
+def text_values(losses: pd.DataFrame) -> Values:
+    """Return held-out losses (nats a token) as values of one cluster; columns method, rate, seed, value."""
+    table = losses.groupby(RUN)["value"].mean().to_frame()
+    return _cube(table, np.ones((1, 1)), np.ones(1))
+
+
+def _cube(table: pd.DataFrame, gather: np.ndarray, weights: np.ndarray) -> Values:
+    runs = list(dict.fromkeys((method, float(rate)) for method, rate, _ in table.index))
+    seeds = sorted({seed for *_, seed in table.index})
+    sums = np.full((len(runs), len(seeds), gather.shape[1]), np.nan)
+    for (method, rate, seed), row in zip(table.index, table.to_numpy(), strict=True):
+        sums[runs.index((method, float(rate))), seeds.index(seed)] = row @ gather
+    return Values(runs, seeds, sums, weights)

@@ -1,0 +1,196 @@
+"""LoRA (Hu et al. 2021, arXiv 2106.09685) through peft: low-rank adapters of the query and value projections.
+
+An adapter adds alpha / rank * B A x to a projection's output. A plan says which attention sublayers get one, and its
+multipliers scale the adapters' learning rates, or their ranks. Where query, key and value are fused in one matrix
+(GPT-2's c_attn), a rank of 2r is split: the first r directions write to query rows only, the last r to value rows only,
+which is two adapters of rank r side by side; the key is never reached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from peft.tuners.lora import LoraLayer
+from safetensors.torch import load_file, save_file
+from torch import nn
+from transformers import PreTrainedModel
+
+from tgl.config_baselines import LoraConfig as LoraSettings
+from tgl.errors import TglError
+from tgl.plans.plan import Plan
+from tgl.sublayers import Sublayer, sublayers
+from tgl.train.baselines.plain import Period, Plain
+
+_SEPARATE = ("q_proj", "v_proj")
+_FUSED = ("c_attn", "query_key_value", "qkv_proj")
+
+
+def lora_config(
+    plan: Plan, model: nn.Module, rank: int = 4, alpha: float = 16, multipliers: str = "rates"
+) -> LoraConfig:
+    """Return a peft configuration with adapters on query and value of the attention sublayers that the plan trains.
+
+    multipliers: with 'ranks' a sublayer's rank is rank * multiplier, rounded, at least 1, at the same scale
+    alpha / rank; with 'rates' all ranks are equal. A fused projection gets twice the rank and alpha, and peft alone
+    would adapt its key as well: `with_lora` keeps it to query and value. Raises TglError when the plan trains no
+    attention sublayer or the model's projections are not known.
+    """
+    ranks, alphas, fan_in_fan_out = {}, {}, False
+    for unit in _attention(plan, model):
+        chosen = max(1, round(rank * plan.of(unit.name))) if multipliers == "ranks" else rank
+        for name in _projections(unit):
+            copies = 2 if name.endswith(_FUSED) else 1
+            ranks[name], alphas[name] = chosen * copies, alpha * chosen / rank * copies
+            fan_in_fan_out |= not isinstance(model.get_submodule(name), nn.Linear)  # GPT-2's Conv1D
+    return LoraConfig(
+        task_type="CAUSAL_LM",
+        r=rank,
+        lora_alpha=alpha,
+        rank_pattern={f"^{name}$": value for name, value in ranks.items()},
+        alpha_pattern={f"^{name}$": value for name, value in alphas.items()},
+        target_modules=list(ranks),
+        fan_in_fan_out=fan_in_fan_out,
+    )
+
+
+def with_lora(
+    model: PreTrainedModel, plan: Plan, rank: int = 4, alpha: float = 16, multipliers: str = "rates"
+) -> PeftModel:
+    """Return `model` with the adapters of `lora_config`, kept to query and value inside fused projections."""
+    adapted = get_peft_model(model, lora_config(plan, model, rank, alpha, multipliers))
+    for name, layer in adapted.base_model.model.named_modules():
+        if isinstance(layer, LoraLayer) and name.endswith(_FUSED):
+            for up in layer.lora_B.values():  # weight [out, 2 * rank], zero at the start
+                mask = _fused_mask(name, up.weight, model.config).to(up.weight)
+                up.weight.register_hook(lambda gradient, mask=mask: gradient * mask)
+    return adapted
+
+
+def _attention(plan: Plan, model: nn.Module) -> list[Sublayer]:
+    trained = plan.trained()
+    found = [unit for unit in sublayers(model) if unit.part == "attention" and unit.name in trained]
+    if not found:
+        raise TglError(
+            f"lora: the plan '{plan.method}' trains no attention sublayer ({', '.join(sorted(trained))}), and LoRA "
+            "adapts query and value projections; put this plan on another baseline"
+        )
+    return found
+
+
+def _projections(unit: Sublayer) -> list[str]:
+    modules = dict.fromkeys(name.rpartition(".")[0] for name in unit.parameters)
+    found = [name for name in modules if name.rpartition(".")[2] in (*_SEPARATE, *_FUSED)]
+    if not found:
+        raise TglError(
+            f"lora: no query and value projection in '{unit.name}': expected one of "
+            f"{', '.join((*_SEPARATE, *_FUSED))}, found {', '.join(modules)}"
+        )
+    return found
+
+
+def _fused_mask(name: str, up: torch.Tensor, config) -> torch.Tensor:
+    """Return 1 where an entry of B [out, 2 * rank] may differ from 0: query rows first half, value rows second."""
+    out, both = up.shape
+    kind = name.rpartition(".")[2]
+    if kind == "qkv_proj":  # query heads, then key heads, then value heads
+        head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        sizes = [config.num_attention_heads * head] + 2 * [config.num_key_value_heads * head]
+        roles = torch.repeat_interleave(torch.arange(3), torch.tensor(sizes))
+    elif kind == "query_key_value":  # head by head: query, key, value
+        head = out // (3 * config.num_attention_heads)
+        roles = torch.arange(3).repeat_interleave(head).repeat(config.num_attention_heads)
+    else:
+        roles = torch.arange(3).repeat_interleave(out // 3)
+    mask = torch.zeros(out, both)
+    mask[roles == 0, : both // 2] = 1
+    mask[roles == 2, both // 2 :] = 1
+    return mask
+
+
+class Lora(Plain):
+    """Adapters alone are trained; after each period they are merged into the checkpoint that is written."""
+
+    settings: LoraSettings
+
+    def __init__(self, settings: LoraSettings) -> None:
+        super().__init__(settings)
+        self._owner: dict[str, str] = {}  # sublayer of each adapted projection of the present period
+
+    def check(self, plan: Plan, learning_rate: float) -> None:
+        """See `Plain`."""
+        if plan.embedding > 0:
+            raise TglError(
+                f"lora: the plan '{plan.method}' trains the unit embedding, and LoRA trains adapters alone"
+            )
+        if plan.multipliers and not any(name.endswith(".attention") for name in plan.trained()):
+            raise TglError(
+                f"lora: the plan '{plan.method}' trains no attention sublayer, and LoRA adapts query and value "
+                "projections; put this plan on another baseline"
+            )
+
+    def starts_from_base(self, number: int) -> bool:
+        """See `Plain`: a kept adapter stands on the base model's weights, and so does one that begins anew."""
+        return number == 0 or self.settings.between in ("keep", "new")
+
+    def module(self, period: Period) -> nn.Module:
+        """See `Plain`."""
+        wanted = self.settings
+        units = _attention(period.plan, period.model)
+        self._owner = {name: unit.name for unit in units for name in _projections(unit)}
+        period.model = with_lora(period.model, period.plan, wanted.rank, wanted.alpha, wanted.multipliers)
+        if wanted.between == "keep" and period.previous is not None:
+            kept = load_file(period.previous / "adapter.safetensors")
+            here = dict(_adapter_parameters(period.model))
+            if set(kept) != set(here) or any(kept[name].shape != here[name].shape for name in kept):
+                raise TglError(
+                    "lora: the plan of this period wants other adapters than the one before, and "
+                    "baselines.lora.between is 'keep'; set it to 'merge', or profile.periods to 'first'"
+                )
+            with torch.no_grad():
+                for name, parameter in here.items():
+                    parameter.copy_(kept[name])
+        return period.model
+
+    def trained(self, plan: Plan) -> set[str]:
+        """See `Plain`."""
+        return {name for name in plan.trained() if name.endswith(".attention")}
+
+    def groups(self, period: Period, phase: Plan) -> list[dict]:
+        """See `Plain`: one group a sublayer, without weight decay on what starts at zero or is small anyway."""
+        found: dict[str, dict] = {}
+        for name, parameter in _adapter_parameters(period.model):
+            unit = self._owner[name.partition(".lora_")[0]]
+            multiplier = phase.of(unit)
+            parameter.requires_grad_(multiplier > 0)
+            if multiplier > 0:
+                scaled = multiplier if self.settings.multipliers == "rates" else 1.0
+                rate = period.learning_rate * scaled
+                group = {"params": [], "lr": rate, "initial_lr": rate, "weight_decay": 0.0, "units": [unit]}
+                found.setdefault(unit, group)["params"].append(parameter)
+        if not found:
+            raise TglError(
+                f"lora: a phase of the plan '{phase.method}' trains no attention sublayer, it has no adapter"
+            )
+        return list(found.values())
+
+    def save(self, period: Period, folder: Path) -> None:
+        """See `Plain`."""
+        adapter = {
+            name: value.detach().cpu().contiguous() for name, value in _adapter_parameters(period.model)
+        }
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file(adapter, folder / "adapter.safetensors")
+
+    def finished(self, period: Period) -> PreTrainedModel:
+        """See `Plain`."""
+        return period.model.merge_and_unload()
+
+
+def _adapter_parameters(adapted: PeftModel) -> Iterator[tuple[str, nn.Parameter]]:
+    """Yield (name inside the model, parameter) of every adapter."""
+    for name, parameter in adapted.base_model.model.named_parameters():
+        if ".lora_" in name:
+            yield name, parameter
