@@ -54,9 +54,8 @@ class KAdapterModelConfig(PretrainedConfig):
     layers: int = 2
     width: int = 32
     heads: int = 2
-    use_cache: bool = (
-        False  # the adapters keep no keys and values: each new token is computed from the whole text
-    )
+    # The adapters keep no keys and values: each new token is computed from the whole text.
+    use_cache: bool = False
 
     def __post_init__(self, **others: object) -> None:
         super().__post_init__(**others)

@@ -1,4 +1,4 @@
-"""Subcommands of the model half: base, score, profile, along, agree, plan, train, report, gate."""
+"""Subcommands of the model half: base, score, profile, along, agree, plan, train, report, gate, across."""
 
 from __future__ import annotations
 
@@ -236,3 +236,15 @@ def gate(file: Annotated[Path, typer.Argument(help="gate.json of a report.")], b
     from tgl.report.gate import check_gate
 
     say(check_gate(file, binding))
+
+
+@command("across")
+def across(
+    results: Annotated[list[Path], typer.Argument(help="Folders of experiments whose reports are made.")],
+    output: Annotated[Path, typer.Option(help="Folder of the comparison.")],
+) -> None:
+    """Set finished experiments side by side: index.html and CSV tables."""
+    from tgl.report.across import write_across
+
+    write_across(results, output)
+    say(f"comparison: {output / 'index.html'}")

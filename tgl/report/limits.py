@@ -61,7 +61,10 @@ def limits(
             yield f"Seed {seed}, plan {plan.method}: {plan.note}."
     yield from _averaging(profile)
     embedding = "kept frozen" if config.plan.embedding == "frozen" else "trained"
-    yield f"Embeddings, final norm and output head were {embedding} in every plan; results may differ otherwise."
+    yield (
+        f"Embeddings, final norm and output head were {embedding} where a plan's name does not say otherwise; results "
+        "may differ with them."
+    )
     if config.model.load is None:
         yield (
             f"The model has {config.model.layers} blocks of width {config.model.hidden_size}, trained from scratch: "

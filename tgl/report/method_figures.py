@@ -40,7 +40,7 @@ def differences(summary: pd.DataFrame, wanted: list[tuple[str, str, str]], title
 
 
 def uptake_curves(points: pd.DataFrame, reference: str) -> str:
-    """Return each method's curve over its learning rates: uptake to the left, forgetting upwards."""
+    """Return each method's curve over its learning rates: uptake to the right, forgetting upwards."""
     methods = list(dict.fromkeys(points["method"]))
     with plt.rc_context(STYLE):
         figure, panel = plt.subplots(figsize=(9, 5.5), layout="constrained")
@@ -56,7 +56,11 @@ def uptake_curves(points: pd.DataFrame, reference: str) -> str:
             )  # fmt: skip
         panel.set_xscale("log")
         panel.set_yscale("log")
-        panel.set_xlabel("perplexity of updated facts (further left: more taken up)")
+        for axis in (panel.xaxis, panel.yaxis):
+            axis.set_major_formatter("{x:g}")
+            axis.set_minor_formatter("{x:g}")
+        panel.tick_params(which="minor", labelsize=8)
+        panel.set_xlabel("perplexity of updated facts (further right: more taken up)")
         panel.set_ylabel("perplexity of unchanged facts (further up: more forgotten)")
         panel.invert_xaxis()
         panel.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)

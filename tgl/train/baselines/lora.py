@@ -22,7 +22,8 @@ from tgl.config_baselines import LoraConfig as LoraSettings
 from tgl.errors import TglError
 from tgl.plans.plan import Plan
 from tgl.sublayers import Sublayer, sublayers
-from tgl.train.baselines.plain import Period, Plain
+from tgl.train.baselines.plain import Period, Plain, phases
+from tgl.train.groups import freeze
 
 _SEPARATE = ("q_proj", "v_proj")
 _FUSED = ("c_attn", "query_key_value", "qkv_proj")
@@ -33,14 +34,15 @@ def lora_config(
 ) -> LoraConfig:
     """Return a peft configuration with adapters on query and value of the attention sublayers that the plan trains.
 
-    multipliers: with 'ranks' a sublayer's rank is rank * multiplier, rounded, at least 1, at the same scale
-    alpha / rank; with 'rates' all ranks are equal. A fused projection gets twice the rank and alpha, and peft alone
-    would adapt its key as well: `with_lora` keeps it to query and value. Raises TglError when the plan trains no
-    attention sublayer or the model's projections are not known.
+    multipliers: with 'ranks' a sublayer's rank is rank * multiplier (the largest of its phases), rounded, at least 1,
+    at the same scale alpha / rank; with 'rates' all ranks are equal. A fused projection gets twice the rank and alpha,
+    and peft alone would adapt its key as well: `with_lora` keeps it to query and value. Raises TglError when the plan
+    trains no attention sublayer or the model's projections are not known.
     """
     ranks, alphas, fan_in_fan_out = {}, {}, False
     for unit in _attention(plan, model):
-        chosen = max(1, round(rank * plan.of(unit.name))) if multipliers == "ranks" else rank
+        largest = max(phase[unit.name] for phase in phases(plan))
+        chosen = max(1, round(rank * largest)) if multipliers == "ranks" else rank
         for name in _projections(unit):
             copies = 2 if name.endswith(_FUSED) else 1
             ranks[name], alphas[name] = chosen * copies, alpha * chosen / rank * copies
@@ -125,11 +127,13 @@ class Lora(Plain):
             raise TglError(
                 f"lora: the plan '{plan.method}' trains the unit embedding, and LoRA trains adapters alone"
             )
-        if plan.multipliers and not any(name.endswith(".attention") for name in plan.trained()):
-            raise TglError(
-                f"lora: the plan '{plan.method}' trains no attention sublayer, and LoRA adapts query and value "
-                "projections; put this plan on another baseline"
-            )
+        for number, phase in enumerate(phases(plan)):
+            if not any(name.endswith(".attention") and value > 0 for name, value in phase.items()):
+                where = f"in phase {number + 1} of {1 + len(plan.later)} " if plan.later else ""
+                raise TglError(
+                    f"lora: the plan '{plan.method}' {where}trains no attention sublayer, and LoRA adapts query and "
+                    "value projections; put this plan on another baseline"
+                )
 
     def starts_from_base(self, number: int) -> bool:
         """See `Plain`: a kept adapter stands on the base model's weights, and so does one that begins anew."""
@@ -138,9 +142,12 @@ class Lora(Plain):
     def module(self, period: Period) -> nn.Module:
         """See `Plain`."""
         wanted = self.settings
+        freeze(period.model, period.plan)  # for its checks; the adapters' groups are made in `groups`
         units = _attention(period.plan, period.model)
         self._owner = {name: unit.name for unit in units for name in _projections(unit)}
-        period.model = with_lora(period.model, period.plan, wanted.rank, wanted.alpha, wanted.multipliers)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(period.seed)
+            period.model = with_lora(period.model, period.plan, wanted.rank, wanted.alpha, wanted.multipliers)
         if wanted.between == "keep" and period.previous is not None:
             kept = load_file(period.previous / "adapter.safetensors")
             here = dict(_adapter_parameters(period.model))

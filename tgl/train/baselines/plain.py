@@ -49,6 +49,11 @@ class Period:
         return TokenStream(self.old, self.end_token, self.seed + 500_000)
 
 
+def phases(plan: Plan) -> list[dict[str, float]]:
+    """Return the multipliers of each phase of a plan, however short the phase."""
+    return [plan.multipliers, *(phase["multipliers"] for phase in plan.later)]
+
+
 class Plain:
     """Continued pretraining on the new text alone. The other baselines derive from it."""
 

@@ -15,7 +15,7 @@ import torch
 from tgl.config_baselines import RecadamConfig
 from tgl.errors import TglError
 from tgl.plans.plan import Plan
-from tgl.train.baselines.plain import Period, Plain
+from tgl.train.baselines.plain import Period, Plain, phases
 from tgl.train.engines import Regulariser
 
 
@@ -34,7 +34,8 @@ class Recall(Regulariser):
 
     def task_weight(self, number: int) -> float:
         """See `Regulariser`."""
-        return 1 / (1 + math.exp(-self.steepness * (number - self.midpoint)))
+        # The logistic function by the hyperbolic tangent, which overflows for no steepness.
+        return (1 + math.tanh(self.steepness * (number - self.midpoint) / 2)) / 2
 
     @torch.no_grad()
     def pull(self, groups: list[dict], number: int, factor: float) -> None:
@@ -52,12 +53,7 @@ class Recadam(Plain):
 
     def check(self, plan: Plan, learning_rate: float) -> None:
         """See `Plain`: the pull of one step must not overshoot its anchor."""
-        largest = max(
-            [
-                plan.embedding,
-                *(value for _, phase in plan.phases(1000) for value in phase.multipliers.values()),
-            ]
-        )
+        largest = max([plan.embedding, *(value for phase in phases(plan) for value in phase.values())])
         if learning_rate * largest * self.settings.strength >= 1:
             raise TglError(
                 f"recadam: learning rate {learning_rate:g} * largest multiplier {largest:g} * "

@@ -1,0 +1,134 @@
+"""The paper's presets: they plan from an empty folder, and run end to end with a tiny twin of each model."""
+
+import json
+
+import pytest
+import yaml
+from transformers import AutoModelForCausalLM, GPT2Config, GPTNeoConfig
+
+from tests.model_fixtures import tiny_tokenizer
+from tests.workflow.conftest import REPOSITORY, Workflow
+from tgl.config import WorldConfig
+from tgl.tables import read_about, read_table
+from tgl.train.checkpoint import load_model, save_model
+from tgl.wiki.world import build_world
+from tgl.wiki.world_dump import write_dump
+
+DATES = ["20190101", "20200101", "20210101", "20220101"]
+QUARTERS = {
+    "20200101": ("2019-Q4", "2020-Q1"),
+    "20210101": ("2020-Q4", "2021-Q1"),
+    "20220101": ("2021-Q4", "2022-Q1"),
+}
+SHAPE = {"vocab_size": 300, "bos_token_id": 0, "eos_token_id": 0}
+TWINS = {  # of the same family each, and the methods that are tried on it
+    "paper-110m": (GPT2Config(n_layer=2, n_embd=16, n_head=2, n_positions=32, **SHAPE), ["full", "tgl_fp+lora"]),
+    "paper-770m": (GPT2Config(n_layer=3, n_embd=20, n_head=2, n_positions=32, **SHAPE), ["full", "full+k_adapter"]),
+    "paper-1.3b": (
+        GPTNeoConfig(
+            num_layers=2, hidden_size=16, num_heads=2, attention_types=[[["global", "local"], 1]], window_size=8,
+            max_position_embeddings=32, **SHAPE,
+        ),
+        ["full", "tgl_fp"],
+    ),
+}  # fmt: skip
+
+pytestmark = pytest.mark.workflow
+
+
+@pytest.fixture(scope="module")
+def data_root(tmp_path_factory):
+    """Return a folder with the files that the presets name: dumps of a small world, and its facts as probe files."""
+    root = tmp_path_factory.mktemp("data")
+    world = build_world(WorldConfig(pages=200), DATES)
+    for number, date in enumerate(DATES):
+        dump = write_dump(world, number, root / "written" / date)
+        dump.rename(root / f"enwiki-{date}-pages-articles-multistream.xml.bz2")
+    facts = list(world.facts())
+    with open(root / "dynamic_templama.jsonl", "w") as file:
+        for number, (period, quarters) in enumerate(QUARTERS.items()):
+            for date, quarter in zip((DATES[number], period), quarters, strict=True):
+                for fact in facts:
+                    if fact["first_date"] <= date <= fact["last_date"]:
+                        question = (
+                            fact["text"][: fact["span_start"]] + "_X_" + fact["text"][fact["span_end"] :]
+                        )
+                        identity = f"Q{fact['subject_id']}_{fact['relation']}_{quarter}"
+                        answer = [{"name": fact["object"]}]
+                        record = {"id": identity, "date": quarter, "query": question, "answer": answer}
+                        file.write(json.dumps(record) + "\n")
+    (root / "ecbd").mkdir()
+    for year in ("2020", "2021"):
+        new = [fact for fact in facts if fact["first_date"] == f"{year}0101"]
+        records = [
+            {
+                "ex_id": f"{fact['subject']}_{fact['subject_id']}_0_{number}",
+                "entity_span_str": fact["subject"],
+                "masked_sentence": fact["text"][: fact["span_start"]]
+                + "<extra_id_0>"
+                + fact["text"][fact["span_end"] :],
+                "answer_str": f"<extra_id_0> {fact['object']} <extra_id_1>",
+            }
+            for number, fact in enumerate(new)
+        ]
+        (root / "ecbd" / f"{year}.json").write_text("\n".join(map(json.dumps, records)))
+    return root
+
+
+@pytest.mark.parametrize("preset", TWINS)
+def test_paper_preset_dry_runs_once_the_dumps_are_there(preset, data_root, tmp_path):
+    planned = Workflow(tmp_path, f"data_root: {data_root}", preset=preset).planned()
+    assert {"pages", "diff", "probes", "base", "profile", "plan", "train", "report", "gate"} <= planned
+
+
+@pytest.mark.parametrize("preset", TWINS)
+def test_paper_preset_runs_end_to_end_with_a_tiny_twin_of_its_model(preset, data_root, tmp_path):
+    config, methods = TWINS[preset]
+    twin = tmp_path / "twin"
+    save_model(AutoModelForCausalLM.from_config(config), tiny_tokenizer(), twin)
+    settings = {
+        "data_root": str(data_root),
+        "seeds": [0],
+        "methods": methods,
+        "pages": {"shards": 2, "pages_per_shard": 400},
+        "text": {"holdout_share": 0.05},
+        "probes": {"max_per_kind": 40},
+        "tokens": {"tokenizer": str(twin), "block_size": 32},
+        "model": {"load": str(twin), "pretrain": {"steps": 4, "batch_size": 2}},
+        "profile": {"examples": 4, "bootstrap": 100},
+        "agree": {"facts": 2, "noise_draws": 1},
+        "train": {
+            "engine": "deepspeed",
+            "steps": 3,
+            "batch_size": 2,
+            "learning_rates": [0.0001],
+            "checkpoint_steps": 2,
+        },
+        "baselines": {"k_adapter": {"width": 8, "heads": 2, "adapters": 2}},
+        "report": {"bootstrap": 100},
+    }
+    workflow = Workflow(tmp_path / "run", yaml.safe_dump(settings), preset=preset)
+    workflow.run()
+    results = workflow.results
+    name = yaml.safe_load((REPOSITORY / "workflow" / "presets" / f"{preset}.yaml").read_text())["model"][
+        "name"
+    ]
+    about = read_about(results / "profile" / name / "seed0" / DATES[1] / "profile.parquet")
+    assert about["model_type"] == config.model_type
+    adapted = results / "models" / name / "base" / "seed0"
+    assert any(
+        (left != right).any()
+        for left, right in zip(load_model(twin).parameters(), load_model(adapted).parameters(), strict=True)
+    )
+    for method in methods:
+        plan, _, baseline = method.partition("+")
+        folder = f"{plan}-{baseline or 'plain'}-lr0.0001"
+        scores = read_table(
+            results / "scores" / name / folder / "seed0" / "scores.parquet", "scores"
+        ).to_pandas()
+        assert set(scores["set"]) == {"templama", "ecbd"}
+        assert set(scores["checkpoint"]) == set(DATES[1:])
+        assert load_model(results / "models" / name / folder / "seed0" / DATES[-1]).config.model_type in (
+            config.model_type, "tgl_k_adapter",
+        )  # fmt: skip
+    assert "full" in (results / "report" / "summary.csv").read_text()

@@ -1,0 +1,110 @@
+"""Several experiments side by side: what changes with the size of a step, the architecture, the domain."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from tgl.agreement.rank import rank_correlation
+from tgl.errors import TglError
+from tgl.files import write_text
+from tgl.report.page import render
+from tgl.tables import read_table
+
+TABLES = ("summary", "equal_uptake", "transfers", "gate")
+
+
+def write_across(results: Sequence[Path], output: Path) -> None:
+    """Write the comparison of finished experiments: index.html, and each table as CSV with a column experiment.
+
+    results: folders of experiments whose reports are made. Raises TglError for one without a report.
+    """
+    found: dict[str, list[pd.DataFrame]] = {name: [] for name in TABLES}
+    profiles = {}
+    for folder in results:
+        report = folder / "report"
+        if not (report / "gate.json").is_file():
+            raise TglError(
+                f"{folder}: no report there (report/gate.json is missing); run this experiment first"
+            )
+        gate = pd.DataFrame(json.loads((report / "gate.json").read_text(encoding="utf-8")))
+        tables = {name: _read(report / f"{name}.csv") for name in TABLES[:-1]} | {"gate": gate}
+        for name, table in tables.items():
+            found[name].append(table.assign(experiment=folder.name))
+        profiles[folder.name] = base_profiles(folder)
+    joined = {name: pd.concat(tables, ignore_index=True) for name, tables in found.items()}
+    joined["profiles"] = carried_over(profiles)
+    for name, table in joined.items():
+        write_text(
+            output / f"{name}.csv", table.to_csv(index=False, float_format="%.10g", lineterminator="\n")
+        )
+    headline = joined["summary"]
+    headline = headline[headline["measure"].isin(["perplexity", "loss"])]
+    write_text(
+        output / "index.html",
+        render(
+            "across.html.j2",
+            experiments=[folder.name for folder in results],
+            gates=joined["gate"].to_dict("records"),
+            profiles=joined["profiles"].to_dict("records"),
+            groups=[
+                (f"{probe_set} · {kind.replace('_', ' ')}", rows.to_dict("records"))
+                for (probe_set, kind), rows in headline.groupby(["set", "kind"], sort=False)
+            ],
+            uptake=joined["equal_uptake"].to_dict("records"),
+            transfers=joined["transfers"].to_dict("records"),
+        ),
+    )
+
+
+def base_profiles(folder: Path) -> dict[str, pd.DataFrame]:
+    """Return by denominator the relative norms of updated facts in the base models, [seeds, sublayers]."""
+    paths = sorted(folder.glob("profile/*/seed*/*/profile.parquet"))
+    tables = [read_table(path, "profile").to_pandas().assign(seed=path.parent.parent.name) for path in paths]
+    if not tables:
+        raise TglError(f"{folder}: no profile there (profile/<model>/seed*/<period>/profile.parquet)")
+    table = pd.concat(tables, ignore_index=True)
+    ranked = table[
+        (table["weights"] == "trained")
+        & (table["group"] == "updated")
+        & ~table["sublayer"].isin(["all", "embedding"])
+    ]
+    return {
+        denominator: rows.pivot(index="seed", columns="sublayer", values="relative_norm")
+        for denominator, rows in ranked.groupby("denominator")
+    }
+
+
+def carried_over(profiles: dict[str, dict[str, pd.DataFrame]]) -> pd.DataFrame:
+    """Return how far profiles agree within and between experiments: left, right, denominator, correlation, pairs.
+
+    The correlation is Spearman's over sublayers, the mean over pairs of base models: of two seeds of one experiment,
+    or one of each. Experiments whose models have other sublayers are left out.
+    """
+    rows = []
+    for left, right in itertools.combinations_with_replacement(profiles, 2):
+        for denominator in sorted(set(profiles[left]) & set(profiles[right])):
+            one, other = profiles[left][denominator], profiles[right][denominator]
+            if list(one.columns) != list(other.columns):
+                continue
+            pairs = (
+                itertools.combinations(one.to_numpy(), 2)
+                if left == right
+                else itertools.product(one.to_numpy(), other.to_numpy())
+            )
+            values = [float(rank_correlation(a, b)) for a, b in pairs]
+            if values:
+                rows.append(
+                    {"left": left, "right": right, "denominator": denominator}
+                    | {"correlation": sum(values) / len(values), "pairs": len(values)}
+                )
+    return pd.DataFrame(rows, columns=["left", "right", "denominator", "correlation", "pairs"])
+
+
+def _read(path: Path) -> pd.DataFrame:
+    """Return a CSV table; an empty one for a table without columns."""
+    return pd.read_csv(path) if path.read_text(encoding="utf-8").strip() else pd.DataFrame()
