@@ -352,6 +352,7 @@ def test_a_model_in_half_precision_gets_adapters_in_half_precision(tmp_path):
     for dtype in (torch.bfloat16, torch.float32):
         loaded = AutoModelForCausalLM.from_pretrained(tmp_path, dtype=dtype)
         assert {p.dtype for p in loaded.parameters()} == {dtype}
+    assert {p.dtype for p in random_twin(model.config, 5).parameters()} == {torch.float32}
 
 
 @pytest.mark.parametrize("kind", BASES)
@@ -394,6 +395,7 @@ def test_spreads_of_known_cases():
     assert spread(3, 6) == [1, 3, 5]
     assert spread(1, 6) == [5]
     assert spread(2, 2) == [0, 1]
+    assert spread(2, 5) == [1, 4]
 
 
 @pytest.mark.parametrize(("adapters", "blocks"), [(3, 2), (0, 2)])

@@ -252,7 +252,7 @@ def spread(num_adapters: int, num_blocks: int) -> list[int]:
         raise TglError(
             f"K-Adapter: {num_adapters} adapters cannot stand beside {num_blocks} blocks, one each"
         )
-    return [-(-number * num_blocks // num_adapters) - 1 for number in range(1, num_adapters + 1)]
+    return [number * num_blocks // num_adapters - 1 for number in range(1, num_adapters + 1)]
 
 
 def _visible(attention_mask: torch.Tensor) -> torch.Tensor:

@@ -25,8 +25,8 @@ def model_of(kind, seed=0):
 
 def by_role(kind, name, matrix):
     """Return the rows of a projection's output [out, any], by role: q, k, v; nothing for another parameter."""
-    if name.endswith(("q_proj", "k_proj", "v_proj")):
-        return {name.rpartition(".")[2][0]: matrix}
+    if name.endswith((".q_proj", ".k_proj", ".v_proj")):
+        return {name[-6]: matrix}
     if kind not in FUSED or not name.endswith(FUSED[kind]):
         return {}
     if kind == "gpt2":

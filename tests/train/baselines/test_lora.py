@@ -32,7 +32,7 @@ def after_a_large_step(kind, plan=SECOND, **settings):
     with torch.no_grad():
         for _, layer in projections(adapted):
             up = layer.lora_B["default"].weight
-            up.sub_(up.grad / up.grad.abs().max())
+            up.sub_(up.grad.sign())
     return adapted
 
 
@@ -168,11 +168,8 @@ def test_adapters_are_drawn_from_the_period_s_seed_whatever_was_drawn_before():
         found.append(torch.cat([layer.lora_A["default"].weight for _, layer in projections(adapted)]))
     assert torch.equal(found[0], found[1])
     assert not torch.equal(found[0], found[2])
-    torch.manual_seed(4)
-    baseline_of("lora").module(period_of(BOTH, model := tiny_model()))
-    assert model is not None
     state = torch.random.get_rng_state()
-    baseline_of("lora").module(period_of(BOTH))
+    baseline_of("lora").module(period_of(BOTH))  # and what others draw is left alone
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
@@ -216,6 +213,6 @@ def test_a_plan_of_another_model_is_refused():
     other = plan_of([1.0] * 4).multipliers | {"block02.attention": 1.0}
     with pytest.raises(TglError, match=r"no sublayer \['block02\.attention'\]"):
         baseline_of("lora").module(period_of(dataclasses.replace(BOTH, multipliers=other)))
-    fewer = {name: 1.0 for name in RANKED[:2]}
+    fewer = dict.fromkeys(RANKED[:2], 1.0)
     with pytest.raises(TglError, match=r"no multiplier for sublayer 'block01\.attention'"):
         baseline_of("lora").module(period_of(dataclasses.replace(BOTH, multipliers=fewer)))
