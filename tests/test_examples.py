@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 from peft import PeftModel
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel
 
-from tests.model_fixtures import RANKED, TEXTS, parameters_by_unit, parameters_of, tiny_model, tiny_tokenizer
+from tests.model_fixtures import RANKED, TEXTS, VOCABULARY, parameters_by_unit, parameters_of, tiny_tokenizer
 from tests.profiling.test_stage import profiled
 from tgl.profiling.stage import Profile
 from tgl.sublayers import EMBEDDING
@@ -24,7 +24,9 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 def given(tmp_path_factory):
     """Return a folder with a model, its profile and a text."""
     folder = tmp_path_factory.mktemp("given")
-    model = tiny_model(seed=4, spread=3)
+    torch.manual_seed(4)
+    shape = {"n_positions": 64, "n_embd": 16, "n_layer": 2, "n_head": 2, "bos_token_id": 0, "eos_token_id": 0}
+    model = GPT2LMHeadModel(GPT2Config(vocab_size=VOCABULARY, **shape)).eval()
     save_model(model, tiny_tokenizer(), folder / "model")
     profiled(model).save(folder / "profile")
     (folder / "text.txt").write_text("\n".join(TEXTS * 2), encoding="utf-8")
@@ -63,11 +65,10 @@ def test_one_s_own_loop_trains_the_plan_s_sublayers_and_no_other(given, monkeypa
 def test_the_trainer_trains_each_sublayer_at_its_own_rate_and_writes_the_model(
     given, monkeypatch, capsys, tmp_path
 ):
-    rates, step = [], torch.optim.AdamW.step
+    seen, step = [], torch.optim.AdamW.step
 
     def watched(self, *arguments, **options):
-        rates.append({group["lr"] / group["initial_lr"] for group in self.param_groups})
-        rates.append({group["initial_lr"] for group in self.param_groups})
+        seen.append(([g["initial_lr"] for g in self.param_groups], [g["lr"] for g in self.param_groups]))
         return step(self, *arguments, **options)
 
     monkeypatch.setattr(torch.optim.AdamW, "step", watched)
@@ -75,9 +76,13 @@ def test_the_trainer_trains_each_sublayer_at_its_own_rate_and_writes_the_model(
         monkeypatch, "hf_trainer.py", given / "model", given / "profile", given / "text.txt", tmp_path / "out"
     )
     plan = Profile.load(given / "profile").plan("tgl_alr")
-    assert rates[1] == pytest.approx({1e-3 * value for value in plan.multipliers.values()})
-    factors = [found.pop() for found in rates[::2] if len({round(value, 9) for value in found}) == 1]
-    assert factors == pytest.approx([0.0, *(1 - number / 9 for number in range(9))])  # one step of warm-up
+    assert len(seen) == 10
+    # One step of warm-up, then a linear decay, of each group's own rate.
+    for (initial, rates), factor in zip(seen, [0.0, *(1 - number / 9 for number in range(9))], strict=True):
+        assert sorted(set(initial)) == pytest.approx(
+            sorted(1e-3 * value for value in plan.multipliers.values())
+        )
+        assert rates == pytest.approx([rate * factor for rate in initial])
     assert "train_loss" in capsys.readouterr().out
     before = dict(load_model(given / "model").named_parameters())
     model = AutoModelForCausalLM.from_pretrained(tmp_path / "out")

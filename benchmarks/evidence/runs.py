@@ -8,14 +8,16 @@ RESULTS is an experiment's folder (results/NAME) in which the workflow has made 
 
 What the workflow's rules base, score_base, profile, plan and train make is made here by the same functions, at the
 same paths, without starting Python for each run; what is there already is left as it is, so that a call that was
-stopped, or came to the end of --seconds, goes on, and the workflow takes the results over (--rerun-triggers mtime). Later presets and --set override earlier ones, as
-in --set 'methods=[full, tgl_fp]'. OUTPUT gets the tables on methods that the report has (runs.csv, summary.csv,
-equal_uptake.csv, ...) and their figures.
+stopped, or came to the end of --seconds, goes on, and the workflow takes the results over (--rerun-triggers mtime).
+Later presets and --set override earlier ones, as in --set 'methods=[full, tgl_fp]'. OUTPUT gets the tables on methods
+that the report has (runs.csv, summary.csv, equal_uptake.csv, ...) with its gate and their figures; with
+RESULTS/report as OUTPUT `tgl across` reads them.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import multiprocessing
 import sys
 import time
@@ -139,15 +141,21 @@ def work(job: tuple) -> tuple[str, str | None]:
 
 
 def write_tables(config: Config, results: Path, output: Path) -> None:
-    """Write the report's tables on methods and their figures."""
+    """Write the report's gate, its tables on methods and their figures."""
     from tgl.files import write_text
     from tgl.report import gather, method_figures
-    from tgl.report.methods import REFERENCE, findings
+    from tgl.report.gate import gates
+    from tgl.report.methods import BASE, REFERENCE, all_measures, findings
 
     scores, losses = gather.all_scores(results, config)
     found = findings(
         scores, losses, gather.all_probes(results), config.snapshots.dates, config.report.bootstrap
     )
+    measures = all_measures(scores, losses)
+    plain = (measures["method"] == REFERENCE) & (measures["rate"] == found.rates[REFERENCE])
+    of_gate = measures[(measures["method"] == BASE) | plain]
+    gate = gates(of_gate, config.gate, config.periods, config.snapshots.dates[0])
+    write_text(output / "gate.json", json.dumps(gate, indent=1) + "\n")
     tables = {
         "runs": found.runs, "rates": found.criteria, "summary": found.summary, "curves": found.curves,
         "equal_uptake": found.equal_uptake, "chain": found.matrix, "transfers": found.transfers, "power": found.power,

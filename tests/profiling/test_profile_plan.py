@@ -2,19 +2,18 @@
 
 import pandas as pd
 import pytest
+import torch
 
 import tgl
-from tests.model_fixtures import RANKED, tiny_model, tiny_tokenizer
+from tests.model_fixtures import RANKED, tiny_model
 from tests.train.continual_runs import profile_row
 from tgl.config import PlanConfig
 from tgl.errors import TglError
 from tgl.plans.plan import load_plan
-from tgl.plans.spectrum import sublayer_ratios
 from tgl.plans.stage import write_plan
 from tgl.profiling.stage import TABLES, Profile
 from tgl.sublayers import sublayers
 from tgl.tables import write_table
-from tgl.train.checkpoint import save_model
 
 # Relative norms by (group, denominator): each points elsewhere.
 NORMS = {
@@ -85,10 +84,13 @@ def test_counts_are_of_parameters_of_the_sublayers_alone(found):
     assert plan.total_parameters == sum(SIZES[name] for name in RANKED)
 
 
-def test_spectrum_looks_at_the_model_and_is_refused_without(found):
+@pytest.mark.parametrize("block", [0, 1])
+def test_spectrum_looks_at_the_model_and_is_refused_without(found, block):
     model = tiny_model(seed=3)
-    ratios = sublayer_ratios(model)
-    assert found.plan("spectrum.top50", model=model).trained() == set(sorted(RANKED, key=ratios.get)[2:])
+    with torch.no_grad():  # one huge direction lowers the ratio, which is over the largest singular value
+        for parameter in model.transformer.h[block].attn.parameters():
+            parameter.add_(1.0)
+    assert found.plan("spectrum", model=model).trained() == {f"block0{1 - block}.attention"}
     with pytest.raises(TglError, match="'spectrum"):
         found.plan("spectrum")
 
@@ -96,7 +98,7 @@ def test_spectrum_looks_at_the_model_and_is_refused_without(found):
 def test_the_plan_goes_onto_the_model_it_was_profiled_on(found):
     model = tiny_model()
     groups = found.plan("tgl_alr").param_groups(model, lr=0.3, weight_decay=0.1)
-    assert {group["lr"] for group in groups} == pytest.approx({0.1, 0.2, 0.6, 0.3})
+    assert sorted({group["lr"] for group in groups}) == pytest.approx([0.1, 0.2, 0.3, 0.6])
     assert sum(p.numel() for group in groups for p in group["params"]) == sum(SIZES[name] for name in RANKED)
 
 
@@ -121,6 +123,4 @@ def test_a_measured_profile_that_was_saved_and_loaded_gives_the_same_plan(tmp_pa
     loaded = tgl.Profile.load(tmp_path)
     for name in ("tgl_alr", "tgl_fp.new_entity.unchanged", "random.top50"):
         assert loaded.plan(name, seed=1) == measured.plan(name, seed=1)
-    save_model(tiny_model(seed=4, spread=3), tiny_tokenizer(), tmp_path / "model")
-    units = [unit for unit in sublayers(tiny_model()) if unit.name in RANKED]
-    assert list(loaded.plan("full").multipliers) == [unit.name for unit in units]
+    assert list(loaded.plan("full").multipliers) == RANKED

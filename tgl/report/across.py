@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from tgl.agreement.rank import rank_correlation
 from tgl.errors import TglError
 from tgl.files import write_text
 from tgl.report.page import render
+from tgl.statistics.bootstrap import Estimate, pooled
+from tgl.statistics.compare import holm_levels, verdict
 from tgl.tables import read_table
 
 TABLES = ("summary", "equal_uptake", "transfers", "gate")
@@ -38,6 +41,7 @@ def write_across(results: Sequence[Path], output: Path) -> None:
         profiles[folder.name] = base_profiles(folder)
     joined = {name: pd.concat(tables, ignore_index=True) for name, tables in found.items()}
     joined["profiles"] = carried_over(profiles)
+    joined["pooled"] = pooled_uptake(joined["equal_uptake"], len(results))
     for name, table in joined.items():
         write_text(
             output / f"{name}.csv", table.to_csv(index=False, float_format="%.10g", lineterminator="\n")
@@ -56,9 +60,36 @@ def write_across(results: Sequence[Path], output: Path) -> None:
                 for (probe_set, kind), rows in headline.groupby(["set", "kind"], sort=False)
             ],
             uptake=joined["equal_uptake"].to_dict("records"),
+            pooled=joined["pooled"].to_dict("records"),
             transfers=joined["transfers"].to_dict("records"),
         ),
     )
+
+
+def pooled_uptake(table: pd.DataFrame, num_experiments: int) -> pd.DataFrame:
+    """Return forgetting at equal uptake pooled over experiments, for what all of them compare: method, share, ratio.
+
+    table: rows of `equal_uptake.csv` with a column experiment. Words are corrected over all rows (`tgl.statistics`).
+    """
+    if table.empty:
+        return table
+    reached = table[table["seeds"] > 1]
+    estimates = {
+        key: pooled([Estimate(math.log(row.ratio), row.error, row.seeds) for row in rows.itertuples()])
+        for key, rows in reached.groupby(["method", "share"], sort=False)
+        if len(rows) == num_experiments
+    }
+    corrected = holm_levels({key: found.p_value() for key, found in estimates.items()})
+    rows = []
+    for (method, share), found in estimates.items():
+        low, high = found.interval()
+        p_holm, level, passed = corrected[method, share]
+        rows.append(
+            {"method": method, "share": share, "ratio": math.exp(found.mean), "low": math.exp(low)}
+            | {"high": math.exp(high), "p_value": found.p_value(), "p_holm": p_holm}
+            | {"verdict": verdict(found, level, passed, "perplexity")}
+        )
+    return pd.DataFrame(rows)
 
 
 def base_profiles(folder: Path) -> dict[str, pd.DataFrame]:

@@ -9,6 +9,7 @@ t with n - 1 degrees of freedom the rest; n is the number of seeds.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,3 +78,18 @@ def mean_estimate(sums: np.ndarray, weights: np.ndarray, resamples: int, seed: i
 def widened(means: np.ndarray, num_seeds: int) -> float:
     """Return the standard error from resampled means."""
     return float(means.std(ddof=1) * math.sqrt(num_seeds / (num_seeds - 1)))
+
+
+def pooled(parts: Sequence[Estimate]) -> Estimate:
+    """Return the mean of independent estimates, as of several worlds, each counting the same.
+
+    Its degrees of freedom are Welch's and Satterthwaite's, rounded down; num_seeds is one more than these. NaN where
+    a part has no error.
+    """
+    mean = sum(part.mean for part in parts) / len(parts)
+    if any(part.num_seeds < 2 for part in parts):
+        return Estimate(mean, math.nan, 1)
+    squares = [part.error**2 for part in parts]
+    spread = sum(square**2 / (part.num_seeds - 1) for square, part in zip(squares, parts, strict=True))
+    freedom = int(sum(squares) ** 2 / spread) if spread else sum(part.num_seeds - 1 for part in parts)
+    return Estimate(mean, math.sqrt(sum(squares)) / len(parts), freedom + 1)

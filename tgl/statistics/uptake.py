@@ -50,8 +50,8 @@ def at_equal_uptake(
 
     updated, unchanged: log perplexities that hold the base model as ('base', 0.0). A level is a share of the fall
     in log perplexity of updated facts that the reference reaches at its best rate (mean over seeds). The difference
-    is taken within each seed that both curves pass, `seeds` of them, and given as a ratio of perplexities. Words are
-    corrected over all rows, as in `compare`.
+    is taken within each seed that both curves pass, `seeds` of them, and given as a ratio of perplexities (`error`:
+    standard error of its logarithm). Words are corrected over all rows, as in `compare`.
     """
     means = updated.means()
     start = means[updated.runs.index(BASE)].mean()
@@ -84,6 +84,7 @@ def at_equal_uptake(
         row |= {
             "seeds": apart.num_seeds,
             "ratio": math.exp(apart.mean),
+            "error": apart.error,
             "low": math.exp(low),
             "high": math.exp(high),
             "p_holm": p_holm,
