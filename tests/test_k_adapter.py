@@ -346,7 +346,8 @@ def test_gradients_are_for_adapters_alone_also_after_loading_once_said_so(tmp_pa
 
 
 def test_a_model_in_half_precision_gets_adapters_in_half_precision(tmp_path):
-    model = adapted(tiny_model().to(torch.bfloat16))
+    half = AutoModelForCausalLM.from_config(copy.deepcopy(ARCHITECTURES["gpt2"]), dtype=torch.bfloat16)
+    model = adapted(half)
     assert {p.dtype for p in model.parameters()} == {torch.bfloat16}
     save_model(model, tiny_tokenizer(), tmp_path)
     for dtype in (torch.bfloat16, torch.float32):

@@ -22,7 +22,9 @@ def test_validation_and_test_probes_are_scored_and_those_of_training_are_not(tmp
         for split in ("validation", "test", "train")
     ]
     scores, losses = scored(tmp_path, {}, rows)
-    assert [(row["probe"], row["split"]) for row in scores] == [(split, split) for split in ("validation", "test")]
+    assert [(row["probe"], row["split"]) for row in scores] == [
+        (split, split) for split in ("validation", "test")
+    ]
     assert losses == []
     span = span_tokens(tiny_tokenizer(), "Anna Berg lives in Oslo", 19, 23, BLOCK)
     expected = log_likelihoods(tiny_model(spread=6), [span])[0]

@@ -46,7 +46,9 @@ def test_gradient_descent_moves_each_tensor_by_its_sublayer_s_rate_and_frozen_on
             assert name not in gradients
             assert torch.equal(parameter, before[name])
         else:
-            assert torch.allclose(parameter, before[name] - RATE * multiplier * gradients[name], atol=1e-7), name
+            assert torch.allclose(parameter, before[name] - RATE * multiplier * gradients[name], atol=1e-7), (
+                name
+            )
 
 
 @pytest.mark.parametrize("optimiser_of", [torch.optim.AdamW, torch.optim.Adam, torch.optim.Adagrad])
@@ -66,7 +68,9 @@ def test_every_trained_tensor_is_in_one_group_at_its_rate(kind):
     names = [unit.name for unit in ranked(sublayers(model))]
     plan = Plan("mine", 0.0, {name: (0.0, 1.5)[number % 2] for number, name in enumerate(names)})
     found = [
-        (id(parameter), group["lr"]) for group in plan.param_groups(model, RATE) for parameter in group["params"]
+        (id(parameter), group["lr"])
+        for group in plan.param_groups(model, RATE)
+        for parameter in group["params"]
     ]
     owner = parameters_by_unit(model)
     expected = [(id(p), RATE * 1.5) for name, p in model.named_parameters() if plan.of(owner[name]) > 0]
@@ -109,7 +113,9 @@ def test_a_plan_with_phases_is_refused_before_anything_is_frozen():
     model = tiny_model()
     later = [{"from": share, "multipliers": plan_of([0, 1, 0, 0]).multipliers} for share in (0.25, 0.5)]
     plan = Plan("lisa", 0.0, plan_of([1, 0, 0, 0]).multipliers, later=later)
-    with pytest.raises(TglError, match=r"plan 'lisa': it has 3 phases.*an optimiser of its own.*plan\.phases\(steps\)"):
+    with pytest.raises(
+        TglError, match=r"plan 'lisa': it has 3 phases.*an optimiser of its own.*plan\.phases\(steps\)"
+    ):
         plan.param_groups(model, RATE)
     assert all(parameter.requires_grad for parameter in model.parameters())
 
@@ -122,7 +128,9 @@ def test_each_phase_by_itself_gives_groups_of_what_it_trains():
     for _, own in plan.phases(4):
         before = parameters_of(model)
         step(model, torch.optim.AdamW(own.param_groups(model, RATE)))
-        moved.append({owner[n] for n, p in model.named_parameters() if not torch.equal(p.detach(), before[n])})
+        moved.append(
+            {owner[n] for n, p in model.named_parameters() if not torch.equal(p.detach(), before[n])}
+        )
     assert moved == [{RANKED[0]}, {RANKED[1]}]
 
 

@@ -87,10 +87,12 @@ def test_counts_are_of_parameters_of_the_sublayers_alone(found):
 @pytest.mark.parametrize("block", [0, 1])
 def test_spectrum_looks_at_the_model_and_is_refused_without(found, block):
     model = tiny_model(seed=3)
-    with torch.no_grad():  # one huge direction lowers the ratio, which is over the largest singular value
+    with torch.no_grad():  # random weights have no signal: here four directions stand out
         for parameter in model.transformer.h[block].attn.parameters():
-            parameter.add_(1.0)
-    assert found.plan("spectrum", model=model).trained() == {f"block0{1 - block}.attention"}
+            if parameter.dim() == 2:
+                rows, columns = parameter.shape
+                parameter.add_(torch.randn(rows, 4) @ torch.randn(4, columns))
+    assert found.plan("spectrum", model=model).trained() == {f"block0{block}.attention"}
     with pytest.raises(TglError, match="'spectrum"):
         found.plan("spectrum")
 
@@ -109,7 +111,6 @@ def test_what_the_profile_does_not_hold_is_refused_naming_the_profiled_model(fou
         found.plan("tgl_pf")
 
 
-@pytest.mark.xfail(strict=True, reason="the profile's own ranking is taken, under the name of a borrowed one")
 def test_a_borrowed_plan_is_refused_as_there_is_no_other_profile(found):
     with pytest.raises(TglError, match="borrowed"):
         found.plan("tgl_fp.borrowed")

@@ -80,7 +80,9 @@ def test_a_random_plan_without_its_conditions_is_told():
 
 def test_the_embedding_s_state_is_always_said():
     assert "output head were kept frozen where a plan's name does not say otherwise" in said()
-    assert "output head were trained where a plan's name does not say otherwise" in said(Config(plan=PlanConfig(embedding="trained")))
+    assert "output head were trained where a plan's name does not say otherwise" in said(
+        Config(plan=PlanConfig(embedding="trained"))
+    )
 
 
 def test_a_small_model_from_scratch_is_a_limit_a_loaded_one_is_not():

@@ -79,8 +79,15 @@ def test_the_table_of_rates_follows_the_phases(whole):
         learning = dict(zip(table["sublayer"], table["learning_rate"], strict=True))
         assert {name for name, rate in learning.items() if rate > 0} == TRAINED[OF_STEP[step]]
         assert learning[EMBEDDING] == 0
-    assert set(rates["step"]) == {0, 1, 2, 4}  # first, end of the warm-up, middle and second phase, last and third
-    second = rates[(rates["step"] == 2) & (rates["period"] == PERIODS[0])].set_index("sublayer")["learning_rate"]
+    assert set(rates["step"]) == {
+        0,
+        1,
+        2,
+        4,
+    }  # first, end of the warm-up, middle and second phase, last and third
+    second = rates[(rates["step"] == 2) & (rates["period"] == PERIODS[0])].set_index("sublayer")[
+        "learning_rate"
+    ]
     assert second[RANKED[2]] == pytest.approx(4 * second[RANKED[0]])
     changes = rates.groupby("sublayer")["max_change"].min()
     assert {name for name, change in changes.items() if change > 0} == {RANKED[0], RANKED[2], RANKED[3]}
@@ -88,7 +95,9 @@ def test_the_table_of_rates_follows_the_phases(whole):
 
 def test_what_is_never_trained_is_told(whole):
     told = [text for text in whole[1] if "units trained" in text]
-    assert told == [f"period {period}: 3 of 5 units trained, frozen: {RANKED[1]}, {EMBEDDING}" for period in PERIODS]
+    assert told == [
+        f"period {period}: 3 of 5 units trained, frozen: {RANKED[1]}, {EMBEDDING}" for period in PERIODS
+    ]
 
 
 def test_the_table_of_drift_has_the_first_phase(whole):

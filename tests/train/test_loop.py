@@ -1,3 +1,4 @@
+import contextlib
 import json
 
 import pytest
@@ -123,7 +124,11 @@ def test_a_run_of_no_steps_does_none(tmp_path):
 
 
 # Each phase goes on with one sublayer of the phase before, freezes one and begins another.
-PHASES = [(0, plan_of([1.0, 0.5, 0.0, 0.0])), (3, plan_of([0.0, 1.0, 1.5, 0.0])), (6, plan_of([0.0, 0.0, 1.0, 1.0]))]
+PHASES = [
+    (0, plan_of([1.0, 0.5, 0.0, 0.0])),
+    (3, plan_of([0.0, 1.0, 1.5, 0.0])),
+    (6, plan_of([0.0, 0.0, 1.0, 1.0])),
+]
 
 
 class Phased:
@@ -132,7 +137,9 @@ class Phased:
     def __init__(self, settings, kill_at=None, phases=PHASES):
         self.model, self.settings, self.kill_at = tiny_model(), settings, kill_at
         self.engines, self.numbers, self.factors = {}, [], []
-        self.phases = [(first, lambda first=first, plan=plan: self.make(first, plan)) for first, plan in phases]
+        self.phases = [
+            (first, lambda first=first, plan=plan: self.make(first, plan)) for first, plan in phases
+        ]
 
     def make(self, first, plan):
         freeze(self.model, plan)
@@ -169,7 +176,9 @@ def whole(tmp_path_factory):
     return run, run.train(tmp_path_factory.mktemp("whole") / "state")
 
 
-@pytest.mark.parametrize(("kill_at", "save_every"), [*((step, 2) for step in range(9)), (4, 1), (6, 1), (4, 3), (7, 5)])
+@pytest.mark.parametrize(
+    ("kill_at", "save_every"), [*((step, 2) for step in range(9)), (4, 1), (6, 1), (4, 3), (7, 5)]
+)
 def test_a_run_of_phases_killed_at_any_step_and_resumed_is_bit_equal(whole, tmp_path, kill_at, save_every):
     with pytest.raises(Killed):
         Phased(settings_of(steps=9), kill_at).train(tmp_path / "state", save_every)
@@ -217,10 +226,8 @@ def test_each_phase_changes_only_the_sublayers_of_its_own_plan(tmp_path):
     before = dict(tiny_model().named_parameters())
     for number in (1, 2, 3):
         run = Phased(settings, kill_at=(3, 6, None)[number - 1])
-        try:
+        with contextlib.suppress(Killed):
             run.train(tmp_path / f"state{number}")
-        except Killed:
-            pass
         after = {name: p.detach().clone() for name, p in run.model.named_parameters()}
         moved.append({owner[name] for name in after if not torch.equal(after[name], before[name])})
         before = after
@@ -232,7 +239,9 @@ def test_rates_are_logged_where_a_phase_begins(whole):
     assert set(log.rates) == {0, 3, 4, 6, 8}  # first, end of the warm-up, phases, middle, last
     for step, rates in log.rates.items():
         plan = PHASES[step // 3][1]
-        assert rates == {name: pytest.approx(0.01 * factor(step, settings) * plan.of(name)) for name in plan.trained()}
+        assert rates == {
+            name: pytest.approx(0.01 * factor(step, settings) * plan.of(name)) for name in plan.trained()
+        }
 
 
 def test_a_phase_that_begins_after_the_last_step_is_not_made(tmp_path):

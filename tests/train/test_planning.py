@@ -32,7 +32,6 @@ def test_a_plan_by_hand_cannot_be_made_anew_and_the_file_is_named(method):
         check_remaking(called(method), "plan.json")
 
 
-@pytest.mark.xfail(strict=True, reason="only the part before the first dot is looked at")
 @pytest.mark.parametrize("method", ["tgl_fp.mine", "only", "full.of_mine"])
 def test_a_plan_by_hand_may_be_called_much_like_a_policy(method):
     assert not is_policy(called(method))
@@ -58,7 +57,9 @@ def test_drift_tells_the_norms_the_plan_was_ranked_by(method, shift):
 
 
 def test_a_profile_without_the_ranking_is_named():
-    with pytest.raises(TglError, match=r"^profile\.parquet: no relative norm of 'updated' over 'matched_span'"):
+    with pytest.raises(
+        TglError, match=r"^profile\.parquet: no relative norm of 'updated' over 'matched_span'"
+    ):
         drift_rows(called("random.updated"), ROWS, "20200101", SETTINGS, "profile.parquet")
 
 

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -91,8 +93,9 @@ def mixed(of_pass, new=NEW, old=OLD, seed=0):
     return MixedStream(*streams, of_pass), *twins
 
 
-def kinds_by_pass(stream, passes, num_tokens=len(joined(NEW))):
+def kinds_by_pass(stream, passes):
     """Return for each pass over the new text whether each of its rows is old, in order."""
+    num_tokens = len(joined(NEW))
     found, read, number = [[] for _ in range(passes)], 0, 0
     while read * BLOCK // num_tokens < passes:
         is_old, _ = stream.row(number, BLOCK)
@@ -123,7 +126,7 @@ def test_old_rows_are_spread_evenly_between_new_ones(values):
 
 
 def test_many_passes_at_one_ratio_have_it_exactly():
-    kinds = sum(kinds_by_pass(mixed(lambda number: 3.0)[0], 40), [])
+    kinds = list(itertools.chain.from_iterable(kinds_by_pass(mixed(lambda number: 3.0)[0], 40)))
     assert abs(sum(kinds) - 3 * kinds.count(False)) <= 3
     alternating = [mixed(lambda number: 1.0)[0].row(number, BLOCK)[0] for number in range(20)]
     assert alternating == [False, True] * 10
@@ -149,7 +152,12 @@ def test_the_rows_of_each_text_follow_one_another_as_in_its_own_stream(values, b
         seen[is_old] += 1
     for text, count in zip(own, seen, strict=True):
         end_to_end = text.batch(0, count, BLOCK).ravel().tolist() if count else []
-        told = [token for number, row in enumerate(rows) if (own[stream.row(number, BLOCK)[0]] is text) for token in row]
+        told = [
+            token
+            for number, row in enumerate(rows)
+            if (own[stream.row(number, BLOCK)[0]] is text)
+            for token in row
+        ]
         assert told == end_to_end
 
 

@@ -72,9 +72,8 @@ def parse_plan(name: str) -> PlanName:
         values[key] = value
     if policy == "only" and "number" not in values:
         raise TglError(f"'{name}': expected the sublayer's number, from 0 in order of depth, as in 'only.3'")
-    if (values.get("of") == "tgl_fp" and "scale" in values) or (
-        "top" in values and values.get("of") == "tgl_alr"
-    ):
+    of_fp = "top" in values or values.get("of") == "tgl_fp"
+    if policy == "full_at_mean_lr" and of_fp and ("scale" in values or values.get("of") == "tgl_alr"):
         raise TglError(f"'{name}': top<N> belongs to tgl_fp, max to tgl_alr")
     if policy == "full_at_mean_lr" and "top" in values:
         values["of"] = "tgl_fp"

@@ -103,6 +103,14 @@ def load_plan(path: str | Path) -> Plan:
             f"{path}: found {found}; expected the keys {', '.join(fields)} (method, multipliers required)"
         )
     plan = Plan(**{"embedding": 0.0, **raw})
+    for kind, keys in (
+        (str, ("method", "denominator", "note")),
+        (int, ("trainable_parameters", "total_parameters")),
+    ):
+        for key in keys:
+            if type(getattr(plan, key)) is not kind:
+                expected = "text" if kind is str else "a whole number"
+                raise TglError(f"{path}: {key}: expected {expected}, found {getattr(plan, key)!r}")
     _check_multipliers(path, "multipliers", plan.multipliers)
     _check_numbers(path, {EMBEDDING: plan.embedding})
     before = 0.0

@@ -11,7 +11,7 @@ from tgl.errors import TglError
 from tgl.plans.names import parse_plan
 from tgl.plans.plan import Plan, save_plan
 from tgl.plans.policies import Unit, make_plan
-from tgl.sublayer_names import EMBEDDING
+from tgl.sublayer_names import UNRANKED
 from tgl.tables import read_table
 
 
@@ -70,6 +70,12 @@ def plan_from(
         from tgl.plans.spectrum import sublayer_ratios
 
         ratios = sublayer_ratios(model)
+        if set(ratios) != {unit.name for unit in units}:
+            strange = sorted(set(ratios) ^ {unit.name for unit in units})
+            raise TglError(
+                f"plan '{method}': the model's sublayers are not those of {origin}, different are {strange[:4]}; hand "
+                "over the model that was profiled"
+            )
         units = [replace(unit, signal_to_noise=ratios[unit.name]) for unit in units]
     return make_plan(method, units, settings, seed), units
 
@@ -81,7 +87,7 @@ def units_of(rows: Iterable[dict], method: str, settings: PlanConfig, origin: st
         Unit(row["sublayer"], row["num_parameters"], row["relative_norm"])
         for row in rows
         if (row["weights"], row["group"], row["denominator"]) == ("trained", salient, denominator)
-        and row["sublayer"] not in (EMBEDDING, "all")
+        and row["sublayer"] not in (*UNRANKED, "all")
     ]
     if not units:
         raise TglError(

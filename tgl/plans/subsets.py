@@ -55,7 +55,7 @@ def head_subset(order: Sequence[str], size: Mapping[str, int], budget: int) -> t
     Sublayers differ in size: where the head alone misses the budget by more than 5 %, the next one in order that
     brings the total within 5 %, or else nearest, is added.
     """
-    best: tuple[float, int, set[str]] | None = None
+    best: tuple[float, int, float, set[str]] | None = None
     for length in range(len(order)):
         head = order[:length]
         total = sum(size[name] for name in head)
@@ -63,11 +63,10 @@ def head_subset(order: Sequence[str], size: Mapping[str, int], budget: int) -> t
             chosen = {*head, extra} if extra else set(head)
             gap = abs(total + (size[extra] if extra else 0) - budget) / budget
             skipped = order.index(extra) - length if extra else 0
-            key = (0.0 if gap <= BUDGET_TOLERANCE else gap, skipped)
-            if chosen and (best is None or key < best[:2]):
+            key = (0.0 if gap <= BUDGET_TOLERANCE else gap, skipped, gap)
+            if chosen and (best is None or key < best[:3]):
                 best = (*key, chosen)
-    gap = abs(sum(size[name] for name in best[2]) - budget) / budget
-    return best[2], f"{gap:.1%} from the budget"
+    return best[3], f"{best[2]:.1%} from the budget"
 
 
 def jaccard(left: set[str], right: set[str]) -> float:

@@ -19,14 +19,16 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from tgl.sublayer_names import EMBEDDING
+from tgl.sublayer_names import UNRANKED
 
 PLAIN = ("matched_span", "frequency_matched", "capitalised")
 
 
 def example_norms(norms: pd.DataFrame) -> pd.DataFrame:
     """Return each finite example's norm under trained weights: group, example, num_tokens, loss, norm."""
-    rows = norms[(norms["weights"] == "trained") & (norms["example"] >= 0) & (norms["sublayer"] != EMBEDDING)]
+    rows = norms[
+        (norms["weights"] == "trained") & (norms["example"] >= 0) & ~norms["sublayer"].isin(UNRANKED)
+    ]
     keys = ["group", "example", "num_tokens", "loss"]
     found = rows.groupby(keys, sort=False)["norm"].agg(lambda norms: norms.to_numpy().mean()).reset_index()
     return found[np.isfinite(found["norm"])]

@@ -18,6 +18,7 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 from tgl.config import PlanConfig, ProfileConfig
 from tgl.errors import TglError
 from tgl.evaluate.score import max_length
+from tgl.plans.names import parse_plan
 from tgl.plans.plan import Plan
 from tgl.plans.stage import plan_from
 from tgl.probes.given import read_probes
@@ -70,6 +71,10 @@ class Profile:
         draws what is random. model: the profiled network, which 'spectrum' alone looks at. Raises TglError for an
         unknown name and for a group or denominator that the profile does not hold.
         """
+        if parse_plan(name).borrowed:
+            raise TglError(
+                f"plan '{name}': a profile has no other to borrow from; call plan() of that other profile"
+            )
         rows = self.profile.to_dict("records")
         origin = f"profile of {self.about.get('model')}"
         return plan_from(rows, name, settings or PlanConfig(), seed, origin, model)[0]

@@ -10,7 +10,8 @@ import numpy as np
 from tgl.profiling.group_names import CONTROLS, KINDS, TRACED, kind_of
 from tgl.profiling.norms import GroupNorms
 from tgl.profiling.ratios import DENOMINATORS, paired_difference, relative_norm
-from tgl.sublayers import EMBEDDING, Sublayer
+from tgl.sublayer_names import UNRANKED
+from tgl.sublayers import Sublayer
 
 # Kinds of knowledge that are compared with each other, paired by number of target tokens. Where two kinds differ with
 # wrong answers as they do with the right ones, what differs is the text around them.
@@ -61,7 +62,7 @@ def profile_rows(
     weights: str, measured: Mapping[str, GroupNorms], units: list[Sublayer], resamples: int, seed: int
 ) -> list[dict]:
     """Return the rows of the table `profile`: each group over each denominator, by unit and on average."""
-    ranked = [number for number, unit in enumerate(units) if unit.name != EMBEDDING]
+    ranked = [number for number, unit in enumerate(units) if unit.name not in UNRANKED]
     rows = []
     for group, norms in measured.items():
         each = norms.each[norms.finite]
@@ -105,7 +106,7 @@ def comparison_rows(
     seed: int,
 ) -> list[dict]:
     """Return the rows of the table `comparisons`; two groups with fewer than two pairs have none."""
-    ranked = [number for number, unit in enumerate(units) if unit.name != EMBEDDING]
+    ranked = [number for number, unit in enumerate(units) if unit.name not in UNRANKED]
     names = [units[number].name for number in ranked] + ["all"]
     rows = []
     for group, other, paired_by in _compared(measured):

@@ -67,25 +67,36 @@ def write_across(results: Sequence[Path], output: Path) -> None:
 
 
 def pooled_uptake(table: pd.DataFrame, num_experiments: int) -> pd.DataFrame:
-    """Return forgetting at equal uptake pooled over experiments, for what all of them compare: method, share, ratio.
+    """Return forgetting at equal uptake pooled over experiments, for what all of them compare.
 
-    table: rows of `equal_uptake.csv` with a column experiment. Words are corrected over all rows (`tgl.statistics`).
+    Columns: reference, method, share, ratio, low, high, p_value, p_holm, verdict. table: rows of `equal_uptake.csv`
+    with a column experiment. Words are corrected within each reference.
     """
     if table.empty:
         return table
     reached = table[table["seeds"] > 1]
     estimates = {
         key: pooled([Estimate(math.log(row.ratio), row.error, row.seeds) for row in rows.itertuples()])
-        for key, rows in reached.groupby(["method", "share"], sort=False)
+        for key, rows in reached.groupby(["reference", "method", "share"], sort=False)
         if len(rows) == num_experiments
     }
-    corrected = holm_levels({key: found.p_value() for key, found in estimates.items()})
+    corrected = {}
+    for reference in {key[0] for key in estimates}:
+        family = {key: found.p_value() for key, found in estimates.items() if key[0] == reference}
+        corrected |= holm_levels(family)
     rows = []
-    for (method, share), found in estimates.items():
+    for key, found in estimates.items():
         low, high = found.interval()
-        p_holm, level, passed = corrected[method, share]
+        p_holm, level, passed = corrected[key]
+        reference, method, share = key
         rows.append(
-            {"method": method, "share": share, "ratio": math.exp(found.mean), "low": math.exp(low)}
+            {
+                "reference": reference,
+                "method": method,
+                "share": share,
+                "ratio": math.exp(found.mean),
+                "low": math.exp(low),
+            }
             | {"high": math.exp(high), "p_value": found.p_value(), "p_holm": p_holm}
             | {"verdict": verdict(found, level, passed, "perplexity")}
         )

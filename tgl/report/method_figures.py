@@ -68,7 +68,11 @@ def uptake_curves(points: pd.DataFrame, reference: str) -> str:
 
 
 def equal_uptake(table: pd.DataFrame, reference: str) -> str:
-    """Return forgetting relative to the reference at equal uptake, a panel for each level."""
+    """Return forgetting relative to the reference at equal uptake, a panel for each level.
+
+    table: rows of `tgl.statistics.uptake.at_equal_uptake`, of which those against `reference` are shown.
+    """
+    table = table[table["reference"] == reference]
     shares = list(dict.fromkeys(table["share"]))
     methods = table["method"].nunique()
     with plt.rc_context(STYLE):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 
 import pandas as pd
 
 from tgl.evaluate.measures import probe_measures, text_measures
+from tgl.plans.names import parse_method, parse_plan
 from tgl.statistics.chain import lasting, matrix, transfers
 from tgl.statistics.compare import compare, spread
 from tgl.statistics.power import seeds_needed
@@ -16,6 +18,11 @@ from tgl.statistics.uptake import at_equal_uptake, curve_points
 from tgl.statistics.values import MEASURES, RATIOS, RUN, Values, own_period, probe_values, text_values
 
 REFERENCE = "full"
+# Of each traced policy: what trains as much without looking at gradients, or against them.
+CONTROLS = {
+    "tgl_fp": ("random", "inverse", "first", "last", "spectrum", "lisa"),
+    "tgl_alr": ("shuffled_alr", "full_at_mean_lr"),
+}
 BASE = "base"
 
 
@@ -126,10 +133,41 @@ def _uptake(test: pd.DataFrame, methods: list[str], resamples: int) -> tuple[pd.
     if any(part.empty for part in pair):
         return pd.DataFrame(), pd.DataFrame()
     updated, unchanged = (probe_values(part, "perplexity") for part in pair)
+    tables = [
+        at_equal_uptake(updated, unchanged, own, reference, resamples)
+        for reference, own in ((REFERENCE, methods), *matched_controls(methods))
+    ]
     return (
-        at_equal_uptake(updated, unchanged, methods, REFERENCE, resamples),
+        pd.concat([table for table in tables if len(table)] or [pd.DataFrame()], ignore_index=True),
         curve_points(updated, unchanged, methods, resamples),
     )
+
+
+def matched_controls(methods: list[str]) -> list[tuple[str, list[str]]]:
+    """Return (traced method, methods to hold against it) for each traced method that has any.
+
+    Controls have the variations and the baseline of the traced plan, and so its budget: for `tgl_fp` random, inverse,
+    first, last, spectrum and lisa, for `tgl_alr` the shuffled multipliers and the mean rate. Beside them stand the
+    plans traced otherwise on the same baseline: another share or denominator.
+    """
+    named = {
+        method: (parse_plan(plan), baseline)
+        for method in methods
+        for plan, baseline in [parse_method(method)]
+    }
+    found = []
+    for method, (plan, baseline) in named.items():
+        controls = CONTROLS.get(plan.policy)
+        if controls is None:
+            continue
+        own = []
+        for other, (name, on) in named.items():
+            is_control = name.policy in controls and dataclasses.replace(name, policy=plan.policy) == plan
+            if other != method and on == baseline and (name.policy == plan.policy or is_control):
+                own.append(other)
+        if own:
+            found.append((method, own))
+    return found
 
 
 def _power(values: dict[tuple[str, str, str], Values], rates: dict[str, float]) -> pd.DataFrame:

@@ -75,7 +75,14 @@ def at_equal_uptake(
                 )
             ]
             estimates[len(rows)] = _estimate(*apart, drawn["seeds"])
-            rows.append({"method": method, "share": share, "uptake_perplexity": math.exp(level)})
+            rows.append(
+                {
+                    "reference": reference,
+                    "method": method,
+                    "share": share,
+                    "uptake_perplexity": math.exp(level),
+                }
+            )
     corrected = holm_levels({row: apart.p_value() for row, apart in estimates.items()})
     for number, row in enumerate(rows):
         apart = estimates[number]

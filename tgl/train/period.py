@@ -44,9 +44,11 @@ def train_period(
     before = run.state / names[number - 1] / "model" if number else run.base_model
     model = load_model(run.base_model if baseline.starts_from_base(number) else before)
     old = read_stream(run.base_tokens, "train")
-    plan, drift = _planned(run, first_plan, name, number, model, tokenizer, old, settings)
-    units = sublayers(model)
-    start = snapshot(units)
+    # A kept adapter is put on the base model's weights: what is profiled is the model that goes on.
+    goes_on = baseline.starts_from_base(number) and not baseline.begins_anew(number)
+    profiled = load_model(before) if goes_on else model
+    plan, drift = _planned(run, first_plan, name, number, profiled, tokenizer, old, settings)
+    baseline.check(plan, run.learning_rate)
     period = Period(
         number=number,
         model=model,
@@ -62,6 +64,8 @@ def train_period(
         previous=run.state / names[number - 1] if number else None,
     )
     module = baseline.module(period)
+    units = baseline.units(period)
+    start = snapshot(units)
     regulariser = baseline.regulariser(period)
     steps = baseline.num_steps(period)
     schedule = settings.train.model_copy(update={"steps": steps})

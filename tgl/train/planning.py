@@ -11,7 +11,7 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from tgl.config import PlanConfig, ProfileConfig
 from tgl.errors import TglError, nearest
-from tgl.plans.names import POLICIES
+from tgl.plans.names import POLICIES, parse_plan
 from tgl.plans.plan import Plan
 from tgl.plans.stage import plan_from, ranking, units_of
 from tgl.profiling.retrace import retrace
@@ -20,7 +20,11 @@ from tgl.tables import read_table
 
 def is_policy(plan: Plan) -> bool:
     """Tell whether the plan can be made anew from a profile; one written by hand cannot."""
-    return plan.method.split(".")[0] in POLICIES
+    try:
+        parse_plan(plan.method)
+    except TglError:
+        return False
+    return True
 
 
 def ranked_by(plan: Plan, settings: PlanConfig) -> tuple[str, str]:

@@ -207,7 +207,6 @@ def test_the_oracle_s_second_period_starts_from_the_base_model(inputs, tmp_path)
     )
 
 
-@pytest.mark.xfail(strict=True, reason="only the plan of the first period is checked")
 def test_a_later_period_s_plan_is_checked_as_well(inputs, tmp_path, monkeypatch):
     """With profile.periods 'each' a multiplier may come out larger: RecAdam's pull would overshoot unseen."""
     monkeypatch.setattr(period, "plan_again", lambda plan, *_: plan_of([9.0] * 4, method=plan.method))

@@ -152,15 +152,7 @@ def test_a_plan_without_attention_is_refused_before_anything_trains(inputs, tmp_
     assert not run.state.exists()
 
 
-@pytest.mark.parametrize(
-    "between",
-    [
-        "merge",
-        pytest.param(
-            "keep", marks=pytest.mark.xfail(strict=True, reason="the base model is profiled instead")
-        ),
-    ],
-)
+@pytest.mark.parametrize("between", ["merge", "keep"])
 def test_each_period_s_profile_is_that_of_the_model_that_goes_on(inputs, tmp_path, between):
     run = run_of(inputs, tmp_path, plan=inputs / "full.json", baseline="lora")
     settings = with_profile(with_lora_settings(between=between), periods="each")

@@ -119,7 +119,9 @@ class Lora(Plain):
 
     def __init__(self, settings: LoraSettings) -> None:
         super().__init__(settings)
-        self._owner: dict[str, str] = {}  # sublayer of each adapted projection of the present period
+        # Of the present period: the model's units, and the sublayer of each adapted projection.
+        self._units: list[Sublayer] = []
+        self._owner: dict[str, str] = {}
 
     def check(self, plan: Plan, learning_rate: float) -> None:
         """See `Plain`."""
@@ -139,10 +141,19 @@ class Lora(Plain):
         """See `Plain`: a kept adapter stands on the base model's weights, and so does one that begins anew."""
         return number == 0 or self.settings.between in ("keep", "new")
 
+    def begins_anew(self, number: int) -> bool:
+        """See `Plain`: what a kept adapter learned is there again once it is loaded."""
+        return number == 0 or self.settings.between == "new"
+
+    def units(self, period: Period) -> list[Sublayer]:
+        """See `Plain`: those of the model inside, whose own parameters stay as they are until the merge."""
+        return self._units
+
     def module(self, period: Period) -> nn.Module:
         """See `Plain`."""
         wanted = self.settings
         freeze(period.model, period.plan)  # for its checks; the adapters' groups are made in `groups`
+        self._units = sublayers(period.model)
         units = _attention(period.plan, period.model)
         self._owner = {name: unit.name for unit in units for name in _projections(unit)}
         with torch.random.fork_rng(devices=[]):

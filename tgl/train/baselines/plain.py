@@ -13,7 +13,7 @@ from tgl.config import TrainConfig
 from tgl.config_types import Section
 from tgl.plans.plan import Plan
 from tgl.sublayer_names import EMBEDDING
-from tgl.sublayers import sublayers
+from tgl.sublayers import Sublayer, sublayers
 from tgl.train.engines import Regulariser
 from tgl.train.groups import freeze, parameter_groups
 from tgl.train.stream import Stream, TokenStream
@@ -70,6 +70,14 @@ class Plain:
     def starts_from_base(self, number: int) -> bool:
         """Tell whether period `number` starts from the base model instead of the period before."""
         return number == 0
+
+    def begins_anew(self, number: int) -> bool:
+        """Tell whether the model of period `number` knows nothing of the periods before."""
+        return self.starts_from_base(number)
+
+    def units(self, period: Period) -> list[Sublayer]:
+        """Return the units of what `module` made, each parameter as it is trained."""
+        return sublayers(period.model)
 
     def num_steps(self, period: Period) -> int:
         """Return the number of optimiser steps."""
