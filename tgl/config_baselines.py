@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tgl.config_types import Number, Positive, Section, Share
 
@@ -60,6 +60,12 @@ class KAdapterConfig(Section):
     width: Positive = 32
     heads: Positive = 2
     between: Literal["keep", "new"] = "keep"
+
+    @model_validator(mode="after")
+    def _heads_divide_width(self) -> KAdapterConfig:
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} is no multiple of heads {self.heads}")
+        return self
 
 
 class BaselinesConfig(Section):

@@ -78,7 +78,8 @@ def make_run(config: Config, results: Path, method: str, rate: float, seed: int)
     """Make a plan where it is missing, and one run."""
     from tgl.plans.names import method_folder, parse_method
     from tgl.plans.stage import write_plan
-    from tgl.train.continual import TABLES, Run, Settings, train_periods
+    from tgl.train.continual import train_periods
+    from tgl.train.run import TABLES, Run, Settings
 
     name, tokens, folder = config.model.name, results / "tokens", method_folder(method, rate)
     tables = results / "scores" / name / folder / f"seed{seed}"

@@ -28,7 +28,7 @@ KNOWS = {
     "only": ("number",),
 }
 SAYS = {
-    "ranking": ("window", "matched_span", "unchanged", "updated", "new_entity"),
+    "ranking": ("window", "matched_span", "unchanged", "updated", "new_entity", "borrowed"),
     "share": ("top1", "top25", "top99"),
     "divisor": ("max",),
     "whose": ("tgl_fp", "tgl_alr"),
@@ -76,6 +76,7 @@ def test_a_bare_name_leaves_everything_to_the_configuration():
         ("tgl_fp.top25.unchanged", PlanName("tgl_fp", top=0.25, denominator="unchanged")),
         ("random.new_entity.top7", PlanName("random", top=0.07, salient="new_entity")),
         ("tgl_alr.max.matched_span", PlanName("tgl_alr", scale="max", denominator="matched_span")),
+        ("random.borrowed.top50", PlanName("random", top=0.5, borrowed=True)),
         ("only.3.trained_embedding", PlanName("only", number=3, embedding="trained")),
         ("full_at_mean_lr", PlanName("full_at_mean_lr", of="tgl_alr")),
         ("full_at_mean_lr.max", PlanName("full_at_mean_lr", of="tgl_alr", scale="max")),
@@ -111,6 +112,7 @@ def test_variations_may_stand_in_any_order(parts):
         ("tgl_fp.window.unchanged", "'unchanged' says denominator a second time"),
         ("tgl_fp.updated.updated", "'updated' says salient a second time"),
         ("full.frozen_embedding.trained_embedding", "'trained_embedding' says embedding a second time"),
+        ("tgl_fp.borrowed.borrowed", "'borrowed' says borrowed a second time"),
         ("tgl_alr.max.max", "'max' says scale a second time"),
         ("full_at_mean_lr.tgl_fp.tgl_alr", "'tgl_alr' says of a second time"),
         ("only", "expected the sublayer's number, from 0 in order of depth, as in 'only.3'"),

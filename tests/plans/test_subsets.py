@@ -42,7 +42,7 @@ def test_a_random_subset_avoids_another_one_or_says_that_it_cannot(size, seed, d
 
 def test_an_overlap_of_more_than_a_half_that_cannot_be_helped_is_the_least_there_is():
     size, avoid = dict.fromkeys("abcde", 100), set("abcd")
-    for seed in range(3):
+    for seed in (0, 7):  # at 7 the first draw is all four
         chosen, note = random_subset(size, 400, random.Random(seed), avoid)
         assert jaccard(chosen, avoid) == 0.6  # three of four and the fifth; all four would be 1
         assert note.startswith("no random subset overlaps the traced one by a Jaccard index of at most 0.5")

@@ -3,6 +3,7 @@ import pandas as pd
 from tgl.config import Config, ModelConfig, PlanConfig, TrainConfig
 from tgl.plans.plan import Plan
 from tgl.report.limits import limits
+from tgl.report.methods import Findings
 
 MET = {"name": "facts known", "value": 0.9, "limit": 0.75, "met": True}
 MISSED = {"name": "facts learnt", "value": 1.0, "limit": 3.0, "met": False}
@@ -28,9 +29,11 @@ def profile(**values):
     return pd.DataFrame(rows, columns=columns)
 
 
-def said(config=None, gates=(MET,), plans=(), summary=VERDICTS, table=None):
+def said(config=None, gates=(MET,), plans=(), summary=VERDICTS, table=None, edges=()):
     table = profile() if table is None else table
-    return "\n".join(limits(config or Config(), list(gates), list(plans), summary, table))
+    empty = pd.DataFrame()
+    told = Findings(empty, {}, empty, list(edges), summary, empty, empty, empty, empty, empty)
+    return "\n".join(limits(config or Config(), list(gates), list(plans), told, table))
 
 
 def test_a_missed_gate_comes_first_and_is_named():
@@ -57,8 +60,15 @@ def test_a_single_learning_rate_is_a_limit():
     assert "One learning rate" not in said(Config(train=TrainConfig(learning_rates=[0.002, 0.004])))
 
 
+def test_a_rate_at_the_edge_of_the_grid_is_a_limit():
+    assert "smallest or largest tried for tgl_fp, full+ewc: a wider grid" in said(
+        edges=["tgl_fp", "full+ewc"]
+    )
+    assert "smallest or largest tried" not in said()
+
+
 def test_comparisons_are_counted():
-    assert "2 of 4 comparisons exclude zero" in said()
+    assert "2 of 4 comparisons exclude no difference after Holm's correction" in said()
     assert "comparisons" not in said(summary=VERDICTS[:1])
 
 

@@ -22,8 +22,9 @@ from tgl.plans.stage import write_plan
 from tgl.sublayers import sublayers
 from tgl.tables import write_table
 from tgl.train.checkpoint import save_model
-from tgl.train.continual import TABLES, Run, Settings, train_periods
+from tgl.train.continual import train_periods
 from tgl.train.engines import PlainEngine
+from tgl.train.run import TABLES, Run, Settings
 
 PERIODS = ("20200101", "20210101")
 # A profile by hand, so that plans from it are known: it stands far from what the models measure.

@@ -214,3 +214,9 @@ def test_a_monthly_world_never_gives_a_subject_an_object_twice():
         since = [statement.since for statement in entity.statements]
         assert since == sorted(set(since))
         assert all(entity.exists(date) for date in since)
+
+
+def test_every_month_of_the_default_world_brings_new_pages(domain):
+    world = make(every(1, 2), domain=domain)
+    counts = Counter(entity.since for entity in world.entities)
+    assert {counts[date] for date in range(1, 25)} == {2, 3}

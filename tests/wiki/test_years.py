@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tgl.wiki.years import due, year_parts, years_between
+from tgl.wiki.years import due, due_of_each, year_parts, years_between
 
 MOMENTS = st.lists(st.floats(0, 1), max_size=20).map(lambda moments: sorted([0.0, *moments, 1.0]))
 
@@ -72,3 +72,28 @@ def test_what_is_due_by_a_date_is_never_off_by_more_than_half_a_thing(moments, y
 def test_a_small_share_is_not_lost_over_many_short_periods():
     months = [month / 12 for month in range(13)]
     assert [due(before, now, 3.0) for before, now in zip(months, months[1:], strict=False)].count(1) == 3
+
+
+KINDS = st.dictionaries(st.sampled_from("abcdefgh"), st.floats(0, 100), min_size=1)
+
+
+@given(MOMENTS, KINDS, st.floats(1, 3))
+def test_what_is_due_of_each_kind_adds_up_to_the_year_s_and_beyond(moments, yearly, end):
+    totals = dict.fromkeys(yearly, 0)
+    for before, now in zip(moments[:-1], [*moments[1:-1], end], strict=True):
+        found = due_of_each(before, now, yearly)
+        assert list(found) == list(yearly)
+        assert min(found.values()) >= 0
+        totals = {kind: totals[kind] + number for kind, number in found.items()}
+    assert totals == {kind: due(0.0, end, number) for kind, number in yearly.items()}
+
+
+def test_kinds_take_turns_so_that_no_month_is_without_any():
+    yearly = dict.fromkeys("abcd", 2.24) | dict.fromkeys("efg", 6.4)
+    months = [month / 12 for month in range(13)]
+    found = [due_of_each(before, now, yearly) for before, now in zip(months, months[1:], strict=False)]
+    assert {sum(month.values()) for month in found} == {2, 3}
+    for kind, number in yearly.items():
+        halves = [sum(month[kind] for month in half) for half in (found[:6], found[6:])]
+        assert sum(halves) == round(number)
+        assert abs(halves[0] - halves[1]) <= 1

@@ -16,7 +16,13 @@ from tests.workflow.conftest import REPOSITORY, Workflow, environment
 from tgl import codehash
 from tgl.tables import read_table
 
-PRESETS = sorted(path.stem for path in (REPOSITORY / "workflow" / "presets").glob("*.yaml"))
+PRESET_FOLDER = REPOSITORY / "workflow" / "presets"
+# The paper's presets want dumps of English Wikipedia: tests/workflow/test_paper.py.
+PRESETS = sorted(
+    str(path.relative_to(PRESET_FOLDER).with_suffix(""))
+    for path in PRESET_FOLDER.rglob("*.yaml")
+    if not path.stem.startswith("paper-")
+)
 
 
 def test_lint_finds_nothing():
@@ -38,6 +44,7 @@ def test_snakefmt_has_nothing_to_change():
 @pytest.mark.parametrize("preset", PRESETS)
 def test_preset_dry_runs_from_an_empty_folder(preset, tmp_path, request):
     settings = ""
+    _borrowed_profiles(preset, tmp_path, "gpt2-6x96")
     if preset == "enwiki-fragments":
         settings = f"data_root: {request.getfixturevalue('data_root')}"
     planned = Workflow(tmp_path, settings, preset=preset).planned()
@@ -53,6 +60,24 @@ def test_preset_dry_runs_from_an_empty_folder(preset, tmp_path, request):
         "train",
         "report",
     } <= planned
+
+
+@pytest.mark.parametrize(
+    "preset", ["main", "chain", "granularity/yearly", "architectures/llama", "domains/records"]
+)
+def test_preset_dry_runs_with_the_settings_for_a_gpu_over_it(preset, tmp_path):
+    workflow = Workflow(tmp_path, (PRESET_FOLDER / "gpu.yaml").read_text(), preset=preset)
+    workflow.extra.write_text(workflow.extra.read_text() + "seeds: [0]\n")
+    _borrowed_profiles(preset, tmp_path, "12x384")
+    assert {"base", "profile", "plan", "train", "report"} <= workflow.planned()
+
+
+def _borrowed_profiles(preset, folder, model):
+    """Put files where a preset expects the profiles of the experiment that must have run before."""
+    for seed in range(8) if preset == "domains/records" else ():
+        path = folder / f"results/domains-encyclopedia/profile/{model}/seed{seed}/20200101/profile.parquet"
+        path.parent.mkdir(parents=True)
+        path.touch()
 
 
 def test_plain_snakemake_needs_no_cores(tmp_path):

@@ -190,7 +190,8 @@ def train(
     threads: Threads = 1,
 ) -> None:
     """Continual pretraining by one plan through all periods, scored after each."""
-    from tgl.train.continual import TABLES, Run, Settings, train_periods
+    from tgl.train.continual import train_periods
+    from tgl.train.run import TABLES, Run, Settings
 
     set_up_torch(threads)
     named = named_paths(tokens)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pandas as pd
+
+from tgl.statistics.values import exp
 
 
 def probe_measures(scores: pd.DataFrame) -> pd.DataFrame:
@@ -25,8 +25,8 @@ def probe_measures(scores: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for key, group in scores.groupby(["checkpoint", "set", "kind", "period"], sort=True):
         values = {
-            "perplexity": math.exp(group["nll"].mean()),
-            "macro_perplexity": math.exp(group.groupby("relation")["nll"].mean().mean()),
+            "perplexity": exp(group["nll"].mean()),
+            "macro_perplexity": exp(group.groupby("relation")["nll"].mean().mean()),
             "log_likelihood_per_byte": group["per_byte"].mean(),
         }
         ranked = group[group["num_candidates"] > 0]

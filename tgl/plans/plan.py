@@ -9,6 +9,7 @@ import dataclasses
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from pathlib import Path
 
 from tgl.errors import TglError, nearest
@@ -73,16 +74,15 @@ class Plan:
         TglError when the plan does not fit the model, trains nothing, or has phases: those need an optimiser each
         (see `phases`).
         """
-        from tgl.sublayers import sublayers
-        from tgl.train.groups import freeze, parameter_groups
-
+        # By name: a stage that only reads plans depends neither on torch nor on the code of training.
+        groups = import_module("tgl.train.groups")
         if self.later:
             raise TglError(
                 f"plan '{self.method}': it has {1 + len(self.later)} phases, and each needs an optimiser of its own: "
                 "go through plan.phases(steps)"
             )
-        freeze(model, self)
-        return parameter_groups(sublayers(model), self, lr, weight_decay)
+        groups.freeze(model, self)
+        return groups.parameter_groups(groups.sublayers(model), self, lr, weight_decay)
 
 
 def save_plan(plan: Plan, path: str | Path) -> None:

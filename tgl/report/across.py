@@ -16,6 +16,7 @@ from tgl.files import write_text
 from tgl.report.page import render
 from tgl.statistics.bootstrap import Estimate, pooled
 from tgl.statistics.compare import holm_levels, verdict
+from tgl.statistics.values import exp
 from tgl.tables import read_table
 
 TABLES = ("summary", "equal_uptake", "transfers", "gate")
@@ -94,10 +95,10 @@ def pooled_uptake(table: pd.DataFrame, num_experiments: int) -> pd.DataFrame:
                 "reference": reference,
                 "method": method,
                 "share": share,
-                "ratio": math.exp(found.mean),
-                "low": math.exp(low),
+                "ratio": exp(found.mean),
+                "low": exp(low),
             }
-            | {"high": math.exp(high), "p_value": found.p_value(), "p_holm": p_holm}
+            | {"high": exp(high), "p_value": found.p_value(), "p_holm": p_holm}
             | {"verdict": verdict(found, level, passed, "perplexity")}
         )
     return pd.DataFrame(rows)

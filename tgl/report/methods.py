@@ -15,7 +15,7 @@ from tgl.statistics.compare import compare, spread
 from tgl.statistics.power import seeds_needed
 from tgl.statistics.rates import at_the_edge, chosen_rates, criteria
 from tgl.statistics.uptake import at_equal_uptake, curve_points
-from tgl.statistics.values import MEASURES, RATIOS, RUN, Values, own_period, probe_values, text_values
+from tgl.statistics.values import MEASURES, RATIOS, RUN, Values, exp, own_period, probe_values, text_values
 
 REFERENCE = "full"
 # Of each traced policy: what trains as much without looking at gradients, or against them.
@@ -117,7 +117,7 @@ def _runs(values: dict[tuple[str, str, str], Values]) -> pd.DataFrame:
     """Return one value a run, set, kind and measure; perplexities as such."""
     rows = []
     for (probe_set, kind, measure), found in values.items():
-        back = math.exp if measure in RATIOS else float
+        back = exp if measure in RATIOS else float
         for (method, rate), means in zip(found.runs, found.means(), strict=True):
             for seed, value in zip(found.seeds, means, strict=True):
                 row = {"method": method, "rate": rate, "seed": seed, "set": probe_set, "kind": kind}
@@ -126,9 +126,10 @@ def _runs(values: dict[tuple[str, str, str], Values]) -> pd.DataFrame:
 
 
 def _uptake(test: pd.DataFrame, methods: list[str], resamples: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    base = test[(test["method"] == BASE) & test["period"].isin(test["checkpoint"].unique())]
-    # No training at all: every period's probes as the base model leaves them.
-    rows = pd.concat([own_period(test[test["method"] != BASE]), base], ignore_index=True)
+    trained = own_period(test[test["method"] != BASE])
+    # No training at all: the same probes as the base model leaves them.
+    base = test[(test["method"] == BASE) & test["probe"].isin(trained["probe"])]
+    rows = pd.concat([trained, base], ignore_index=True)
     pair = [rows[rows["kind"] == kind] for kind in ("updated", "unchanged")]
     if any(part.empty for part in pair):
         return pd.DataFrame(), pd.DataFrame()

@@ -3,7 +3,7 @@
 All seeds are scored on the same probes, so that seeds and subjects are crossed, and both are drawn with replacement,
 independently (the pigeonhole bootstrap, Owen 2007, which errs on the wide side). With few seeds a percentile interval
 is too narrow (Hesterberg 2015), so the bootstrap gives the standard error, widened by sqrt(n / (n - 1)), and Student's
-t with n - 1 degrees of freedom the rest; n is the number of seeds.
+t with n - 1 degrees of freedom the rest; n is the number of seeds, or of subjects where these are fewer.
 """
 
 from __future__ import annotations
@@ -18,17 +18,26 @@ from scipy import stats
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean with its standard error; num_seeds runs stand behind it, and below two there is no error."""
+    """A mean with its standard error; num_seeds runs stand behind it, and below two there is no error.
+
+    num_clusters: how many clusters were drawn beside the seeds; infinite where none were.
+    """
 
     mean: float
     error: float
     num_seeds: int
+    num_clusters: float = math.inf
+
+    @property
+    def freedom(self) -> int:
+        """Return the degrees of freedom of Student's t: one less than the seeds, or clusters where these are fewer."""
+        return int(min(self.num_seeds, self.num_clusters)) - 1
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Return the limits of the two-sided interval; NaN where fewer than two seeds give none."""
         if self.num_seeds < 2:
             return math.nan, math.nan
-        half = stats.t.ppf(0.5 + level / 2, self.num_seeds - 1) * self.error
+        half = stats.t.ppf(0.5 + level / 2, self.freedom) * self.error
         return self.mean - float(half), self.mean + float(half)
 
     def p_value(self) -> float:
@@ -37,7 +46,7 @@ class Estimate:
             return math.nan
         if self.error == 0:
             return 1.0 if self.mean == 0 else 0.0
-        return float(2 * stats.t.sf(abs(self.mean) / self.error, self.num_seeds - 1))
+        return float(2 * stats.t.sf(abs(self.mean) / self.error, self.freedom))
 
 
 @dataclass(frozen=True)
@@ -72,12 +81,14 @@ def mean_estimate(sums: np.ndarray, weights: np.ndarray, resamples: int, seed: i
         return Estimate(mean, float(values.std(ddof=1) / math.sqrt(len(values))), len(values))
     drawn = draw(len(sums), len(weights), resamples, seed)
     means = ((drawn.seeds @ sums) * drawn.clusters).sum(1) / (len(sums) * (drawn.clusters @ weights))
-    return Estimate(mean, widened(means, len(sums)), len(sums))
+    return from_means(mean, means, len(sums), len(weights))
 
 
-def widened(means: np.ndarray, num_seeds: int) -> float:
-    """Return the standard error from resampled means."""
-    return float(means.std(ddof=1) * math.sqrt(num_seeds / (num_seeds - 1)))
+def from_means(mean: float, means: np.ndarray, num_seeds: int, num_clusters: float) -> Estimate:
+    """Return the estimate whose error comes from resampled means, of at least two seeds and clusters."""
+    fewest = min(num_seeds, num_clusters)
+    error = float(means.std(ddof=1) * math.sqrt(fewest / (fewest - 1)))
+    return Estimate(mean, error, num_seeds, num_clusters)
 
 
 def pooled(parts: Sequence[Estimate]) -> Estimate:
@@ -90,6 +101,6 @@ def pooled(parts: Sequence[Estimate]) -> Estimate:
     if any(part.num_seeds < 2 for part in parts):
         return Estimate(mean, math.nan, 1)
     squares = [part.error**2 for part in parts]
-    spread = sum(square**2 / (part.num_seeds - 1) for square, part in zip(squares, parts, strict=True))
-    freedom = int(sum(squares) ** 2 / spread) if spread else sum(part.num_seeds - 1 for part in parts)
+    spread = sum(square**2 / part.freedom for square, part in zip(squares, parts, strict=True))
+    freedom = int(sum(squares) ** 2 / spread) if spread else sum(part.freedom for part in parts)
     return Estimate(mean, math.sqrt(sum(squares)) / len(parts), freedom + 1)

@@ -43,7 +43,8 @@ def transfers(scores: pd.DataFrame, periods: Sequence[str], resamples: int) -> p
 
     Backward transfer (Lopez-Paz and Ranzato 2017) is the mean over the facts of all periods but the last of the log
     perplexity right after their period minus that after the last one: below zero they were forgotten.
-    `forgetting` (Chaudhry et al. 2018) takes, by period, the last log perplexity minus the best since, and averages.
+    `forgetting` (Chaudhry et al. 2018) takes, by period, the last log perplexity minus the best before it, from the
+    period's own on, and averages: below zero they were learnt better still.
     """
     last = periods[-1]
     chosen = scores[scores["kind"].isin(KINDS) & scores["period"].isin(periods[:-1])]
@@ -59,7 +60,7 @@ def transfers(scores: pd.DataFrame, periods: Sequence[str], resamples: int) -> p
         low, high = found.interval()
         own = since[(since["method"] == method) & (since["rate"] == rate)]
         table = own.pivot(index="checkpoint", columns="period", values="value")
-        forgetting = float((table.loc[last] - table.min()).mean())
+        forgetting = float((table.loc[last] - table.drop(index=last).min()).mean())
         rows.append(
             {"method": method, "rate": rate, "seeds": found.num_seeds, "backward_transfer": found.mean}
             | {"low": low, "high": high, "forgetting": forgetting}

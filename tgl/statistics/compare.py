@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from tgl.statistics.bootstrap import Estimate, mean_estimate
-from tgl.statistics.values import LOWER_IS_BETTER, RATIOS, Values
+from tgl.statistics.values import LOWER_IS_BETTER, RATIOS, Values, exp
 
 LEVEL = 0.95
 
@@ -26,7 +26,7 @@ def compare(
     """
     rows, differences = [], {}
     for (probe_set, kind, measure), found in values.items():
-        back = math.exp if measure in RATIOS else float
+        back = exp if measure in RATIOS else float
         for method, rate in rates.items():
             if (method, rate) not in found.runs:
                 continue
@@ -50,7 +50,7 @@ def _told(table: pd.DataFrame, differences: Mapping[int, Estimate]) -> pd.DataFr
     for measure, family in table.groupby("measure"):
         members = {row: differences[row] for row in family.index if row in differences}
         levels = holm_levels({row: apart.p_value() for row, apart in members.items()})
-        back = math.exp if measure in RATIOS else float
+        back = exp if measure in RATIOS else float
         for row, apart in members.items():
             p_holm, level, passed = levels[row]
             low, high = apart.interval(LEVEL)

@@ -19,8 +19,8 @@ def seeds_needed(spread: float, effect: float = SMALLEST_EFFECT, power: float = 
     """
     if not math.isfinite(spread):
         return None
-    shift = math.log1p(effect)
-    if spread == 0:
+    shift = abs(math.log1p(effect))
+    if shift > 100 * spread:  # two seeds see it; the distribution has no value that far out
         return 2
     low, high = 2, MOST_SEEDS
     if _power(high, shift / spread) < power:

@@ -12,14 +12,14 @@ def criteria(validation: pd.DataFrame) -> pd.DataFrame:
 
     validation: rows of `scores` of validation probes with columns method, rate, seed. Means are taken over the
     probes of a (set, kind) at the checkpoint of their own period, then over kinds, then over seeds: updated facts,
-    new entities and unchanged facts weigh the same, so that a rate pays for what it forgets.
+    new entities and unchanged facts weigh the same, so that a rate pays for what it forgets. NaN for a rate that has
+    one anywhere: it is not chosen for the runs that are left.
     """
     scores = own_period(validation)
     loss = -scores["log_likelihood"] / scores["num_tokens"]
-    each = (
-        scores.assign(loss=loss).groupby(["method", "rate", "seed", "set", "kind"], sort=False)["loss"].mean()
-    )
-    return each.groupby(["method", "rate"], sort=False).mean().rename("criterion").reset_index()
+    kinds = scores.assign(loss=loss).groupby(["method", "rate", "seed", "set", "kind"], sort=False)["loss"]
+    rates = kinds.mean(skipna=False).groupby(["method", "rate"], sort=False)
+    return rates.mean(skipna=False).rename("criterion").reset_index()
 
 
 def chosen_rates(found: pd.DataFrame) -> dict[str, float]:

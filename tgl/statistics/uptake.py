@@ -12,9 +12,10 @@ import math
 import numpy as np
 import pandas as pd
 
-from tgl.statistics.bootstrap import Estimate, draw, mean_estimate, widened
+from tgl.errors import TglError
+from tgl.statistics.bootstrap import Estimate, Resamples, draw, from_means, mean_estimate
 from tgl.statistics.compare import holm_levels, verdict
-from tgl.statistics.values import Values
+from tgl.statistics.values import Values, exp
 
 LEVELS = (0.5, 0.7, 0.9)  # shares of the reference's best uptake
 BASE = ("base", 0.0)
@@ -27,14 +28,11 @@ def forgetting_at(uptake: np.ndarray, forgetting: np.ndarray, level: np.ndarray 
     """
     level = np.asarray(level)[..., None]
     left, right = uptake[..., :-1], uptake[..., 1:]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        share = (level - left) / (right - left)
-    share = np.where(left == level, 0.0, np.where(right == level, 1.0, share))
-    passed = (np.minimum(left, right) <= level) & (level <= np.maximum(left, right))
-    found = forgetting[..., :-1] + share * (forgetting[..., 1:] - forgetting[..., :-1])
-    return np.where(passed, found, np.inf).min(-1, where=passed, initial=np.inf, keepdims=False) + np.where(
-        passed.any(-1), 0.0, np.nan
-    )
+    crossed = (np.minimum(left, right) < level) & (level < np.maximum(left, right))
+    share = np.where(crossed, level - left, 0) / np.where(crossed, right - left, 1)
+    between = forgetting[..., :-1] + share * (forgetting[..., 1:] - forgetting[..., :-1])
+    passed = (np.where(uptake == level, forgetting, np.nan), np.where(crossed, between, np.nan))
+    return np.fmin.reduce(np.concatenate(passed, -1), axis=-1)
 
 
 def curves(values: Values, method: str) -> list[int]:
@@ -51,82 +49,91 @@ def at_equal_uptake(
     updated, unchanged: log perplexities that hold the base model as ('base', 0.0). A level is a share of the fall
     in log perplexity of updated facts that the reference reaches at its best rate (mean over seeds). The difference
     is taken within each seed that both curves pass, `seeds` of them, and given as a ratio of perplexities (`error`:
-    standard error of its logarithm). Words are corrected over all rows, as in `compare`.
+    standard error of its logarithm). Words are corrected over all rows, as in `compare`; a row that some seeds do not
+    reach has none, as those that do are the lucky ones. A reference that takes up nothing gives no level to reach.
     """
-    means = updated.means()
-    start = means[updated.runs.index(BASE)].mean()
-    best = np.nanmean(means[curves(updated, reference)], axis=1).min()
-    drawn = {
-        "seeds": draw(len(updated.seeds), 1, resamples, 1).seeds,
-        "updated": draw(1, len(updated.weights), resamples, 2).clusters,
-        "unchanged": draw(1, len(unchanged.weights), resamples, 3).clusters,
-    }
+    if (updated.runs, updated.seeds) != (unchanged.runs, unchanged.seeds):
+        raise TglError(
+            "scores: not all runs hold both updated and unchanged facts; delete the scores of those"
+        )
+    means = np.nanmean(updated.means(), axis=1)
+    start, best = means[updated.runs.index(BASE)], means[curves(updated, reference)].min()
+    fall = start - best if best < start else math.nan
+    names = np.union1d(updated.clusters, unchanged.clusters)
+    drawn = draw(len(updated.seeds), len(names), resamples, 0)
+    num_clusters = min(
+        (len(values.clusters) for values in (updated, unchanged) if len(values.clusters) > 1),
+        default=math.inf,
+    )
     rows, estimates = [], {}
     for share in LEVELS:
-        level = start - share * (start - best)
-        base = _curve_values(updated, unchanged, reference, level, drawn)
+        level = start - share * fall
+        base = _curve_values(updated, unchanged, reference, level, drawn, names)
         for method in methods:
             if method == reference:
                 continue
             apart = [
                 own - other
                 for own, other in zip(
-                    _curve_values(updated, unchanged, method, level, drawn), base, strict=True
+                    _curve_values(updated, unchanged, method, level, drawn, names), base, strict=True
                 )
             ]
-            estimates[len(rows)] = _estimate(*apart, drawn["seeds"])
+            estimates[len(rows)] = _estimate(*apart, drawn.seeds, num_clusters)
             rows.append(
                 {
                     "reference": reference,
                     "method": method,
                     "share": share,
-                    "uptake_perplexity": math.exp(level),
+                    "uptake_perplexity": exp(level),
                 }
             )
-    corrected = holm_levels({row: apart.p_value() for row, apart in estimates.items()})
+    everywhere = {row: apart.num_seeds == len(updated.seeds) for row, apart in estimates.items()}
+    corrected = holm_levels(
+        {row: apart.p_value() if everywhere[row] else math.nan for row, apart in estimates.items()}
+    )
     for number, row in enumerate(rows):
         apart = estimates[number]
         p_holm, level, passed = corrected[number]
         low, high = apart.interval()
+        word = verdict(apart, level, passed, "perplexity") if everywhere[number] else "reached in some seeds"
         row |= {
             "seeds": apart.num_seeds,
-            "ratio": math.exp(apart.mean),
+            "ratio": exp(apart.mean),
             "error": apart.error,
-            "low": math.exp(low),
-            "high": math.exp(high),
+            "low": exp(low),
+            "high": exp(high),
             "p_holm": p_holm,
-            "verdict": verdict(apart, level, passed, "perplexity") if apart.num_seeds else "not reached",
+            "verdict": word if apart.num_seeds else "not reached",
         }
     return pd.DataFrame(rows)
 
 
 def _curve_values(
-    updated: Values, unchanged: Values, method: str, level: float, drawn: dict[str, np.ndarray]
+    updated: Values, unchanged: Values, method: str, level: float, drawn: Resamples, names: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return forgetting at `level` by seed, [seeds], and with resampled subjects, [resamples, seeds]."""
-    pair = (updated, unchanged)
-    sums = [values.sums[curves(values, method)] for values in pair]  # [points, seeds, clusters]
-    plain = [part.sum(-1).T / values.weights.sum() for part, values in zip(sums, pair, strict=True)]
-    again = [
-        np.moveaxis(part @ counts.T / (values.weights @ counts.T), 0, -1).swapaxes(
-            0, 1
-        )  # [resamples, seeds, points]
-        for part, values, counts in zip(
-            sums, (updated, unchanged), (drawn["updated"], drawn["unchanged"]), strict=True
-        )
-    ]
+    """Return forgetting at `level` by seed, [seeds], and with resampled subjects, [resamples, seeds].
+
+    names: the subjects drawn; one that has both updated and unchanged facts is drawn with both.
+    """
+    plain, again = [], []
+    for values in (updated, unchanged):
+        sums = values.sums[curves(values, method)]  # [points, seeds, clusters]
+        counts = drawn.clusters[:, np.searchsorted(names, values.clusters)].T
+        plain.append(sums.sum(-1).T / values.weights.sum())
+        with np.errstate(invalid="ignore"):  # none drawn of this kind: no value
+            again.append((sums @ counts / (values.weights @ counts)).T)  # [resamples, seeds, points]
     return forgetting_at(*plain, level), forgetting_at(*again, level)
 
 
-def _estimate(plain: np.ndarray, again: np.ndarray, seeds: np.ndarray) -> Estimate:
-    """Return the mean over the seeds that have a value; resamples in which one of them has none are left out."""
+def _estimate(plain: np.ndarray, again: np.ndarray, seeds: np.ndarray, num_clusters: float) -> Estimate:
+    """Return the mean over the seeds that have a value, with its error; a resampled seed that has none is left out."""
     has = ~np.isnan(plain)
     if has.sum() < 2:
         return Estimate(float(plain[has].mean()) if has.any() else math.nan, math.nan, int(has.sum()))
     weights = seeds[:, has] * ~np.isnan(again[:, has])
     total = weights.sum(1)
     means = (weights * np.nan_to_num(again[:, has])).sum(1)[total > 0] / total[total > 0]
-    return Estimate(float(plain[has].mean()), widened(means, int(has.sum())), int(has.sum()))
+    return from_means(float(plain[has].mean()), means, int(has.sum()), num_clusters)
 
 
 def curve_points(updated: Values, unchanged: Values, methods: list[str], resamples: int) -> pd.DataFrame:
@@ -140,9 +147,9 @@ def curve_points(updated: Values, unchanged: Values, methods: list[str], resampl
                 found = mean_estimate(values.of(*run), values.weights, resamples, 0)
                 low, high = found.interval()
                 row |= {
-                    name: math.exp(found.mean),
-                    f"{name}_low": math.exp(low),
-                    f"{name}_high": math.exp(high),
+                    name: exp(found.mean),
+                    f"{name}_low": exp(low),
+                    f"{name}_high": exp(high),
                 }
             rows.append(row)
     return pd.DataFrame(rows)

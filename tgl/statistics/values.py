@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from tgl.errors import TglError
+
 # Probe measures by name: lower is better for the first two, whose means are taken as logarithms of perplexities.
 MEASURES = ("perplexity", "macro_perplexity", "log_likelihood_per_byte", "ranked_first")
 LOWER_IS_BETTER = ("perplexity", "macro_perplexity", "loss")
@@ -14,17 +16,24 @@ RATIOS = ("perplexity", "macro_perplexity")
 RUN = ["method", "rate", "seed"]
 
 
+def exp(logarithm: float) -> float:
+    """Return the exponential; infinity where it is beyond all numbers, as of an interval of two seeds that disagree."""
+    with np.errstate(over="ignore"):
+        return float(np.exp(logarithm))
+
+
 @dataclass(frozen=True)
 class Values:
     """Values of one measure over probes of one (set, kind): what the bootstrap works on.
 
-    runs: (method, rate) of each entry of the first axis; seeds: of the second. sums [runs, seeds, clusters]: weighted
-    sums of a cluster's probes, NaN for a run that is missing; weights [clusters]: the weights' sums. A mean is
-    sums.sum(-1) / weights.sum(). Held-out loss has one cluster, the text.
+    runs: (method, rate) of each entry of the first axis; seeds: of the second; clusters: names of the third, sorted.
+    sums [runs, seeds, clusters]: weighted sums of a cluster's probes, NaN for a run that is missing; weights
+    [clusters]: the weights' sums. A mean is sums.sum(-1) / weights.sum(). Held-out loss has one cluster, the text.
     """
 
     runs: list[tuple[str, float]]
     seeds: list[int]
+    clusters: np.ndarray
     sums: np.ndarray
     weights: np.ndarray
 
@@ -45,9 +54,13 @@ def own_period(scores: pd.DataFrame) -> pd.DataFrame:
 def probe_values(scores: pd.DataFrame, measure: str) -> Values:
     """Return the values of `measure` from rows of `scores` of one (set, kind) and one split.
 
-    scores: columns of the table `scores` and method, rate, seed, subject; each run must hold the same probes. A
-    probe is resampled with all others of its subject. Raises ValueError when a probe is scored twice in a run.
+    scores: columns of the table `scores` and method, rate, seed, subject. A probe is resampled with all others of
+    its subject. Raises TglError when runs do not hold the same probes, each once.
     """
+    if twice := scores.loc[scores.duplicated([*RUN, "probe"]), "probe"].tolist():
+        raise TglError(
+            f"scores: probe '{twice[0]}' is scored twice in a run; expected one row a run and probe"
+        )
     if measure == "ranked_first":
         scores = scores[scores["num_candidates"] > 0]
         value = (scores["rank"] == 1).astype(float)
@@ -56,6 +69,12 @@ def probe_values(scores: pd.DataFrame, measure: str) -> Values:
     else:
         value = -scores["log_likelihood"] / scores["num_tokens"]
     table = scores.assign(value=value).pivot(index=RUN, columns="probe", values="value")
+    for run, row in table[table.isna().any(axis=1)].iterrows():
+        (method, rate, seed), missing = run, table.columns[row.isna()]
+        raise TglError(
+            f"scores: {method} at rate {rate:g}, seed {seed} has no score of probe '{missing[0]}' that other runs have"
+            f" ({len(missing)} missing); delete its scores and run again"
+        )
     about = scores.drop_duplicates("probe").set_index("probe").loc[table.columns]
     weights = np.ones(len(about))
     if measure == "macro_perplexity":  # each relation counts the same
@@ -63,19 +82,19 @@ def probe_values(scores: pd.DataFrame, measure: str) -> Values:
     clusters, member = np.unique(about["subject"].to_numpy(dtype=str), return_inverse=True)
     gather = np.zeros((len(about), len(clusters)))
     gather[np.arange(len(about)), member] = weights
-    return _cube(table, gather, gather.sum(0))
+    return _cube(table, clusters, gather)
 
 
 def text_values(losses: pd.DataFrame) -> Values:
     """Return held-out losses (nats a token) as values of one cluster; columns method, rate, seed, value."""
     table = losses.groupby(RUN)["value"].mean().to_frame()
-    return _cube(table, np.ones((1, 1)), np.ones(1))
+    return _cube(table, np.array(["text"]), np.ones((1, 1)))
 
 
-def _cube(table: pd.DataFrame, gather: np.ndarray, weights: np.ndarray) -> Values:
+def _cube(table: pd.DataFrame, clusters: np.ndarray, gather: np.ndarray) -> Values:
     runs = list(dict.fromkeys((method, float(rate)) for method, rate, _ in table.index))
     seeds = sorted({seed for *_, seed in table.index})
     sums = np.full((len(runs), len(seeds), gather.shape[1]), np.nan)
     for (method, rate, seed), row in zip(table.index, table.to_numpy(), strict=True):
         sums[runs.index((method, float(rate))), seeds.index(seed)] = row @ gather
-    return Values(runs, seeds, sums, weights)
+    return Values(runs, seeds, clusters, sums, gather.sum(0))

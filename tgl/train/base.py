@@ -9,7 +9,7 @@ from pathlib import Path
 from tgl.config import ModelConfig, TokensConfig, TrainConfig
 from tgl.errors import TglError
 from tgl.plans.plan import Plan
-from tgl.sublayers import EMBEDDING, sublayers
+from tgl.sublayers import ranked, sublayers
 from tgl.tables import write_table
 from tgl.text.tokens import load_tokenizer, read_stream
 from tgl.train.checkpoint import copy_model, load_model, make_model, save_model, weights_hash
@@ -99,5 +99,5 @@ def everything(model) -> Plan:
     """Return the plan that trains every unit, `embedding` too: how a base model is made."""
     units = sublayers(model)
     total = sum(unit.num_parameters for unit in units)
-    ranked = [unit.name for unit in units if unit.name != EMBEDDING]
-    return Plan("base", 1.0, dict.fromkeys(ranked, 1.0), "", total, total)
+    names = [unit.name for unit in ranked(units)]
+    return Plan("base", 1.0, dict.fromkeys(names, 1.0), "", total, total)

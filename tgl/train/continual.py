@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable
 
 import pyarrow as pa
 
-from tgl.config import PlanConfig, ProfileConfig, TokensConfig, TrainConfig
-from tgl.config_baselines import BaselinesConfig
 from tgl.plans.plan import load_plan
 from tgl.tables import read_tables, write_table
 from tgl.text.tokens import load_tokenizer
@@ -18,43 +14,8 @@ from tgl.train.baselines import make_baseline
 from tgl.train.checkpoint import copy_model
 from tgl.train.period import train_period
 from tgl.train.planning import check_remaking
+from tgl.train.run import TABLES, Run, Settings
 from tgl.train.state import claimed_state
-
-TABLES = ("scores", "lm_loss", "steps", "rates", "drift")
-
-
-@dataclass(frozen=True)
-class Run:
-    """What one run trains on and where it writes.
-
-    profile: the table `profile` that the plan was made from; tokens: table `tokens` by period, in order;
-    baseline: what the plan is put on; models: the checkpoint folder of each period; tables: the path of each
-    table of `TABLES`; state: the folder it may go on from.
-    """
-
-    base_model: Path
-    base_tokens: Path
-    tokens: Mapping[str, Path]
-    probes: Path
-    profile: Path
-    plan: Path
-    baseline: str
-    models: Mapping[str, Path]
-    tables: Mapping[str, Path]
-    state: Path
-    learning_rate: float
-    seed: int
-
-
-@dataclass(frozen=True)
-class Settings:
-    """The sections of the configuration that a run depends on."""
-
-    train: TrainConfig
-    tokens: TokensConfig
-    profile: ProfileConfig
-    plan: PlanConfig
-    baselines: BaselinesConfig
 
 
 def train_periods(run: Run, settings: Settings, say: Callable[[str], None] = print) -> None:

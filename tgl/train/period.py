@@ -6,12 +6,12 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from transformers import PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
+from tgl.errors import TglError
 from tgl.evaluate.stage import score_checkpoint
 from tgl.files import write_text
 from tgl.plans.plan import Plan
@@ -23,9 +23,7 @@ from tgl.train.checkpoint import load_model, max_changes, prove_frozen, save_mod
 from tgl.train.engines import Engine, make_engine
 from tgl.train.loop import train
 from tgl.train.planning import drift_rows, plan_again, profile_again
-
-if TYPE_CHECKING:
-    from tgl.train.continual import Run, Settings
+from tgl.train.run import Run, Settings
 
 
 def train_period(
@@ -47,7 +45,7 @@ def train_period(
     # A kept adapter is put on the base model's weights: what is profiled is the model that goes on.
     goes_on = baseline.starts_from_base(number) and not baseline.begins_anew(number)
     profiled = load_model(before) if goes_on else model
-    plan, drift = _planned(run, first_plan, name, number, profiled, tokenizer, old, settings)
+    plan, drift = _planned(run, first_plan, name, number, profiled, tokenizer, old, settings, say)
     baseline.check(plan, run.learning_rate)
     period = Period(
         number=number,
@@ -135,15 +133,25 @@ def _planned(
     tokenizer: PreTrainedTokenizerBase,
     stream: np.ndarray,
     settings: Settings,
+    say: Callable[[str], None],
 ) -> tuple[Plan, list[dict]]:
-    """Return the plan of a period and the rows of `drift`; the first period's come from the base model's profile."""
+    """Return the plan of a period and the rows of `drift`; the first period's come from the base model's profile.
+
+    Where the drift is measured for the record alone, a period with too few probes for it is passed over and said.
+    """
     anew = number > 0 and settings.profile.periods == "each"
     if number == 0:
         rows = read_table(run.profile, "profile").to_pylist()
     elif anew or (plan.method, run.baseline) == ("full", "plain"):
         probes = Path(run.probes)
         both = (settings.profile, settings.plan)
-        rows = profile_again(plan, model, tokenizer, probes, stream, period, both, run.seed)
+        try:
+            rows = profile_again(plan, model, tokenizer, probes, stream, period, both, run.seed)
+        except TglError as error:
+            if anew:
+                raise
+            say(f"period {period}: the drift is not measured: {error}")
+            return plan, []
     else:
         return plan, []
     if anew:

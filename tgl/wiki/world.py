@@ -15,7 +15,7 @@ from tgl.config import WorldConfig
 from tgl.wiki.domain import Domain, NameMaker, Relation
 from tgl.wiki.wording_encyclopedia import ENCYCLOPEDIA
 from tgl.wiki.wording_records import RECORDS
-from tgl.wiki.years import due, year_parts
+from tgl.wiki.years import due, due_of_each, year_parts
 
 # What `snapshots.synthetic.domain` names.
 DOMAINS = {"encyclopedia": ENCYCLOPEDIA, "records": RECORDS}
@@ -141,8 +141,9 @@ def build_world(config: WorldConfig, dates: list[str]) -> World:
 
     def add_many(date: int, before: float, now: float, yearly: int) -> list[Entity]:
         first = len(world.entities)
-        for kind, form in domain.types.items():
-            for _ in range(due(before, now, yearly * form.share / (1 + COMPANIONS))):
+        numbers = {kind: yearly * form.share / (1 + COMPANIONS) for kind, form in domain.types.items()}
+        for kind, number in due_of_each(before, now, numbers).items():
+            for _ in range(number):
                 add(kind, date)
         return world.entities[first:]
 

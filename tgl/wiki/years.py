@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
+
 _DAYS_OF_YEAR = 12 * 31
 
 
@@ -35,6 +38,24 @@ def due(before: float, now: float, yearly: float) -> int:
     round(yearly), as one date a year would.
     """
     return round(yearly * now) - round(yearly * before)
+
+
+def due_of_each(before: float, now: float, yearly: Mapping[str, float]) -> dict[str, int]:
+    """Return `due` for things of several kinds, which take turns within the year.
+
+    Kinds that were each rounded by themselves would come in step: many at one date, none at the next.
+    """
+    early, late = _number_by(before, yearly), _number_by(now, yearly)
+    return {kind: late[kind] - early[kind] for kind in yearly}
+
+
+def _number_by(moment: float, yearly: Mapping[str, float]) -> Counter[str]:
+    """Return how many things of each kind there are by `moment`."""
+    whole = Counter({kind: round(number * max(1.0, moment)) for kind, number in yearly.items()})
+    if moment >= 1:
+        return whole
+    turns = sorted(((turn + 0.5) / number, kind) for kind, number in whole.items() for turn in range(number))
+    return Counter(kind for _, kind in turns[: round(len(turns) * moment)])
 
 
 def _days(date: str) -> int:

@@ -120,7 +120,7 @@ rule plan:
     benchmark:
         f"{RESULTS}/benchmarks/plan/seed{{seed}}/{{plan}}.tsv"
     conda:
-        "../../envs/data.yaml"
+        "../../envs/train.yaml"
     threads: 1
     resources:
         mem_mb=500,

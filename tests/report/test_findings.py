@@ -1,0 +1,211 @@
+"""From scores to claims, end to end on a small world whose answers are known."""
+
+import math
+
+import numpy as np
+import pytest
+
+from tests.report.score_world import DATES, RATES, losses, probes, scores
+from tgl.report.methods import all_measures, chain_tables, findings, matched_controls
+
+GAINS = {"full": 0.0, "tgl_fp": 0.4, "random": 0.0, "full+ewc": -0.4}
+
+
+@pytest.fixture(scope="module")
+def told():
+    return findings(scores(GAINS), losses(GAINS), probes(), DATES, 200)
+
+
+def small(gains=GAINS, change=None, dates=DATES, seeds=2, asked=None, **settings):
+    """Return findings of a smaller world, its scores changed by `change`."""
+    asked = probes(4) if asked is None else asked
+    table = scores(gains, seeds, asked, **settings)
+    return findings(table if change is None else change(table), losses(gains, seeds), asked, dates, 50)
+
+
+def summary(told, kind, measure="perplexity"):
+    found = told.summary
+    return found[(found["kind"] == kind) & (found["measure"] == measure)].set_index("method")
+
+
+def test_rates_come_from_validation_and_none_is_at_the_edge(told):
+    assert told.rates == dict.fromkeys(GAINS, 0.01)
+    assert told.edges == []
+    assert "base" not in set(told.criteria["method"])
+
+
+def test_test_probes_have_no_say_in_the_rate():
+    def spoilt(table):
+        wrong = (table["split"] == "test") & (table["rate"] == 0.01)
+        return table.assign(log_likelihood=table["log_likelihood"].where(~wrong, -100.0))
+
+    assert set(small(change=spoilt).rates.values()) == {0.01}
+
+
+def test_a_method_that_learns_more_is_better_by_as_much_and_one_that_learns_less_worse(told):
+    found = summary(told, "updated")
+    assert found["difference"]["tgl_fp"] == pytest.approx(math.exp(-0.4), rel=0.02)
+    assert found["difference"]["full+ewc"] == pytest.approx(math.exp(0.4), rel=0.02)
+    assert found["verdict"].to_dict() == {
+        "full": "", "tgl_fp": "better", "random": "no difference shown", "full+ewc": "worse",
+    }  # fmt: skip
+    assert set(summary(told, "unchanged")["verdict"]) == {"", "no difference shown"}
+
+
+def test_text_and_ranks_are_compared_too(told):
+    kinds = set(told.summary[["set", "kind", "measure"]].itertuples(index=False, name=None))
+    assert {
+        ("text", "old_text", "loss"),
+        ("text", "new_text", "loss"),
+        ("world", "updated", "ranked_first"),
+    } <= kinds
+    assert summary(told, "old_text", "loss")["mean"].tolist() == pytest.approx([3.01] * 4)
+
+
+def test_every_run_has_one_value_a_measure(told):
+    keys = ["method", "rate", "seed", "set", "kind", "measure"]
+    assert not told.runs.duplicated(keys).any()
+    assert set(told.runs["rate"]) == set(RATES)
+    assert "base" not in set(told.runs["method"])
+
+
+def test_at_equal_uptake_a_method_that_learns_more_forgets_less(told):
+    found = told.equal_uptake[told.equal_uptake["reference"] == "full"].set_index(["method", "share"])
+    assert (found.loc["tgl_fp", "ratio"] < 1).all()
+    assert found.loc[("tgl_fp", 0.7), "verdict"] == "better"
+    assert (found.loc["full+ewc", "ratio"].dropna() > 1).all()
+    assert not set(found.loc["random", "verdict"]) & {"better", "worse"}
+
+
+def test_a_traced_plan_stands_against_its_own_control(told):
+    found = told.equal_uptake[told.equal_uptake["reference"] == "tgl_fp"]
+    assert set(found["method"]) == {"random"}
+    assert set(found["share"]) == {0.5, 0.7, 0.9}
+
+
+def test_curves_begin_at_the_base_model(told):
+    own = told.curves[told.curves["method"] == "full"]
+    assert own["rate"].tolist() == [0.0, *RATES]
+    assert np.log(own["updated"]).is_monotonic_decreasing
+
+
+def test_what_is_forgotten_later_is_a_negative_transfer_by_as_much(told):
+    found = told.transfers.set_index("method")
+    assert found["backward_transfer"].tolist() == pytest.approx([-0.5] * 4, abs=0.02)
+    assert found["forgetting"].tolist() == pytest.approx([0.5] * 4, abs=0.02)
+    assert set(found["rate"]) == {0.01}
+    assert "base" not in found.index
+
+
+def test_the_chain_shows_the_base_model_and_each_method_at_its_rate(told):
+    tables = {table["method"]: table for table in chain_tables(told)}
+    assert list(tables["full"]["periods"]) == DATES[1:]
+    assert [checkpoint for checkpoint, _ in tables["full"]["rows"]] == DATES[1:]
+    assert [checkpoint for checkpoint, _ in tables["base"]["rows"]] == DATES[:1]
+    assert tables["base"]["transfer"] is None
+    assert tables["full"]["transfer"]["seeds"] == 3
+
+
+def test_the_power_of_each_comparison_with_the_reference_is_told(told):
+    assert set(told.power["method"]) == set(GAINS) - {"full"}
+    assert told.power["seeds_needed"].max() <= 4  # seeds differ by a hundredth of a nat
+
+
+def test_one_seed_gives_differences_without_words():
+    found = small(seeds=1)
+    assert set(found.summary["verdict"]) == {"", "one seed: no interval"}
+    assert set(found.equal_uptake["verdict"]) <= {"one seed: no interval", "not reached"}
+    assert found.power["seeds_needed"].isna().all()
+
+
+def test_one_period_gives_no_transfer_and_everything_else():
+    asked = probes(4)
+    asked = asked[asked["period"] == "2020"]
+    found = small(change=lambda table: table[table["checkpoint"] != "2021"], dates=DATES[:2], asked=asked)
+    assert found.transfers.empty
+    assert len(found.summary)
+    assert [table["transfer"] for table in chain_tables(found)] == [None] * 5
+
+
+@pytest.mark.parametrize("kind", ["updated", "unchanged"])
+def test_without_updated_or_unchanged_facts_there_is_no_equal_uptake_and_no_failure(kind):
+    asked = probes(4)
+    found = small(asked=asked[asked["kind"] != kind])
+    assert found.equal_uptake.empty
+    assert found.curves.empty
+    assert kind not in set(found.summary["kind"])
+
+
+def test_without_any_changing_fact_there_is_no_chain_and_no_failure():
+    asked = probes(4)
+    found = small(asked=asked[asked["kind"] == "unchanged"])
+    assert found.matrix.empty
+    assert found.transfers.empty
+    assert chain_tables(found) == []
+
+
+def test_probes_of_the_base_year_that_no_run_was_trained_on_disturb_nothing():
+    """The base model is scored on them at their own checkpoint, the methods never are."""
+    asked = probes(4)
+    extra = asked[asked["period"] == "2020"].assign(period="2019")
+    extra = extra.assign(id="early-" + extra["id"], subject="early-" + extra["subject"])
+    both = type(asked)(asked.to_dict("records") + extra.to_dict("records"))
+    found = small(asked=both)
+    assert found.equal_uptake["ratio"].tolist() == pytest.approx(
+        small().equal_uptake["ratio"].tolist(), rel=0.05, nan_ok=True
+    )
+
+
+def test_a_log_perplexity_beyond_all_numbers_is_told_as_infinite_and_does_not_end_the_report():
+    def fallen_apart(table):
+        wrong = (table["method"] == "random") & (table["rate"] == 0.1)
+        return table.assign(log_likelihood=table["log_likelihood"].where(~wrong, -4000.0))
+
+    found = small(change=fallen_apart)
+    assert found.rates["random"] == 0.01
+    assert math.isinf(
+        found.runs[(found.runs["method"] == "random") & (found.runs["rate"] == 0.1)]["value"].max()
+    )
+
+
+def test_two_seeds_that_disagree_among_many_comparisons_have_an_interval_without_end():
+    gains = {"full": 0.0} | {f"only.{number}": 0.0 for number in range(12)}
+
+    def apart(table):
+        wild = (table["method"] == "only.3") & (table["seed"] == 0)
+        return table.assign(log_likelihood=table["log_likelihood"] - 30.0 * wild)
+
+    found = summary(small(gains, apart, rates=(0.01,)), "updated")
+    assert found.loc["only.3", "verdict"] == "no difference shown"
+    assert math.isinf(found.loc["only.3", "corrected_high"])
+
+
+def test_measures_hold_every_checkpoint_of_test_probes_and_text():
+    found = all_measures(scores({"full": 0.0}, 1, probes(4)), losses({"full": 0.0}, 1))
+    assert set(found["checkpoint"]) == set(DATES)
+    assert set(found[found["measure"] == "perplexity"]["count"]) == {4}
+
+
+@pytest.mark.parametrize(
+    ("methods", "expected"),
+    [
+        (["full", "tgl_fp", "random", "inverse"], [("tgl_fp", ["random", "inverse"])]),
+        (
+            ["full", "tgl_alr", "shuffled_alr", "full_at_mean_lr"],
+            [("tgl_alr", ["shuffled_alr", "full_at_mean_lr"])],
+        ),
+        # Another share is another traced plan, and has its own control.
+        (
+            ["tgl_fp", "tgl_fp.top25", "random.top25"],
+            [("tgl_fp", ["tgl_fp.top25"]), ("tgl_fp.top25", ["tgl_fp", "random.top25"])],
+        ),
+        # The baseline must be the same.
+        (["tgl_fp+ewc", "random", "random+ewc"], [("tgl_fp+ewc", ["random+ewc"])]),
+        (["tgl_fp.unchanged", "random"], []),
+        (["tgl_fp", "shuffled_alr", "random_half", "full"], []),
+        (["tgl_alr", "full_at_mean_lr.tgl_fp"], []),
+        (["full", "random"], []),
+    ],
+)
+def test_a_traced_plan_is_held_against_controls_of_its_budget_and_baseline(methods, expected):
+    assert matched_controls(methods) == expected
