@@ -22,7 +22,10 @@ def score(method, checkpoint, period, value, split="test", rate=0.003, kind="upd
     }  # fmt: skip
 
 
-def scores(full=(math.log(4.0), math.log(9.0))):
+FULL = (math.log(4.0), math.log(9.0))
+
+
+def scores(full=FULL):
     rows = [
         score("base", "2019", "2020", 9.0), score("base", "2019", "2021", 9.0),
         score("full", "2020", "2020", full[0]), score("full", "2021", "2021", full[1]),

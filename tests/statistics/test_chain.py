@@ -59,7 +59,7 @@ LOSSES = {
 
 
 def test_the_matrix_holds_each_period_s_facts_at_each_checkpoint_by_hand():
-    scores = pd.DataFrame(chain(LOSSES) + [row(50.0, probe="u", kind="unchanged")])
+    scores = pd.DataFrame([*chain(LOSSES), row(50.0, probe="u", kind="unchanged")])
     found = matrix(scores, DATES, PERIODS).pivot(index="checkpoint", columns="period", values="value")
     assert found.to_numpy().tolist() == [[9, 9, 9], [2, 8, 9], [2, 1, 9], [3, 2, 1]]
 

@@ -97,7 +97,7 @@ def test_perplexities_are_compared_as_ratios_with_geometric_means():
 def test_a_lower_perplexity_in_every_seed_is_better_and_a_higher_one_worse():
     full = np.log([2.0, 8.0, 5.0])
     found = summary(
-        {"full": full, "low": full - [0.7, 0.71, 0.69], "high": full + [0.69, 0.7, 0.71]}, "perplexity"
+        {"full": full, "low": full - [0.7, 0.71, 0.69], "high": np.add(full, [0.69, 0.7, 0.71])}, "perplexity"
     )
     assert found["verdict"].to_dict() == {"full": "", "low": "better", "high": "worse"}
 

@@ -74,7 +74,7 @@ def test_each_method_has_its_own_rate_in_the_order_of_the_table():
 
 
 def test_the_smallest_and_the_largest_rate_are_at_the_edge_and_what_lies_between_is_not():
-    tried = table(**dict.fromkeys(("low", "middle", "high"), {0.001: 1.0, 0.01: 1.0, 0.1: 1.0}))
+    tried = table(**{key: {0.001: 1.0, 0.01: 1.0, 0.1: 1.0} for key in ("low", "middle", "high")})
     assert at_the_edge(tried, {"low": 0.001, "middle": 0.01, "high": 0.1}) == ["low", "high"]
 
 

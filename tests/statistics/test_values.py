@@ -55,7 +55,8 @@ def test_probes_of_a_subject_are_one_cluster():
 
 def test_runs_and_seeds_are_kept_apart_and_the_rate_is_part_of_a_run():
     rows = [row(value, method, rate, seed) for method, rate, seed, value in (
-        ("full", 0.1, 1, 1.0), ("full", 0.1, 0, 2.0), ("full", 0.2, 0, 3.0), ("full", 0.2, 1, 4.0), ("tgl", 0.1, 0, 5.0),
+        ("full", 0.1, 1, 1.0), ("full", 0.1, 0, 2.0), ("full", 0.2, 0, 3.0), ("full", 0.2, 1, 4.0),
+        ("tgl", 0.1, 0, 5.0),
         ("tgl", 0.1, 1, 6.0),
     )]  # fmt: skip
     found = of(rows)

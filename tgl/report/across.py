@@ -16,6 +16,7 @@ from tgl.files import write_text
 from tgl.report.page import render
 from tgl.statistics.bootstrap import Estimate, pooled
 from tgl.statistics.compare import holm_levels, verdict
+from tgl.statistics.uptake import SOME_SEEDS
 from tgl.statistics.values import exp
 from tgl.tables import read_table
 
@@ -25,8 +26,12 @@ TABLES = ("summary", "equal_uptake", "transfers", "gate")
 def write_across(results: Sequence[Path], output: Path) -> None:
     """Write the comparison of finished experiments: index.html, and each table as CSV with a column experiment.
 
-    results: folders of experiments whose reports are made. Raises TglError for one without a report.
+    results: folders of experiments whose reports are made. Raises TglError for one without a report, and for two of
+    the same name: the tables tell experiments apart by it.
     """
+    names = [folder.name for folder in results]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise TglError(f"two experiments are called '{twice[0]}'; expected folders of different names")
     found: dict[str, list[pd.DataFrame]] = {name: [] for name in TABLES}
     profiles = {}
     for folder in results:
@@ -71,13 +76,14 @@ def pooled_uptake(table: pd.DataFrame, num_experiments: int) -> pd.DataFrame:
     """Return forgetting at equal uptake pooled over experiments, for what all of them compare.
 
     Columns: reference, method, share, ratio, low, high, p_value, p_holm, verdict. table: rows of `equal_uptake.csv`
-    with a column experiment. Words are corrected within each reference.
+    with a column experiment; one that only some seeds reach counts as not compared. Words are corrected within each
+    reference.
     """
     if table.empty:
         return table
-    reached = table[table["seeds"] > 1]
+    reached = table[(table["seeds"] > 1) & table["error"].notna() & (table["verdict"] != SOME_SEEDS)]
     estimates = {
-        key: pooled([Estimate(math.log(row.ratio), row.error, row.seeds) for row in rows.itertuples()])
+        key: pooled([Estimate(math.log(row.ratio), row.error, int(row.seeds)) for row in rows.itertuples()])
         for key, rows in reached.groupby(["reference", "method", "share"], sort=False)
         if len(rows) == num_experiments
     }

@@ -19,6 +19,7 @@ from tgl.statistics.values import Values, exp
 
 LEVELS = (0.5, 0.7, 0.9)  # shares of the reference's best uptake
 BASE = ("base", 0.0)
+SOME_SEEDS = "reached in some seeds"
 
 
 def forgetting_at(uptake: np.ndarray, forgetting: np.ndarray, level: np.ndarray | float) -> np.ndarray:
@@ -95,7 +96,7 @@ def at_equal_uptake(
         apart = estimates[number]
         p_holm, level, passed = corrected[number]
         low, high = apart.interval()
-        word = verdict(apart, level, passed, "perplexity") if everywhere[number] else "reached in some seeds"
+        word = verdict(apart, level, passed, "perplexity") if everywhere[number] else SOME_SEEDS
         row |= {
             "seeds": apart.num_seeds,
             "ratio": exp(apart.mean),

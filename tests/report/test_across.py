@@ -1,0 +1,213 @@
+"""Several experiments side by side, from the folders that their reports leave."""
+
+import dataclasses
+import json
+import math
+
+import pandas as pd
+import pytest
+
+from tests.report.score_world import DATES, losses, probes, scores
+from tgl.errors import TglError
+from tgl.report.across import base_profiles, carried_over, pooled_uptake, write_across
+from tgl.report.methods import findings
+from tgl.schemas import SCHEMAS
+from tgl.tables import write_table
+
+GATE = {"name": "facts known", "value": 0.9, "limit": 0.75, "met": True}
+GAINS = {"full": 0.0, "tgl_fp": 0.4, "random": 0.0}
+NORMS = {"block00.attention": 1.0, "block00.mlp": 3.0, "block01.attention": 2.0, "block01.mlp": 4.0}
+
+
+def profile_rows(norms, weights="trained", group="updated", denominator="window"):
+    """Return rows of `profile`; norms: by sublayer."""
+    kinds = {"string": "x", "int32": 0, "int64": 1, "double": 0.5}
+    blank = {field.name: kinds[str(field.type)] for field in SCHEMAS["profile"]}
+    about = {"weights": weights, "group": group, "denominator": denominator}
+    return [blank | about | {"sublayer": name, "relative_norm": value} for name, value in norms.items()]
+
+
+def experiment(folder, found=None, gates=(GATE,), norms=(NORMS, NORMS)):
+    """Make the folder of an experiment with a report of `found` and a profile for each seed."""
+    report = folder / "report"
+    report.mkdir(parents=True)
+    for name in ("summary", "equal_uptake", "transfers"):
+        table = getattr(found, name) if found is not None else pd.DataFrame()
+        (report / f"{name}.csv").write_text(table.to_csv(index=False), encoding="utf-8")
+    (report / "gate.json").write_text(json.dumps(list(gates)), encoding="utf-8")
+    for seed, own in enumerate(norms):
+        write_table(profile_rows(own), folder / f"profile/tiny/seed{seed}/2020/profile.parquet", "profile")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def told():
+    asked = probes(4)
+    return findings(scores(GAINS, 2, asked), losses(GAINS, 2), asked, DATES, 50)
+
+
+def test_two_experiments_stand_side_by_side_in_every_table(told, tmp_path):
+    folders = [experiment(tmp_path / name, told) for name in ("small", "large")]
+    write_across(folders, tmp_path / "out")
+    for name in ("summary", "equal_uptake", "transfers", "gate"):
+        table = pd.read_csv(tmp_path / "out" / f"{name}.csv")
+        assert table["experiment"].value_counts().nunique() == 1, name
+        assert set(table["experiment"]) == {"small", "large"}, name
+    page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    assert "small · large" in page
+    assert "Pooled over these experiments" in page
+    pooled = pd.read_csv(tmp_path / "out" / "pooled.csv")
+    assert set(pooled["reference"]) == {"full", "tgl_fp"}
+
+
+def test_the_same_world_twice_has_the_ratio_of_one(told, tmp_path):
+    write_across([experiment(tmp_path / name, told) for name in "ab"], tmp_path / "out")
+    pooled = pd.read_csv(tmp_path / "out" / "pooled.csv").set_index(["reference", "method", "share"])["ratio"]
+    single = told.equal_uptake.set_index(["reference", "method", "share"])["ratio"]
+    assert pooled.to_dict() == pytest.approx(single[pooled.index].to_dict())
+
+
+def test_the_same_experiments_give_the_same_bytes(told, tmp_path):
+    folders = [experiment(tmp_path / name, told) for name in "ab"]
+    for output in ("one", "two"):
+        write_across(folders, tmp_path / output)
+    for file in (tmp_path / "one").iterdir():
+        assert file.read_bytes() == (tmp_path / "two" / file.name).read_bytes()
+
+
+def test_an_experiment_with_a_single_period_and_no_gates_stands_beside_a_whole_one(told, tmp_path):
+    empty = pd.DataFrame()
+    short = dataclasses.replace(told, transfers=empty, equal_uptake=empty)
+    folders = [experiment(tmp_path / "whole", told), experiment(tmp_path / "short", short, gates=())]
+    write_across(folders, tmp_path / "out")
+    assert set(pd.read_csv(tmp_path / "out" / "transfers.csv")["experiment"]) == {"whole"}
+    page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    assert "Pooled over" not in page  # not all experiments compare it
+
+
+def test_experiments_without_any_equal_uptake_are_written_all_the_same(told, tmp_path):
+    short = dataclasses.replace(told, equal_uptake=pd.DataFrame(), transfers=pd.DataFrame())
+    write_across([experiment(tmp_path / name, short) for name in "ab"], tmp_path / "out")
+    assert (tmp_path / "out" / "index.html").is_file()
+
+
+def test_a_gate_that_was_missed_is_shown_beside_its_experiment(told, tmp_path):
+    missed = {**GATE, "met": False, "value": math.nan}
+    folders = [experiment(tmp_path / "good", told), experiment(tmp_path / "bad", told, gates=[missed])]
+    write_across(folders, tmp_path / "out")
+    gates = pd.read_csv(tmp_path / "out" / "gate.csv").set_index("experiment")["met"]
+    assert gates.to_dict() == {"good": True, "bad": False}
+    assert '"missed"' in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+
+
+def test_an_experiment_without_a_report_is_refused_by_name(told, tmp_path):
+    folders = [experiment(tmp_path / "done", told), tmp_path / "unfinished"]
+    with pytest.raises(TglError, match=r"unfinished: no report there.*run this experiment first"):
+        write_across(folders, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_experiment_without_a_profile_is_refused_by_name(told, tmp_path):
+    with pytest.raises(TglError, match="bare: no profile there"):
+        write_across([experiment(tmp_path / "bare", told, norms=())], tmp_path / "out")
+
+
+def test_two_experiments_of_one_name_are_refused_and_not_mixed(told, tmp_path):
+    folders = [experiment(tmp_path / parent / "quick", told) for parent in ("one", "two")]
+    with pytest.raises(TglError, match="two experiments are called 'quick'"):
+        write_across(folders, tmp_path / "out")
+
+
+def uptake_row(
+    experiment, log_ratio, error=0.1, seeds=4, method="tgl_fp", share=0.7, reference="full", **changes
+):
+    found = {
+        "experiment": experiment, "reference": reference, "method": method, "share": share, "seeds": seeds,
+        "ratio": math.exp(log_ratio), "error": error, "verdict": "no difference shown",
+    }  # fmt: skip
+    return found | changes
+
+
+def pool(*rows, num_experiments=2):
+    return pooled_uptake(pd.DataFrame(rows), num_experiments)
+
+
+def test_pooled_ratios_are_geometric_means_of_worlds_by_hand():
+    found = pool(uptake_row("a", -0.2, 0.03), uptake_row("b", -0.4, 0.04)).iloc[0]
+    assert found["ratio"] == pytest.approx(math.exp(-0.3))
+    half = (
+        2.570582 * 0.025
+    )  # t of 5 degrees of freedom (Welch and Satterthwaite: 5.56); error sqrt(9 + 16) / 2
+    assert (found["low"], found["high"]) == pytest.approx(
+        (math.exp(-0.3 - half), math.exp(-0.3 + half)), rel=1e-5
+    )
+    assert found["verdict"] == "better"
+    assert found["p_holm"] == found["p_value"]
+
+
+def test_what_two_worlds_contradict_is_not_told():
+    assert pool(uptake_row("a", -0.5), uptake_row("b", 0.5)).iloc[0]["verdict"] == "no difference shown"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seeds": 1, "error": math.nan},
+        {"seeds": 0, "error": math.nan, "ratio": math.nan, "verdict": "not reached"},
+        {"seeds": 3, "verdict": "reached in some seeds"},
+    ],
+)
+def test_what_one_world_does_not_reach_with_all_its_seeds_is_not_pooled(change):
+    assert pool(uptake_row("a", -0.5), uptake_row("b", -0.5, **change)).empty
+
+
+def test_what_only_one_world_compares_is_not_pooled():
+    found = pool(uptake_row("a", -0.5), uptake_row("b", -0.5), uptake_row("a", -0.5, method="random"))
+    assert found["method"].tolist() == ["tgl_fp"]
+
+
+def test_words_are_corrected_within_each_reference():
+    rows = [uptake_row(name, -0.2, method=method) for name in "ab" for method in ("x", "y", "z")]
+    rows += [uptake_row(name, -0.2, reference="tgl_fp", method="random") for name in "ab"]
+    found = pool(*rows)
+    by_reference = (found["p_holm"] / found["p_value"]).groupby(found["reference"]).max()
+    assert by_reference.to_dict() == pytest.approx({"full": 3.0, "tgl_fp": 1.0})
+
+
+def test_nothing_to_pool_is_an_empty_table():
+    assert pooled_uptake(pd.DataFrame(), 2).empty
+
+
+def test_the_profile_is_that_of_updated_facts_under_trained_weights_by_denominator(tmp_path):
+    rows = profile_rows(NORMS) + profile_rows({"all": 9.0, "embedding": 9.0})
+    rows += profile_rows(dict.fromkeys(NORMS, 7.0), weights="random")
+    rows += profile_rows(dict.fromkeys(NORMS, 7.0), group="new_entity")
+    rows += profile_rows(dict.fromkeys(NORMS, 5.0), denominator="unchanged")
+    write_table(rows, tmp_path / "profile/tiny/seed0/2020/profile.parquet", "profile")
+    found = base_profiles(tmp_path)
+    assert found["window"].loc["seed0"].to_dict() == NORMS
+    assert found["unchanged"].loc["seed0"].tolist() == [5.0] * 4
+
+
+def profiles(*seeds, names="abcd"):
+    return {"window": pd.DataFrame(seeds, columns=list(names))}
+
+
+def test_profiles_that_rank_alike_carry_over_and_reversed_ones_do_not():
+    found = carried_over(
+        {"small": profiles((1, 2, 3, 4), (10, 20, 30, 40)), "large": profiles((4, 3, 2, 1), (8, 6, 4, 2))}
+    ).set_index(["left", "right"])
+    assert found["correlation"].to_dict() == pytest.approx(
+        {("small", "small"): 1.0, ("small", "large"): -1.0, ("large", "large"): 1.0}
+    )
+    assert found["pairs"].to_dict() == {("small", "small"): 1, ("small", "large"): 4, ("large", "large"): 1}
+
+
+def test_a_single_seed_is_not_compared_with_itself():
+    assert carried_over({"small": profiles((1, 2, 3, 4))}).empty
+
+
+def test_models_with_other_sublayers_are_left_out():
+    found = carried_over({"small": profiles((1, 2, 3, 4)), "gru": profiles((1, 2, 3, 4), names="wxyz")})
+    assert found.empty
+    assert list(found.columns) == ["left", "right", "denominator", "correlation", "pairs"]
