@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.report.score_world import DATES, RATES, losses, probes, scores
+from tgl.errors import TglError
 from tgl.report.methods import all_measures, chain_tables, findings, matched_controls
 
 GAINS = {"full": 0.0, "tgl_fp": 0.4, "random": 0.0, "full+ewc": -0.4}
@@ -178,6 +179,11 @@ def test_two_seeds_that_disagree_among_many_comparisons_have_an_interval_without
     found = summary(small(gains, apart, rates=(0.01,)), "updated")
     assert found.loc["only.3", "verdict"] == "no difference shown"
     assert math.isinf(found.loc["only.3", "corrected_high"])
+
+
+def test_without_validation_probes_no_rate_can_be_chosen_and_it_is_said():
+    with pytest.raises(TglError, match="'full' has no validation probe"):
+        small(change=lambda table: table[table["split"] == "test"])
 
 
 def test_measures_hold_every_checkpoint_of_test_probes_and_text():

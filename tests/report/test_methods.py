@@ -5,7 +5,7 @@ import math
 import pandas as pd
 import pytest
 
-from tgl.report.methods import all_measures, findings
+from tgl.report.methods import all_measures, findings, matched_controls
 
 DATES = ["2019", "2020", "2021"]
 KEYS = ["set", "kind", "measure", "method"]
@@ -80,3 +80,12 @@ def test_no_measure_is_taken_from_validation_probes():
     assert probes[probes["measure"] == "perplexity"]["value"].max() < math.exp(10)
     assert set(probes["count"]) == {1}
     assert set(found["method"]) == {"base", "full"}
+
+
+def test_full_training_on_a_baseline_is_held_against_the_other_plans_on_it():
+    methods = ["full", "tgl_fp", "full+ewc", "tgl_fp+ewc", "random+ewc", "full+lora"]
+    found = dict(matched_controls(methods))
+    assert found["full+ewc"] == ["tgl_fp+ewc", "random+ewc"]
+    assert found["tgl_fp+ewc"] == ["random+ewc"]
+    assert "full" not in found  # everything is held against it anyway
+    assert "full+lora" not in found

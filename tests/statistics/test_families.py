@@ -145,3 +145,12 @@ def test_the_spread_over_seeds_is_that_of_the_paired_difference():
     )
     assert spread(text_values(losses), "m", RATE, "full", RATE) == pytest.approx(1.0)  # 1, 2, 3
     assert math.isnan(spread(text_values(losses[losses["seed"] == 0]), "m", RATE, "full", RATE))
+
+
+def test_runs_without_a_seed_in_common_are_said_to_have_none():
+    losses = pd.DataFrame({"method": ["full", "m"], "rate": RATE, "seed": [0, 1], "value": [1.0, 2.0]})
+    found = compare(
+        {("text", "old_text", "loss"): text_values(losses)}, {"full": RATE, "m": RATE}, "full", 100
+    )
+    assert found["verdict"].tolist() == ["", "no seed in common"]
+    assert found["difference"].isna().all()

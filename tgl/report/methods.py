@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
+from tgl.errors import TglError
 from tgl.evaluate.measures import probe_measures, text_measures
 from tgl.plans.names import parse_method, parse_plan
 from tgl.statistics.chain import lasting, matrix, transfers
@@ -53,11 +53,16 @@ def findings(
     """Return all that is said of methods.
 
     scores, losses: the tables `scores` (with subject) and `lm_loss` of all runs, with method, rate and seed; dates:
-    the base model's checkpoint, then the periods.
+    the base model's checkpoint, then the periods. Raises TglError where the reference has no validation probes.
     """
     of_base = scores["method"] == BASE
     found = criteria(scores[(scores["split"] == "validation") & ~of_base])
     rates = chosen_rates(found)
+    if REFERENCE not in rates:
+        raise TglError(
+            f"scores: '{REFERENCE}' has no validation probe at the checkpoint of its own period; expected some to "
+            "choose its learning rate by (probes.validation_share, or splits of your own probes)"
+        )
     test = scores[scores["split"] == "test"]
     values = _values(test[test["method"] != BASE], losses[losses["method"] != BASE], dates[1:])
     summary = compare(values, rates, REFERENCE, resamples)
@@ -144,11 +149,12 @@ def _uptake(test: pd.DataFrame, methods: list[str], resamples: int) -> tuple[pd.
 
 
 def matched_controls(methods: list[str]) -> list[tuple[str, list[str]]]:
-    """Return (traced method, methods to hold against it) for each traced method that has any.
+    """Return (method, methods to hold against it) for each traced method, and full training on each baseline.
 
     Controls have the variations and the baseline of the traced plan, and so its budget: for `tgl_fp` random, inverse,
     first, last, spectrum and lisa, for `tgl_alr` the shuffled multipliers and the mean rate. Beside them stand the
-    plans traced otherwise on the same baseline: another share or denominator.
+    plans traced otherwise on the same baseline: another share or denominator. Full training on a baseline is held
+    against all other plans on it: what they add on top.
     """
     named = {
         method: (parse_plan(plan), baseline)
@@ -158,12 +164,13 @@ def matched_controls(methods: list[str]) -> list[tuple[str, list[str]]]:
     found = []
     for method, (plan, baseline) in named.items():
         controls = CONTROLS.get(plan.policy)
-        if controls is None:
+        on_top = method != REFERENCE and plan == parse_plan(REFERENCE)
+        if controls is None and not on_top:
             continue
         own = []
         for other, (name, on) in named.items():
-            is_control = name.policy in controls and dataclasses.replace(name, policy=plan.policy) == plan
-            if other != method and on == baseline and (name.policy == plan.policy or is_control):
+            is_control = not on_top and name.policy in controls and replace(name, policy=plan.policy) == plan
+            if other != method and on == baseline and (on_top or name.policy == plan.policy or is_control):
                 own.append(other)
         if own:
             found.append((method, own))

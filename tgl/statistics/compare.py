@@ -99,7 +99,7 @@ def holm_levels(p_values: Mapping[int, float]) -> dict[int, tuple[float, float, 
 def verdict(apart: Estimate, level: float, passed: bool, measure: str) -> str:
     """Return the word that the corrected interval of a paired difference allows."""
     if apart.num_seeds < 2:
-        return "one seed: no interval"
+        return "one seed: no interval" if apart.num_seeds else "no seed in common"
     low, high = apart.interval(level)
     if not passed or low <= 0 <= high:
         return "no difference shown"
