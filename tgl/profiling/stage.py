@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,6 @@ from tgl.errors import TglError
 from tgl.evaluate.score import max_length
 from tgl.plans.names import parse_plan
 from tgl.plans.plan import Plan
-from tgl.plans.stage import plan_from
 from tgl.probes.given import read_probes
 from tgl.profiling import tabulate
 from tgl.profiling.capture import cover
@@ -77,7 +77,9 @@ class Profile:
             )
         rows = self.profile.to_dict("records")
         origin = f"profile of {self.about.get('model')}"
-        return plan_from(rows, name, settings or PlanConfig(), seed, origin, model)[0]
+        # By name: what is measured does not depend on the policies, and is not measured again when they change.
+        stage = import_module("tgl.plans.stage")
+        return stage.plan_from(rows, name, settings or PlanConfig(), seed, origin, model)[0]
 
     @classmethod
     def load(cls, folder: str | Path) -> Profile:
