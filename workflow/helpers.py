@@ -16,6 +16,7 @@ from tgl.config_baselines import BaselinesConfig
 from tgl.config_check import check
 from tgl.config_types import Section
 from tgl.errors import TglError
+from tgl.plans.names import BASELINE_MODULES
 from tgl.plans.names import method_folder as method_folder
 
 code = code_hash
@@ -98,6 +99,11 @@ class Experiment:
 def section(value: Section, *, without: tuple[str, ...] = ()) -> str:
     """Return a section as JSON for a stage's --config, without keys that the stage does not depend on."""
     return json.dumps(value.model_dump(mode="json", exclude=set(without)), sort_keys=True)
+
+
+def baseline_code(baseline: str) -> str:
+    """Return the hash of a baseline's own code, which the stage of training imports by name."""
+    return code_hash(f"tgl.train.baselines.{BASELINE_MODULES[baseline]}")
 
 
 def baseline_section(value: BaselinesConfig, baseline: str) -> str:

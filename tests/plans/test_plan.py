@@ -220,3 +220,12 @@ def test_the_mean_rate_weighs_sublayers_by_their_parameters():
     plan = Plan("mine", 1.0, dict(zip(NAMES, (0.0, 1.0, 0.5), strict=True)), later=[phase(0.5, 1, 1, 1)])
     assert plan.mean_rate(sizes) == pytest.approx(0.6)  # of the first phase
     assert plan.mean_rate(sizes | {"embedding": 9000}) == pytest.approx(0.6)  # the embedding is outside
+
+
+def test_a_later_phase_that_trains_nothing_is_refused_when_it_is_read(tmp_path):
+    raw = {"method": "mine", "multipliers": {"a": 1.0}, "later": [{"from": 0.5, "multipliers": {"a": 0.0}}]}
+    (tmp_path / "plan.json").write_text(json.dumps(raw))
+    with pytest.raises(TglError, match=r"later\[0\].multipliers: every multiplier is 0"):
+        load_plan(tmp_path / "plan.json")
+    (tmp_path / "plan.json").write_text(json.dumps(raw | {"embedding": 1.0}))
+    assert load_plan(tmp_path / "plan.json").phases(4)[1][1].embedding == 1.0

@@ -15,7 +15,18 @@ from tgl.errors import TglError, nearest
 DENOMINATORS = ("window", "matched_span", "unchanged")
 SALIENT = ("updated", "new_entity")
 EMBEDDINGS = ("frozen_embedding", "trained_embedding")
-BASELINES = ("plain", "replay", "mix_review", "recadam", "ewc", "lora", "k_adapter", "oracle")
+# Module of each baseline below tgl.train.baselines: what a run on it depends on, known without importing it.
+BASELINE_MODULES = {
+    "plain": "plain",
+    "replay": "old_text",
+    "mix_review": "old_text",
+    "recadam": "recadam",
+    "ewc": "ewc",
+    "lora": "lora",
+    "k_adapter": "k_adapter",
+    "oracle": "old_text",
+}
+BASELINES = tuple(BASELINE_MODULES)
 # Which variations each policy knows: top<N> (share of sublayers), max, the policy it takes a mean of, a number.
 _VARIATIONS: dict[str, frozenset[str]] = {
     "full": frozenset(),
@@ -82,11 +93,11 @@ def parse_plan(name: str) -> PlanName:
 
 def _variation(name: str, part: str) -> tuple[str, str, object]:
     """Return (what the policy must know, field of PlanName, value) of one part of a name."""
-    if found := re.fullmatch(r"top(\d{1,2})", part):
+    if found := re.fullmatch(r"top([0-9]{1,2})", part):
         if int(found[1]) == 0:
             raise TglError(f"'{name}': top0 would train nothing")
         return "top", "top", int(found[1]) / 100
-    if re.fullmatch(r"\d+", part):
+    if re.fullmatch(r"[0-9]+", part):
         return "number", "number", int(part)
     if part == "max":
         return "max", "scale", part

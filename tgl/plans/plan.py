@@ -132,6 +132,8 @@ def load_plan(path: str | Path) -> Plan:
                 f"{path}: {key}.multipliers: names other sublayers than the first phase: "
                 f"{_some(set(phase['multipliers']) ^ set(plan.multipliers))}"
             )
+        if plan.embedding == 0 and not any(phase["multipliers"].values()):
+            raise TglError(f"{path}: {key}.multipliers: every multiplier is 0, nothing would be trained")
     return plan
 
 

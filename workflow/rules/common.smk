@@ -5,6 +5,7 @@ import sys
 sys.path.insert(0, workflow.basedir)
 from workflow.helpers import (
     Experiment,
+    baseline_code,
     baseline_section,
     clear_stale_locks,
     code,

@@ -44,6 +44,7 @@ rule train:
             CONFIG.baselines, wildcards.baseline
         ),
         code=code("tgl.train.continual"),
+        baseline_code=lambda wildcards: baseline_code(wildcards.baseline),
     message:
         "Continual pretraining by {wildcards.plan} on {wildcards.baseline} at {wildcards.rate}, seed {wildcards.seed}"
     shell:

@@ -128,15 +128,17 @@ def test_multipliers_scale_the_realised_rates_or_else_leave_them(multipliers, ex
     assert baseline.trained(plan) == {RANKED[0], RANKED[2]}
 
 
-def test_only_adapters_take_gradients_and_none_decays():
-    period, baseline = period_of(BOTH), baseline_of("lora")
+@pytest.mark.parametrize("number", [0, 1])
+def test_only_the_adapters_of_a_phase_take_gradients_and_none_decays(number):
+    period, baseline = period_of(in_two_phases([1.0, 0, 0, 0], [0.5, 0, 2.0, 0])), baseline_of("lora")
     adapted = baseline.module(period)
-    groups = baseline.groups(period, period.plan)
+    for _, phase in period.plan.phases(6)[: number + 1]:
+        groups = baseline.groups(period, phase)
     held = {id(parameter) for group in groups for parameter in group["params"]}
     wanted = {name: p for name, p in adapted.named_parameters() if p.requires_grad}
     assert {id(p) for p in wanted.values()} == held
     assert all(".lora_" in name for name in wanted)
-    assert len(wanted) == 4
+    assert {int(name.split(".h.")[1][0]) for name in wanted} == {0, number}
     assert {group["weight_decay"] for group in groups} == {0.0}
 
 
