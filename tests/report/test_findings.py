@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from tests.report.score_world import DATES, RATES, losses, probes, scores
@@ -110,6 +111,25 @@ def test_the_chain_shows_the_base_model_and_each_method_at_its_rate(told):
 def test_the_power_of_each_comparison_with_the_reference_is_told(told):
     assert set(told.power["method"]) == set(GAINS) - {"full"}
     assert told.power["seeds_needed"].max() <= 4  # seeds differ by a hundredth of a nat
+
+
+def test_a_fact_that_changes_again_does_not_count_as_forgotten():
+    asked = probes(4)
+    first = asked[(asked["kind"] == "updated") & (asked["period"] == "2020") & (asked["split"] == "test")]
+    again = first.assign(period="2021", id="again-" + first["id"])
+
+    def old_answer_is_gone(table):
+        gone = table["probe"].isin(first["id"]) & (table["checkpoint"] == "2021")
+        return table.assign(log_likelihood=table["log_likelihood"].where(~gone, -100.0))
+
+    found = small(change=old_answer_is_gone, asked=pd.concat([asked, again], ignore_index=True))
+    assert found.transfers["backward_transfer"].tolist() == pytest.approx([-0.5] * 4, abs=0.05)
+    assert found.matrix["value"].max() < 10
+
+
+def test_without_test_probes_the_report_says_what_is_missing():
+    with pytest.raises(TglError, match="no test probe at the checkpoint of its own period"):
+        small(change=lambda table: table[table["split"] == "validation"])
 
 
 def test_one_seed_gives_differences_without_words():

@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import stats
 
 from tgl.statistics.bootstrap import draw, mean_estimate, pooled
@@ -86,6 +88,30 @@ def test_with_effects_of_seeds_alone_the_error_is_that_of_a_mean_over_seeds():
     table = crossed(np.random.default_rng(4), 8, 40, subject=0, both=0)
     found = mean_estimate(table, np.ones(40), 4000, 0)
     assert found.error == pytest.approx(stats.sem(table[:, 0]), rel=0.08)
+
+
+def test_of_few_seeds_the_error_is_no_smaller_than_that_of_a_mean_over_them():
+    # A bootstrap of three seeds without widening gives 0.82 of it.
+    table = crossed(np.random.default_rng(8), 3, 40, subject=0, both=0)
+    found = mean_estimate(table, np.ones(40), 8000, 0)
+    assert found.error == pytest.approx(stats.sem(table[:, 0]), rel=0.05)
+
+
+def test_of_few_subjects_the_error_is_no_smaller_than_that_of_a_mean_over_them():
+    table = crossed(np.random.default_rng(9), 8, 3, seed=0, both=0)
+    found = mean_estimate(table, np.ones(3), 8000, 0)
+    assert found.error == pytest.approx(stats.sem(table[0]), rel=0.05)
+    low, high = found.interval()
+    assert (high - low) / 2 == pytest.approx(stats.t.ppf(0.975, 2) * found.error)
+
+
+@settings(deadline=None, derandomize=True, max_examples=50)
+@given(st.floats(-50, 50), st.floats(0.1, 20))
+def test_an_amount_added_to_all_probes_moves_the_interval_and_a_factor_stretches_it(amount, factor):
+    table, weights = crossed(np.random.default_rng(10), 4, 12), np.arange(1.0, 13.0)
+    one = mean_estimate(table, weights, 200, 0)
+    other = mean_estimate(factor * table + amount * weights, weights, 200, 0)
+    assert other.interval() == pytest.approx([amount + factor * limit for limit in one.interval()], abs=1e-8)
 
 
 def test_subjects_that_differ_widen_the_interval_even_where_seeds_agree():

@@ -84,6 +84,11 @@ def test_forgetting_is_the_last_log_perplexity_minus_the_best_before_by_hand():
     assert found["forgetting"] == pytest.approx(((3 - 2) + (2 - 1)) / 2)
 
 
+def test_what_was_known_better_before_its_own_period_was_not_forgotten_since():
+    rows = chain({"2021": [(0.1, 0.1, 1.0, 3.0)]})
+    assert transfers(pd.DataFrame(rows), PERIODS, 100).iloc[0]["forgetting"] == pytest.approx(2.0)
+
+
 def test_facts_that_get_better_after_their_period_give_a_positive_transfer():
     rows = chain({"2020": [(9.0, 5.0, 4.0, 2.0)], "2021": [(9.0, 9.0, 6.0, 3.0)]})
     found = transfers(pd.DataFrame(rows), PERIODS, 100).iloc[0]

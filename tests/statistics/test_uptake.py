@@ -4,9 +4,14 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
 
 from tests.statistics.score_tables import values
-from tgl.statistics.uptake import LEVELS, at_equal_uptake, curve_points, forgetting_at
+from tgl.errors import TglError
+from tgl.statistics.uptake import LEVELS, SOME_SEEDS, at_equal_uptake, curve_points, forgetting_at
+from tgl.statistics.values import Values
 
 NAN = math.nan
 RATES = (0.001, 0.01, 0.1)
@@ -40,6 +45,34 @@ def test_a_curve_that_never_reaches_the_level_has_no_value():
 
 def test_a_flat_stretch_is_read_and_divides_by_nothing():
     assert at([4.0, 2.0, 2.0, 1.0], [1.0, 3.0, 5.0, 6.0], 2.0) == 3.0
+
+
+def test_a_flat_end_of_a_curve_counts_with_its_smaller_forgetting():
+    assert at([4.0, 2.0, 2.0], [1.0, 5.0, 3.0], 2.0) == 3.0
+
+
+def test_a_level_that_the_base_model_has_is_reached_without_training():
+    assert at([4.0, 3.0, 2.0], [1.0, 2.0, 3.0], 4.0) == 1.0
+
+
+numbers = st.lists(st.integers(-20, 20), min_size=4, max_size=4)
+
+
+@settings(deadline=None, derandomize=True, max_examples=200)
+@given(numbers, numbers, st.integers(-20, 20), st.integers(-9, 9), st.integers(0, 2))
+def test_a_curve_moved_or_drawn_through_more_points_is_read_the_same(uptake, forgetting, level, move, place):
+    found = at(uptake, forgetting, level)
+    moved = at([value + move for value in uptake], [value + 2 * move for value in forgetting], level + move)
+    assert moved == pytest.approx(found + 2 * move, nan_ok=True)
+    assert at(uptake[::-1], forgetting[::-1], level) == pytest.approx(found, nan_ok=True)
+    middle = [(line[place] + line[place + 1]) / 2 for line in (uptake, forgetting)]
+    fuller = [
+        [*line[: place + 1], new, *line[place + 1 :]]
+        for line, new in zip((uptake, forgetting), middle, strict=True)
+    ]
+    flat_there = uptake[place] == uptake[place + 1] == level  # the middle is then no longer between them
+    if not flat_there:
+        assert at(*fuller, level) == pytest.approx(found, nan_ok=True)
 
 
 def test_a_missing_run_breaks_the_curve_there_and_only_there():
@@ -143,9 +176,92 @@ def test_one_seed_gives_a_ratio_without_an_interval():
     assert set(found["verdict"]) == {"one seed: no interval"}
 
 
-def test_a_reference_that_takes_up_nothing_gives_no_verdict_and_no_failure():
+def test_a_reference_that_takes_up_nothing_gives_no_level_to_compare_at():
     found = compared({"full": [(6.0, 1.2), (7.0, 1.6), (8.0, 2.0)], "same": FULL})
-    assert not set(found["verdict"]) & {"better", "worse"}
+    assert set(found["verdict"]) == {"not reached"}
+    assert found[["ratio", "uptake_perplexity", "p_holm"]].isna().all(axis=None)
+
+
+def seeds_apart(**methods):
+    """Return (updated, unchanged) of one probe; methods: by name (uptake, forgetting) shifts by seed, [2, seeds]."""
+    runs = {("base", 0.0): ([5.0] * 4, [1.0] * 4)}
+    for method, shifts in methods.items():
+        runs |= {
+            (method, rate): np.array(shifts) + np.array(point)[:, None]
+            for rate, point in zip(RATES, FULL, strict=True)
+        }
+    return tuple(
+        values({run: np.array(both[axis])[:, None] for run, both in runs.items()}) for axis in range(2)
+    )
+
+
+NONE = [0.0] * 4
+
+
+def test_a_level_that_only_lucky_seeds_reach_gets_no_word_and_no_place_among_the_comparisons():
+    less = (NONE, [-0.10, -0.11, -0.09, -0.10])
+    lucky = ([0.0, 0.0, 2.9, 2.9], [-0.10, -0.11, -0.09, -0.10])
+    pair = seeds_apart(full=(NONE, NONE), less=less, lucky=lucky)
+    found = at_equal_uptake(*pair, ["full", "less", "lucky"], "full", 300).set_index(["method", "share"])
+    assert found.loc["lucky", "seeds"].tolist() == [2] * 3
+    assert set(found.loc["lucky", "verdict"]) == {SOME_SEEDS}
+    assert found.loc["lucky", "p_holm"].isna().all()
+    assert found.loc["lucky", "ratio"].notna().all()
+    alone = at_equal_uptake(*pair, ["less"], "full", 300)
+    assert found.loc["less", "p_holm"].tolist() == alone["p_holm"].tolist()
+    assert set(alone["verdict"]) == {"better"}
+
+
+def test_the_error_over_seeds_is_that_of_a_mean_of_paired_differences():
+    apart = [-0.3, 0.1, 0.4, 0.2]
+    common = [1.0, -2.0, 0.5, 3.0]  # how much a seed forgets whatever the method
+    both = [one + other for one, other in zip(common, apart, strict=True)]
+    found = at_equal_uptake(*seeds_apart(full=(NONE, common), m=(NONE, both)), ["m"], "full", 4000)
+    assert np.log(found["ratio"]).tolist() == pytest.approx([np.mean(apart)] * 3)
+    assert found["error"].tolist() == pytest.approx([stats.sem(apart)] * 3, rel=0.05)
+
+
+def of_subjects(names, level, shifts, num_seeds=4):
+    """Return `Values` of a subject a probe; shifts: by subject, what method `m` has more at all rates."""
+    runs = [("base", 0.0), *((method, rate) for method in ("full", "m") for rate in RATES)]
+    points = np.array([level[0], *level[1:], *level[1:]])[:, None, None] + np.zeros(
+        (1, num_seeds, len(names))
+    )
+    points[4:] += shifts
+    return Values(runs, list(range(num_seeds)), np.array(names), points, np.ones(len(names)))
+
+
+def test_a_subject_is_drawn_with_both_its_updated_and_its_unchanged_facts():
+    # Along the curve a nat less taken up is a nat more forgotten: what a subject's two kinds say adds up or cancels.
+    shifts = np.random.default_rng(0).normal(size=30)
+    names = [f"s{number:02d}" for number in range(32)]
+    up, down = (5.0, 4.0, 2.0, 0.0), (1.0, 2.0, 4.0, 6.0)
+    updated = of_subjects(names[:30], up, 0.2 * shifts)
+    errors = {}
+    for sign in (1, -1):
+        shifted = np.append(0.2 * sign * shifts, [0.0, 0.0])  # two subjects have unchanged facts alone
+        unchanged = of_subjects(["a", "b", *names[:30]], down, np.roll(shifted, 2))
+        found = at_equal_uptake(updated, unchanged, ["m"], "full", 500)
+        errors[sign] = found["error"].to_numpy()
+    assert (errors[1] > 5 * errors[-1]).all()
+
+
+def test_with_fewer_subjects_than_seeds_the_interval_is_as_wide_as_these_allow():
+    names = ["s0", "s1", "s2"]
+    pair = [
+        of_subjects(names, line, np.array([0.1, -0.2, 0.4]) * 0.1, num_seeds=8)
+        for line in ((5.0, 4.0, 2.0, 0.0), (1.0, 2.0, 4.0, 6.0))
+    ]
+    found = at_equal_uptake(*pair, ["m"], "full", 500)
+    half = (np.log(found["high"]) - np.log(found["low"])) / 2
+    assert (half / found["error"]).tolist() == pytest.approx([stats.t.ppf(0.975, 2)] * 3)
+
+
+def test_runs_without_unchanged_facts_are_refused():
+    updated, _ = tables({"full": FULL, "m": FULL})
+    _, unchanged = tables({"full": FULL})
+    with pytest.raises(TglError, match="both updated and unchanged facts"):
+        at_equal_uptake(updated, unchanged, ["m"], "full", 100)
 
 
 def test_methods_of_equal_curves_and_noisy_runs_are_seldom_told_apart():

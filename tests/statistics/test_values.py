@@ -65,13 +65,6 @@ def test_runs_and_seeds_are_kept_apart_and_the_rate_is_part_of_a_run():
     assert by_run == {("full", 0.1): [2, 1], ("full", 0.2): [3, 4], ("tgl", 0.1): [5, 6]}
 
 
-def test_the_order_of_rows_changes_nothing():
-    rows = [row(seed + number, seed=seed, probe=f"p{number}") for seed in range(3) for number in range(4)]
-    one, other = of(rows), of(rows[::-1])
-    assert (one.runs, one.seeds) == (other.runs, other.seeds)
-    assert np.array_equal(one.sums, other.sums)
-
-
 def test_a_run_that_is_missing_is_nan_and_no_zero():
     found = of([row(1.0, seed=0), row(2.0, seed=1), row(3.0, "tgl", seed=1)])
     assert np.isnan(found.of("tgl", RATE)[:, 0]).tolist() == [True, False]
@@ -86,6 +79,31 @@ def test_a_probe_scored_twice_is_refused_by_name():
 def test_a_run_without_a_probe_that_others_have_is_refused_and_not_dropped():
     with pytest.raises(TglError, match=r"full.*seed 1.*'p1'"):
         of([row(1.0), row(1.0, probe="p1"), row(1.0, seed=1)])
+
+
+@pytest.mark.parametrize("measure", ["perplexity", "macro_perplexity", "log_likelihood_per_byte"])
+def test_a_score_that_is_no_number_is_refused_and_its_seed_not_dropped(measure):
+    for value in (math.nan, -math.inf):
+        with pytest.raises(TglError, match=r"full.*seed 1 has no finite score of probe 'p0'"):
+            of([row(1.0), row(0, seed=1, log_likelihood=value)], measure)
+
+
+def test_probes_without_a_subject_are_refused_and_not_taken_for_one_subject():
+    with pytest.raises(TglError, match="'p0' has no subject"):
+        of([row(1.0, subject=math.nan), row(1.0, probe="p1", subject=math.nan)])
+
+
+@pytest.mark.parametrize("measure", ["perplexity", "macro_perplexity", "ranked_first"])
+def test_the_order_of_rows_changes_nothing(measure):
+    rng = np.random.default_rng(0)
+    rows = [
+        row(rng.normal(), method, seed=seed, probe=f"p{n}", subject=f"s{n % 3}", relation="ab"[n % 2], rank=n % 3)
+        for method in ("full", "tgl") for seed in range(3) for n in range(7)
+    ]  # fmt: skip
+    one, other = of(rows, measure), of([rows[n] for n in rng.permutation(len(rows))], measure)
+    assert (one.runs, one.seeds, one.clusters.tolist()) == (other.runs, other.seeds, other.clusters.tolist())
+    assert np.array_equal(one.sums, other.sums)
+    assert np.array_equal(one.weights, other.weights)
 
 
 def test_own_period_keeps_a_probe_at_the_checkpoint_of_its_period():

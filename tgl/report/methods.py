@@ -53,7 +53,8 @@ def findings(
     """Return all that is said of methods.
 
     scores, losses: the tables `scores` (with subject) and `lm_loss` of all runs, with method, rate and seed; dates:
-    the base model's checkpoint, then the periods. Raises TglError where the reference has no validation probes.
+    the base model's checkpoint, then the periods. Raises TglError where the reference has no validation or no test
+    probes.
     """
     of_base = scores["method"] == BASE
     found = criteria(scores[(scores["split"] == "validation") & ~of_base])
@@ -64,6 +65,11 @@ def findings(
             "choose its learning rate by (probes.validation_share, or splits of your own probes)"
         )
     test = scores[scores["split"] == "test"]
+    if own_period(test[test["method"] == REFERENCE]).empty:
+        raise TglError(
+            f"scores: '{REFERENCE}' has no test probe at the checkpoint of its own period; expected some to compare "
+            "methods by (probes.test_share, or splits of your own probes)"
+        )
     values = _values(test[test["method"] != BASE], losses[losses["method"] != BASE], dates[1:])
     summary = compare(values, rates, REFERENCE, resamples)
     uptake, points = _uptake(test, list(rates), resamples)

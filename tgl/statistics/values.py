@@ -55,7 +55,7 @@ def probe_values(scores: pd.DataFrame, measure: str) -> Values:
     """Return the values of `measure` from rows of `scores` of one (set, kind) and one split.
 
     scores: columns of the table `scores` and method, rate, seed, subject. A probe is resampled with all others of
-    its subject. Raises TglError when runs do not hold the same probes, each once.
+    its subject. Raises TglError when runs do not hold the same probes, each once and with a finite score.
     """
     if twice := scores.loc[scores.duplicated([*RUN, "probe"]), "probe"].tolist():
         raise TglError(
@@ -69,13 +69,18 @@ def probe_values(scores: pd.DataFrame, measure: str) -> Values:
     else:
         value = -scores["log_likelihood"] / scores["num_tokens"]
     table = scores.assign(value=value).pivot(index=RUN, columns="probe", values="value")
-    for run, row in table[table.isna().any(axis=1)].iterrows():
-        (method, rate, seed), missing = run, table.columns[row.isna()]
+    finite = np.isfinite(table)
+    for run, row in finite[~finite.all(axis=1)].iterrows():
+        (method, rate, seed), missing = run, table.columns[~row]
         raise TglError(
-            f"scores: {method} at rate {rate:g}, seed {seed} has no score of probe '{missing[0]}' that other runs have"
-            f" ({len(missing)} missing); delete its scores and run again"
+            f"scores: {method} at rate {rate:g}, seed {seed} has no finite score of probe '{missing[0]}' that "
+            f"other runs have ({len(missing)} missing); delete its scores and run again"
         )
     about = scores.drop_duplicates("probe").set_index("probe").loc[table.columns]
+    if unknown := about.index[about["subject"].isna()].tolist():
+        raise TglError(
+            f"scores: probe '{unknown[0]}' has no subject; make the scores again from the present probes"
+        )
     weights = np.ones(len(about))
     if measure == "macro_perplexity":  # each relation counts the same
         weights = 1 / about.groupby("relation")["subject"].transform("size").to_numpy()
