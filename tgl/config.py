@@ -106,10 +106,14 @@ class ProbesConfig(Section):
 
 
 class OptimiserConfig(Section):
-    """AdamW with linear warm-up, then decay to zero; gradients are clipped to a global norm."""
+    """AdamW with linear warm-up, then decay to zero; gradients are clipped to a global norm.
+
+    `micro_batch_size`: rows of the batch that a process passes at once (None: all of its share).
+    """
 
     steps: Annotated[Integer, Field(ge=0)]
     batch_size: Positive
+    micro_batch_size: Positive | None = None
     warmup_share: Share = 0.1
     decay: Literal["cosine", "linear", "constant"] = "cosine"
     weight_decay: Annotated[Number, Field(ge=0)] = 0.01
@@ -178,11 +182,18 @@ class PlanConfig(Section):
     borrow: str | None = None
 
 
-class TrainConfig(OptimiserConfig):
-    """Continual pretraining, the same for every plan."""
+class EngineConfig(Section):
+    """What does the steps, of the base model too: precision of products, what ZeRO shares out, optimiser on the CPU."""
 
     engine: Literal["auto", "plain", "deepspeed"] = "auto"
     zero_stage: Annotated[Literal[0, 1, 2], BeforeValidator(number)] = 1
+    precision: Literal["fp32", "bf16"] = "fp32"
+    offload: Flag = False
+
+
+class TrainConfig(OptimiserConfig, EngineConfig):
+    """Continual pretraining, the same for every plan."""
+
     steps: Annotated[Integer, Field(gt=0)] = 45
     batch_size: Positive = 4
     learning_rates: Annotated[list[Annotated[Number, Field(gt=0)]], Field(min_length=1)] = [0.003]

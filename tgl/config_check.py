@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import copy
-import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from tgl.config import Config
-from tgl.config_types import Section
+from tgl.config_types import Section, url_problem
 from tgl.errors import TglError, nearest
+from tgl.json_text import check_nesting, parse_json
 from tgl.plans.names import parse_method, parse_plan
 from tgl.wiki.years import years_between
 
 _DATE_FIELDS = {"date", "year", "month", "day"}
+# Of a whole configuration; the largest preset has a few hundred.
+_MOST_VALUES = 20_000
 
 AnySection = TypeVar("AnySection", bound=Section)
 
@@ -38,8 +39,8 @@ def load_config(source: str | Path | Mapping) -> Config:
 def load_section(kind: type[AnySection], text: str) -> AnySection:
     """Return one section from JSON text, as a rule hands it to its stage. Raises TglError as above."""
     try:
-        raw = json.loads(text)
-    except json.JSONDecodeError as error:
+        raw = parse_json(text)
+    except ValueError as error:
         raise TglError(f"--config: not JSON ({error}); found {text[:80]!r}") from None
     if not isinstance(raw, dict):
         raise TglError(f"--config: a JSON object expected, found {text[:80]!r}")
@@ -52,6 +53,10 @@ def load_section(kind: type[AnySection], text: str) -> AnySection:
 def check(raw: dict, origin: str = "configuration") -> Config:
     """Validate `raw`; see `load_config`."""
     problems: list[str] = []
+    try:
+        check_nesting(raw, _MOST_VALUES)
+    except ValueError as error:
+        raise TglError(f"{origin}: {error}; no configuration") from None
     try:
         config = Config.model_validate(raw)
     except ValidationError as error:
@@ -92,17 +97,18 @@ def combination_problems(config: Config) -> Iterator[str]:
                 f"snapshots.local.pattern: '{config.snapshots.local.pattern}' must hold {{date}}, or {{year}}, "
                 "{month} and {day}, and no other field"
             )
+        elif not _can_be_filled(config.snapshots.local.pattern):
+            yield f"snapshots.local.pattern: '{config.snapshots.local.pattern}' has a brace without its partner"
     if source == "wikimedia" and not config.snapshots.wikimedia.contact:
         yield (
             "snapshots.wikimedia.contact: required for source 'wikimedia': an e-mail address or URL, "
             "sent in the User-Agent"
         )
-    base_url = config.snapshots.wikimedia.base_url
-    if not _is_safe_url(base_url):
-        yield (
-            f"snapshots.wikimedia.base_url: '{base_url}' must begin with https:// "
-            "(http:// only to this machine)"
-        )
+    contact = config.snapshots.wikimedia.contact or ""
+    if not (contact.isascii() and contact.isprintable()):
+        yield f"snapshots.wikimedia.contact: {contact!r} must be one line of ASCII, as a header of HTTP is"
+    if problem := url_problem(config.snapshots.wikimedia.base_url):
+        yield f"snapshots.wikimedia.base_url: {problem}"
     if config.text.base == "json_lines" and not config.text.json_lines:
         yield "text.json_lines: required when text.base is 'json_lines': a file of lines {id, title, text}"
     if "templama" in sets:
@@ -128,6 +134,17 @@ def combination_problems(config: Config) -> Iterator[str]:
             yield "model.pretrain.steps: 0 with model.load null would leave random weights"
     elif config.tokens.tokenizer is None:
         yield f"tokens.tokenizer: a loaded model needs its own tokenizer; set it to '{config.model.load}'"
+    for key, part in (("model.pretrain", config.model.pretrain), ("train", config.train)):
+        if part.micro_batch_size and part.batch_size % part.micro_batch_size:
+            yield (
+                f"{key}.micro_batch_size: {part.micro_batch_size} does not divide {key}.batch_size {part.batch_size}; "
+                "expected a divisor"
+            )
+    if config.train.offload and (config.train.engine == "plain" or config.train.zero_stage == 0):
+        yield (
+            "train.offload: DeepSpeed's ZeRO keeps the optimiser on the CPU; set train.engine to 'deepspeed' or 'auto' "
+            "and train.zero_stage to 1 or 2"
+        )
     keep = config.model.pretrain.keep
     if keep != sorted(set(keep)):
         yield f"model.pretrain.keep: {keep} must rise from one step to the next; [] keeps nothing"
@@ -154,12 +171,13 @@ def combination_problems(config: Config) -> Iterator[str]:
             yield f"{key}: {values} holds a value twice"
 
 
-def _is_safe_url(url: str) -> bool:
-    """Tell whether `url` is https, or http to this machine."""
-    parts = urlsplit(url)
-    return parts.scheme == "https" or (
-        parts.scheme == "http" and parts.hostname in ("localhost", "127.0.0.1", "::1")
-    )
+def _can_be_filled(pattern: str) -> bool:
+    """Tell whether a pattern's fields can be put in."""
+    try:
+        pattern.format(**dict.fromkeys(_DATE_FIELDS, ""))
+    except (ValueError, LookupError):
+        return False
+    return True
 
 
 def _read_yaml(path: Path) -> dict:
@@ -167,7 +185,10 @@ def _read_yaml(path: Path) -> dict:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise TglError(f"{path}: no such file; expected a YAML configuration") from None
-    except yaml.YAMLError as error:
+    except RecursionError:
+        raise TglError(f"{path}: nested too deeply; no configuration") from None
+    # PyYAML's own errors, and what values with a tag or impossible dates raise beside them
+    except (yaml.YAMLError, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise TglError(f"{path}: not YAML ({error})") from None
     if not isinstance(raw, dict):
         raise TglError(f"{path}: a mapping of keys expected, found {type(raw).__name__}")
@@ -189,8 +210,14 @@ def _field_problems(kind: type[BaseModel], error: ValidationError) -> list[str]:
             hint = ""
             if item["type"] == "literal_error":
                 hint = nearest(str(item["input"]), _quoted(item["msg"]))
-            problems.append(f"{key}: {message}, found {item['input']!r}{hint}")
+            problems.append(f"{key}: {message}, found {_shown(item['input'])}{hint}")
     return problems
+
+
+def _shown(value: object) -> str:
+    """Return what a value looks like, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= 300 else text[:300] + "..."
 
 
 def _quoted(message: str) -> list[str]:

@@ -18,3 +18,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """Return `` (did you mean 'x'?)`` for the closest known name, or an empty string."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f" (did you mean '{close[0]}'?)" if close else ""
+
+
+class Stopped(TglError):
+    """The run was asked to stop, has saved its state and can go on; the command line exits with 143, as on SIGTERM."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from tgl.codehash import code_hash
+from tgl.config import EngineConfig, TrainConfig
 from tgl.config_baselines import BaselinesConfig
 from tgl.config_check import check
 from tgl.config_types import Section
@@ -99,6 +100,11 @@ class Experiment:
 def section(value: Section, *, without: tuple[str, ...] = ()) -> str:
     """Return a section as JSON for a stage's --config, without keys that the stage does not depend on."""
     return json.dumps(value.model_dump(mode="json", exclude=set(without)), sort_keys=True)
+
+
+def engine_section(value: TrainConfig) -> str:
+    """Return what is said of the engine as JSON, for the base model, which is trained by it too."""
+    return json.dumps(value.model_dump(mode="json", include=set(EngineConfig.model_fields)), sort_keys=True)
 
 
 def baseline_code(baseline: str) -> str:

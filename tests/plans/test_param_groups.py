@@ -15,7 +15,7 @@ from tests.model_fixtures import (
 from tgl.errors import TglError
 from tgl.plans.plan import Plan
 from tgl.sublayers import EMBEDDING, ranked, sublayers
-from tgl.train.engines import language_model_loss
+from tgl.train.engines.interface import language_model_loss
 
 RATE = 0.01
 VALUES = [0.5, 0.0, 2.0, 0.0]

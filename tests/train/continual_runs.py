@@ -23,7 +23,7 @@ from tgl.sublayers import sublayers
 from tgl.tables import write_table
 from tgl.train.checkpoint import save_model
 from tgl.train.continual import train_periods
-from tgl.train.engines import PlainEngine
+from tgl.train.engines.plain import PlainEngine
 from tgl.train.run import TABLES, Run, Settings
 
 PERIODS = ("20200101", "20210101")

@@ -17,7 +17,7 @@ from tgl.text.tokens import read_stream
 from tgl.train.architectures import architecture_config
 from tgl.train.base import train_base
 from tgl.train.checkpoint import make_model
-from tgl.train.engines import language_model_loss
+from tgl.train.engines.interface import language_model_loss
 
 ARCHITECTURES = ["gpt2", "gpt_neo", "llama", "mamba", "tgl_gru"]
 PARTS = {"mamba": ["mixer"], "tgl_gru": ["mixer"]}

@@ -19,7 +19,7 @@ from tgl.plans.plan import Plan, save_plan
 from tgl.plans.stage import plan_from, write_plan
 from tgl.sublayers import EMBEDDING
 from tgl.tables import read_table
-from tgl.train.engines import PlainEngine
+from tgl.train.engines.plain import PlainEngine
 
 # Of five steps: two, two and one. The second sublayer of the network is never trained.
 MULTIPLIERS = [[1.0, 0.0, 0.0, 0.0], [0.5, 0.0, 2.0, 0.0], [0.0, 0.0, 0.0, 1.0]]

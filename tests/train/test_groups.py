@@ -100,7 +100,7 @@ def test_plans_that_do_not_fit_the_model_are_refused():
 def test_each_sublayer_really_gets_learning_rate_times_multiplier_times_factor(decay):
     values, settings, rate = [0.5, 1.5, 0.0, 2.0], settings_of(steps=9, decay=decay), 0.01
     model = tiny_model()
-    engine = make_engine("plain", model, grouped(model, plan_of(values, 0.25), rate), settings)
+    engine = make_engine(model, grouped(model, plan_of(values, 0.25), rate), settings, settings)
     stream = TokenStream(some_tokens(400), 0, 0)
     seen = {}
     for step in range(settings.steps):
@@ -121,9 +121,8 @@ def test_each_sublayer_really_gets_learning_rate_times_multiplier_times_factor(d
 def test_adam_moves_a_sublayer_at_its_first_step_by_its_own_rate():
     model = tiny_model()
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
-    engine = make_engine(
-        "plain", model, grouped(model, plan_of([0.5, 2.0, 0, 1]), 0.001, weight_decay=0), settings_of()
-    )
+    groups = grouped(model, plan_of([0.5, 2.0, 0, 1]), 0.001, weight_decay=0)
+    engine = make_engine(model, groups, settings_of(), settings_of())
     engine.step(torch.from_numpy(TokenStream(some_tokens(400), 0, 0).batch(0, 2, BLOCK)), 0, 1.0)
     moved = {name: (p.detach() - before[name]).abs().max().item() for name, p in model.named_parameters()}
     for number, expected in ((0, 0.0005), (1, 0.002), (2, 0.0), (3, 0.001)):
@@ -134,7 +133,7 @@ def test_adam_moves_a_sublayer_at_its_first_step_by_its_own_rate():
 def test_a_frozen_tied_embedding_stays_tied_and_unchanged_while_the_rest_trains(tmp_path):
     model = tiny_model()
     before = model.lm_head.weight.detach().clone()
-    engine = make_engine("plain", model, grouped(model, plan_of([1, 1, 1, 1])), settings_of())
+    engine = make_engine(model, grouped(model, plan_of([1, 1, 1, 1])), settings_of(), settings_of())
     engine.step(torch.from_numpy(TokenStream(some_tokens(400), 0, 0).batch(0, 2, BLOCK)), 0, 1.0)
     assert model.lm_head.weight is model.transformer.wte.weight
     assert torch.equal(model.lm_head.weight, before)

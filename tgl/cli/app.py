@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from tgl.errors import TglError
+from tgl.errors import Stopped, TglError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -23,11 +23,13 @@ Config = Annotated[
 ]
 Seed = Annotated[int, typer.Option(help="Fixes initialisation, data order and draws.")]
 Threads = Annotated[int, typer.Option(help="Threads of torch.")]
+Processes = Annotated[int, typer.Option(help="Processes a node, started by torchrun; one a GPU.")]
+Nodes = Annotated[int, typer.Option(help="Nodes; more than one only inside a SLURM allocation.")]
 Paths = Annotated[list[Path], typer.Argument()]
 
 
 def command(name: str):
-    """Register a subcommand that prints a TglError as its message and exits with status 1."""
+    """Register a subcommand that prints a TglError as its message and exits with 1, or 143 for a stopped run."""
 
     def register(function):
         @functools.wraps(function)
@@ -36,7 +38,7 @@ def command(name: str):
                 function(*args, **kwargs)
             except TglError as error:
                 print(f"tgl {name}: {error}", file=sys.stderr)
-                raise typer.Exit(1) from None
+                raise typer.Exit(143 if isinstance(error, Stopped) else 1) from None
 
         return app.command(name)(run)
 

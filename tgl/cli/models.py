@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from tgl import config as sections
-from tgl.cli.app import Config, Seed, Threads, command, named_paths, say, set_up_torch
+from tgl.cli import launch
+from tgl.cli.app import Config, Nodes, Processes, Seed, Threads, command, named_paths, say, set_up_torch
 from tgl.config_baselines import BaselinesConfig
 from tgl.config_check import load_section
 from tgl.errors import TglError
@@ -26,8 +27,11 @@ def base(
     token_config: Config = "{}",
     engine_config: Config = "{}",
     threads: Threads = 1,
+    processes: Processes = 1,
+    nodes: Nodes = 1,
 ) -> None:
     """Pretrain the base model, or load and adapt one."""
+    launch.start(processes, nodes)
     from tgl.train.base import train_base
 
     set_up_torch(threads)
@@ -36,7 +40,7 @@ def base(
         tokens,
         load_section(sections.ModelConfig, config),
         load_section(sections.TokensConfig, token_config),
-        load_section(sections.TrainConfig, engine_config),
+        load_section(sections.EngineConfig, engine_config),
         seed,
         output,
         steps,
@@ -188,8 +192,11 @@ def train(
     plan_config: Config = "{}",
     baseline_config: Config = "{}",
     threads: Threads = 1,
+    processes: Processes = 1,
+    nodes: Nodes = 1,
 ) -> None:
     """Continual pretraining by one plan through all periods, scored after each."""
+    launch.start(processes, nodes)
     from tgl.train.continual import train_periods
     from tgl.train.run import TABLES, Run, Settings
 

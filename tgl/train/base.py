@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from tgl.config import ModelConfig, TokensConfig, TrainConfig
+from tgl.config import EngineConfig, ModelConfig, TokensConfig
 from tgl.errors import TglError
 from tgl.plans.plan import Plan
 from tgl.sublayers import ranked, sublayers
@@ -16,6 +17,7 @@ from tgl.train.checkpoint import copy_model, load_model, make_model, save_model,
 from tgl.train.engines import Engine, make_engine
 from tgl.train.groups import freeze, parameter_groups
 from tgl.train.loop import train
+from tgl.train.processes import first_only, is_first, on_first
 from tgl.train.state import claimed_state
 from tgl.train.stream import TokenStream
 
@@ -25,7 +27,7 @@ def train_base(
     tokens: str | Path,
     settings: ModelConfig,
     token_settings: TokensConfig,
-    engine_settings: TrainConfig,
+    engine_settings: EngineConfig,
     seed: int,
     output: Path,
     steps_output: Path,
@@ -47,52 +49,51 @@ def train_base(
                 f"model.load: '{settings.load}' has {model.get_input_embeddings().num_embeddings} embeddings, "
                 f"fewer than the tokenizer's {len(loaded_tokenizer)} tokens; set tokens.tokenizer to its own"
             )
+    say = first_only(say)
+
+    def leave(rows: list[dict]) -> None:
+        for step in settings.pretrain.kept if rows else ():
+            copy_model(state / "along" / str(step), output / "along" / str(step))
+        save_model(model, loaded_tokenizer, output)
+        write_table(rows, steps_output, "steps")
+        shutil.rmtree(state, ignore_errors=True)
+
+    if not settings.pretrain.steps:
+        on_first(lambda: leave([]))
+        return
     plan = everything(model)
-    rows: list[dict] = []
-    if settings.pretrain.steps:
-        identity = {
-            "model": settings.model_dump_json(),
-            "seed": seed,
-            "block_size": token_settings.block_size,
-            "engine": engine_settings.engine,
-            "initial weights": weights_hash(model),
-        }
-        with claimed_state(state, identity, {"tokens": tokens}, say):
-            freeze(model, plan)
+    identity = {
+        "model": settings.model_dump_json(),
+        "seed": seed,
+        "block_size": token_settings.block_size,
+        "engine": engine_settings.model_dump_json(),
+        "initial weights": weights_hash(model),
+    }
+    with contextlib.ExitStack() as stack:
+        on_first(lambda: stack.enter_context(claimed_state(state, identity, {"tokens": tokens}, say)))
+        freeze(model, plan)
+
+        def engine() -> Engine:
             groups = parameter_groups(
                 sublayers(model), plan, settings.pretrain.learning_rate, settings.pretrain.weight_decay
             )
+            return make_engine(model, groups, settings.pretrain, engine_settings)
 
-            def engine() -> Engine:
-                return make_engine(
-                    engine_settings.engine, model, groups, settings.pretrain, engine_settings.zero_stage
-                )
+        def keep(step: int) -> None:
+            if step in settings.pretrain.kept and is_first():
+                save_model(model, loaded_tokenizer, state / "along" / str(step))
 
-            stream = TokenStream(read_stream(tokens, "train"), loaded_tokenizer.eos_token_id, seed)
-
-            def keep(step: int) -> None:
-                if step in settings.pretrain.kept:
-                    save_model(model, loaded_tokenizer, state / "along" / str(step))
-
-            log = train(
-                [(0, engine)],
-                stream,
-                settings.pretrain,
-                token_settings.block_size,
-                state / "training",
-                100,
-                say,
-                keep,
-            )
-            for step in settings.pretrain.kept:
-                copy_model(state / "along" / str(step), output / "along" / str(step))
-            rows = [{"period": "base", **row} for row in log.steps]
-            save_model(model, loaded_tokenizer, output)
-            write_table(rows, steps_output, "steps")
-        shutil.rmtree(state)
-    else:
-        save_model(model, loaded_tokenizer, output)
-        write_table(rows, steps_output, "steps")
+        log = train(
+            [(0, engine)],
+            TokenStream(read_stream(tokens, "train"), loaded_tokenizer.eos_token_id, seed),
+            settings.pretrain,
+            token_settings.block_size,
+            state / "training",
+            100,
+            say,
+            keep,
+        )
+        on_first(lambda: leave([{"period": "base", **row} for row in log.steps]))
 
 
 def everything(model) -> Plan:

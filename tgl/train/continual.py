@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Callable
 
@@ -14,6 +15,7 @@ from tgl.train.baselines import make_baseline
 from tgl.train.checkpoint import copy_model
 from tgl.train.period import train_period
 from tgl.train.planning import check_remaking
+from tgl.train.processes import first_only, on_first
 from tgl.train.run import TABLES, Run, Settings
 from tgl.train.state import claimed_state
 
@@ -51,21 +53,23 @@ def train_periods(run: Run, settings: Settings, say: Callable[[str], None] = pri
     }
     inputs |= {"base tokens": run.base_tokens}
     inputs |= {f"tokens of {period}": path for period, path in run.tokens.items()}
-    with claimed_state(run.state, identity, inputs, say):
+    say = first_only(say)
+    with contextlib.ExitStack() as stack:
+        on_first(lambda: stack.enter_context(claimed_state(run.state, identity, inputs, say)))
         tokenizer = load_tokenizer(run.base_model)
         for number, period in enumerate(run.tokens):
-            if (run.state / period / "done").is_file():
+            if on_first((run.state / period / "done").is_file):
                 say(f"period {period}: done before")
             else:
                 train_period(run, plan, baseline, number, tokenizer, settings, say)
-        _publish(run)
-    shutil.rmtree(run.state)
+        on_first(lambda: _publish(run))
 
 
 def _publish(run: Run) -> None:
-    """Copy what the periods left in the state folder to the declared paths, tables last."""
+    """Copy what the periods left in the state folder to the declared paths, tables last, and remove the folder."""
     for period, target in run.models.items():
         copy_model(run.state / period / "model", target)
     for name in TABLES:
         parts: pa.Table = read_tables([run.state / period / f"{name}.parquet" for period in run.tokens], name)
         write_table(parts, run.tables[name], name)
+    shutil.rmtree(run.state)

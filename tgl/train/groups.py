@@ -36,7 +36,8 @@ def parameter_groups(
     """Return optimiser groups, one for each (multiplier, weight decay), in a fixed order, none empty.
 
     `initial_lr` is learning_rate * multiplier; the schedule scales it. Weight decay acts on matrices and
-    embeddings, not on vectors (biases and norms), as in GPT-2's usual recipe. `units` names each group's units.
+    embeddings, not on vectors (biases and norms), as in GPT-2's usual recipe. `units` names the unit of each
+    parameter.
     """
     groups: dict[tuple[float, float], dict] = {}
     for unit in units:
@@ -51,8 +52,7 @@ def parameter_groups(
                 {"params": [], "lr": rate, "initial_lr": rate, "weight_decay": decay, "units": []},
             )
             group["params"].append(parameter)
-            if unit.name not in group["units"]:
-                group["units"].append(unit.name)
+            group["units"].append(unit.name)
     return list(groups.values())
 
 

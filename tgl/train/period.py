@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import torch
 from transformers import PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
@@ -23,6 +24,8 @@ from tgl.train.checkpoint import load_model, max_changes, prove_frozen, save_mod
 from tgl.train.engines import Engine, make_engine
 from tgl.train.loop import train
 from tgl.train.planning import drift_rows, plan_again, profile_again
+from tgl.train.processes import on_first
+from tgl.train.progress import TrainingLog
 from tgl.train.run import Run, Settings
 
 
@@ -45,7 +48,9 @@ def train_period(
     # A kept adapter is put on the base model's weights: what is profiled is the model that goes on.
     goes_on = baseline.starts_from_base(number) and not baseline.begins_anew(number)
     profiled = load_model(before) if goes_on else model
-    plan, drift = _planned(run, first_plan, name, number, profiled, tokenizer, old, settings, say)
+    plan, drift = on_first(
+        lambda: _planned(run, first_plan, name, number, profiled, tokenizer, old, settings, say)
+    )
     baseline.check(plan, run.learning_rate)
     period = Period(
         number=number,
@@ -76,9 +81,7 @@ def train_period(
     def engine_of(phase: Plan) -> Callable[[], Engine]:
         def make() -> Engine:
             groups = baseline.groups(period, phase)
-            return make_engine(
-                settings.train.engine, module, groups, schedule, settings.train.zero_stage, regulariser
-            )
+            return make_engine(module, groups, schedule, settings.train, regulariser)
 
         return make
 
@@ -91,6 +94,25 @@ def train_period(
         settings.train.checkpoint_steps,
         say,
     )
+    on_first(lambda: _leave(run, settings, baseline, period, tokenizer, start, log, drift))
+
+
+def _leave(
+    run: Run,
+    settings: Settings,
+    baseline: Plain,
+    period: Period,
+    tokenizer: PreTrainedTokenizerBase,
+    start: dict[str, torch.Tensor],
+    log: TrainingLog,
+    drift: list[dict],
+) -> None:
+    """Prove what was frozen, score the trained model, and leave all of the period in its folder.
+
+    start: every parameter as it was before the first step.
+    """
+    name = list(run.tokens)[period.number]
+    folder, trained = run.state / name, baseline.trained(period.plan)
     baseline.save(period, folder)
     model = baseline.finished(period)
     prove_frozen([unit for unit in sublayers(model) if unit.name not in trained], start)
@@ -100,12 +122,12 @@ def train_period(
         {
             "period": name,
             "step": step,
-            "sublayer": unit.name,
-            "learning_rate": found.get(unit.name, 0.0),
-            "max_change": changes[unit.name],
+            "sublayer": unit,
+            "learning_rate": found.get(unit, 0.0),
+            "max_change": change,
         }
         for step, found in sorted(log.rates.items())
-        for unit in units
+        for unit, change in changes.items()
     ]
     score_checkpoint(
         model,

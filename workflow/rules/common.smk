@@ -1,5 +1,4 @@
 # Helpers of all rules; no rule stands here.
-import json
 import sys
 
 sys.path.insert(0, workflow.basedir)
@@ -9,6 +8,7 @@ from workflow.helpers import (
     baseline_section,
     clear_stale_locks,
     code,
+    engine_section,
     method_folder,
     section,
     set_environment,

@@ -18,6 +18,8 @@ rule base:
     threads: 1
     resources:
         mem_mb=2000,
+        processes=1,
+        nodes=1,
     params:
         tokenizer=subpath(input.tokenizer, parent=True),
         folder=subpath(output[0], parent=True),
@@ -25,9 +27,7 @@ rule base:
         state=f"{RESULTS}/state/{MODEL}/base/seed{{seed}}",
         config=section(CONFIG.model, without=("name",)),
         token_config=section(CONFIG.tokens, without=("tokenizer", "vocab_size")),
-        engine_config=json.dumps(
-            {"engine": CONFIG.train.engine, "zero_stage": CONFIG.train.zero_stage}
-        ),
+        engine_config=engine_section(CONFIG.train),
         code=code("tgl.train.base"),
     message:
         "Pretraining the base model, seed {wildcards.seed}"
@@ -35,7 +35,8 @@ rule base:
         "python -m tgl base --tokenizer {params.tokenizer} --tokens {input.tokens} --output {params.folder} "
         "--steps {output.steps} --state {params.state} --seed {wildcards.seed} --threads {threads} "
         "--config {params.config:q} --token-config {params.token_config:q} "
-        "--engine-config {params.engine_config:q} > {log} 2>&1"
+        "--engine-config {params.engine_config:q} "
+        "--processes {resources.processes} --nodes {resources.nodes} > {log} 2>&1"
 
 
 rule score_base:

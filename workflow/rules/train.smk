@@ -29,6 +29,8 @@ rule train:
     threads: 1
     resources:
         mem_mb=2000,
+        processes=1,
+        nodes=1,
     params:
         base_model=subpath(input.model, parent=True),
         tokens=[f"--tokens {name}={path}" for name, path in PERIOD_TOKENS.items()],
@@ -54,4 +56,4 @@ rule train:
         "--state {params.state} --learning-rate {wildcards.rate} --seed {wildcards.seed} "
         "--config {params.config:q} --token-config {params.token_config:q} "
         "--profile-config {params.profile_config:q} --plan-config {params.plan_config:q} --threads {threads} "
-        "> {log} 2>&1"
+        "--processes {resources.processes} --nodes {resources.nodes} > {log} 2>&1"

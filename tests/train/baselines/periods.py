@@ -54,7 +54,7 @@ def trained(baseline, period):
     phases = period.plan.phases(steps)
     results, rates = [], []
     for (first, phase), (end, _) in zip(phases, [*phases[1:], (steps, None)], strict=True):
-        engine = make_engine("plain", module, baseline.groups(period, phase), settings, 1, regulariser)
+        engine = make_engine(module, baseline.groups(period, phase), settings, settings, regulariser)
         for step in range(first, end):
             tokens = torch.from_numpy(stream.batch(step, settings.batch_size, BLOCK))
             results.append(engine.step(tokens, step, factor(step, settings)))

@@ -26,7 +26,7 @@ from tgl.sublayer_names import ADAPTER, EMBEDDING
 from tgl.sublayers import sublayers
 from tgl.tables import read_table
 from tgl.text.tokens import read_stream
-from tgl.train import engines, period
+from tgl.train import period
 from tgl.train.baselines import make_baseline
 from tgl.train.baselines.plain import Plain
 from tgl.train.continual import train_periods
@@ -159,22 +159,6 @@ def test_another_setting_of_the_baseline_starts_afresh_and_one_of_another_baseli
     assert "resumed at step 2 of 5" in said[1]
     assert any("another run (baseline settings)" in text for text in said[2])
     assert not any("resumed" in text for text in said[2])
-
-
-@pytest.mark.parametrize("baseline", ["recadam", "ewc"])
-def test_deepspeed_is_refused_where_whole_weights_are_needed(inputs, tmp_path, monkeypatch, baseline):
-    def started():
-        raise AssertionError("DeepSpeed was started")
-
-    monkeypatch.setattr(engines, "_start_deepspeed", started)
-    settings = settings_with()
-    deepspeed = settings.train.model_copy(update={"engine": "deepspeed"})
-    run = run_with(inputs, tmp_path, baseline)
-    with pytest.raises(
-        TglError, match=r"'deepspeed': .* whole parameters.* in parts; set train\.engine to 'plain'"
-    ):
-        go(run, dataclasses.replace(settings, train=deepspeed))
-    assert not run.models[PERIODS[0]].exists()
 
 
 def test_old_text_is_the_base_text_and_that_of_every_earlier_period(inputs, tmp_path, monkeypatch):

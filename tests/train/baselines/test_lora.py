@@ -13,7 +13,7 @@ from tgl.errors import TglError
 from tgl.plans.plan import Plan
 from tgl.sublayers import sublayers
 from tgl.train.baselines.lora import lora_config, with_lora
-from tgl.train.engines import language_model_loss
+from tgl.train.engines.interface import language_model_loss
 
 SECOND = plan_of([0.0, 0.0, 1.0, 0.0])
 BOTH = plan_of([1.0, 0.0, 1.0, 0.0])

@@ -16,9 +16,8 @@ from tgl.config_baselines import RecadamConfig
 from tgl.errors import TglError
 from tgl.plans.plan import Plan
 from tgl.sublayers import sublayers
-from tgl.train import engines
 from tgl.train.baselines.recadam import Recall
-from tgl.train.engines import make_engine
+from tgl.train.engines import make_engine, plain
 from tgl.train.groups import freeze, parameter_groups
 
 TOKENS = torch.arange(1, 65).reshape(2, 32)
@@ -39,7 +38,8 @@ def moved_away(model, seed=5):
 def engine_of(model, plan, regulariser, rate=0.01, weight_decay=0.0):
     freeze(model, plan)
     groups = parameter_groups(sublayers(model), plan, rate, weight_decay)
-    return make_engine("plain", model, groups, settings_of(clip_norm=1e9), regulariser=regulariser)
+    settings = settings_of(clip_norm=1e9)
+    return make_engine(model, groups, settings, settings, regulariser)
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def no_task(monkeypatch):
     def nothing(model, tokens):
         return sum(0.0 * parameter.sum() for parameter in model.parameters())
 
-    monkeypatch.setattr(engines, "language_model_loss", nothing)
+    monkeypatch.setattr(plain, "language_model_loss", nothing)
 
 
 @pytest.mark.usefixtures("no_task")

@@ -186,8 +186,10 @@ class Lora(Plain):
             if multiplier > 0:
                 scaled = multiplier if self.settings.multipliers == "rates" else 1.0
                 rate = period.learning_rate * scaled
-                group = {"params": [], "lr": rate, "initial_lr": rate, "weight_decay": 0.0, "units": [unit]}
-                found.setdefault(unit, group)["params"].append(parameter)
+                group = {"params": [], "lr": rate, "initial_lr": rate, "weight_decay": 0.0, "units": []}
+                group = found.setdefault(unit, group)
+                group["params"].append(parameter)
+                group["units"].append(unit)
         if not found:
             raise TglError(
                 f"lora: a phase of the plan '{phase.method}' trains no attention sublayer, it has no adapter"

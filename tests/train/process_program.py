@@ -1,0 +1,39 @@
+"""What tests/train/test_processes.py starts under torchrun: python -m tests.train.process_program FOLDER STAGE ...
+
+Trains the tiny model with DeepSpeed at each stage: the first three of six steps from the start, and the last three
+from FOLDER/one.safetensors, a state of another run. The first process writes losses, norms, rates, and the state
+after three steps.
+"""
+
+import dataclasses
+import json
+import sys
+from pathlib import Path
+
+from safetensors.torch import load_file, save_file
+
+from tests.train.test_engines import PARTLY, engine_of, run
+from tgl.train.processes import is_first, on_first, rank, world_size
+
+
+def main() -> None:
+    folder = Path(sys.argv[1])
+    for stage in map(int, sys.argv[2:]):
+        engine, _, settings = engine_of("deepspeed", PARTLY, zero_stage=stage, batch_size=8, clip_norm=0.05)
+        first, state = run(engine, settings, 0, 3), engine.state()
+        engine, _, settings = engine_of("deepspeed", PARTLY, zero_stage=stage, batch_size=8, clip_norm=0.05)
+        engine.load(load_file(folder / "one.safetensors"))
+        second = run(engine, settings, 3)
+        if is_first():
+            found = {
+                "processes": world_size(),
+                "results": [dataclasses.asdict(result) for result in first + second],
+                "rates": engine.rates(),
+            }
+            (folder / f"stage{stage}.json").write_text(json.dumps(found))
+            save_file(state, folder / f"stage{stage}.safetensors")
+    assert on_first(rank) == 0
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""AdamW of PyTorch in one process."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import nn
+
+from tgl.config import EngineConfig, OptimiserConfig
+from tgl.train.engines.finite import owners, refuse_gradients, refuse_loss
+from tgl.train.engines.interface import (
+    MOMENTS,
+    Regulariser,
+    StepResult,
+    adamw,
+    language_model_loss,
+    own_passes,
+    precision,
+    rows_a_pass,
+)
+from tgl.train.groups import realised_rates
+
+
+class PlainEngine:
+    """See `Engine`."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        groups: list[dict],
+        settings: OptimiserConfig,
+        engine: EngineConfig,
+        regulariser: Regulariser,
+    ) -> None:
+        self.model, self.settings, self.engine, self.regulariser = model, settings, engine, regulariser
+        self.device = groups[0]["params"][0].device
+        self.rows = rows_a_pass(settings.batch_size, settings.micro_batch_size)
+        self.units = owners(model, groups)
+        self.optimiser = adamw(groups)
+
+    def step(self, tokens: torch.Tensor, number: int, factor: float) -> StepResult:
+        """See `Engine`; the loss that is told is the language model's, without a penalty."""
+        weight = self.regulariser.task_weight(number)
+        for group in self.optimiser.param_groups:
+            group["lr"] = group["initial_lr"] * factor * weight
+        self.optimiser.zero_grad(set_to_none=True)
+        passes = own_passes(tokens.to(self.device), self.rows)
+        losses = []
+        for part in passes:
+            with precision(self.engine, self.device):
+                loss = language_model_loss(self.model, part) / len(passes)
+            losses.append(loss.detach())
+            if part is passes[-1]:
+                loss = loss + self.regulariser.penalty()
+            loss.backward()
+        told = torch.stack(losses).sum().item()
+        if not math.isfinite(told):
+            refuse_loss(number, self.model, passes)
+        norm = nn.utils.clip_grad_norm_(self._trained().values(), self.settings.clip_norm).item()
+        if not math.isfinite(norm):
+            bad = [name for name, p in self._trained().items() if not p.grad.isfinite().all()]
+            refuse_gradients(number, bad or list(self.units), self.units)
+        self.optimiser.step()
+        self.regulariser.pull(self.optimiser.param_groups, number, factor)
+        return StepResult(told, norm)
+
+    def _trained(self) -> dict[str, nn.Parameter]:
+        return {name: p for name, p in self.model.named_parameters() if name in self.units}
+
+    def rates(self) -> dict[str, float]:
+        """See `Engine`."""
+        return realised_rates(self.optimiser.param_groups)
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """See `Engine`."""
+        found = {f"weight/{name}": p.detach().to("cpu", copy=True) for name, p in self.model.named_parameters()}
+        for name, parameter in self._trained().items():
+            for key, value in self.optimiser.state[parameter].items():
+                found[f"{key}/{name}"] = value.detach().to("cpu", copy=True)
+        return found
+
+    def load(self, state: Mapping[str, torch.Tensor]) -> None:
+        """See `Engine`."""
+        with torch.no_grad():
+            for name, parameter in self.model.named_parameters():
+                parameter.copy_(state[f"weight/{name}"])
+        for name, parameter in self._trained().items():
+            self.optimiser.state[parameter] = {
+                key: state[f"{key}/{name}"].to(self.device, copy=True) for key in ("step", *MOMENTS)
+            }

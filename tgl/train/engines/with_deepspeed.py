@@ -1,0 +1,208 @@
+"""The same AdamW inside DeepSpeed (ZeRO 0 to 2), in one process or several that torchrun has started."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator, Mapping
+
+import torch
+from torch import nn
+
+from tgl.config import EngineConfig, OptimiserConfig
+from tgl.errors import TglError
+from tgl.train.engines.finite import owners, refuse_gradients, refuse_loss, watched_gradients
+from tgl.train.engines.interface import (
+    MOMENTS,
+    Regulariser,
+    StepResult,
+    adamw,
+    language_model_loss,
+    own_passes,
+    rows_a_pass,
+)
+from tgl.train.groups import realised_rates
+from tgl.train.processes import join, total, world_size
+
+
+class DeepSpeedEngine:
+    """See `Engine`."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        groups: list[dict],
+        settings: OptimiserConfig,
+        engine: EngineConfig,
+        regulariser: Regulariser,
+    ) -> None:
+        deepspeed = _import_deepspeed()
+        self.model, self.zero_stage, self.regulariser = model, engine.zero_stage, regulariser
+        self.rows = rows_a_pass(settings.batch_size, settings.micro_batch_size)
+        self.units = owners(model, groups)
+        # DeepSpeed puts flat partitions in place of the groups' parameters.
+        self.groups = [dict(group) for group in groups]
+        self.engine, *_ = deepspeed.initialize(
+            model=model, optimizer=adamw(groups), config=deepspeed_config(settings, engine, self.rows)
+        )
+
+    def step(self, tokens: torch.Tensor, number: int, factor: float) -> StepResult:
+        """See `Engine`; the loss that is told is the language model's, without a penalty."""
+        weight = self.regulariser.task_weight(number)
+        for group in self.engine.optimizer.param_groups:
+            group["lr"] = group["initial_lr"] * factor * weight
+        passes = own_passes(tokens.to(self.engine.device), self.rows)
+        losses = []
+        with watched_gradients(self.model, self.units) as bad:
+            for part in passes:
+                if losses:
+                    self.engine.step()  # between two passes: counts them, and does no more
+                loss = language_model_loss(self.engine, part)
+                losses.append(loss.detach())
+                # DeepSpeed takes the mean over passes and processes, so the penalty belongs to each of them.
+                self.engine.backward(loss + self.regulariser.penalty())
+        mean = torch.stack(losses).mean() / world_size()
+        told, *counts = total(torch.cat([mean[None], bad])).tolist()
+        if not math.isfinite(told):
+            refuse_loss(number, self.model, passes)
+        names = list(self.units)
+        if not_finite := [name for name, count in zip(names, counts, strict=True) if count]:
+            refuse_gradients(number, not_finite, self.units)
+        norm = self._norm_without_zero() if self.zero_stage == 0 else None
+        self.engine.step()
+        self._pull(number, factor)
+        return StepResult(told, float(self.engine.get_global_grad_norm() if norm is None else norm))
+
+    def _norm_without_zero(self) -> float:
+        # DeepSpeed keeps no gradient norm at stage 0 in fp32; the gradients are whole there.
+        gradients = [parameter.grad for parameter in self.model.parameters() if parameter.grad is not None]
+        return nn.utils.get_total_norm(gradients).item()
+
+    def _pull(self, number: int, factor: float) -> None:
+        self.regulariser.pull(self.groups, number, factor)
+        if type(self.regulariser).pull is not Regulariser.pull:
+            self._keep_weights()
+
+    def _keep_weights(self) -> None:
+        """Let ZeRO's own copy of the weights follow what was written into the model."""
+        from deepspeed.utils import safe_set_full_fp32_param
+
+        for _, parameter in self._trained():
+            safe_set_full_fp32_param(parameter, parameter.data)
+
+    def _trained(self) -> Iterator[tuple[str, nn.Parameter]]:
+        return ((name, p) for name, p in self.model.named_parameters() if name in self.units)
+
+    def rates(self) -> dict[str, float]:
+        """See `Engine`."""
+        return realised_rates(self.engine.optimizer.param_groups)
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """See `Engine`."""
+        found = {f"weight/{name}": p.detach().to("cpu", copy=True) for name, p in self.model.named_parameters()}
+        adam = self._adam()
+        for name, parameter in self._trained():
+            if self.zero_stage == 0:
+                kept = adam.state[parameter]
+            else:
+                mine = adam.state[self._partition(parameter)]
+                kept = {key: self._gathered(parameter, mine[key]) for key in MOMENTS}
+                kept["step"] = mine["step"]
+            for key, value in kept.items():
+                found[f"{key}/{name}"] = value.detach().to("cpu", copy=True)
+        return found
+
+    def load(self, state: Mapping[str, torch.Tensor]) -> None:
+        """See `Engine`."""
+        with torch.no_grad():
+            for name, parameter in self.model.named_parameters():
+                parameter.copy_(state[f"weight/{name}"])
+        self._keep_weights()
+        adam = self._adam()
+        for name, parameter in self._trained():
+            saved = {key: state[f"{key}/{name}"] for key in ("step", *MOMENTS)}
+            if self.zero_stage == 0:
+                adam.state[parameter] = {
+                    key: value.to(parameter.device, copy=True) for key, value in saved.items()
+                }
+                continue
+            flat = self._partition(parameter)
+            mine = adam.state[flat]
+            if not mine:
+                mine["step"] = saved["step"].to(flat.device, copy=True)
+                mine.update({key: torch.zeros_like(flat) for key in MOMENTS})
+            for key in MOMENTS:
+                for here, there in self._fragment(parameter, saved[key], mine[key]):
+                    there.copy_(here)
+
+    def _gathered(self, parameter: nn.Parameter, partition: torch.Tensor) -> torch.Tensor:
+        """Return what all processes' partitions hold of a parameter, in its shape."""
+        whole = torch.zeros_like(parameter)
+        for here, there in self._fragment(parameter, whole, partition):
+            here.copy_(there)
+        return total(whole)
+
+    def _fragment(
+        self, parameter: nn.Parameter, values: torch.Tensor, partition: torch.Tensor
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Yield (part of `values`, part of `partition`), views of the same stretch of a parameter.
+
+        values: shaped as the parameter; partition: as this process's flat partition. Nothing is yielded where none of
+        the parameter lies in that.
+        """
+        if (mapping := parameter._hp_mapping) is not None:
+            here, there = mapping.lp_fragment_address, mapping.hp_fragment_address
+            yield (
+                values.view(-1).narrow(0, here.start, here.numel),
+                partition.narrow(0, there.start, there.numel),
+            )
+
+    def _adam(self) -> torch.optim.AdamW:
+        """Return the AdamW inside ZeRO's optimiser."""
+        return self.engine.optimizer.optimizer if self.zero_stage else self.engine.optimizer
+
+    def _partition(self, parameter: nn.Parameter) -> torch.Tensor:
+        """Return this process's flat partition of the group that `parameter` is in."""
+        zero = self.engine.optimizer
+        for group, flat in zip(zero.bit16_groups, zero.single_partition_of_fp32_groups, strict=True):
+            if any(parameter is member for member in group):
+                return flat
+        raise AssertionError("a trained parameter is in no group of ZeRO's optimiser")
+
+
+def deepspeed_config(settings: OptimiserConfig, engine: EngineConfig, rows: int) -> dict:
+    """Return DeepSpeed's configuration: a process passes `rows` rows of the batch at once."""
+    zero: dict = {"stage": engine.zero_stage}
+    if engine.offload:
+        zero["offload_optimizer"] = {"device": "cpu", "pin_memory": torch.cuda.is_available()}
+    return {
+        "train_micro_batch_size_per_gpu": rows,
+        "gradient_accumulation_steps": settings.batch_size // (rows * world_size()),
+        "gradient_clipping": settings.clip_norm,
+        "zero_optimization": zero,
+        # AdamW of PyTorch needs no compiled extension, on the CPU neither.
+        "zero_allow_untested_optimizer": True,
+        "zero_force_ds_cpu_optimizer": False,
+        # Weights, gradients and their sums over processes stay in fp32; only products are in bfloat16.
+        "torch_autocast": {
+            "enabled": engine.precision == "bf16",
+            "dtype": "bfloat16",
+            "lower_precision_safe_modules": [],
+        },
+        "steps_per_print": 10**9,
+    }
+
+
+def _import_deepspeed():
+    try:
+        import deepspeed
+    except ImportError as error:
+        raise TglError(f"engine 'deepspeed': {error}; install it, or set train.engine to 'plain'") from None
+    # One of DeepSpeed's extensions would be compiled for minutes at start-up; gloo serves as well.
+    compatible = getattr(getattr(deepspeed, "ops", None), "__compatible_ops__", None)
+    if isinstance(compatible, dict):
+        compatible["deepspeed_shm_comm"] = False
+    join()  # before DeepSpeed, which would ask for MPI where torchrun has set nothing
+    os.environ.setdefault("LOCAL_RANK", "0")  # which it wants all the same
+    deepspeed.init_distributed()
+    return deepspeed
