@@ -3,14 +3,26 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test lint format clean
+.PHONY: run test test-slurm test-faults test-fuzz lint format clean
 
 run: .venv/installed
 	$(BIN)/snakemake
 	@cat results/default/report/gate.txt
 
 test: .venv/installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --ignore tests/slurm
+
+# A single-machine SLURM (apt-get install slurmctld slurmd slurm-client munge), as root.
+test-slurm: .venv/installed
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev,slurm]'
+	$(BIN)/python -m pytest tests/slurm
+
+# For a night.
+test-faults: .venv/installed
+	TGL_KILLS=30 $(BIN)/python -m pytest -s tests/workflow/test_fault_kills.py tests/workflow/test_fault_storage.py
+
+test-fuzz: .venv/installed
+	TGL_FUZZ_CASES=100000 $(BIN)/python -m pytest tests/fuzz
 
 lint: .venv/installed
 	$(BIN)/ruff check .

@@ -18,6 +18,22 @@ include: "workflow/rules/train.smk"
 include: "workflow/rules/report.smk"
 
 
+# What made every artifact: results/<experiment>/manifest.json, for `tgl verify` and `tgl explain`.
+from workflow.provenance import run_begins, run_ends
+
+
+onstart:
+    run_begins(workflow, RESULTS)
+
+
+onsuccess:
+    run_ends(workflow, RESULTS)
+
+
+onerror:
+    run_ends(workflow, RESULTS)
+
+
 rule all:
     default_target: True
     input:

@@ -1,6 +1,6 @@
 """Per-example gradient norms of every sublayer: cost against training, against other ways to get them.
 
-    python benchmarks/profile.py [--lengths 32 128 512] [--tokens 1024] [--repeats 5] [--small]
+    python -m benchmarks.profile [--lengths 32 128 512] [--tokens 1024] [--repeats 5] [--small]
 
 One process, one thread (on a GPU: one device), GPT-2 of 124M parameters with random weights, batches of plain-text
 windows (every position but the first a target). Peers, each in the same run:
@@ -17,7 +17,6 @@ Each figure is a line of JSON; the table before it is for people. Peak memory is
 from __future__ import annotations
 
 import argparse
-import json
 import multiprocessing
 import re
 import statistics
@@ -27,17 +26,13 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
-# This script's folder must not be searched: cProfile of the standard library would find this file as `profile`.
-sys.path[:] = [
-    path for path in sys.path if not path or Path(path).resolve() != Path(__file__).resolve().parent
-]
-
 import torch
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import GPT2Config, GPT2LMHeadModel
 from transformers.pytorch_utils import Conv1D
 
+from benchmarks.figures import figure
 from tgl.evaluate.spans import SpanTokens
 from tgl.profiling.capture import cover
 from tgl.profiling.norms import gradient_norms
@@ -205,15 +200,6 @@ def _tokens(shape: dict, length: int, count: int) -> torch.Tensor:
 def _wait() -> None:
     if DEVICE == "cuda":
         torch.cuda.synchronize()
-
-
-def figure(
-    name: str, value: float, unit: str, peer: str, ratio: float, goal: float | None, least: bool
-) -> str:
-    """Return one figure as a line of JSON; `least`: the goal is a least ratio, else a most."""
-    met = None if goal is None else ratio >= goal if least else ratio <= goal
-    return json.dumps({"name": name, "value": round(value, 4), "unit": unit, "peer": peer,
-                       "ratio": round(ratio, 4), "goal": goal, "met": met})  # fmt: skip
 
 
 def main() -> None:

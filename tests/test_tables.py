@@ -1,3 +1,4 @@
+import contextlib
 import os
 
 import pandas as pd
@@ -146,3 +147,38 @@ def test_several_files_are_joined_in_the_order_given(tmp_path):
         write_table([file_row(number)], tmp_path / str(number), "files")
     joined = read_tables([tmp_path / "2", tmp_path / "1"], "files", ["bytes"])
     assert joined["bytes"].to_pylist() == [2, 1]
+
+
+@pytest.mark.parametrize(("column", "value"), [("num_tokens", 2**64), ("text", "\ud800")])
+def test_value_that_no_column_can_hold_is_an_error_a_user_can_read(column, value):
+    with pytest.raises(TglError, match="lm_loss"):
+        to_arrow([LOSS | {column: value}], "lm_loss")
+
+
+def test_every_bit_of_the_data_is_checked(tmp_path):
+    """Without checksums most of these would be read as other numbers and texts."""
+    write_table([PAGE] * 50, tmp_path / "a", "pages")
+    content = (tmp_path / "a").read_bytes()
+    whole = read_table(tmp_path / "a", "pages")
+    for at in range(4, len(content) // 3, 7):
+        (tmp_path / "b").write_bytes(content[:at] + bytes([content[at] ^ 16]) + content[at + 1 :])
+        with contextlib.suppress(TglError):
+            assert read_table(tmp_path / "b", "pages").equals(whole)  # a bit that says nothing
+
+
+def test_columns_of_another_type_are_cast_where_nothing_is_lost_and_refused_elsewhere(tmp_path):
+    pq.write_table(pa.table({key: [value] for key, value in LOSS.items()}), tmp_path / "a")
+    assert read_table(tmp_path / "a", "lm_loss").schema.equals(SCHEMAS["lm_loss"])
+    pq.write_table(pa.table({key: ["x"] for key in LOSS}), tmp_path / "b")
+    with pytest.raises(TglError, match=r"b: not a 'lm_loss' table"):
+        read_table(tmp_path / "b", "lm_loss")
+
+
+@pytest.mark.parametrize("read", [read_counts, read_about])
+@pytest.mark.parametrize("stored", [b"{", b"[1]", b"\xff", b"[" * 5000])
+def test_counts_of_another_kind_and_missing_files_are_named(tmp_path, read, stored):
+    table = to_arrow([LOSS], "lm_loss")
+    pq.write_table(table.replace_schema_metadata({"tgl.counts": stored, "tgl.about": stored}), tmp_path / "a")
+    for name in ("a", "gone"):
+        with pytest.raises(TglError, match=f"{name}: not a readable Parquet file"):
+            read(tmp_path / name)

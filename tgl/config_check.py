@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from tgl.config import Config
 from tgl.config_types import Section, url_problem
 from tgl.errors import TglError, nearest
-from tgl.json_text import check_nesting, parse_json
+from tgl.json_text import check_values, parse_json
 from tgl.plans.names import parse_method, parse_plan
 from tgl.wiki.years import years_between
 
@@ -54,7 +54,7 @@ def check(raw: dict, origin: str = "configuration") -> Config:
     """Validate `raw`; see `load_config`."""
     problems: list[str] = []
     try:
-        check_nesting(raw, _MOST_VALUES)
+        check_values(raw, _MOST_VALUES)
     except ValueError as error:
         raise TglError(f"{origin}: {error}; no configuration") from None
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -30,7 +31,7 @@ def _date(value: object) -> object:
 
 
 def _is_date(value: str) -> str:
-    if not re.fullmatch(r"\d{4}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])", value):
+    if not re.fullmatch(r"[0-9]{4}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])", value):
         raise ValueError(f"'{value}' is not a date YYYYMMDD")
     return value
 
@@ -49,6 +50,23 @@ def _is_method(value: str) -> str:
     return value
 
 
+def url_problem(url: str) -> str | None:
+    """Return what keeps `url` from being fetched from (None: nothing): only https is, or http to this machine."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+    except ValueError as error:
+        return f"{url!r} is no URL ({error})"
+    if "@" in parts.netloc:
+        # The URL is not repeated here: this text ends in a log.
+        return "holds a user or password, which logs would show; none expected"
+    if not host or not url.isprintable() or " " in url:
+        return f"{url!r} is no URL"
+    if parts.scheme == "https" or (parts.scheme == "http" and host in ("localhost", "127.0.0.1", "::1")):
+        return None
+    return f"'{url}' must begin with https:// (http:// only to this machine)"
+
+
 Number = Annotated[float, BeforeValidator(number)]
 Integer = Annotated[int, BeforeValidator(number)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
@@ -62,4 +80,4 @@ Method = Annotated[str, AfterValidator(_is_method)]
 class Section(BaseModel):
     """A part of the configuration: unknown keys and wrong types are refused."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)

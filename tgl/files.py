@@ -40,8 +40,17 @@ def write_text(path: str | Path, text: str) -> None:
 
 def sha1_file(path: str | Path) -> str:
     """Return the hexadecimal SHA-1 of a file, read in pieces."""
+    return _digest(path, "sha1")
+
+
+def sha256_file(path: str | Path) -> str:
+    """Return the hexadecimal SHA-256 of a file, read in pieces."""
+    return _digest(path, "sha256")
+
+
+def _digest(path: str | Path, kind: str) -> str:
     with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha1").hexdigest()
+        return hashlib.file_digest(stream, kind).hexdigest()
 
 
 def _umask() -> int:

@@ -16,7 +16,13 @@ import pyarrow.parquet as pq
 
 from tgl.errors import TglError
 from tgl.files import atomic_path
+from tgl.json_text import parse_json
 from tgl.schemas import SCHEMAS
+
+# What Arrow raises for values that do not fit: for a number of more than 64 bits and half of a surrogate pair too.
+_UNFIT = (pa.ArrowException, OverflowError, UnicodeError)
+# What it raises on reading a damaged file.
+_DAMAGED = (pa.ArrowException, OSError, ValueError, OverflowError)
 
 
 def to_arrow(rows: pd.DataFrame | Iterable[Mapping], name: str) -> pa.Table:
@@ -33,7 +39,7 @@ def to_arrow(rows: pd.DataFrame | Iterable[Mapping], name: str) -> pa.Table:
             return pa.Table.from_pandas(
                 rows[schema.names], schema=schema, preserve_index=False
             ).replace_schema_metadata(None)
-        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        except _UNFIT as error:
             raise TglError(f"table '{name}': {error}") from error
     rows = list(rows)
     for number, row in enumerate(rows):
@@ -43,7 +49,7 @@ def to_arrow(rows: pd.DataFrame | Iterable[Mapping], name: str) -> pa.Table:
             )
     try:
         return pa.Table.from_pylist(rows, schema=schema)
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+    except _UNFIT as error:
         raise TglError(f"table '{name}': {error}") from error
 
 
@@ -62,7 +68,9 @@ def write_table(
     if about is not None:
         metadata["tgl.about"] = json.dumps(dict(about))
     with atomic_path(path) as part:
-        pq.write_table(table.replace_schema_metadata(metadata), part, compression="zstd")
+        pq.write_table(
+            table.replace_schema_metadata(metadata), part, compression="zstd", write_page_checksum=True
+        )
 
 
 class TableWriter:
@@ -78,6 +86,7 @@ class TableWriter:
             self._whole.__enter__(),
             SCHEMAS[self.name].with_metadata({"tgl.table": self.name}),
             compression="zstd",
+            write_page_checksum=True,
         )
         return self
 
@@ -103,32 +112,55 @@ class TableWriter:
 
 
 def read_table(path: str | Path, name: str, columns: list[str] | None = None) -> pa.Table:
-    """Read the Parquet table `name` (all columns, or some). Raises TglError when it is missing or another."""
+    """Read the Parquet table `name` (all columns, or some).
+
+    Raises TglError when it is missing, damaged (pages carry checksums), another table, or of other types.
+    """
     path = Path(path)
+    schema = SCHEMAS[name]
+    columns = columns or schema.names
     try:
         stored = pq.read_schema(path)
+        missing = [column for column in schema.names if column not in stored.names]
+        if missing:
+            raise TglError(f"{path}: not a '{name}' table, columns missing: {missing}; found {stored.names}")
+        table = pq.read_table(path, columns=columns, page_checksum_verification=True)
+        table.validate(full=True)
     except FileNotFoundError:
         raise TglError(f"{path}: no such file; expected the table '{name}'") from None
-    except (pa.ArrowInvalid, OSError) as error:
+    except _DAMAGED as error:
         raise TglError(
             f"{path}: not a readable Parquet file ({error}); delete it and run the workflow again"
         ) from None
-    missing = [column for column in SCHEMAS[name].names if column not in stored.names]
-    if missing:
-        raise TglError(f"{path}: not a '{name}' table, columns missing: {missing}; found {stored.names}")
-    return pq.read_table(path, columns=columns or SCHEMAS[name].names)
+    expected = pa.schema([schema.field(column) for column in columns])
+    if table.schema.equals(expected):
+        return table
+    try:
+        return table.cast(expected)
+    except _DAMAGED as error:
+        raise TglError(f"{path}: not a '{name}' table: {error}") from None
 
 
 def read_counts(path: str | Path) -> dict[str, int]:
     """Return the counts stored with a table (empty when it carries none)."""
-    metadata = pq.read_metadata(path).metadata or {}
-    return json.loads(metadata.get(b"tgl.counts", b"{}"))
+    return _metadata(path, b"tgl.counts")
 
 
 def read_about(path: str | Path) -> dict:
     """Return what a table says of how it came about (empty when it says nothing)."""
-    metadata = pq.read_metadata(path).metadata or {}
-    return json.loads(metadata.get(b"tgl.about", b"{}"))
+    return _metadata(path, b"tgl.about")
+
+
+def _metadata(path: str | Path, key: bytes) -> dict:
+    try:
+        found = parse_json((pq.read_metadata(path).metadata or {}).get(key, b"{}").decode())
+        if isinstance(found, dict):
+            return found
+        raise ValueError(f"{key.decode()} is {type(found).__name__}, an object expected")
+    except _DAMAGED as error:
+        raise TglError(
+            f"{path}: not a readable Parquet file ({error}); delete it and run the workflow again"
+        ) from None
 
 
 def read_tables(paths: Iterable[str | Path], name: str, columns: list[str] | None = None) -> pa.Table:

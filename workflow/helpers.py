@@ -125,14 +125,14 @@ def clear_stale_locks(experiment: str) -> None:
 
     Snakemake's lock files outlive a killed run. A lock of the operating system does not: whoever gets it knows
     that every Snakemake lock on this experiment is stale. A second live run does not get it, leaves the locks
-    alone and is refused by them.
+    alone and is refused by them; so does a run on a file system without such locks, as some clusters have.
     """
     folder = Path(".snakemake")
     folder.mkdir(exist_ok=True)
     handle = open(folder / f"tgl-{experiment}.lock", "w")  # noqa: SIM115, held until this process ends
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    except OSError:
         handle.close()
         return
     _held.append(handle)

@@ -229,3 +229,15 @@ def test_a_later_phase_that_trains_nothing_is_refused_when_it_is_read(tmp_path):
         load_plan(tmp_path / "plan.json")
     (tmp_path / "plan.json").write_text(json.dumps(raw | {"embedding": 1.0}))
     assert load_plan(tmp_path / "plan.json").phases(4)[1][1].embedding == 1.0
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 5000, '{"a":' * 5000, '{"method": "\\ud800", "multipliers": {}}', "1" * 5000]
+)
+def test_json_that_nothing_can_be_done_with_is_refused(tmp_path, text):
+    (tmp_path / "plan.json").write_text(text)
+    assert "not a readable plan" in refused(tmp_path / "plan.json")
+
+
+def test_a_multiplier_too_large_for_a_float_is_refused(tmp_path):
+    assert "block00.mlp" in refused(saved(tmp_path, GOOD | {"multipliers": {"block00.mlp": 10**400}}))

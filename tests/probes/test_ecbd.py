@@ -138,3 +138,31 @@ def test_real_ecbd_files_are_used_but_for_counted_sentences(data_root, name):
         left = row["text"][: row["span_start"]]
         assert left.strip()
         assert not (left[-1].isalnum() and span(row)[0].isalnum())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"ex_id": 5},
+        {"masked_sentence": ["It is <extra_id_0>."]},
+        {"answer_str": None},
+        {"entity_span_str": 3},
+        {"masked_sentence": "\ud800 <extra_id_0>"},
+    ],
+)
+def test_values_of_a_wrong_kind_are_refused_with_file_and_record(probe, change):
+    with pytest.raises(TglError, match=r"e\.json, (record|line) 2"):
+        probe(original(), original() | change)
+    with pytest.raises(TglError, match=r"e\.json, record 1"):
+        probe(copied(("It is <extra_id_0>.", "a band")) | {"ent_str": []})
+
+
+def test_an_answer_of_blanks_without_its_end_takes_no_time(probe):
+    answer = "<extra_id_0>" + " " * 50_000 + "x"
+    _, counts = probe(original() | {"answer_str": answer})
+    assert counts["no_single_mask"] == 1
+
+
+def test_a_page_id_that_is_no_number_of_a_page_is_of_no_page(probe):
+    rows, _ = probe(original(ex_id="GPT-2_" + "1" * 5000 + "_4_0"), base=[1])
+    assert len(rows) == 1

@@ -162,3 +162,17 @@ def test_optional_values_of_a_wrong_kind_are_refused_with_their_line(read, chang
     line = {"text": "Anna lives in Oslo", "span": "Oslo", "kind": "updated"}
     with pytest.raises(TglError, match=f"record 2: {words}"):
         read(line, line | change)
+
+
+def test_json_that_nothing_can_be_done_with_is_refused_with_its_line(tmp_path):
+    path = tmp_path / "p.jsonl"
+    for text in ("[" * 5000, '{"a": ' * 5000, '{"text": "\\ud800"}', '{"span_start": ' + "1" * 5000 + "}"):
+        for lines in (text, json.dumps(LINE) + "\n" + text):
+            path.write_text(lines)
+            with pytest.raises(TglError, match=r"p\.jsonl(, line \d)?: not JSON"):
+                read_probes(path)
+
+
+def test_flags_are_no_offsets(read):
+    with pytest.raises(TglError, match=r"record 1: .*found False and True"):
+        read({"text": "Anna", "kind": "updated", "span_start": False, "span_end": True})

@@ -242,3 +242,20 @@ def test_published_record_keeps_all_its_answers(data_root, tmp_path):
         ("unchanged", "United States women's national soccer team"),
         ("unchanged", "Orlando Pride"),
     ]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"date": ["2019"]},
+        {"date": 2019},
+        {"query": None},
+        {"id": 5},
+        {"relation": ["P54"]},
+        {"answer": [{"name": "\ud800"}]},
+        {"query": "Alex plays for \udfff _X_."},
+    ],
+)
+def test_values_of_a_wrong_kind_are_refused_with_file_and_record(probe, change):
+    with pytest.raises(TglError, match=r"t\.json, (record|line) 2"):
+        probe(record("2019", "Thorns"), record("2020", "Pride") | change)

@@ -91,6 +91,10 @@ def test_reading_stops_when_there_is_text_enough(tmp_path, limit, kept):
         '{"id": 1, "title": "a", "text": null}',
         '{"id": "x", "title": "a", "text": "b"}',
         '{"id": -1, "title": "a", "text": "b"}',
+        '{"id": 9223372036854775808, "title": "a", "text": "b"}',
+        '{"id": 1e999, "title": "a", "text": "b"}',
+        '{"id": 1, "title": "a", "text": "\\ud800"}',
+        "[" * 5000,
     ],
 )
 def test_wrong_line_is_named_and_leaves_no_table(tmp_path, line):

@@ -147,3 +147,23 @@ def test_frozen_proof_passes_on_untouched_and_raises_on_the_smallest_change():
         weight[7, 7] = torch.nextafter(weight[7, 7], torch.tensor(10.0))
     with pytest.raises(TglError, match=r"'transformer\.wte\.weight' of the frozen sublayer 'embedding'"):
         prove_frozen(frozen, before)
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "gone"])
+def test_damaged_weights_are_refused_by_name(tmp_path, damage):
+    save_model(tiny_model(), tiny_tokenizer(), tmp_path / "model")
+    path = tmp_path / "model" / "model.safetensors"
+    content = bytearray(path.read_bytes())
+    if damage == "flipped":
+        content[-5] ^= 1
+    path.write_bytes(content[:-100] if damage == "cut" else content)
+    if damage == "gone":
+        path.unlink()
+    with pytest.raises(TglError, match=r"model\.safetensors: damaged or replaced: .*run the workflow again"):
+        load_model(tmp_path / "model")
+
+
+def test_a_model_without_a_checksum_is_loaded(tmp_path):
+    save_model(tiny_model(seed=4), tiny_tokenizer(), tmp_path / "model")
+    (tmp_path / "model" / "model.safetensors.sha256").unlink()
+    assert same(load_model(tmp_path / "model"), tiny_model(seed=4))

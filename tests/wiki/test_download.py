@@ -9,6 +9,7 @@ import pytest
 
 from tgl.config import WikimediaConfig, WorldConfig
 from tgl.errors import TglError
+from tgl.wiki import download
 from tgl.wiki.download import download_dump
 from tgl.wiki.reader import read_pages
 from tgl.wiki.world import build_world
@@ -23,6 +24,7 @@ class Host:
 
     def __init__(self):
         self.files: dict[str, bytes] = {}
+        self.redirections: dict[str, str] = {}
         self.asked: list[tuple[str, str]] = []
 
     def offer(self, contents: dict[str, bytes], part="articlesmultistreamdump", status="done", **changes):
@@ -45,7 +47,10 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         self.host.asked.append((self.path, self.headers["User-Agent"]))
         content = self.host.files.get(self.path)
-        self.send_response(404 if content is None else 200)
+        target = self.host.redirections.get(self.path)
+        self.send_response(302 if target else 404 if content is None else 200)
+        if target:
+            self.send_header("Location", target)
         self.send_header("Content-Length", str(len(content or b"")))
         self.end_headers()
         self.wfile.write(content or b"")
@@ -166,7 +171,9 @@ def test_part_without_a_dump_file_is_refused(host, fetch):
         fetch()
 
 
-@pytest.mark.parametrize("answer", [b"<html>", b"[]", b'{"jobs": {}}', b'{"jobs": null}', b"\xff\xfe"])
+@pytest.mark.parametrize(
+    "answer", [b"<html>", b"[]", b'{"jobs": {}}', b'{"jobs": null}', b"\xff\xfe", b"[" * 9999, b'"\\ud800"']
+)
 def test_status_of_another_kind_is_an_error_with_its_url(host, fetch, answer):
     host.files[f"/enwiki/{DATE}/dumpstatus.json"] = answer
     with pytest.raises(TglError, match=r"dumpstatus\.json"):
@@ -189,6 +196,75 @@ def test_file_name_that_leads_out_of_the_folder_is_refused(host, fetch, tmp_path
     with pytest.raises(TglError, match="leads out of its folder"):
         fetch()
     assert not (tmp_path / "evil.xml.bz2").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["a\0.xml.bz2", "a b.xml.bz2", "a.xml.bz2\n", "-a.xml.bz2", "x" * 300 + ".xml.bz2"]
+)
+def test_file_name_that_no_dump_has_is_refused(host, fetch, name):
+    host.offer({name: b"aa"}, url="/a")
+    with pytest.raises(TglError, match="letters, digits"):
+        fetch()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"url": 5}, {"url": "@example.org/a"}, {"url": "/a b"}, {"url": "/a\nb"}, {"size": "2"}, {"sha1": None}],
+)
+def test_file_that_is_described_wrongly_is_refused_and_not_asked_for(host, fetch, change):
+    host.offer({"a.xml.bz2": b"aa"}, **change)
+    with pytest.raises(TglError, match=r"dumpstatus\.json: no part"):
+        fetch()
+    assert len(host.asked) == 1
+
+
+def test_file_that_does_not_end_is_given_up(host, fetch):
+    host.offer({"a.xml.bz2": b"a" * (1 << 24)}, size=5)
+    with pytest.raises(TglError, match=r"bytes, SHA-1 .*5 bytes") as caught:
+        fetch()
+    assert int(re.search(r"(\d+) bytes, SHA-1", str(caught.value))[1]) <= 1 << 20
+    assert left(fetch.folder) == []
+
+
+def test_status_that_does_not_end_is_given_up(host, fetch, monkeypatch):
+    monkeypatch.setattr(download, "_MOST_STATUS_BYTES", 1000)
+    host.offer({"a.xml.bz2": b"aa"})
+    host.files[f"/enwiki/{DATE}/dumpstatus.json"] += b" " * 5000
+    with pytest.raises(TglError, match=r"dumpstatus\.json: more than 1000 bytes"):
+        fetch()
+
+
+def test_redirection_on_the_same_host_is_followed(host, fetch):
+    host.offer({"a.xml.bz2": b"aa"})
+    host.redirections[f"/enwiki/{DATE}/a.xml.bz2"] = "/mirror/a.xml.bz2"
+    host.files["/mirror/a.xml.bz2"] = b"aa"
+    assert [path.read_bytes() for path in fetch()] == [b"aa"]
+
+
+@pytest.mark.parametrize("file", ["a.xml.bz2", "dumpstatus.json"])
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("http://example.org/a", "must begin with https"),
+        ("https://someone:secret@example.org/a", "user or password"),
+    ],
+)
+def test_redirection_to_what_is_not_encrypted_or_holds_a_password_is_refused(
+    host, fetch, file, target, words
+):
+    host.offer({"a.xml.bz2": b"aa"})
+    host.redirections[f"/enwiki/{DATE}/{file}"] = target
+    with pytest.raises(TglError, match=rf"redirected to another URL: .*{words}") as caught:
+        fetch()
+    assert "secret" not in str(caught.value)
+    assert left(fetch.folder) == []
+
+
+def test_password_in_the_address_is_refused_and_not_repeated(tmp_path):
+    config = WikimediaConfig(base_url="https://someone:secret@127.0.0.1:9", contact=CONTACT)
+    with pytest.raises(TglError, match="user or password") as caught:
+        download_dump(config, DATE, tmp_path, lambda line: None)
+    assert "secret" not in str(caught.value)
 
 
 def test_host_that_cannot_be_reached_is_an_error(tmp_path):

@@ -66,10 +66,11 @@ def test_every_page_left_out_is_counted_under_its_reason(extract):
             page(4, model="css"),
             page(5, attributes=' deleted="deleted"'),
             page(6, text=" \n"),
+            page(7, text="{{a|" * 4000),
         ]
     )
     assert list(rows) == [1]
-    assert counts == dict.fromkeys(REASONS, 1) | {"kept_copied": 0, "pages_read": 6}
+    assert counts == dict.fromkeys(REASONS, 1) | {"kept_copied": 0, "pages_read": 7}
 
 
 def test_page_with_entities_no_encoding_has_is_stored(extract):

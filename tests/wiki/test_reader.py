@@ -89,6 +89,11 @@ def test_pages_before_the_cut_come_before_the_error(tmp_path):
         ("d.xml", dump(page(1, "")), "'Berlin' has no id or no revision"),
         ("d.xml", dump(page("one")), "Berlin"),
         ("d.xml", dump(page(1, "<revision><id></id><text>a</text></revision>")), "Berlin"),
+        ("d.xml", dump(page("9" * 19)), "'Berlin': ids from 0 to 2^63 expected"),
+        ("d.xml", dump(page("-1")), "'Berlin': ids from 0 to 2^63 expected"),
+        ("d.xml", dump(page("9" * 5000)), "'Berlin': Exceeds the limit"),
+        ("d.xml", dump(page(1, REVISION.replace("more", "<b>more</b>"))), "'Berlin': markup inside <text>"),
+        ("d.xml", b"<!DOCTYPE mediawiki>" + dump(page(1)), "a DOCTYPE found"),
         ("d.xml", dump("<page></mediawiki>"), "not well-formed"),
         ("d.xml.bz2", b"no bzip2 here", "cannot be decompressed"),
         ("d.xml.gz", b"", ".xml or .xml.bz2 expected"),
@@ -129,6 +134,32 @@ def test_further_content_slots_do_not_replace_the_text(tmp_path):
     slot = "<content><role>mediainfo</role><model>json</model><text>{}</text></content>"
     (found,) = read(tmp_path, dump(page(1, REVISION.replace("<sha1>", slot + "<sha1>"))))
     assert (found.model, found.text) == ("wikitext", "Text & more")
+
+
+def test_earlier_revisions_larger_than_the_buffer_do_not_replace_the_last(tmp_path):
+    texts = [letter * 700_000 for letter in "abcd"]
+    revisions = "".join(
+        f"<revision><id>{n}</id><text>{text}</text></revision>" for n, text in enumerate(texts)
+    )
+    first, second = read(tmp_path, dump(page(1, revisions), page(2)))
+    assert (first.title, first.page_id, first.revision_id, first.text) == ("Berlin", 1, 3, texts[-1])
+    assert second.text == "Text & more"
+
+
+def test_comments_do_not_cut_the_text_short(tmp_path):
+    (found,) = read(tmp_path, dump(page(1, REVISION.replace("more", "m<!-- no -->o<?no?>re"))))
+    assert found.text == "Text & more"
+
+
+def test_only_the_root_ends_the_dump(tmp_path):
+    content = dump(page(1), "<siteinfo><mediawiki></mediawiki><page/></siteinfo>", page(2))
+    assert [found.page_id for found in read(tmp_path, content)] == [1, 2]
+
+
+def test_elements_of_an_undeclared_namespace_are_passed_over(tmp_path):
+    assert [found.page_id for found in read(tmp_path, dump("<x:y/>", page(1, more="<ns>0</ns><x:y/>")))] == [
+        1
+    ]
 
 
 def test_redirect_is_told_by_its_element_and_not_by_its_text(tmp_path):

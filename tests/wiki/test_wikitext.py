@@ -64,6 +64,7 @@ def test_markup_goes_and_text_stays(wikitext, text):
         ("{{death_date|1969|13|20}}", "1969"),
         ("{{lang|de|Bundes[[rat]]}}", "Bundesrat"),
         ("{{nowrap|3.5 km}}", "3.5 km"),
+        ("{{start date|" + "9" * 5000 + "|1|1}}", "9" * 5000),
         ("{{convert}}", ""),
         ("{{lang|de}}", ""),
     ],

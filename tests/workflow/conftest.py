@@ -85,7 +85,7 @@ def environment() -> dict[str, str]:
 def data_files(results: Path) -> dict[str, bytes]:
     """Return the bytes of every table, plan, checkpoint, CSV and page under an experiment's folder."""
     kinds = {".parquet", ".csv", ".json", ".html", ".svg", ".safetensors", ".bz2", ".txt"}
-    left_out = ("logs", "benchmarks")
+    left_out = ("logs", "benchmarks", "manifest.json")  # they say how long things took
     return {
         str(path.relative_to(results)): path.read_bytes()
         for path in sorted(results.rglob("*"))

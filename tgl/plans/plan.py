@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from importlib import import_module
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from tgl.errors import TglError, nearest
 from tgl.files import write_text
+from tgl.json_text import parse_json
 from tgl.sublayer_names import EMBEDDING
 
 
@@ -93,7 +95,7 @@ def save_plan(plan: Plan, path: str | Path) -> None:
 def load_plan(path: str | Path) -> Plan:
     """Read a plan. Raises TglError naming the file and the key that is missing, unknown or of a wrong type."""
     try:
-        raw = json.loads(Path(path).read_text(encoding="utf-8"))
+        raw = parse_json(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise TglError(f"{path}: not a readable plan ({error}); expected JSON") from None
     fields = Plan.__dataclass_fields__
@@ -148,7 +150,12 @@ def _check_multipliers(path: str | Path, key: str, multipliers: object) -> None:
 
 def _check_numbers(path: str | Path, numbers: Mapping[str, object]) -> None:
     for name, value in numbers.items():
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+        # 10**400 is a whole number to Python, but none that can be multiplied by a learning rate
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not 0 <= value <= sys.float_info.max
+        ):
             raise TglError(f"{path}: multiplier of '{name}' must be a number from 0 on, found {value!r}")
 
 

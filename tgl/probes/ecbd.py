@@ -12,7 +12,7 @@ from tgl.errors import TglError
 from tgl.probes.rows import read_records, split_of
 
 MASK = "<extra_id_0>"
-_ANSWER = re.compile(r"<extra_id_0>\s*(.*?)\s*<extra_id_1>", re.DOTALL)
+_END = "<extra_id_1>"
 
 
 def ecbd_probes(
@@ -30,13 +30,14 @@ def ecbd_probes(
         for number, record in read_records(path):
             for identity, subject, sentence, answer in _sentences(path, number, record):
                 counts["sentences"] += 1
-                page = re.search(r"_(\d+)_\d+_\d+$", record["ex_id"])
+                page = re.search(r"_(\d{1,18})_\d+_\d+$", record["ex_id"])
+                span = _span(answer)
                 reason = None
                 if page and int(page[1]) in base_page_ids:
                     reason = "page_in_base_text"
-                elif sentence.count(MASK) != 1 or not (match := _ANSWER.fullmatch(answer.strip())):
+                elif sentence.count(MASK) != 1 or span is None:
                     reason = "no_single_mask"
-                elif not match[1]:
+                elif not span:
                     reason = "empty_span"
                 elif not sentence.partition(MASK)[0].strip():
                     reason = "no_left_context"
@@ -47,7 +48,7 @@ def ecbd_probes(
                     continue
                 counts["used"] += 1
                 seen.add(identity)
-                rows.append(_row(identity, subject, sentence, match[1], period, settings))
+                rows.append(_row(identity, subject, sentence, span, period, settings))
     return rows, counts
 
 
@@ -55,21 +56,42 @@ def _sentences(path: str | Path, number: int, record: dict) -> Iterator[tuple[st
     """Yield (id, entity, masked sentence, answer) of a record of either layout."""
     try:
         if "masked_sentence" in record:  # the original layout
-            yield (
-                record["ex_id"],
-                record["entity_span_str"],
-                record["masked_sentence"],
-                record["answer_str"],
-            )
+            found = [
+                (
+                    record["ex_id"],
+                    record["entity_span_str"],
+                    record["masked_sentence"],
+                    record["answer_str"],
+                )
+            ]
         else:  # the layout of the knowledge-propagation copies
-            for name, probe in record["probe_sentences"].items():
-                identity = f"{record['ex_id']}-{name}"
-                yield identity, record["ent_str"], probe["probe_sentence"], probe["label"]
+            found = [
+                (
+                    f"{record['ex_id']}-{name}",
+                    record["ent_str"],
+                    probe["probe_sentence"],
+                    probe["label"],
+                )
+                for name, probe in record["probe_sentences"].items()
+            ]
+        if not all(
+            isinstance(text, str) for text in (record["ex_id"], *(t for texts in found for t in texts))
+        ):
+            raise TypeError("each must be a text")
     except (KeyError, AttributeError, TypeError) as error:
         raise TglError(
             f"{path}, record {number}: masked_sentence, answer_str, entity_span_str or probe_sentences, ent_str "
             f"expected beside ex_id; found the keys {sorted(record)} ({error!r})"
         ) from None
+    yield from found
+
+
+def _span(answer: str) -> str | None:
+    """Return what stands between the two marks of an answer, or None where they do not enclose it."""
+    answer = answer.strip()
+    if not (answer.startswith(MASK) and answer.endswith(_END)):
+        return None
+    return answer.removeprefix(MASK).removesuffix(_END).strip()
 
 
 def _row(

@@ -31,10 +31,11 @@ def read_probes(path: str | Path) -> list[dict]:
     rows = [_row(path, number, record) for number, record in read_records(path)]
     if not rows:
         raise TglError(f"{path}: no probe found; expected one JSON object a line with text, span and kind")
-    ids = [row["id"] for row in rows]
-    if len(set(ids)) < len(ids):
-        twice = next(identity for identity in ids if ids.count(identity) > 1)
-        raise TglError(f"{path}: the id '{twice}' occurs twice")
+    seen: set[str] = set()
+    for row in rows:
+        if row["id"] in seen:
+            raise TglError(f"{path}: the id '{row['id']}' occurs twice")
+        seen.add(row["id"])
     return to_arrow(rows, "probes").to_pylist()
 
 
@@ -61,7 +62,8 @@ def _row(path: str | Path, number: int, record: Mapping) -> dict:
         end = start + len(span)
     else:
         start, end = record.get("span_start"), record.get("span_end")
-        if not (isinstance(start, int) and isinstance(end, int) and 0 <= start < end <= len(text)):
+        # a flag is a whole number to Python
+        if not (type(start) is int and type(end) is int and 0 <= start < end <= len(text)):
             raise TglError(
                 f"{where}: 'span', or 'span_start' and 'span_end' inside a text of {len(text)} characters, expected; "
                 f"found {start!r} and {end!r}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import lzma
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -12,6 +11,10 @@ from pathlib import Path
 
 from tgl.config import ProbesConfig
 from tgl.errors import TglError
+from tgl.json_text import parse_json
+
+# Characters of a probe file, unpacked: a few kilobytes of .xz can stand for gigabytes.
+_MOST_CHARACTERS = 1 << 29
 
 
 def split_of(subject: str, settings: ProbesConfig) -> str:
@@ -51,25 +54,27 @@ def read_records(path: str | Path) -> Iterator[tuple[int, dict]]:
         else open(path, encoding="utf-8") as stream
     ):
         try:
-            text = stream.read()
+            text = stream.read(_MOST_CHARACTERS + 1)
         except (EOFError, lzma.LZMAError, UnicodeDecodeError) as error:
             raise TglError(f"{path}: cannot be read ({error}); the file is damaged") from None
+    if len(text) > _MOST_CHARACTERS:
+        raise TglError(f"{path}: more than {_MOST_CHARACTERS} characters; expected a file of probes")
     if text.lstrip().startswith("["):
         try:
-            records = json.loads(text)
-        except json.JSONDecodeError as error:
+            records = parse_json(text)
+        except ValueError as error:
             raise TglError(f"{path}: not JSON ({error})") from None
         numbered = list(enumerate(records, 1))
     else:
         numbered = []
         if text.lstrip().startswith("{"):
-            with contextlib.suppress(json.JSONDecodeError):
-                numbered, text = [(1, json.loads(text))], ""
+            with contextlib.suppress(ValueError):
+                numbered, text = [(1, parse_json(text))], ""
         for number, line in enumerate(text.split("\n"), 1):
             if line.strip():
                 try:
-                    numbered.append((number, json.loads(line)))
-                except json.JSONDecodeError as error:
+                    numbered.append((number, parse_json(line)))
+                except ValueError as error:
                     raise TglError(f"{path}, line {number}: not JSON ({error})") from None
     for number, record in numbered:
         if not isinstance(record, dict):

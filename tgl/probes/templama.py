@@ -55,6 +55,9 @@ def templama_probes(
             query, date = record["query"], record["date"]
             given = record["answer"] if isinstance(record["answer"], list) else [record["answer"]]
             names = [answer["name"].strip() for answer in given]
+            texts = (query, date, record.get("id") or "", record.get("relation") or "")
+            if not all(isinstance(text, str) for text in texts):
+                raise TypeError("query, date, id and relation must be texts")
         except (KeyError, TypeError, AttributeError) as error:
             raise TglError(
                 f"{path}, record {number}: query, date and answer (one or a list of {{name}}) expected; "

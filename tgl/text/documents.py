@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import lzma
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 import pyarrow as pa
 
 from tgl.errors import TglError
+from tgl.json_text import parse_json
 from tgl.tables import TableWriter
 
 PARTS = ("train", "held_out")
+# Characters of one line, unpacked: a few bytes of .xz can stand for gigabytes.
+_MOST_CHARACTERS = 1 << 26
 
 
 def part_of(page_id: int, holdout_share: float) -> str:
@@ -76,9 +79,14 @@ def json_lines_to_pages(source: str | Path, output: str | Path, max_characters: 
         table.finish(counts)
 
 
-def _lines(source: str | Path, lines: Iterable[str]) -> Iterator[str]:
+def _lines(source: str | Path, lines: TextIO) -> Iterator[str]:
+    number = 0
     try:
-        yield from lines
+        while line := lines.readline(_MOST_CHARACTERS + 1):
+            number += 1
+            if len(line) > _MOST_CHARACTERS:
+                raise TglError(f"{source}, line {number}: more than {_MOST_CHARACTERS} characters")
+            yield line
     except (EOFError, lzma.LZMAError, UnicodeDecodeError) as error:
         raise TglError(f"{source}: cannot be read ({error}); the file is damaged") from None
 
@@ -91,11 +99,11 @@ def _open_text(path: Path):
 
 def _json_line(source: str | Path, number: int, line: str) -> dict:
     try:
-        row = json.loads(line)
-        if isinstance(row["text"], str) and isinstance(row["title"], str) and int(row["id"]) >= 0:
+        row = parse_json(line)
+        if isinstance(row["text"], str) and isinstance(row["title"], str) and 0 <= int(row["id"]) < 2**63:
             return row
         found = "a wrong type"
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         found = repr(error)
     raise TglError(
         f"{source}, line {number}: expected a JSON object with id (number), title and text; found {found}"

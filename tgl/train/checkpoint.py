@@ -15,11 +15,13 @@ from transformers.utils import logging
 
 from tgl.config import ModelConfig
 from tgl.errors import TglError
-from tgl.files import atomic_path
+from tgl.files import atomic_path, sha256_file
 from tgl.gru import GruForCausalLM  # noqa: F401, registers itself with the Auto classes
 from tgl.k_adapter import KAdapterForCausalLM  # noqa: F401, likewise
 from tgl.sublayers import Sublayer
 from tgl.train.architectures import architecture_config
+
+_CHECKSUM = "model.safetensors.sha256"
 
 logging.disable_progress_bar()
 logging.set_verbosity_error()
@@ -37,8 +39,10 @@ def make_model(
 def load_model(name: str | Path) -> PreTrainedModel:
     """Load a causal LM in fp32 from safetensors, by folder or Hugging Face name, without remote code.
 
-    It is put on the GPU where there is one, as `make_model` and `random_twin` do.
+    It is put on the GPU where there is one, as `make_model` and `random_twin` do. Raises TglError for what cannot be
+    loaded, and where a folder's weights are not those that `save_model` noted the checksum of.
     """
+    _check_weights(Path(name))
     try:
         model = AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32, use_safetensors=True)
         return _on_device(model)
@@ -59,11 +63,28 @@ def _on_device(model: PreTrainedModel) -> PreTrainedModel:
     return model.to("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def _check_weights(folder: Path) -> None:
+    noted = folder / _CHECKSUM
+    if not noted.is_file():  # of somebody else's making
+        return
+    expected = noted.read_text(encoding="utf-8").split()[:1]
+    weights = folder / "model.safetensors"
+    found = sha256_file(weights) if weights.is_file() else "no file"
+    if expected != [found]:
+        raise TglError(
+            f"{weights}: damaged or replaced: {noted.name} beside it says SHA-256 {''.join(expected) or 'nothing'}, "
+            f"found {found}; delete the folder and run the workflow again"
+        )
+
+
 def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
     """Write model and tokenizer to `folder`, each file whole or not at all, the weights last."""
     with tempfile.TemporaryDirectory() as scratch:
         model.save_pretrained(scratch, max_shard_size="1TB")  # one file, which the workflow declares
         tokenizer.save_pretrained(scratch)
+        # As sha256sum writes and checks it.
+        checksum = sha256_file(Path(scratch) / "model.safetensors")
+        (Path(scratch) / _CHECKSUM).write_text(f"{checksum}  model.safetensors\n", encoding="utf-8")
         copy_model(Path(scratch), folder)
 
 

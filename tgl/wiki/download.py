@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -10,8 +9,12 @@ from pathlib import Path
 import httpx
 
 from tgl.config import WikimediaConfig
+from tgl.config_types import url_problem
 from tgl.errors import TglError
 from tgl.files import atomic_path, sha1_file
+from tgl.json_text import parse_json
+
+_MOST_STATUS_BYTES = 64 << 20  # English Wikipedia's dumpstatus.json has a hundredth of it
 
 
 def download_dump(
@@ -23,19 +26,26 @@ def download_dump(
     kept. Raises TglError naming the URL otherwise; no partial file carries the final name.
     """
     base = settings.base_url.rstrip("/")
+    if problem := url_problem(base):
+        raise TglError(f"snapshots.wikimedia.base_url: {problem}")
     agent = f"tgl (continual-pretraining research; {settings.contact})"
-    with httpx.Client(headers={"User-Agent": agent}, follow_redirects=True, timeout=60) as client:
+    with httpx.Client(
+        headers={"User-Agent": agent},
+        follow_redirects=True,
+        timeout=60,
+        event_hooks={"request": [_check_request]},
+    ) as client:
         status_url = f"{base}/{settings.wiki}/{date}/dumpstatus.json"
         try:
-            jobs = json.loads(_get(client, status_url).text)["jobs"]
+            jobs = parse_json(_get(client, status_url))["jobs"]
             job = jobs[settings.part]
             listed = {name: info for name, info in job["files"].items() if "-index" not in name}
             wanted = {
-                name: {key: info[key] for key in ("size", "sha1", "url")}
+                name: _described(info)
                 for name, info in listed.items()
                 if re.search(r"\.xml(-p\d+p\d+)?\.bz2$", name)
             }
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise TglError(
                 f"{status_url}: no part '{settings.part}' with files ({error!r}); see "
                 "snapshots.wikimedia.part and the dates the host lists"
@@ -47,11 +57,31 @@ def download_dump(
         return [_fetch(client, base, name, info, folder, say) for name, info in sorted(wanted.items())]
 
 
+def _check_request(request: httpx.Request) -> None:
+    """Refuse what is not encrypted, at each step of a redirection."""
+    if problem := url_problem(str(request.url)):
+        raise TglError(f"redirected to another URL: {problem}")
+
+
+def _described(info: dict) -> dict:
+    """Return size, SHA-1 and URL of a file. Raises an error of Python's own when one is missing or of another kind."""
+    found = {key: info[key] for key in ("size", "sha1", "url")}
+    if type(found["size"]) is not int or not isinstance(found["sha1"], str):
+        raise TypeError("size must be a whole number and sha1 a text")
+    # Behind a slash it stays on the host that was configured.
+    if not re.fullmatch(r"/[!-~]*", found["url"]):
+        raise ValueError(f"url must be a path, found {found['url']!r}")
+    return found
+
+
 def _fetch(
     client: httpx.Client, base: str, name: str, info: dict, folder: Path, say: Callable[[str], None]
 ) -> Path:
-    if Path(name).name != name:
-        raise TglError(f"{base}: file name '{name}' in dumpstatus.json leads out of its folder")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,200}", name):
+        raise TglError(
+            f"{base}: file name {name!r} in dumpstatus.json leads out of its folder, or is none; letters, digits, "
+            "_ . - expected"
+        )
     target = folder / name
     if target.is_file() and target.stat().st_size == info["size"] and sha1_file(target) == info["sha1"]:
         say(f"{target}: there and verified")
@@ -63,7 +93,9 @@ def _fetch(
                 response.raise_for_status()
                 for piece in response.iter_bytes(1 << 20):
                     stream.write(piece)
-        except httpx.HTTPError as error:
+                    if stream.tell() > info["size"]:
+                        break  # more than was said: refused below, and must not fill the disk
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise TglError(f"{url}: {error!r}; run the command again") from None
         size, sha1 = part.stat().st_size, sha1_file(part)
         if (size, sha1) != (info["size"], info["sha1"]):
@@ -75,8 +107,15 @@ def _fetch(
     return target
 
 
-def _get(client: httpx.Client, url: str) -> httpx.Response:
+def _get(client: httpx.Client, url: str) -> str:
+    found = bytearray()
     try:
-        return client.get(url).raise_for_status()
-    except httpx.HTTPError as error:
+        with client.stream("GET", url) as response:
+            response.raise_for_status()
+            for piece in response.iter_bytes(1 << 20):
+                found += piece
+                if len(found) > _MOST_STATUS_BYTES:
+                    raise TglError(f"{url}: more than {_MOST_STATUS_BYTES} bytes; expected a dumpstatus.json")
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise TglError(f"{url}: {error!r}") from None
+    return found.decode("utf-8", "replace")

@@ -10,6 +10,7 @@ from tgl.errors import TglError
 from tgl.tables import TableWriter, read_table, write_table
 from tgl.wiki.reader import RawPage, read_pages
 from tgl.wiki.revisions import same_revision
+from tgl.wiki.unclosed import is_too_slow
 from tgl.wiki.wikitext import clean
 
 
@@ -40,6 +41,7 @@ REASONS = (
     "other_content_model",
     "deleted_text",
     "empty_text",
+    "unclosed_markup",
 )
 
 
@@ -124,4 +126,6 @@ def _reason(page: RawPage) -> str | None:
         return "deleted_text"
     if not page.text.strip():
         return "empty_text"
+    if is_too_slow(page.text):
+        return "unclosed_markup"
     return None

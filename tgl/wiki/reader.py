@@ -13,6 +13,10 @@ from lxml import etree
 from tgl.errors import TglError
 
 _PIECE = 1 << 20
+# Bytes without the end of a page or revision: MediaWiki's largest pages have 2 MiB. lxml itself refuses a text of more
+# than 10 million characters, elements nested deeper than 256, and entities that grow.
+_MOST_UNFINISHED = 32 << 20
+_FIELDS = ("title", "ns", "id", "redirect")
 
 
 @dataclass(frozen=True)
@@ -38,9 +42,16 @@ def read_pages(path: str | Path) -> Iterator[RawPage]:
     """
     path = Path(path)
     parser = etree.XMLPullParser(
-        events=("start", "end"), resolve_entities=False, no_network=True, huge_tree=True, load_dtd=False
+        events=("start", "end"),
+        resolve_entities=False,
+        no_network=True,
+        huge_tree=False,
+        load_dtd=False,
+        remove_comments=True,
+        remove_pis=True,
     )
     root = None
+    depth = unfinished = 0
     ended = False
     try:
         with _open(path) as stream:
@@ -50,25 +61,35 @@ def read_pages(path: str | Path) -> Iterator[RawPage]:
                     failure = None
                 except etree.XMLSyntaxError as error:
                     failure = error
+                unfinished += len(piece)
                 for event, element in parser.read_events():
-                    name = etree.QName(element).localname
                     if event == "start":
+                        depth += 1
                         if root is None:
                             root = element
-                            if name != "mediawiki":
-                                raise TglError(
-                                    f"{path}: root element <{name}> found, <mediawiki> expected; not a dump"
-                                )
-                    elif name == "page":
-                        yield _page(path, element)
+                            _check_root(path, root)
+                        continue
+                    depth -= 1
+                    if depth == 0:
+                        ended = True
+                    elif depth == 1:
+                        if _name(element) == "page":
+                            yield _page(path, element)
+                            unfinished = 0
                         element.clear()
                         root.clear()  # the siblings read before
-                    elif name == "mediawiki":
-                        ended = True
+                    elif depth == 2 and _name(element) == "revision":
+                        _forget_earlier(element)
+                        unfinished = 0
                 if ended:
                     return
                 if failure is not None:
                     raise TglError(f"{path}: not well-formed XML ({failure}); download the file again")
+                if unfinished > _MOST_UNFINISHED:
+                    raise TglError(
+                        f"{path}: {unfinished} bytes without the end of a page or revision found, at most "
+                        f"{_MOST_UNFINISHED} expected; not a dump"
+                    )
     except (EOFError, OSError) as error:
         raise TglError(f"{path}: cannot be decompressed ({error}); the file is damaged or cut off") from None
     raise TglError(f"{path}: ends before </mediawiki>; the file is cut off, download it again")
@@ -84,20 +105,43 @@ def _open(path: Path) -> BinaryIO:
     raise TglError(f"{path}: .xml or .xml.bz2 expected")
 
 
+def _check_root(path: Path, root: etree._Element) -> None:
+    if _name(root) != "mediawiki":
+        raise TglError(f"{path}: root element <{_name(root)}> found, <mediawiki> expected; not a dump")
+    if root.getroottree().docinfo.internalDTD is not None:
+        raise TglError(f"{path}: a DOCTYPE found, which no dump has; entities are not resolved")
+
+
+def _forget_earlier(revision: etree._Element) -> None:
+    """Drop the revisions before this one, so that a page's history is not held in memory."""
+    for child in list(revision.itersiblings(preceding=True)):
+        if _name(child) not in _FIELDS:
+            child.getparent().remove(child)
+
+
+def _name(element: etree._Element) -> str:
+    """Return the name without its namespace; etree.QName would refuse some names that occur in broken files."""
+    return element.tag.rpartition("}")[2] if isinstance(element.tag, str) else ""
+
+
 def _page(path: Path, element: etree._Element) -> RawPage:
-    fields = {etree.QName(child).localname: child for child in element if isinstance(child.tag, str)}
+    fields = {_name(child): child for child in element}
     title = fields["title"].text or "" if "title" in fields else ""
     revisions = element.findall("{*}revision")
     if "id" not in fields or not revisions:
         raise TglError(f"{path}: page '{title}' has no id or no revision")
-    revision = {etree.QName(child).localname: child for child in revisions[-1] if isinstance(child.tag, str)}
+    revision = {_name(child): child for child in revisions[-1]}
     # Schema 0.11 may put the main slot's model and text into <content>; older ones know no slots.
     text = revision.get("text")
     deleted = text is None or text.get("deleted") is not None
+    if text is not None and len(text):
+        raise TglError(f"{path}: page '{title}': markup inside <text>, where dumps have none")
     try:
         page_id = int(_text(fields, "id"))
         revision_id = int(_text(revision, "id")) if "id" in revision else 0
         namespace = int(_text(fields, "ns")) if "ns" in fields else _namespace_of(title)
+        if not (0 <= page_id < 2**63 and 0 <= revision_id < 2**63):
+            raise ValueError(f"ids from 0 to 2^63 expected, {page_id} and {revision_id} found")
     except ValueError as error:
         raise TglError(f"{path}: page '{title}': {error}") from None
     return RawPage(

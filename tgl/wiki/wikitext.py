@@ -156,6 +156,8 @@ def _template(node: Template, out: CleanText) -> None:
 
 
 def _date(parts: list[str]) -> str:
+    if any(part.isdecimal() and len(part) > 9 for part in parts[:3]):
+        return parts[0]
     numbers = [int(part) for part in parts[:3] if part.isdecimal()]
     if len(numbers) == 3 and 1 <= numbers[1] <= 12:
         return f"{numbers[2]} {_MONTHS[numbers[1] - 1]} {numbers[0]}"

@@ -26,6 +26,7 @@ MODEL = CONFIG.model.name
 TOKENIZER = f"{RESULTS}/tokens/tokenizer"
 MODEL_FILES = (
     "model.safetensors",
+    "model.safetensors.sha256",
     "config.json",
     "tokenizer.json",
     "tokenizer_config.json",
@@ -64,7 +65,9 @@ BASE_PAGES = (
     else [f"{RESULTS}/wiki/{BASE}/pages/{shard}.parquet" for shard in SHARDS]
 )
 
-clear_stale_locks(CONFIG.experiment)
+# Not in a job's own process, which on another node would get a lock that is none of its business.
+if workflow.is_main_process:
+    clear_stale_locks(CONFIG.experiment)
 
 
 wildcard_constraints:

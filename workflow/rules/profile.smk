@@ -126,12 +126,12 @@ rule plan:
         mem_mb=500,
     params:
         model=subpath(input.model, parent=True),
-        borrowed=f"--borrowed {BORROWED_PROFILE}" if BORROWED_PROFILE else "",
+        borrowed="--borrowed" if BORROWED_PROFILE else "",
         config=section(CONFIG.plan),
         code=code("tgl.plans.stage"),
         spectrum=code("tgl.plans.spectrum"),
     message:
         "Making the plan {wildcards.plan}, seed {wildcards.seed}"
     shell:
-        "python -m tgl plan {input.profile} --model {params.model} {params.borrowed} --method {wildcards.plan} "
-        "--output {output} --seed {wildcards.seed} --config {params.config:q} > {log} 2>&1"
+        "python -m tgl plan {input.profile} --model {params.model} {params.borrowed} {input.borrowed:q} "
+        "--method {wildcards.plan} --output {output} --seed {wildcards.seed} --config {params.config:q} > {log} 2>&1"

@@ -53,6 +53,9 @@ rule gate:
         f"{RESULTS}/logs/gate.log",
     benchmark:
         f"{RESULTS}/benchmarks/gate.tsv"
+    retries: 0
+    # Not submitted to a cluster, and not tried again: it fails when the experiment cannot mean anything.
+    localrule: True
     conda:
         "../../envs/report.yaml"
     threads: 1

@@ -1,0 +1,251 @@
+"""Continual pretraining: tokens a second, what freezing saves, how long a run takes to start.
+
+    python -m benchmarks.train [--batch 2] [--length 256] [--steps 3] [--rounds 3] [--threads 2] [--small]
+
+One process, GPT-2 of 124M parameters with random weights, the same batches for all; fp32 on a CPU, bf16 on a GPU
+(there with --batch 32 --length 512 --steps 20). Measured in turns, so that a machine that slows down slows all:
+
+- the plain engine against the Hugging Face Trainer with the same model, batch, precision, AdamW and clipping;
+- DeepSpeed (ZeRO-1) against the plain engine, afterwards: it makes a process group, in which the Trainer would wrap
+  its model once more;
+- a TGL+FP step against a full step of the same engine, half of the sublayers and the embedding frozen: the lower
+  blocks (the backward pass ends where nothing below is trained), and every other sublayer;
+- the optimiser's state of both, in bytes;
+- the time from starting `tgl train` to its first step, in a new process on tiny inputs.
+
+Each figure is a line of JSON; the table before it is for people. On an H100 the share of the bf16 peak is told too:
+6 operations a parameter and token and 12 * layers * width * length a token for attention, over 989 TFLOP/s.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+from transformers import GPT2Config, GPT2LMHeadModel, Trainer, TrainerCallback, TrainingArguments
+
+from benchmarks.figures import figure
+from tgl.config import TrainConfig
+from tgl.plans.plan import Plan
+from tgl.sublayers import ranked, sublayers
+from tgl.train.base import everything
+from tgl.train.engines import make_engine
+from tgl.train.groups import freeze, parameter_groups
+
+SHAPE = {"n_layer": 12, "n_embd": 768, "n_head": 12, "vocab_size": 50257}
+SMALL = {"n_layer": 2, "n_embd": 64, "n_head": 2, "vocab_size": 1000}
+H100_PEAK = 989e12  # dense bf16 operations a second
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+PRECISION = "bf16" if DEVICE == "cuda" else "fp32"
+
+
+def make_model(shape: dict) -> GPT2LMHeadModel:
+    """Return GPT-2 with random weights, without dropout."""
+    torch.manual_seed(0)
+    config = GPT2Config(**shape, n_positions=1024, use_cache=False,
+                        resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0)  # fmt: skip
+    return GPT2LMHeadModel(config).to(DEVICE)
+
+
+def plans(model: GPT2LMHeadModel) -> dict[str, Plan]:
+    """Return the plan that trains all, and two that train half of the sublayers and no embedding."""
+    names = [unit.name for unit in ranked(sublayers(model))]
+    upper = {name: float(place >= len(names) // 2) for place, name in enumerate(names)}
+    spread = {name: float(place % 4 in (1, 2)) for place, name in enumerate(names)}  # half of each part
+    full = everything(model)
+    return {
+        "full": full,
+        "lower half frozen": Plan("lower", 0.0, upper),
+        "every other sublayer frozen": Plan("spread", 0.0, spread),
+    }
+
+
+class Way:
+    """One way to train on the same batches: seconds of each measured step, bytes of its optimiser's state."""
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        self.model, self.seconds, self.state = model, [], 0
+
+    def run(self, batches: list[torch.Tensor]) -> None:
+        """Do a step a batch; the first does not count."""
+        raise AssertionError("each way has its own")
+
+
+class OwnWay(Way):
+    """An engine of tgl on a plan."""
+
+    def __init__(self, model: torch.nn.Module, plan: Plan, engine: str, batch: int) -> None:
+        super().__init__(model)
+        settings = TrainConfig(engine=engine, batch_size=batch, precision=PRECISION)
+        freeze(model, plan)
+        groups = parameter_groups(sublayers(model), plan, 1e-4, 0.01)
+        self.engine, self.number = make_engine(model, groups, settings, settings), 0
+
+    def run(self, batches: list[torch.Tensor]) -> None:
+        """See `Way`."""
+        for place, batch in enumerate(batches):
+            start = time.perf_counter()
+            self.engine.step(batch, self.number, 1.0)
+            synchronise()
+            self.number += 1
+            if place:
+                self.seconds.append(time.perf_counter() - start)
+        if not self.state:
+            kept = self.engine.state()
+            self.state = sum(value.nbytes for name, value in kept.items() if name.startswith("exp_avg"))
+
+
+class TrainerWay(Way):
+    """The Hugging Face Trainer."""
+
+    def __init__(self, model: torch.nn.Module, batch: int, folder: str) -> None:
+        super().__init__(model)
+        self.arguments = TrainingArguments(
+            output_dir=folder, per_device_train_batch_size=batch, learning_rate=1e-4, weight_decay=0.01,
+            lr_scheduler_type="constant", max_grad_norm=1.0, optim="adamw_torch_fused", logging_strategy="no",
+            save_strategy="no", report_to=[], disable_tqdm=True, use_cpu=DEVICE == "cpu", bf16=PRECISION == "bf16",
+            num_train_epochs=1,
+        )  # fmt: skip
+
+    def run(self, batches: list[torch.Tensor]) -> None:
+        """See `Way`."""
+        rows = [{"input_ids": row, "labels": row} for batch in batches for row in batch]
+        seconds: list[float] = []
+
+        class Clock(TrainerCallback):
+            def on_step_begin(self, *arguments, **others) -> None:
+                self.start = time.perf_counter()
+
+            def on_step_end(self, *arguments, **others) -> None:
+                synchronise()
+                seconds.append(time.perf_counter() - self.start)
+
+        Trainer(self.model, self.arguments, train_dataset=rows, callbacks=[Clock()]).train()
+        self.seconds += seconds[1:]
+
+
+def in_turns(ways: Iterable[Way], options: argparse.Namespace, vocabulary: int) -> None:
+    """Let every way do the same steps, one after another, as often as there are rounds."""
+    generator = torch.Generator().manual_seed(0)
+    shape = (options.steps + 1, options.batch, options.length)
+    for _ in range(options.rounds):
+        batches = list(torch.randint(vocabulary, shape, generator=generator))
+        for way in ways:
+            way.run(batches)
+
+
+def synchronise() -> None:
+    """Wait for the GPU, where there is one."""
+    if DEVICE == "cuda":
+        torch.cuda.synchronize()
+
+
+def start_up() -> float:
+    """Return the seconds from starting `tgl train` in a new process to the end of its first step, on tiny inputs."""
+    from tests.train.continual_runs import write_inputs
+
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        write_inputs(folder)
+        periods = sorted(path.stem for path in folder.glob("20*.parquet"))
+        command = [
+            sys.executable, "-m", "tgl", "train", str(folder / "base"), "--base-tokens", str(folder / "base.parquet"),
+            *(f"--tokens={period}={folder / period}.parquet" for period in periods),
+            "--probes", str(folder / "probes.parquet"), "--profile", str(folder / "profile.parquet"),
+            "--plan", str(folder / "plan.json"), "--models", str(folder / "models"),
+            "--tables", str(folder / "tables"), "--state", str(folder / "state"), "--learning-rate", "0.01",
+            "--config", json.dumps({"engine": ENGINE_OF_START, "steps": 10**6, "batch_size": 2, "checkpoint_steps": 1}),
+            "--token-config", '{"vocab_size": 300, "block_size": 32}', "--profile-config", '{"examples": 3}',
+        ]  # fmt: skip
+        start = time.perf_counter()
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        try:
+            saved = folder / "state" / periods[0] / "training" / "progress.json"
+            while not saved.exists():
+                if process.poll() is not None:
+                    raise SystemExit(f"tgl train ended before its first step:\n{process.stdout.read()}")
+                time.sleep(0.01)
+            return time.perf_counter() - start
+        finally:
+            process.kill()
+            process.wait()
+
+
+ENGINE_OF_START = "deepspeed"  # the slower one: it imports more
+
+
+def main() -> None:
+    """Measure all ways in turns and print the table, then the figures."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--batch", type=int, default=2)
+    parser.add_argument("--length", type=int, default=256)
+    parser.add_argument("--steps", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument(
+        "--small", action="store_true", help="a tiny model: tries the script, measures nothing"
+    )
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    model = make_model(SMALL if options.small else SHAPE)
+    size = sum(parameter.numel() for parameter in model.parameters())
+    vocabulary = model.config.vocab_size
+    scratch = tempfile.mkdtemp()
+    own = {
+        f"plain, {name}": OwnWay(copy.deepcopy(model), plan, "plain", options.batch)
+        for name, plan in plans(model).items()
+    }
+    made = {**own, "Trainer, full": TrainerWay(copy.deepcopy(model), options.batch, scratch)}
+    in_turns(made.values(), options, vocabulary)
+    late = {
+        "plain again, full": OwnWay(copy.deepcopy(model), everything(model), "plain", options.batch),
+        "DeepSpeed, full": OwnWay(copy.deepcopy(model), everything(model), "deepspeed", options.batch),
+    }
+    in_turns(late.values(), options, vocabulary)
+    made |= late
+    tokens = options.batch * options.length
+    seconds = {name: statistics.median(way.seconds) for name, way in made.items()}
+    print(
+        f"GPT-2 of {size / 1e6:.0f}M parameters, {options.batch} x {options.length} tokens, {DEVICE}, {PRECISION}"
+    )
+    print(f"{'way':36}{'s a step':>10}{'tokens/s':>10}{'AdamW state, MB':>17}")
+    for name, way in made.items():
+        state = f"{way.state / 1e6:.0f}" if way.state else ""
+        print(f"{name:36}{seconds[name]:10.3f}{tokens / seconds[name]:10.0f}{state:>17}")
+    start = start_up()
+    for title, name, peer, against in (
+        ("training, plain engine", "plain, full", "Hugging Face Trainer", "Trainer, full"),
+        ("training, DeepSpeed engine", "DeepSpeed, full", "plain engine", "plain again, full"),
+    ):
+        ratio = seconds[against] / seconds[name]
+        print(figure(title, tokens / seconds[name], "tokens/s", peer, ratio, 1.0, True))
+    full, state = seconds["plain, full"], made["plain, full"].state
+    for name, goal in (("lower half frozen", 0.80), ("every other sublayer frozen", None)):
+        own = made[f"plain, {name}"]
+        value = seconds[f"plain, {name}"]
+        print(figure(f"TGL+FP step, {name}", value, "s", "full step", value / full, goal, False))
+        goal = 0.55 if goal else None
+        print(
+            figure(f"optimiser state, {name}", own.state / 1e6, "MB", "full", own.state / state, goal, False)
+        )
+    print(figure(f"start to first step, {ENGINE_OF_START}", start, "s", "20 s", start / 20, 1.0, False))
+    if DEVICE == "cuda":
+        config = model.config
+        operations = 6 * size + 12 * config.n_layer * config.n_embd * options.length
+        share = operations * tokens / seconds["plain, full"] / H100_PEAK
+        print(figure("share of the bf16 peak", share, "", "H100, 989 TFLOP/s", share, 0.40, True))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+"""Wikitext of any shape gives text with true offsets, in time."""
+
+import re
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.fuzz.cases import cases, in_time
+from tests.wiki.test_wikitext import MARKUP, check
+from tgl.wiki.unclosed import is_too_slow, num_unclosed
+from tgl.wiki.wikitext import clean
+
+words = st.sampled_from(
+    [
+        "Berlin",
+        "3.5 km",
+        "½",
+        "\U0001f600",
+        "a",
+        "\u00a0",
+        "\u2028",
+        "|",
+        "=",
+        "\n",
+        "''",
+        "'''",
+        "\n* ",
+        "&nbsp;",
+        "#",
+    ]
+)
+names = st.sampled_from("convert|start date|lang|nowrap|val|infobox|#if:|{{x}}|Größe|1| ".split("|"))
+
+
+def _in(inner):
+    """Return markup that holds other markup."""
+    several = st.lists(inner, max_size=3)
+    return st.one_of(
+        st.tuples(names, several).map(lambda found: "{{" + "|".join([found[0], *found[1]]) + "}}"),
+        st.tuples(names, several).map(lambda found: "[[" + "|".join([found[0], *found[1]]) + "]]"),
+        several.map(lambda found: "{{{" + "|".join(found) + "}}}"),
+        several.map(lambda cells: '\n{| class="x"\n|+ c\n|-\n! h\n| ' + "\n|-\n| ".join(cells) + "\n|}\n"),
+        inner.map(lambda text: f"[http://a.org {text}]"),
+        inner.map(lambda text: f"<!-- {text} -->"),
+        inner.map(lambda text: f"\n== {text} ==\n"),
+        st.tuples(
+            st.sampled_from("ref div b sub nowiki math gallery span li table".split()),
+            st.sampled_from(["", ' name="a"', " a=b c", " style='{{x}}'", ' title="a>b"']),
+            inner,
+        ).map(lambda found: f"<{found[0]}{found[1]}>{found[2]}</{found[0]}>"),
+        several.map("".join),
+    )
+
+
+markup = st.recursive(words, _in, max_leaves=25)
+
+
+@st.composite
+def broken(draw):
+    """Return markup with pieces taken out, put in and repeated, of at most some thousand characters."""
+    text = draw(markup)
+    for _ in range(draw(st.integers(0, 4))):
+        start, size = draw(st.integers(0, len(text))), draw(st.integers(1, 12))
+        kind = draw(st.sampled_from(["drop", "insert", "repeat"]))
+        if kind == "drop":
+            text = text[:start] + text[start + size :]
+        elif kind == "insert":
+            text = (
+                text[:start] + draw(st.sampled_from([*MARKUP, "{{a|", "[[a|", "<div ", '"'])) + text[start:]
+            )
+        else:
+            text = (
+                text[:start] + text[start : start + size] * draw(st.integers(1, 200)) + text[start + size :]
+            )
+    return text[:4000]
+
+
+@cases(0.1)
+@given(markup)
+def test_nested_markup_gives_text_with_true_offsets(wikitext):
+    with in_time():
+        text, links = clean(wikitext)
+    check(text, links)
+
+
+@cases(0.16)
+@given(broken())
+def test_broken_markup_gives_text_with_true_offsets(wikitext):
+    assert not is_too_slow(wikitext)  # so short a text never is
+    with in_time():
+        text, links = clean(wikitext)
+    check(text, links)
+
+
+@cases(0.02)
+@given(broken(), st.integers(1, 3))
+def test_counting_what_is_unclosed_knows_more_of_it_in_more_text(wikitext, times):
+    assert 0 <= num_unclosed(wikitext) <= len(wikitext)
+    opened = re.sub(r"</?[a-z!].*|\W", "", wikitext, flags=re.DOTALL)
+    assert num_unclosed(opened + "{{a|" * times) == times

@@ -1,0 +1,44 @@
+"""SIGKILL at random moments: what follows is a run that goes on, and ends with the bytes of an undisturbed one.
+
+`make test-faults` tries 30 moments over the quick preset; without TGL_KILLS two over a smaller one.
+"""
+
+import os
+import random
+import signal
+import time
+
+import pytest
+
+from tests.workflow.conftest import TINY, Workflow, data_files
+
+pytestmark = pytest.mark.workflow
+
+KILLS = int(os.environ.get("TGL_KILLS", "2"))
+SETTINGS = "{}" if "TGL_KILLS" in os.environ else TINY
+
+
+def test_runs_killed_at_random_moments_end_with_the_bytes_of_an_undisturbed_one(tmp_path):
+    start = time.monotonic()
+    undisturbed = Workflow(tmp_path / "undisturbed", SETTINGS)
+    undisturbed.run()
+    seconds, expected = time.monotonic() - start, data_files(undisturbed.results)
+    moments, killed, rounds = random.Random(0), 0, 0
+    while killed < KILLS:
+        disturbed = Workflow(tmp_path / f"disturbed{rounds}", SETTINGS)
+        rounds += 1
+        # A few kills a run, so that every part of it is hit; each start costs some of the time again.
+        for _ in range(min(3, KILLS - killed)):
+            process = disturbed.start()
+            end = time.monotonic() + moments.uniform(1, seconds * 0.8)
+            while time.monotonic() < end and process.poll() is None:
+                time.sleep(0.02)
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                killed += 1
+            process.wait()
+        disturbed.run()
+        found = data_files(disturbed.results)
+        assert sorted(found) == sorted(expected)
+        assert [name for name in expected if found[name] != expected[name]] == []
+    print(f"killed {killed} times in {rounds} runs, all of which ended with the same bytes")

@@ -1,0 +1,50 @@
+"""JSON from outside: what cannot be printed, stored or walked through later is refused when it is read."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterable
+
+MOST_LEVELS = 60
+
+
+def parse_json(text: str) -> object:
+    """Return the value of JSON text.
+
+    Raises ValueError for what is no JSON, for numbers of thousands of digits, and as `check_values`.
+    """
+    try:
+        value = json.loads(text)
+    except RecursionError:
+        raise ValueError(f"nested more than {MOST_LEVELS} levels deep") from None
+    check_values(value)
+    return value
+
+
+def check_values(value: object, most_values: int | None = None) -> None:
+    """Raise ValueError for lists and mappings that are nested too deeply, and texts that UTF-8 cannot hold.
+
+    Those have halves of surrogate pairs, as "\\ud800". With `most_values`, also when there are more keys and values
+    together: one that occurs in several places (an alias of YAML) counts in each, so that few lines can stand for
+    billions.
+    """
+    level, count = [value], 1
+    for _ in range(MOST_LEVELS):
+        for text in level:
+            if isinstance(text, str):
+                text.encode()
+        inner = itertools.chain.from_iterable(map(_inside, level))
+        level = list(inner if most_values is None else itertools.islice(inner, most_values + 1))
+        count += len(level)
+        if most_values is not None and count > most_values:
+            raise ValueError(f"more than {most_values} keys and values, aliases counted where they are used")
+        if not level:
+            return
+    raise ValueError(f"nested more than {MOST_LEVELS} levels deep")
+
+
+def _inside(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return itertools.chain(value, value.values())
+    return value if isinstance(value, list) else ()

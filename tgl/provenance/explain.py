@@ -1,0 +1,136 @@
+"""How one artifact came about: its job, and the chain of what that read back to the sources."""
+
+from __future__ import annotations
+
+import json
+import os
+import textwrap
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tgl.errors import TglError, nearest
+from tgl.provenance.files import relative_to
+from tgl.provenance.manifest import NAME, Input, Job, Manifest, read_manifest
+
+WIDTH = 110
+MOST_NAMES = 3
+
+
+def explain(artifact: str | Path) -> str:
+    """Return how an artifact came about, as text.
+
+    Raises TglError when no folder above it holds a manifest, and when the manifest does not know it.
+    """
+    folder = manifest_folder(artifact)
+    manifest = read_manifest(folder / NAME)
+    path = relative_to(folder, os.path.abspath(artifact))
+    makers = manifest.makers()
+    if path not in makers:
+        inside = [name for name in makers if name.startswith(f"{path}/")]
+        hint = f" (a folder? name a file, as {inside[0]})" if inside else nearest(path, makers)
+        raise TglError(
+            f"{folder / NAME}: knows no file '{path}'{hint}; `tgl verify` lists files that it does not know"
+        )
+    job = makers[path]
+    gone = "" if (folder / path).exists() else " (not there now)"
+    beside = (
+        "" if path in {file.path for file in job.outputs} else " (not declared; written while this job ran)"
+    )
+    lines = [path + gone + beside, *_about(job, manifest), "made from", *_Chain(makers).lines(job)]
+    return "\n".join(lines)
+
+
+def manifest_folder(artifact: str | Path) -> Path:
+    """Return the nearest folder above an artifact that holds a manifest; TglError when there is none."""
+    for folder in Path(os.path.abspath(artifact)).parents:
+        if (folder / NAME).is_file():
+            return folder
+    raise TglError(
+        f"{artifact}: no {NAME} in a folder above it; name a file of an experiment that the workflow ran, as "
+        "results/default/report/gate.txt"
+    )
+
+
+def _about(job: Job, manifest: Manifest) -> Iterator[str]:
+    yield _entry("rule", job.title)
+    if job.finished is not None:
+        yield _entry("finished", datetime.fromtimestamp(job.finished, UTC).strftime("%Y-%m-%d %H:%M:%S UTC"))
+    yield _entry("cost", _cost(job))
+    for code in job.code:
+        yield _entry("code", f"{code.hash} ({', '.join(code.modules)} and what it imports)")
+    versions = manifest.versions.get(job.versions or "", {})
+    listed = ", ".join(f"{name} {version}" for name, version in versions.items())
+    yield _entry("versions", listed or "not recorded")
+    for name, value in job.config.items():
+        yield _entry(name.replace("_", " "), ", ".join(_keys(value)) or "no keys")
+    if job.command:
+        # Not wrapped: to be copied.
+        yield f"  {'command':<15} {job.command}"
+
+
+def _entry(name: str, text: str) -> str:
+    return textwrap.fill(
+        text,
+        WIDTH,
+        initial_indent=f"  {name:<15} ",
+        subsequent_indent=" " * 18,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _cost(job: Job) -> str:
+    seconds = "time not recorded" if job.seconds is None else f"{job.seconds:.1f} s"
+    peak = "memory not recorded" if job.peak_mib is None else f"peak {job.peak_mib:.0f} MiB"
+    return f"{seconds}, {peak}"
+
+
+def _keys(value: Mapping, prefix: str = "") -> Iterator[str]:
+    """Yield every key of a configuration with its value, as `pretrain.steps=400`."""
+    for key, inner in value.items():
+        if isinstance(inner, dict) and inner:
+            yield from _keys(inner, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}={inner if isinstance(inner, str) else json.dumps(inner)}"
+
+
+@dataclass
+class _Chain:
+    """The inputs of a job, and theirs; what a job was made from is told once."""
+
+    makers: Mapping[str, Job]
+    told: set[str] = field(default_factory=set)
+
+    def lines(self, job: Job, level: int = 1) -> Iterator[str]:
+        """Yield a line for each job that made inputs of `job`, followed by what that was made from."""
+        self.told.add(job.outputs[0].path)
+        indent, above = "  " * level, []
+        by_maker: dict[str, list[Input]] = {}
+        for read in job.inputs:
+            maker = self.makers.get(read.path)
+            by_maker.setdefault(maker.outputs[0].path if maker else read.path, []).append(read)
+        for first, inputs in by_maker.items():
+            maker = self.makers.get(first)
+            if maker is None:
+                yield f"{indent}{first}: source, sha256 {inputs[0].sha256 or 'not recorded'}"
+            elif first in self.told:
+                above.append(maker.title + self._other(inputs, maker))
+            else:
+                yield f"{indent}{maker.title}: {_names(inputs)} ({_cost(maker)}){self._other(inputs, maker)}"
+                yield from self.lines(maker, level + 1)
+        if above:
+            yield f"{indent}as above: {', '.join(above)}"
+        if not by_maker:
+            yield f"{indent}no file"
+
+    def _other(self, inputs: list[Input], maker: Job) -> str:
+        recorded = {file.path: file.sha256 for file in maker.files}
+        stale = any(read.sha256 not in (None, recorded[read.path]) for read in inputs)
+        return " [made anew since]" if stale else ""
+
+
+def _names(inputs: list[Input]) -> str:
+    more = f" and {len(inputs) - MOST_NAMES} more" if len(inputs) > MOST_NAMES else ""
+    return ", ".join(read.path for read in inputs[:MOST_NAMES]) + more

@@ -1,0 +1,61 @@
+"""The files of an experiment's folder, and their hashes."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from tgl.provenance.manifest import NAME, File
+
+# What a run leaves that is no artifact.
+LEFT_OUT = ("logs", "benchmarks", "state", NAME)
+
+
+def relative_to(folder: str | Path, path: str | Path) -> str:
+    """Return a path as seen from a folder; an absolute one that lies outside stays absolute."""
+    relative = Path(os.path.relpath(path, folder)).as_posix()
+    return str(path) if os.path.isabs(path) and relative.startswith("../") else relative
+
+
+def sha256_file(path: str | Path) -> str:
+    """Return the hexadecimal SHA-256 of a file, read in pieces."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def artifact_files(folder: str | Path) -> dict[str, float]:
+    """Return every file below an experiment's folder but logs, benchmarks, state and manifest, with its time."""
+    found = {}
+    for parent, folders, names in os.walk(folder):
+        if Path(parent) == Path(folder):
+            folders[:] = [name for name in folders if name not in LEFT_OUT]
+            names = [name for name in names if name not in LEFT_OUT]
+        for name in names:
+            path = Path(parent, name)
+            with contextlib.suppress(FileNotFoundError):  # removed while this goes on
+                found[path.relative_to(folder).as_posix()] = path.lstat().st_mtime
+    return found
+
+
+class Hashes:
+    """Files of a folder with their hashes; one that is known with the same size and time is not read again."""
+
+    def __init__(self, folder: str | Path, known: Iterable[File] = ()) -> None:
+        self.folder = Path(folder)
+        self.known = {file.path: file for file in known}
+
+    def __call__(self, path: str) -> File | None:
+        """Return the file as it is now, None for what is no file."""
+        full = self.folder / path
+        if not full.is_file():
+            return None
+        stat = full.stat()
+        before = self.known.get(path)
+        if before is None or (before.bytes, before.mtime_ns) != (stat.st_size, stat.st_mtime_ns):
+            self.known[path] = File(
+                path=path, sha256=sha256_file(full), bytes=stat.st_size, mtime_ns=stat.st_mtime_ns
+            )
+        return self.known[path]
