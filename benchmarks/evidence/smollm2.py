@@ -42,7 +42,7 @@ from tgl.text.corpus import read_corpus
 from tgl.text.tokens import load_tokenizer
 from tgl.train.base import everything
 from tgl.train.checkpoint import load_model, save_model
-from tgl.train.engines import PlainEngine
+from tgl.train.engines import make_engine
 from tgl.train.groups import freeze, parameter_groups
 from tgl.train.loop import train
 from tgl.train.stream import TokenStream
@@ -90,11 +90,11 @@ def write_moved(base: Path, data: Path, folder: Path) -> None:
     before = text_loss(model, held_out, 256, tokenizer.eos_token_id)[0] / HELD_OUT
     plan = dataclasses.replace(everything(model), embedding=0.0)
     freeze(model, plan)
-    settings = TrainConfig(steps=STEPS, batch_size=4, warmup_share=0.2, decay="linear")
-    engine = PlainEngine(model, parameter_groups(sublayers(model), plan, 1e-4, 0.01), settings)
+    settings = TrainConfig(engine="plain", steps=STEPS, batch_size=4, warmup_share=0.2, decay="linear")
+    engine = make_engine(model, parameter_groups(sublayers(model), plan, 1e-4, 0.01), settings, settings)
     with tempfile.TemporaryDirectory() as state:
         order = TokenStream(stream, tokenizer.eos_token_id, 0)
-        train(engine, order, settings, 256, Path(state) / "s", STEPS + 1, print)
+        train([(0, lambda: engine)], order, settings, 256, Path(state) / "s", STEPS + 1, print)
     after = text_loss(model, held_out, 256, tokenizer.eos_token_id)[0] / HELD_OUT
     print(
         f"held-out loss of new pages before and after {STEPS} steps: {before:.4f}, {after:.4f} nats a token"

@@ -22,7 +22,7 @@ from tgl.profiling.capture import cover
 from tgl.profiling.norms import check_norms
 from tgl.sublayers import ranked, sublayers
 from tgl.train.checkpoint import load_model, random_twin, save_model, weights_hash
-from tgl.train.engines import language_model_loss
+from tgl.train.engines.interface import language_model_loss
 
 
 def test_after_one_step_a_gradient_reaches_every_adapter_parameter_and_none_of_the_base():

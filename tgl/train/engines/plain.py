@@ -75,7 +75,9 @@ class PlainEngine:
 
     def state(self) -> dict[str, torch.Tensor]:
         """See `Engine`."""
-        found = {f"weight/{name}": p.detach().to("cpu", copy=True) for name, p in self.model.named_parameters()}
+        found = {
+            f"weight/{name}": p.detach().to("cpu", copy=True) for name, p in self.model.named_parameters()
+        }
         for name, parameter in self._trained().items():
             for key, value in self.optimiser.state[parameter].items():
                 found[f"{key}/{name}"] = value.detach().to("cpu", copy=True)

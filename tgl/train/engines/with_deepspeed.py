@@ -99,7 +99,9 @@ class DeepSpeedEngine:
 
     def state(self) -> dict[str, torch.Tensor]:
         """See `Engine`."""
-        found = {f"weight/{name}": p.detach().to("cpu", copy=True) for name, p in self.model.named_parameters()}
+        found = {
+            f"weight/{name}": p.detach().to("cpu", copy=True) for name, p in self.model.named_parameters()
+        }
         adam = self._adam()
         for name, parameter in self._trained():
             if self.zero_stage == 0:
