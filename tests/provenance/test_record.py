@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.provenance.experiment import Experiment, two_jobs
-from tgl.provenance.files import sha256_file
+from tgl.files import sha256_file
 from tgl.provenance.record import RUNS, note_run
 from tgl.provenance.verify import verify
 

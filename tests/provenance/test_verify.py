@@ -8,7 +8,8 @@ from typer.testing import CliRunner
 from tests.provenance.experiment import Experiment, two_jobs
 from tgl.cli import app
 from tgl.codehash import code_hash
-from tgl.provenance.files import relative_to, sha256_file
+from tgl.files import sha256_file
+from tgl.provenance.files import relative_to
 from tgl.provenance.manifest import Code
 from tgl.provenance.verify import verify
 from tgl.provenance.versions import PACKAGES, installed_versions

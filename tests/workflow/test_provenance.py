@@ -8,7 +8,8 @@ import sys
 import pytest
 
 from tests.workflow.conftest import REPOSITORY, Workflow, copy_of, environment
-from tgl.provenance.files import artifact_files, sha256_file
+from tgl.files import sha256_file
+from tgl.provenance.files import artifact_files
 from tgl.provenance.manifest import read_manifest
 from tgl.provenance.versions import installed_versions
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from tgl.files import sha256_file
 from tgl.provenance.manifest import NAME, File
 
 # What a run leaves that is no artifact.
@@ -18,12 +18,6 @@ def relative_to(folder: str | Path, path: str | Path) -> str:
     """Return a path as seen from a folder; an absolute one that lies outside stays absolute."""
     relative = Path(os.path.relpath(path, folder)).as_posix()
     return str(path) if os.path.isabs(path) and relative.startswith("../") else relative
-
-
-def sha256_file(path: str | Path) -> str:
-    """Return the hexadecimal SHA-256 of a file, read in pieces."""
-    with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def artifact_files(folder: str | Path) -> dict[str, float]:

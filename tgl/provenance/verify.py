@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tgl.codehash import code_hash
-from tgl.provenance.files import artifact_files, sha256_file
+from tgl.files import sha256_file
+from tgl.provenance.files import artifact_files
 from tgl.provenance.manifest import NAME, File, Job, Manifest, read_manifest
 from tgl.provenance.record import RUNS
 from tgl.provenance.versions import installed_versions
