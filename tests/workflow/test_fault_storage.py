@@ -1,4 +1,7 @@
-"""Full and read-only disks, damaged files, a clock that goes back: a clear message, and then the same tables."""
+"""Full and read-only disks, damaged files, a clock that goes back: a clear message, and then the same tables.
+
+Run by `make test-faults`.
+"""
 
 import os
 import shutil
@@ -9,7 +12,10 @@ import pytest
 
 from tests.workflow.conftest import Workflow, copy_of, data_files
 
-pytestmark = pytest.mark.workflow
+pytestmark = [
+    pytest.mark.workflow,
+    pytest.mark.skipif("TGL_KILLS" not in os.environ, reason="minutes of runs: make test-faults"),
+]
 RUN = "full-plain-lr0.003"
 
 
