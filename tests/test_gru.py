@@ -18,7 +18,8 @@ def test_a_saved_model_is_loaded_by_the_auto_classes_as_it_was(tmp_path):
     for loaded in (load_model(tmp_path), AutoModelForCausalLM.from_pretrained(tmp_path)):
         assert isinstance(loaded, GruForCausalLM)
         assert not loaded.training
-        assert torch.equal(loaded(IDS).logits, model(IDS).logits)
+        # To rounding: on some processors it depends on where in memory a tensor lies.
+        torch.testing.assert_close(loaded(IDS).logits, model(IDS).logits, rtol=1e-5, atol=1e-5)
         found, expected = dict(loaded.named_parameters()), dict(model.named_parameters())
         assert set(found) == set(expected)
         assert all(torch.equal(found[name], expected[name]) for name in expected)

@@ -17,13 +17,14 @@ SEQUENCES = st.lists(st.integers(0, VOCABULARY - 1), min_size=2, max_size=12)
 
 
 @pytest.mark.parametrize("kind", BASES)
-def test_with_new_adapters_the_logits_are_exactly_those_of_the_base(kind):
+def test_with_new_adapters_the_logits_are_those_of_the_base(kind):
     base = sharp_model(kind)
     mask = torch.tensor([[1] * 6, [1, 1, 1, 1, 0, 0]])
     before, masked = logits_of(base), logits_of(base, attention_mask=mask)
     model = adapted(base)
-    assert torch.equal(logits_of(model), before)
-    assert torch.equal(logits_of(model, attention_mask=mask), masked)
+    # To rounding: on some processors it depends on where in memory a tensor lies.
+    torch.testing.assert_close(logits_of(model), before, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(logits_of(model, attention_mask=mask), masked, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", BASES)
