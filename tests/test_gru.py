@@ -19,7 +19,7 @@ def test_a_saved_model_is_loaded_by_the_auto_classes_as_it_was(tmp_path):
         assert isinstance(loaded, GruForCausalLM)
         assert not loaded.training
         # To rounding: on some processors it depends on where in memory a tensor lies.
-        torch.testing.assert_close(loaded(IDS).logits, model(IDS).logits, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(loaded(IDS).logits, model(IDS).logits, rtol=1e-4, atol=1e-4)
         found, expected = dict(loaded.named_parameters()), dict(model.named_parameters())
         assert set(found) == set(expected)
         assert all(torch.equal(found[name], expected[name]) for name in expected)

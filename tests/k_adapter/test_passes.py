@@ -23,8 +23,8 @@ def test_with_new_adapters_the_logits_are_those_of_the_base(kind):
     before, masked = logits_of(base), logits_of(base, attention_mask=mask)
     model = adapted(base)
     # To rounding: on some processors it depends on where in memory a tensor lies.
-    torch.testing.assert_close(logits_of(model), before, rtol=1e-5, atol=1e-5)
-    torch.testing.assert_close(logits_of(model, attention_mask=mask), masked, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(logits_of(model), before, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(logits_of(model, attention_mask=mask), masked, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("kind", BASES)

@@ -68,7 +68,7 @@ def test_a_saved_model_is_loaded_by_the_auto_classes_as_it_was(kind, tmp_path):
         assert not loaded.training
         assert type(loaded.base) is type(model.base)
         # To rounding: on some processors it depends on where in memory a tensor lies.
-        torch.testing.assert_close(logits_of(loaded), logits_of(model), rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(logits_of(loaded), logits_of(model), rtol=1e-4, atol=1e-4)
         assert weights_hash(loaded) == weights_hash(model)
         found, expected = dict(loaded.named_parameters()), dict(model.named_parameters())
         assert list(found) == list(expected)
