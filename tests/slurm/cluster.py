@@ -6,6 +6,7 @@ the environment variable that could name another place.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import re
@@ -43,7 +44,8 @@ MpiDefault=none
 ReturnToService=2
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
-MinJobAge=300
+MinJobAge=3600
+BatchStartTimeout=1
 KillWait=10
 JobAcctGatherType=jobacct_gather/none
 AccountingStorageType=accounting_storage/none
@@ -126,7 +128,10 @@ class Cluster:
         """End every daemon, then what is left of jobs, and remove the configuration."""
         if self._pid("slurmctld"):
             subprocess.run(["scancel", "--user=root"], capture_output=True, timeout=60)
-            until(lambda: not self.jobs("RUNNING,COMPLETING"), "no job left")
+            with contextlib.suppress(
+                AssertionError
+            ):  # a node that is away never says that its jobs have ended
+                until(lambda: not self.jobs("RUNNING,COMPLETING"), "no job left", 30)
         for name in ("slurmctld", f"slurmd.{self.first}", f"slurmd.{self.second}", "munged"):
             if pid := self._pid(name):
                 os.kill(pid, signal.SIGTERM)
@@ -147,13 +152,19 @@ class Cluster:
     def start_node(self, node: str) -> None:
         call("slurmd", "-N", node)
 
+    def bring_back(self, node: str, job: str) -> None:
+        """Start a lost node again; the controller then misses the job and puts it back into the queue."""
+        # It misses a job only once that has run for BatchStartTimeout and ten seconds more.
+        until(lambda: self.show(job)["RunTime"] >= "00:00:15", "the job has run for a while")
+        self.start_node(node)
+        until(lambda: self.show(job)["Restarts"] == "1", f"job {job} is queued again")
+
     def lose_node(self, node: str, job: str) -> None:
         """SIGKILL to a node's daemon and to every process of a job there, as when its power fails."""
         pid = self._pid(f"slurmd.{node}")
         assert pid, f"no slurmd of {node} runs"
         os.kill(pid, signal.SIGKILL)
-        for pid in processes_of(job):
-            os.kill(pid, signal.SIGKILL)
+        until(lambda: not _kill(processes_of(job)), "no process of the job left")
 
     def states(self, state: str) -> set[str]:
         """Return the nodes in a state."""
@@ -172,6 +183,13 @@ class Cluster:
         """Return what the controller knows of a job, by its own names."""
         words = call("scontrol", "--oneliner", "show", "job", job).split()
         return dict(word.split("=", 1) for word in words if "=" in word)
+
+
+def _kill(pids: list[int]) -> list[int]:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    return pids
 
 
 def _stop_leftover() -> None:

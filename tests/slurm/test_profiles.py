@@ -60,7 +60,7 @@ def test_profiles_agree_but_for_gpus():
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        ({}, {"processes": 1, "nodes": 1, "gres": "gpu:1", "mem_mb": 32000}),
+        ({}, {"processes": 1, "nodes": 1, "gres": "gpu:1", "mem_mb": 32768}),
         ({"TGL_GPUS": "4", "TGL_GPU_MODEL": "a100"}, {"processes": 4, "nodes": 1, "gres": "gpu:a100:4"}),
         ({"TGL_GPUS": "4", "TGL_NODES": "2"}, {"processes": 4, "nodes": 2, "tasks": 2, "mpi": "srun"}),
     ],

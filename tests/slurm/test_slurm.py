@@ -3,222 +3,242 @@
 import contextlib
 import signal
 import subprocess
+import threading
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from tests.slurm.cluster import call, processes_of, until
+from tests.slurm.cluster import Cluster, call, processes_of, until
 from tests.workflow.conftest import REPOSITORY, TINY, Workflow, copy_of, data_files
 
 pytestmark = pytest.mark.slurm
 
-SETTINGS = TINY + "seeds: [0, 1]\nmethods: [full, tgl_fp]\n"
-# Long enough to be hit in the middle, with an overwhelmed machine in mind.
-LONG = SETTINGS.replace(
-    "train: {steps: 6, checkpoint_steps: 2}", "train: {steps: 1500, checkpoint_steps: 50}"
+SETTINGS = (
+    TINY.replace("keep: [0, 6]", "keep: []").replace(
+        "{synthetic", '{dates: ["20190101", "20200101"], synthetic'
+    )
+    + "seeds: [0, 1]\nmethods: [full, tgl_fp]\n"
 )
+# Training that is long enough to be hit in the middle.
+LONG = SETTINGS.replace(
+    "train: {steps: 6, checkpoint_steps: 2}", "train: {steps: 1000, checkpoint_steps: 50}"
+)
+CANCELLED, ON_LOST_NODE = "full", "tgl_fp"
 SCORES = "results/tiny/scores/gpt2-2x16/{method}-plain-lr0.003/seed0/scores.parquet"
 
 
-def on(profile: str, *arguments: str, partition: str = "cpu") -> list[str]:
-    """Return Snakemake's arguments for a profile, with a cluster's names given as its users are told to."""
-    return [
-        "--profile", str(REPOSITORY / "profiles" / profile),
-        "--default-resources", f"slurm_partition={partition}", "constraint=big",
-        "--slurm-init-seconds-before-status-checks", "2",  # jobs take seconds here
-        *arguments,
-    ]  # fmt: skip
+class Submitted(Workflow):
+    """A run whose jobs go to the cluster by a profile, with the cluster's names given as its users are told to."""
+
+    profile, partition = "slurm", "cpu"
+
+    def command(self, *arguments: str) -> list[str]:
+        python, _, _, *local = super().command()
+        return [
+            python, str(Path(__file__).with_name("impatient.py")), *local,
+            "--profile", str(REPOSITORY / "profiles" / self.profile),
+            "--default-resources", f"slurm_partition={self.partition}", "constraint=big", *arguments,
+        ]  # fmt: skip
+
+    @classmethod
+    def copy(cls, finished: Workflow, directory: Path, settings: str) -> "Submitted":
+        """Return a copy of a finished run, to go on from."""
+        copy_of(finished, directory)
+        return cls(directory, settings)
+
+    def finish(self, process: subprocess.Popen) -> None:
+        assert process.wait(timeout=600) == 0, (self.directory / "snakemake.log").read_text()
+
+    def training_log(self, method: str) -> str:
+        return (self.results / "logs" / "train" / f"{method}-plain-lr0.003" / "seed0.log").read_text()
 
 
-def tables(workflow: Workflow) -> dict[str, bytes]:
-    """Return the bytes of all that a run makes, but for the manifest, which says when and where."""
-    return {name: data for name, data in data_files(workflow.results).items() if "manifest" not in name}
+def of(method: str, workflow: Workflow) -> dict[str, bytes]:
+    """Return the bytes of one method's models and scores of seed 0."""
+    part = f"/{method}-plain-lr0.003/seed0/"
+    return {name: data for name, data in data_files(workflow.results).items() if part in name}
 
 
 def assert_equal(found: dict[str, bytes], expected: dict[str, bytes]) -> None:
+    assert expected
     assert sorted(found) == sorted(expected)
     assert [name for name in expected if found[name] != expected[name]] == []
 
 
-def log_of(workflow: Workflow) -> str:
-    return (workflow.directory / "snakemake.log").read_text()
+def running_training(cluster: Cluster, method: str, known: set[str]) -> str | None:
+    """Return the number of a method's running training job that is not among the known ones."""
+    running = cluster.of_rule(f"train_wildcards_{method}_plain", "RUNNING")
+    return next((job for job in running if job not in known), None)
 
 
-def training(cluster, known: set[str]) -> str | None:
-    """Return the number of a running training job that was not known before."""
-    return next((job for job in cluster.of_rule("train", "RUNNING") if job not in known), None)
+@dataclass
+class Calm:
+    """A run here, the same run on the cluster, and what the controller said of each job, by its comment."""
 
-
-@pytest.fixture(scope="module")
-def local(cluster, tmp_path_factory) -> Workflow:
-    workflow = Workflow(tmp_path_factory.mktemp("local"), SETTINGS)
-    workflow.run()
-    return workflow
-
-
-@pytest.fixture(scope="module")
-def submitted(cluster, tmp_path_factory) -> tuple[Workflow, dict[str, dict[str, str]]]:
-    """A finished run on the cluster, and what the controller said of each job while it ran, by comment."""
-    workflow = Workflow(tmp_path_factory.mktemp("slurm"), SETTINGS)
-    known, seen = set(cluster.jobs()), {}
-    process = workflow.start(*on("slurm"))
-    while process.poll() is None:
-        for job, (_, comment) in cluster.jobs("RUNNING").items():
-            if job not in known:
-                known.add(job)
-                seen[comment] = cluster.show(job)
-        time.sleep(0.2)
-    assert process.returncode == 0, log_of(workflow)
-    return workflow, seen
+    local: Workflow
+    submitted: Submitted
+    jobs: dict[str, dict[str, str]] = field(default_factory=dict)
+    states: dict[str, str] = field(default_factory=dict)
 
 
 @pytest.fixture(scope="module")
-def undisturbed(local, tmp_path_factory) -> Workflow:
-    """The long training of both methods, on this machine."""
-    workflow = copy_of(local, tmp_path_factory.mktemp("undisturbed") / "run", LONG)
-    workflow.run("--", *(SCORES.format(method=method) for method in ("full", "tgl_fp")))
-    return workflow
+def calm(cluster, tmp_path_factory) -> Calm:
+    runs = Calm(*(kind(tmp_path_factory.mktemp("run"), SETTINGS) for kind in (Workflow, Submitted)))
+    process = runs.submitted.start()
+
+    def watch() -> None:
+        while process.poll() is None:
+            for job, (_, comment) in cluster.jobs("RUNNING").items():
+                if comment not in runs.jobs:
+                    runs.jobs[comment] = cluster.show(job)
+            time.sleep(0.2)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        runs.local.run()  # beside the other, to save time
+        runs.submitted.finish(process)
+    finally:
+        process.kill()
+        watcher.join()
+    runs.states = {comment: state for state, comment in cluster.jobs().values()}
+    return runs
 
 
-def test_a_run_on_the_cluster_gives_the_bytes_of_a_local_one(cluster, local, submitted):
-    workflow, seen = submitted
-    assert_equal(tables(workflow), tables(local))
-    rules = sorted(comment.split("_wildcards_")[0] for comment in seen)
-    assert len([rule for rule in rules if rule == "rule_train"]) == 4
-    assert len([rule for rule in rules if rule == "rule_base"]) == 2
+def test_a_run_on_the_cluster_gives_the_bytes_of_a_local_one(calm):
+    assert_equal(data_files(calm.submitted.results), data_files(calm.local.results))
+    rules = [comment.split("_wildcards_")[0] for comment in calm.jobs]
+    assert (rules.count("rule_base"), rules.count("rule_train")) == (2, 4)
     assert len(rules) <= 13, f"small rules share a job: {rules}"
-    states = {state for state, comment in cluster.jobs().values() if comment in seen}
-    assert states == {"COMPLETED"}
+    assert set(calm.states) == set(calm.jobs)
+    assert set(calm.states.values()) == {"COMPLETED"}
 
 
-def test_jobs_ask_for_what_the_profile_says(submitted):
-    _, seen = submitted
-    (job,) = (
-        job for comment, job in seen.items() if comment.startswith("rule_train_wildcards_full_plain_0.003_0")
+def test_jobs_ask_for_what_the_profile_says(calm):
+    job = calm.jobs["rule_train_wildcards_full_plain_0.003_0"]
+    assert (job["Partition"], job["Features"]) == ("cpu", "big"), "given on the command line"
+    assert (job["TimeLimit"], job["MinMemoryNode"]) == ("1-00:00:00", "2000M"), "in the profile, in the rule"
+    assert [job[key] for key in ("NumNodes", "NumTasks", "CPUs/Task", "Requeue")] == ["1", "1", "1", "1"]
+    assert not any("gpu" in value for one in calm.jobs.values() for value in one.values())
+
+
+@dataclass
+class Disturbed:
+    """One long training that was cancelled, one whose node was lost, and both undisturbed, here."""
+
+    local: Workflow
+    runs: dict[str, Submitted]
+    jobs: dict[str, str] = field(default_factory=dict)
+
+
+@pytest.fixture(scope="module")
+def disturbed(cluster, calm, tmp_path_factory) -> Disturbed:
+    methods = (CANCELLED, ON_LOST_NODE)
+    folder, known = tmp_path_factory.mktemp("disturbed"), set(cluster.jobs())
+    both = Disturbed(
+        copy_of(calm.local, folder / "local", LONG),
+        {method: Submitted.copy(calm.submitted, folder / method, LONG) for method in methods},
     )
-    assert (job["Partition"], job["Features"]) == ("cpu", "big"), "the override on the command line"
-    assert (job["TimeLimit"], job["MinMemoryNode"]) == ("1-00:00:00", "2000M"), "the profile and the rule"
-    assert (job["NumNodes"], job["NumTasks"], job["CPUs/Task"], job["Requeue"]) == ("1", "1", "1", "1")
-    assert not any("gpu" in value for one in seen.values() for value in one.values())
+    processes = {}
+    try:
+        for method, run in both.runs.items():
+            processes[method] = run.start("--", SCORES.format(method=method))
+            saved = run.results / "state" / "gpt2-2x16" / f"{method}-plain-lr0.003/seed0/20200101/training"
+            until((saved / "progress.json").exists, f"a saved state of {method}", 240)
+            both.jobs[method] = job = running_training(cluster, method, known)
+            if method == CANCELLED:
+                call("scancel", job)
+            else:
+                node = cluster.show(job)["NodeList"]
+                cluster.lose_node(node, job)
+                cluster.start_node(node)  # without the job, which the controller then queues again
+                until(
+                    lambda: cluster.show(both.jobs[ON_LOST_NODE])["Restarts"] == "1",
+                    "it is queued again",
+                    120,
+                )
+        both.local.run("--", *(SCORES.format(method=method) for method in methods))
+        for method, run in both.runs.items():
+            run.finish(processes[method])
+    finally:
+        for process in processes.values():
+            process.kill()
+    return both
 
 
-def start_long(cluster, submitted, directory: Path, method: str):
-    """Start the long training of one method on the cluster; return run, process and job once it is in the middle."""
-    workflow = copy_of(submitted[0], directory / "run", LONG)
-    known = set(cluster.jobs())
-    process = workflow.start(*on("slurm", "--", SCORES.format(method=method)))
-    progress = (
-        workflow.results
-        / "state"
-        / "gpt2-2x16"
-        / f"{method}-plain-lr0.003/seed0/20200101/training/progress.json"
-    )
-    until(lambda: progress.exists() or process.poll() is not None, "a saved state", 120)
-    assert process.poll() is None, log_of(workflow)
-    job = training(cluster, known)
-    assert job, "the training job is over before it could be disturbed"
-    return workflow, process, job
+def test_a_cancelled_training_job_is_submitted_again_and_goes_on(cluster, disturbed):
+    assert cluster.jobs()[disturbed.jobs[CANCELLED]][0] == "CANCELLED"
+    assert "resumed at step" in disturbed.runs[CANCELLED].training_log(CANCELLED)
+    assert_equal(of(CANCELLED, disturbed.runs[CANCELLED]), of(CANCELLED, disturbed.local))
 
 
-def finish(workflow: Workflow, process: subprocess.Popen, method: str) -> str:
-    """Wait for the run's end and return the log of its training."""
-    assert process.wait(timeout=240) == 0, log_of(workflow)
-    return (workflow.results / "logs" / "train" / f"{method}-plain-lr0.003" / "seed0.log").read_text()
+def test_a_training_job_whose_node_is_lost_is_queued_again_and_goes_on(cluster, disturbed):
+    assert cluster.jobs()[disturbed.jobs[ON_LOST_NODE]][0] == "COMPLETED", "under its own number"
+    assert "resumed at step" in disturbed.runs[ON_LOST_NODE].training_log(ON_LOST_NODE)
+    assert_equal(of(ON_LOST_NODE, disturbed.runs[ON_LOST_NODE]), of(ON_LOST_NODE, disturbed.local))
 
 
-def of(method: str, files: dict[str, bytes]) -> dict[str, bytes]:
-    return {name: data for name, data in files.items() if f"/{method}-plain" in name and "/seed0/" in name}
-
-
-def test_a_cancelled_training_job_is_submitted_again_and_goes_on(cluster, undisturbed, submitted, tmp_path):
-    workflow, process, job = start_long(cluster, submitted, tmp_path, "full")
-    call("scancel", job)
-    log = finish(workflow, process, "full")
-    assert "resumed at step" in log or "done before" in log
-    states = {number: state for number, (state, _) in cluster.jobs().items() if int(number) >= int(job)}
-    assert states.pop(job) == "CANCELLED"
-    assert set(states.values()) == {"COMPLETED"}
-    assert_equal(of("full", tables(workflow)), of("full", tables(undisturbed)))
-
-
-def test_a_training_job_whose_node_fails_is_requeued_and_goes_on(cluster, undisturbed, submitted, tmp_path):
-    workflow, process, job = start_long(cluster, submitted, tmp_path, "tgl_fp")
-    node = cluster.show(job)["NodeList"]
-    cluster.lose_node(node, job)
-    assert processes_of(job) == []
-    cluster.start_node(
-        node
-    )  # it comes back without the job, which the controller then puts into the queue again
-    until(lambda: cluster.show(job)["Restarts"] == "1", "the job is requeued", 90)
-    log = finish(workflow, process, "tgl_fp")
-    assert "resumed at step" in log or "done before" in log
-    assert cluster.jobs()[job][0] == "COMPLETED", "under the same number"
-    assert_equal(of("tgl_fp", tables(workflow)), of("tgl_fp", tables(undisturbed)))
-
-
-def start_on_gpus(submitted, directory: Path) -> tuple[Workflow, subprocess.Popen]:
-    """Start one training run and the scoring of the base model anew, and nothing else."""
-    workflow = copy_of(submitted[0], directory, SETTINGS)
-    targets = SCORES.format(method="full"), "results/tiny/scores/gpt2-2x16/base/seed0/scores.parquet"
+@contextlib.contextmanager
+def on_gpus(calm, directory: Path):
+    """One training run and the scoring of the base model anew, and nothing else, by the profile for GPUs."""
+    workflow = Submitted.copy(calm.submitted, directory, SETTINGS)
+    workflow.profile, workflow.partition = "slurm-gpu", "gpu"
     rules = ("train", "score_base")
-    arguments = ("--forcerun", *rules, "--allowed-rules", *rules, "--", *targets)
-    return workflow, workflow.start(*on("slurm-gpu", *arguments, partition="gpu"))
+    targets = (SCORES.format(method="full"), "results/tiny/scores/gpt2-2x16/base/seed0/scores.parquet")
+    process = workflow.start("--forcerun", *rules, "--allowed-rules", *rules, "--", *targets)
+    try:
+        yield workflow, process
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=60)
 
 
-def visible_gpus(job: str) -> set[str]:
-    """Return CUDA_VISIBLE_DEVICES of every training process of a job that torchrun has started."""
+def given_gpus(job: str) -> set[str]:
+    """Return on which nodes the processes that torchrun has started for a job run, and which GPUs they see."""
     found = set()
     for pid in processes_of(job):
         with contextlib.suppress(OSError):
-            variables = Path(f"/proc/{pid}/environ").read_text().split("\0")
-            values = dict(variable.split("=", 1) for variable in variables if "=" in variable)
-            if "LOCAL_RANK" in values:
-                found.add(f"node {values['GROUP_RANK']}, GPU {values.get('CUDA_VISIBLE_DEVICES')}")
+            lines = Path(f"/proc/{pid}/environ").read_text().split("\0")
+            variables = dict(line.split("=", 1) for line in lines if "=" in line)
+            if "LOCAL_RANK" in variables:
+                found.add(f"{variables['SLURMD_NODENAME']}: GPU {variables.get('CUDA_VISIBLE_DEVICES')}")
     return found
 
 
-def test_gpu_jobs_ask_for_one_nodes_gpus_and_one_task(cluster, submitted, tmp_path, monkeypatch):
+def test_gpu_jobs_ask_for_the_gpus_of_one_node_and_one_task(cluster, calm, tmp_path, monkeypatch):
     """Nothing runs: the partition is closed."""
     monkeypatch.setenv("TGL_GPUS", "2")
     monkeypatch.setenv("TGL_GPU_MODEL", "a100")
     call("scontrol", "update", "partition=gpu", "state=down")
-    _, process = start_on_gpus(submitted, tmp_path / "run")
     try:
-        train, score = (
-            cluster.show(until(lambda: cluster.of_rule(rule, "PENDING"), f"{rule} is submitted")[0])  # noqa: B023
-            for rule in ("train", "score_base")
-        )
+        with on_gpus(calm, tmp_path / "run"):
+            jobs = {}
+            for rule in ("train", "score_base"):
+                (number,) = until(lambda rule=rule: cluster.of_rule(rule, "PENDING"), f"{rule} is submitted")
+                jobs[rule] = cluster.show(number)
     finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(timeout=60)
         call("scontrol", "update", "partition=gpu", "state=up")
-    assert train["TresPerNode"] == "gres:gpu:a100:2"
-    assert [train[key] for key in ("NumNodes", "NumTasks", "CPUs/Task", "MinMemoryNode")] == [
-        "1",
-        "1",
-        "8",
-        "64000M",
-    ]
-    assert score["TresPerJob"] == "gres:gpu:a100:1"
-    assert [score[key] for key in ("NumNodes", "NumTasks", "CPUs/Task", "MinMemoryNode")] == [
-        "1",
-        "1",
-        "4",
-        "32000M",
-    ]
+    assert jobs["train"]["TresPerNode"] == "gres:gpu:a100:2"
+    assert jobs["score_base"]["TresPerJob"] == "gres:gpu:a100:1"
+    asked = {
+        rule: [job[key] for key in ("NumTasks", "CPUs/Task", "MinMemoryNode")] for rule, job in jobs.items()
+    }
+    assert asked == {"train": ["1", "8", "64G"], "score_base": ["1", "4", "32G"]}
+    assert {job["NumNodes"] for job in jobs.values()} <= {"1", "1-1"}
     assert cluster.jobs("PENDING") == {}, "an interrupted run cancels its jobs"
 
 
-def test_a_training_run_on_two_nodes(cluster, submitted, tmp_path, monkeypatch):
+def test_a_training_run_on_two_nodes(cluster, calm, tmp_path, monkeypatch):
     """One process on each, which see the GPU given to them and meet; they compute on the CPU."""
     monkeypatch.setenv("TGL_NODES", "2")
     known = set(cluster.jobs())
-    workflow, process = start_on_gpus(submitted, tmp_path / "run")
-    job = until(lambda: training(cluster, known), "the training job runs")
-    asked = cluster.show(job)
+    with on_gpus(calm, tmp_path / "run") as (workflow, process):
+        job = until(lambda: running_training(cluster, "full", known), "the training job runs", 120)
+        asked = cluster.show(job)
+        given = {f"{node}: GPU 0" for node in (cluster.first, cluster.second)}
+        until(lambda: given_gpus(job) == given or process.poll() is not None, "a process on each node", 240)
+        workflow.finish(process)
     assert (asked["NumNodes"], asked["NumTasks"], asked["TresPerNode"]) == ("2", "2", "gres:gpu:1")
-    until(lambda: len(visible_gpus(job)) == 2 or process.poll() is not None, "a process on each node", 120)
-    assert visible_gpus(job) == {"node 0, GPU 0", "node 1, GPU 0"}, finish(workflow, process, "full")
-    finish(workflow, process, "full")
     assert cluster.jobs()[job][0] == "COMPLETED"

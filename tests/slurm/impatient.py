@@ -1,0 +1,15 @@
+"""Snakemake, looking at its SLURM jobs each second: the plugin looks ever more rarely, and here jobs take seconds."""
+
+import asyncio
+
+from snakemake.cli import main
+from snakemake_executor_plugin_slurm import Executor
+
+
+async def a_second(executor: Executor) -> None:
+    await asyncio.sleep(1)
+
+
+if __name__ == "__main__":
+    Executor.sleep = a_second
+    main()
