@@ -1,5 +1,6 @@
 """A small experiment by hand: files in a folder, and the jobs that are said to have made them."""
 
+import dataclasses
 import itertools
 import os
 from pathlib import Path
@@ -73,3 +74,13 @@ def two_jobs(folder: Path) -> tuple[Experiment, list[Declared]]:
     jobs.append(experiment.declared("plan", ["plan/full.json"], read, code=code))
     experiment.update(*jobs)
     return experiment, jobs
+
+
+def done(*jobs, **more):
+    """Return jobs that had nothing to do in this run."""
+    return [dataclasses.replace(job, state="done", **more) for job in jobs]
+
+
+def versions_of(manifest, rule):
+    (job,) = [job for job in manifest.jobs if job.rule == rule]
+    return manifest.versions.get(job.versions)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from safetensors.torch import load_file, save_file
 
-from tests.train.test_engines import PARTLY, engine_of, run
+from tests.train.engine_runs import PARTLY, engine_of, run
 from tgl.train.processes import is_first, on_first, rank, world_size
 
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 from safetensors.torch import load_file, save_file
 
-from tests.train.test_engines import PARTLY, engine_of, run
+from tests.train.engine_runs import PARTLY, engine_of, run
 from tests.workflow.conftest import REPOSITORY, environment
 from tgl.cli import launch
 from tgl.errors import TglError
