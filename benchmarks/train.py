@@ -21,10 +21,8 @@ from __future__ import annotations
 
 import argparse
 import copy
-import json
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterable
@@ -151,25 +149,21 @@ def synchronise() -> None:
 
 def start_up() -> float:
     """Return the seconds from starting `tgl train` in a new process to the end of its first step, on tiny inputs."""
-    from tests.train.continual_runs import write_inputs
+    from tests.train.continual_runs import PERIODS, write_inputs
+    from tests.train.test_command import command
 
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         write_inputs(folder)
-        periods = sorted(path.stem for path in folder.glob("20*.parquet"))
-        command = [
-            sys.executable, "-m", "tgl", "train", str(folder / "base"), "--base-tokens", str(folder / "base.parquet"),
-            *(f"--tokens={period}={folder / period}.parquet" for period in periods),
-            "--probes", str(folder / "probes.parquet"), "--profile", str(folder / "profile.parquet"),
-            "--plan", str(folder / "plan.json"), "--models", str(folder / "models"),
-            "--tables", str(folder / "tables"), "--state", str(folder / "state"), "--learning-rate", "0.01",
-            "--config", json.dumps({"engine": ENGINE_OF_START, "steps": 10**6, "batch_size": 2, "checkpoint_steps": 1}),
-            "--token-config", '{"vocab_size": 300, "block_size": 32}', "--profile-config", '{"examples": 3}',
-        ]  # fmt: skip
         start = time.perf_counter()
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        process = subprocess.Popen(
+            command(folder, folder, steps=10**6, checkpoint_steps=1, engine=ENGINE_OF_START),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
         try:
-            saved = folder / "state" / periods[0] / "training" / "progress.json"
+            saved = folder / "state" / PERIODS[0] / "training" / "progress.json"
             while not saved.exists():
                 if process.poll() is not None:
                     raise SystemExit(f"tgl train ended before its first step:\n{process.stdout.read()}")

@@ -1,0 +1,96 @@
+"""`tgl train` as a user starts it: in two processes, and stopped by SIGTERM."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.train.continual_runs import PERIODS, write_inputs
+from tests.workflow.conftest import REPOSITORY, environment
+from tgl.tables import read_table
+
+
+def command(inputs, folder, *more, **changes):
+    """Return the command line of a run with other keys in the section `train`."""
+    config = {"engine": "deepspeed", "steps": 4, "batch_size": 2, "checkpoint_steps": 2} | changes
+    return [
+        sys.executable, "-m", "tgl", "train", str(inputs / "base"), "--base-tokens", str(inputs / "base.parquet"),
+        *(f"--tokens={period}={inputs / period}.parquet" for period in PERIODS),
+        "--probes", str(inputs / "probes.parquet"), "--profile", str(inputs / "profile.parquet"),
+        "--plan", str(inputs / "plan.json"), "--models", str(folder / "models"), "--tables", str(folder / "tables"),
+        "--state", str(folder / "state"), "--learning-rate", "0.01", "--config", json.dumps(config),
+        "--token-config", '{"vocab_size": 300, "block_size": 32}', "--profile-config", '{"examples": 3}', *more,
+    ]  # fmt: skip
+
+
+def finished(*arguments, **options):
+    done = subprocess.run(
+        command(*arguments, **options), cwd=REPOSITORY, env=environment(), capture_output=True, text=True,
+        timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr[-3000:]
+    return done.stdout
+
+
+def started(*arguments):
+    return subprocess.Popen(
+        command(*arguments, steps=2000), cwd=REPOSITORY, env=environment(), text=True, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, start_new_session=True,
+    )  # fmt: skip
+
+
+def table(folder, name):
+    return read_table(folder / "tables" / f"{name}.parquet", name).to_pandas()
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("inputs")
+    write_inputs(folder)
+    return folder
+
+
+def test_two_processes_write_what_one_does_and_speak_once(inputs, tmp_path):
+    one, two = tmp_path / "one", tmp_path / "two"
+    finished(inputs, one)
+    said = finished(inputs, two, "--processes", "2")
+    assert said.count(f"period {PERIODS[0]}: ") == 1
+    assert table(two, "steps")["loss"].tolist() == pytest.approx(
+        table(one, "steps")["loss"].tolist(), rel=1e-5
+    )
+    columns = ["probe", "checkpoint"]
+    assert table(two, "scores")[columns].equals(table(one, "scores")[columns])
+    scores = [table(folder, "scores")["log_likelihood"].tolist() for folder in (two, one)]
+    assert scores[0] == pytest.approx(scores[1], rel=1e-3)
+    columns = ["period", "step", "sublayer", "learning_rate"]
+    assert table(two, "rates")[columns].equals(table(one, "rates")[columns])
+    assert not (two / "state").exists()
+    assert sorted(path.name for path in (two / "models").iterdir()) == list(PERIODS)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_run_that_sigterm_stopped_goes_on(inputs, tmp_path, processes):
+    more = ("--processes", str(processes))
+    process = started(inputs, tmp_path, *more)
+    progress, end = tmp_path / "state" / PERIODS[0] / "training" / "progress.json", time.monotonic() + 240
+    while not progress.exists():
+        assert process.poll() is None, process.stdout.read()
+        assert time.monotonic() < end, "no state was saved"
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    said = process.communicate(timeout=120)[0]
+    assert "stopped by SIGTERM" in said, said
+    assert process.returncode == (143 if processes == 1 else 1)  # torchrun has a status of its own
+    saved = json.loads(progress.read_text())["step"]
+    assert f"the state after {saved} steps is saved" in said
+    process = started(inputs, tmp_path, *more)
+    try:
+        lines = iter(process.stdout.readline, "")
+        assert any(f"resumed at step {saved} of 2000" in line for line in lines)
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)  # torchrun's processes too
+        process.wait()
