@@ -1,6 +1,6 @@
 """SIGKILL at random moments: what follows is a run that goes on, and ends with the bytes of an undisturbed one.
 
-`make test-faults` tries 30 moments over the quick preset; without TGL_KILLS two over a smaller one.
+`make test-faults` tries 30 moments over the quick preset; without TGL_KILLS one over a smaller one.
 """
 
 import os
@@ -14,7 +14,7 @@ from tests.workflow.conftest import TINY, Workflow, data_files
 
 pytestmark = pytest.mark.workflow
 
-KILLS = int(os.environ.get("TGL_KILLS", "2"))
+KILLS = int(os.environ.get("TGL_KILLS", "1"))
 SETTINGS = "{}" if "TGL_KILLS" in os.environ else TINY
 
 
