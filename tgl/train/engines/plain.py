@@ -58,7 +58,8 @@ class PlainEngine:
         told = torch.stack(losses).sum().item()
         if not math.isfinite(told):
             refuse_loss(number, self.model, passes)
-        norm = nn.utils.clip_grad_norm_(self._trained().values(), self.settings.clip_norm).item()
+        trained = [parameter for group in self.optimiser.param_groups for parameter in group["params"]]
+        norm = nn.utils.clip_grad_norm_(trained, self.settings.clip_norm).item()
         if not math.isfinite(norm):
             bad = [name for name, p in self._trained().items() if not p.grad.isfinite().all()]
             refuse_gradients(number, bad or list(self.units), self.units)
