@@ -75,7 +75,7 @@ class DeepSpeedEngine:
 
     def _norm_without_zero(self) -> float:
         # DeepSpeed keeps no gradient norm at stage 0 in fp32; the gradients are whole there.
-        gradients = [parameter.grad for parameter in self.model.parameters() if parameter.grad is not None]
+        gradients = [parameter.grad for group in self.groups for parameter in group["params"]]
         return nn.utils.get_total_norm(gradients).item()
 
     def _pull(self, number: int, factor: float) -> None:
