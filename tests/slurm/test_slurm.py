@@ -153,12 +153,7 @@ def disturbed(cluster, calm, tmp_path_factory) -> Disturbed:
             else:
                 node = cluster.show(job)["NodeList"]
                 cluster.lose_node(node, job)
-                cluster.start_node(node)  # without the job, which the controller then queues again
-                until(
-                    lambda: cluster.show(both.jobs[ON_LOST_NODE])["Restarts"] == "1",
-                    "it is queued again",
-                    120,
-                )
+                cluster.bring_back(node, job)
         both.local.run("--", *(SCORES.format(method=method) for method in methods))
         for method, run in both.runs.items():
             run.finish(processes[method])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import subprocess
+import socket
 import sys
 
 from tgl.errors import TglError
@@ -38,15 +38,12 @@ def _srun(nodes: int) -> list[str]:
 
 
 def _rendezvous() -> list[str]:
-    """Return torchrun's options for meeting on the first node of the SLURM job."""
-    job, nodes = os.environ.get("SLURM_JOB_ID"), os.environ.get("SLURM_JOB_NODELIST")
-    if not job or not nodes:
+    """Return torchrun's options for meeting on this node, the first of the SLURM job."""
+    # Of the SLURM job's variables no more than its number gets through Snakemake.
+    if not (job := os.environ.get("SLURM_JOB_ID")):
         raise TglError(
-            "--nodes: several nodes are started by srun inside a SLURM allocation, and SLURM_JOB_ID or "
-            "SLURM_JOB_NODELIST is not set; elsewhere start torchrun on each node yourself"
+            "--nodes: several nodes are started by srun inside a SLURM allocation, and SLURM_JOB_ID is not set; "
+            "elsewhere start torchrun on each node yourself"
         )
-    names = subprocess.run(
-        ["scontrol", "show", "hostnames", nodes], check=True, capture_output=True, text=True
-    ).stdout.split()
     port = 29400 + int(job) % 1000  # two jobs that share a node must not meet each other
-    return ["--rdzv-backend=c10d", f"--rdzv-endpoint={names[0]}:{port}", f"--rdzv-id={job}"]
+    return ["--rdzv-backend=c10d", f"--rdzv-endpoint={socket.gethostname()}:{port}", f"--rdzv-id={job}"]
