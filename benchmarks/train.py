@@ -195,12 +195,12 @@ def main() -> None:
     model = make_model(SMALL if options.small else SHAPE)
     size = sum(parameter.numel() for parameter in model.parameters())
     vocabulary = model.config.vocab_size
-    scratch = tempfile.mkdtemp()
+    scratch = tempfile.TemporaryDirectory()
     own = {
         f"plain, {name}": OwnWay(copy.deepcopy(model), plan, "plain", options.batch)
         for name, plan in plans(model).items()
     }
-    made = {**own, "Trainer, full": TrainerWay(copy.deepcopy(model), options.batch, scratch)}
+    made = {**own, "Trainer, full": TrainerWay(copy.deepcopy(model), options.batch, scratch.name)}
     in_turns(made.values(), options, vocabulary)
     late = {
         "plain again, full": OwnWay(copy.deepcopy(model), everything(model), "plain", options.batch),

@@ -19,6 +19,8 @@ PAGE = {
     "sha1": "",
     "text": "Berlin is a city.",
     "links": [{"target": "City", "start": 12, "end": 16}],
+    "sections": [{"title": "Past", "level": 2, "start": 5}],
+    "given_up": "",
 }
 
 

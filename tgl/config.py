@@ -55,10 +55,28 @@ class SnapshotsConfig(Section):
 
 
 class PagesConfig(Section):
-    """Shards: shard i holds page ids from i * pages_per_shard + 1 on, the last one all that follow."""
+    """Shards (shard i holds page ids from i * pages_per_shard + 1 on, the last one all that follow), and what is kept.
+
+    `page_seconds`, `page_memory_mb`: CPU time of one page and memory of the process that parses, beyond which the
+    page is cleaned simply.
+    """
 
     shards: Positive = 1
     pages_per_shard: Positive = 1_000_000
+    tables: bool = False
+    infoboxes: bool = False
+    drop_sections: list[str] = [
+        "See also",
+        "References",
+        "Notes",
+        "Footnotes",
+        "Citations",
+        "Notes and references",
+        "Further reading",
+        "External links",
+    ]
+    page_seconds: Annotated[Number, Field(gt=0)] = 10
+    page_memory_mb: Annotated[Integer, Field(ge=500)] = 2000
 
 
 class TextConfig(Section):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 _LINK = pa.struct([("target", pa.string()), ("start", pa.int32()), ("end", pa.int32())])
+_SECTION = pa.struct([("title", pa.string()), ("level", pa.int32()), ("start", pa.int32())])
 
 SCHEMAS: dict[str, pa.Schema] = {
     # The dump files of one snapshot.
@@ -24,7 +25,8 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("candidates", pa.list_(pa.string())),
         ]
     ),
-    # Clean text of each kept page; link offsets are characters of `text`.
+    # Clean text of each kept page; offsets of links and of where sections start are characters of `text`. given_up: why
+    # the page was cleaned simply, "" for most.
     "pages": pa.schema(
         [
             ("page_id", pa.int64()),
@@ -34,16 +36,20 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("sha1", pa.string()),
             ("text", pa.string()),
             ("links", pa.list_(_LINK)),
+            ("sections", pa.list_(_SECTION)),
+            ("given_up", pa.string()),
         ]
     ),
-    # New and changed sentences of a snapshot against the one before; `position` counts sentences of the new page.
+    # New and changed sentences of a snapshot against the one before; `start`: the character of the new page's text that
+    # the sentence starts at, `section`: the title of the nearest heading above, "" before the first.
     "diff": pa.schema(
         [
             ("page_id", pa.int64()),
             ("title", pa.string()),
             ("revision_id", pa.int64()),
             ("kind", pa.string()),
-            ("position", pa.int32()),
+            ("start", pa.int32()),
+            ("section", pa.string()),
             ("text", pa.string()),
         ]
     ),

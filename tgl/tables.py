@@ -7,7 +7,9 @@ what they were made from. It never holds a time or a host name: the same inputs 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import accumulate
 from pathlib import Path
 
 import pandas as pd
@@ -120,18 +122,19 @@ def read_table(path: str | Path, name: str, columns: list[str] | None = None) ->
     schema = SCHEMAS[name]
     columns = columns or schema.names
     try:
-        stored = pq.read_schema(path)
+        metadata = pq.read_metadata(path)
+        stored = metadata.schema.to_arrow_schema()
         missing = [column for column in schema.names if column not in stored.names]
         if missing:
             raise TglError(f"{path}: not a '{name}' table, columns missing: {missing}; found {stored.names}")
         table = pq.read_table(path, columns=columns, page_checksum_verification=True)
         table.validate(full=True)
+        if table.num_rows != metadata.num_rows:  # the file's end, where both stand, has no checksum
+            raise ValueError(f"{table.num_rows} rows found, {metadata.num_rows} expected")
     except FileNotFoundError:
         raise TglError(f"{path}: no such file; expected the table '{name}'") from None
     except _DAMAGED as error:
-        raise TglError(
-            f"{path}: not a readable Parquet file ({error}); delete it and run the workflow again"
-        ) from None
+        raise _damaged(path, error) from None
     expected = pa.schema([schema.field(column) for column in columns])
     if table.schema.equals(expected):
         return table
@@ -139,6 +142,47 @@ def read_table(path: str | Path, name: str, columns: list[str] | None = None) ->
         return table.cast(expected)
     except _DAMAGED as error:
         raise TglError(f"{path}: not a '{name}' table: {error}") from None
+
+
+def iter_rows(path: str | Path, name: str, columns: list[str]) -> Iterator[dict]:
+    """Yield the rows of the Parquet table `name`, of which some hundred are held in memory. Raises as `read_table`."""
+    read_table(path, name, columns[:1])  # refuses a missing file or another table
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            left = file.metadata.num_rows
+            for batch in file.iter_batches(batch_size=500, columns=columns):
+                left -= batch.num_rows
+                yield from batch.to_pylist()
+            if left:
+                raise ValueError(f"{left} rows missing")
+    except _DAMAGED as error:
+        raise _damaged(path, error) from None
+
+
+class RowGroups:
+    """Single rows of the Parquet table `name`, of which one row group is held in memory: cheap for rows in order."""
+
+    def __init__(self, path: str | Path, name: str, columns: list[str]) -> None:
+        self.path, self.name, self.columns = Path(path), name, columns
+        self._file = pq.ParquetFile(path, page_checksum_verification=True)
+        sizes = [self._file.metadata.row_group(n).num_rows for n in range(self._file.metadata.num_row_groups)]
+        self._starts = [0, *accumulate(sizes)]
+        self._number, self._rows = -1, pa.table({})
+
+    def row(self, number: int) -> dict:
+        """Return a row's columns. Raises TglError when they are damaged."""
+        group = bisect_right(self._starts, number) - 1
+        if group != self._number:
+            try:
+                self._rows = self._file.read_row_group(group, columns=self.columns)
+            except _DAMAGED as error:
+                raise _damaged(self.path, error) from None
+            self._number = group
+        return self._rows.slice(number - self._starts[group], 1).to_pylist()[0]
+
+
+def _damaged(path: str | Path, error: Exception) -> TglError:
+    return TglError(f"{path}: not a readable Parquet file ({error}); delete it and run the workflow again")
 
 
 def read_counts(path: str | Path) -> dict[str, int]:
@@ -158,9 +202,7 @@ def _metadata(path: str | Path, key: bytes) -> dict:
             return found
         raise ValueError(f"{key.decode()} is {type(found).__name__}, an object expected")
     except _DAMAGED as error:
-        raise TglError(
-            f"{path}: not a readable Parquet file ({error}); delete it and run the workflow again"
-        ) from None
+        raise _damaged(path, error) from None
 
 
 def read_tables(paths: Iterable[str | Path], name: str, columns: list[str] | None = None) -> pa.Table:

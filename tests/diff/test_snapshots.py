@@ -1,3 +1,4 @@
+import pyarrow.parquet as pq
 import pytest
 
 from tgl.diff.snapshots import PAGE_COUNTS, diff_pages
@@ -6,7 +7,7 @@ from tgl.tables import read_counts, read_table, write_table
 from tgl.wiki.pages import Shard, extract_pages
 
 
-def page(page_id, text, revision=1, sha1="", title="T"):
+def page(page_id, text, revision=1, sha1="", title="T", sections=()):
     return {
         "page_id": page_id,
         "title": title,
@@ -15,6 +16,8 @@ def page(page_id, text, revision=1, sha1="", title="T"):
         "sha1": sha1,
         "text": text,
         "links": [],
+        "sections": sections,
+        "given_up": "",
     }
 
 
@@ -35,13 +38,36 @@ def test_new_page_counts_whole_and_changed_page_by_its_new_sentences(tmp_path):
     old = [page(2, "One is here. Two is here.", 1), page(9, "Gone.", 2)]
     new = [page(1, "All of it. Is new.", 3), page(2, "Two is here. Three is here.", 4, title="Renamed")]
     rows, counts = diff(tmp_path, old, new)
-    assert [(row["page_id"], row["kind"], row["position"], row["text"]) for row in rows] == [
+    assert [(row["page_id"], row["kind"], row["start"], row["text"]) for row in rows] == [
         (1, "new_page", 0, "All of it."),
-        (1, "new_page", 1, "Is new."),
-        (2, "changed", 1, "Three is here."),
+        (1, "new_page", 11, "Is new."),
+        (2, "changed", 13, "Three is here."),
     ]
     assert (rows[2]["title"], rows[2]["revision_id"]) == ("Renamed", 4)
     assert (counts["new_page"], counts["changed"], counts["deleted"]) == (1, 1, 1)
+
+
+def test_a_sentence_knows_the_section_it_stands_in(tmp_path):
+    sections = [{"title": "History", "level": 2, "start": 6}, {"title": "Later", "level": 3, "start": 13}]
+    rows, _ = diff(tmp_path, [], [page(1, "Lead.\nOld a.\nNew birds. New cats.", 3, sections=sections)])
+    assert [(row["section"], row["text"]) for row in rows] == [
+        ("", "Lead."),
+        ("History", "Old a."),
+        ("Later", "New birds."),
+        ("Later", "New cats."),
+    ]
+
+
+def test_a_damaged_text_is_refused_and_not_compared(tmp_path):
+    write_table([page(n, f"Text {n}. " * 50) for n in range(40)], tmp_path / "new", "pages")
+    write_table([], tmp_path / "old", "pages")
+    group = pq.ParquetFile(tmp_path / "new").metadata.row_group(0)
+    (text,) = (group.column(n) for n in range(group.num_columns) if group.column(n).path_in_schema == "text")
+    content = bytearray((tmp_path / "new").read_bytes())
+    content[text.data_page_offset - 20] ^= 1  # in the page before, of the values themselves
+    (tmp_path / "new").write_bytes(content)
+    with pytest.raises(TglError, match="new: not a readable Parquet file"):
+        diff_pages(tmp_path / "old", tmp_path / "new", tmp_path / "diff", "en")
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from tgl.tables import read_about, read_counts, read_table, write_table
 
 PAGES = [
     {"page_id": number, "title": f"Größe {number}", "revision_id": 5, "timestamp": "", "sha1": "", "text": "a b " * 9,
-     "links": [{"target": "City", "start": 0, "end": 1}] * (number % 3)}
+     "links": [{"target": "City", "start": 0, "end": 1}] * (number % 3), "sections": [], "given_up": ""}
     for number in range(9)
 ]  # fmt: skip
 LOSSES = [{"checkpoint": "base", "text": "held_out", "num_tokens": 7, "negative_log_likelihood": 1.5}] * 4

@@ -11,7 +11,16 @@ from tgl.tables import read_counts, read_table, write_table
 from tgl.wiki.world import build_world
 
 DATES = ["20190101", "20200101", "20210101"]
-PAGE = {"title": "", "revision_id": 1, "timestamp": "", "sha1": "", "text": "x", "links": []}
+PAGE = {
+    "title": "",
+    "revision_id": 1,
+    "timestamp": "",
+    "sha1": "",
+    "text": "x",
+    "links": [],
+    "sections": [],
+    "given_up": "",
+}
 
 
 @pytest.fixture

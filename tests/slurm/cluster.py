@@ -154,10 +154,10 @@ class Cluster:
 
     def bring_back(self, node: str, job: str) -> None:
         """Start a lost node again; the controller then misses the job and puts it back into the queue."""
-        # It misses a job only once that has run for BatchStartTimeout and ten seconds more.
-        until(lambda: self.show(job)["RunTime"] >= "00:00:15", "the job has run for a while")
+        # It misses only jobs that it has heard nothing of for BatchStartTimeout and ten seconds more.
+        time.sleep(15)
         self.start_node(node)
-        until(lambda: self.show(job)["Restarts"] == "1", f"job {job} is queued again")
+        until(lambda: self.show(job)["Restarts"] != "0", f"job {job} is queued again")
 
     def lose_node(self, node: str, job: str) -> None:
         """SIGKILL to a node's daemon and to every process of a job there, as when its power fails."""

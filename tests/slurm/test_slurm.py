@@ -186,8 +186,17 @@ def on_gpus(calm, directory: Path):
     try:
         yield workflow, process
     finally:
+        interrupt(process)
+
+
+def interrupt(process: subprocess.Popen) -> None:
+    """Interrupt Snakemake as Ctrl-C does; again where it was about to submit a job and took no notice."""
+    for _ in range(4):
         process.send_signal(signal.SIGINT)
-        process.wait(timeout=60)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=20)
+            return
+    raise AssertionError("Snakemake takes no notice of SIGINT")
 
 
 def given_gpus(job: str) -> set[str]:

@@ -42,7 +42,7 @@ def lines(texts=TEXTS, **more):
 
 def page(number, text):
     names = {"page_id": number, "title": f"t{number}", "revision_id": 1, "timestamp": "", "sha1": ""}
-    return {**names, "text": text, "links": []}
+    return {**names, "text": text, "links": [], "sections": [], "given_up": ""}
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,20 @@ from tgl.text.documents import diff_documents, json_lines_to_pages, page_documen
 
 
 def pages(*items):
-    more = {"title": "", "revision_id": 1, "timestamp": "", "sha1": "", "links": []}
+    more = {
+        "title": "",
+        "revision_id": 1,
+        "timestamp": "",
+        "sha1": "",
+        "links": [],
+        "sections": [],
+        "given_up": "",
+    }
     return to_arrow([{"page_id": page_id, "text": text} | more for page_id, text in items], "pages")
 
 
 def diff(*items):
-    more = {"title": "", "revision_id": 1, "kind": "changed", "position": 0}
+    more = {"title": "", "revision_id": 1, "kind": "changed", "start": 0, "section": ""}
     return to_arrow([{"page_id": page_id, "text": text} | more for page_id, text in items], "diff")
 
 

@@ -1,6 +1,8 @@
 """What must not matter, or be told: passes, precision, offload, going on under another engine, bad values."""
 
+import gc
 import math
+import weakref
 
 import pytest
 import torch
@@ -19,6 +21,7 @@ from tgl.sublayers import sublayers
 from tgl.train.baselines.ewc import Consolidation
 from tgl.train.baselines.recadam import Recall
 from tgl.train.engines import make_engine
+from tgl.train.engines.interface import rows_a_pass
 from tgl.train.groups import freeze, parameter_groups
 
 
@@ -135,3 +138,32 @@ def test_a_regulariser_does_under_deepspeed_what_it_does_without(kind, zero_stag
     for key, value in weights[0].items():
         if not key.endswith("c_attn.bias"):
             assert torch.allclose(weights[1][key], value, atol=1e-5), key
+
+
+@pytest.mark.parametrize(
+    ("name", "zero_stage"), [("plain", 1), *(("deepspeed", stage) for stage in (0, 1, 2))]
+)
+def test_a_closed_engine_lets_go_of_its_memory_and_leaves_the_model(name, zero_stage):
+    engine, model, _ = engine_of(name, zero_stage=zero_stage)
+    run(engine, settings_of(steps=2))
+    before = parameters_of(model)
+    adam = engine.optimiser if name == "plain" else engine._adam()
+    moments = [weakref.ref(value) for state in adam.state.values() for value in state.values()]
+    whole = weakref.ref(model)
+    engine.close()
+    del engine, adam
+    gc.collect()
+    assert moments
+    assert all(moment() is None for moment in moments)
+    assert all(torch.equal(p.detach(), before[key]) for key, p in model.named_parameters())
+    del model
+    gc.collect()
+    assert whole() is None
+
+
+def test_rows_a_pass_are_at_most_those_of_a_process(monkeypatch):
+    assert rows_a_pass(64, 16) == 16
+    monkeypatch.setenv("WORLD_SIZE", "8")
+    assert rows_a_pass(64, 16) == 8
+    with pytest.raises(TglError, match="3 does not divide the 8 rows"):
+        rows_a_pass(64, 3)

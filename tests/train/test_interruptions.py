@@ -8,6 +8,7 @@ import torch
 from tests.model_fixtures import settings_of
 from tests.train.loop_runs import Killed, started, train_on, uninterrupted
 from tgl.errors import Stopped
+from tgl.train.progress import TrainingLog, read_progress, read_tensors, save_progress
 
 
 def asked_to_stop(engine, number):
@@ -37,17 +38,49 @@ def test_sigterm_saves_the_state_and_the_run_goes_on_bit_equal(tmp_path):
     assert all(torch.equal(value, resumed.state_dict()[name]) for name, value in model.state_dict().items())
 
 
-def test_sigterm_in_the_last_step_is_not_swallowed(tmp_path):
-    settings, caught = settings_of(steps=3), []
+@pytest.mark.parametrize("how", ["sigterm", "killed"])
+def test_a_run_that_ends_after_its_last_step_has_only_to_be_read(tmp_path, how):
+    settings = settings_of(steps=3)
+    expected, model = uninterrupted(settings, tmp_path)
     engine, _ = started(settings)
-    asked_to_stop(engine, 2)
-    before = signal.signal(signal.SIGTERM, lambda number, frame: caught.append(number))
-    try:
-        log = train_on(engine, settings, tmp_path / "state", save_every=100)
-    finally:
-        signal.signal(signal.SIGTERM, before)
-    assert caught == [signal.SIGTERM]
-    assert len(log.steps) == 3
+    if how == "sigterm":
+        asked_to_stop(engine, 2)
+        with pytest.raises(Stopped, match="after 3 steps is saved"):
+            train_on(engine, settings, tmp_path / "state", save_every=100)
+    else:  # while the model is scored, say
+        train_on(engine, settings, tmp_path / "state", save_every=100)
+    engine, resumed = started(settings)
+    assert train_on(engine, settings, tmp_path / "state", save_every=100) == expected
+    assert engine.calls == 0
+    assert all(torch.equal(value, resumed.state_dict()[name]) for name, value in model.state_dict().items())
+
+
+def progress(step):
+    return step, TrainingLog([{"step": step}], {}), {"weight/a": torch.full((2,), float(step))}
+
+
+def test_a_save_that_fails_leaves_the_state_before_and_nothing_else(tmp_path, monkeypatch):
+    folder = tmp_path / "training"
+    save_progress(folder, *progress(1))
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tgl.train.progress.save_file", full)
+    with pytest.raises(OSError, match="No space left"):
+        save_progress(folder, *progress(2))
+    assert [path.name for path in tmp_path.iterdir()] == ["training"]
+    assert read_progress(folder, print)[0] == 1
+
+
+def test_a_kill_between_the_old_state_and_the_new_one_costs_no_more_than_the_new_one(tmp_path):
+    folder = tmp_path / "training"
+    save_progress(folder, *progress(1))
+    folder.rename(tmp_path / ".training.old")
+    (tmp_path / ".training.x7").mkdir()  # the new one, never renamed
+    assert read_progress(folder, print)[0] == 1
+    assert read_tensors(folder)["weight/a"].tolist() == [1, 1]
+    assert [path.name for path in tmp_path.iterdir()] == ["training"]
 
 
 @pytest.mark.parametrize("file", ["state.safetensors", "progress.json"])

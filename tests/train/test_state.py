@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tgl.train.state import claimed_state
+from tgl.train.state import claimed_state, remove_state
 
 SETTINGS = {"learning_rate": 0.002, "periods": ["20200101", "20210101"], "seed": 0}
 
@@ -100,3 +100,25 @@ def test_the_state_is_free_again_afterwards(tmp_path):
     for lock in locks:
         with open(lock, "w") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_what_a_kill_leaves_of_a_removed_state_counts_as_nothing(tmp_path, monkeypatch):
+    with claimed_state(tmp_path / "state", {"a": 1}, {}, print):
+        (tmp_path / "state" / "2020").mkdir()
+        (tmp_path / "state" / "2020" / "done").touch()
+        monkeypatch.setattr("tgl.train.state.shutil.rmtree", lambda *_, **__: None)  # killed here
+        remove_state(tmp_path / "state")
+        monkeypatch.undo()
+    with claimed_state(tmp_path / "state", {"a": 1}, {}, print):
+        assert [path.name for path in (tmp_path / "state").iterdir()] == ["identity.json"]
+
+
+def test_without_locks_it_is_said_and_the_run_goes_on(tmp_path, monkeypatch):
+    def no_lock(*_):
+        raise OSError(38, "Function not implemented")
+
+    monkeypatch.setattr("tgl.train.state.fcntl.flock", no_lock)
+    said = []
+    with claimed_state(tmp_path / "state", {"a": 1}, {}, said.append):
+        pass
+    assert "no lock on this file system" in said[0]

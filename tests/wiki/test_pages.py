@@ -2,6 +2,8 @@ import bz2
 
 import pytest
 
+import tgl.wiki.pages as pages_module
+from tgl.config import PagesConfig
 from tgl.errors import TglError
 from tgl.tables import read_counts, read_table
 from tgl.wiki.pages import REASONS, Shard, extract_pages, shard_range
@@ -38,7 +40,7 @@ def extract(tmp_path):
         assert read_counts(run.output) == counts
         rows = read_table(run.output, "pages").to_pylist()
         assert [row["page_id"] for row in rows] == sorted({row["page_id"] for row in rows})
-        assert len(rows) == counts["kept_parsed"] + counts["kept_copied"]
+        assert len(rows) == sum(count for reason, count in counts.items() if reason.startswith("kept_"))
         return {row["page_id"]: row for row in rows}, counts
 
     return run
@@ -54,6 +56,8 @@ def test_page_is_stored_with_clean_text_and_links(extract):
         "sha1": revision_sha1("'''A''' is in [[b|B]]."),
         "text": "A is in B.",
         "links": [{"target": "B", "start": 8, "end": 9}],
+        "sections": [],
+        "given_up": "",
     }
 
 
@@ -66,11 +70,36 @@ def test_every_page_left_out_is_counted_under_its_reason(extract):
             page(4, model="css"),
             page(5, attributes=' deleted="deleted"'),
             page(6, text=" \n"),
-            page(7, text="{{a|" * 4000),
         ]
     )
     assert list(rows) == [1]
-    assert counts == dict.fromkeys(REASONS, 1) | {"kept_copied": 0, "pages_read": 7}
+    assert counts == dict.fromkeys(REASONS, 1) | {"kept_copied": 0, "kept_simplified": 0, "pages_read": 6}
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [(PagesConfig(page_seconds=0.3), "time"), (PagesConfig(page_memory_mb=500, page_seconds=60), "memory")],
+)
+def test_a_page_that_the_parser_is_given_up_on_is_cleaned_simply_and_listed(tmp_path, settings, why):
+    hostile = "'''Before''' [[it|that]]. " + ("{{a|" * 20_000 if why == "time" else "[[a|b]] " * 1_000_000)
+    dump = tmp_path / "dump.xml"
+    dump.write_text(f"<mediawiki>{page(1)}{page(2, hostile)}{page(3)}</mediawiki>")
+    said = []
+    counts = extract_pages([dump], tmp_path / "p", EVERYTHING, settings=settings, say=said.append)
+    assert (counts["kept_parsed"], counts["kept_simplified"]) == (2, 1)
+    rows = read_table(tmp_path / "p", "pages").to_pylist()
+    assert [row["given_up"] for row in rows] == ["", why, ""]
+    assert rows[1]["text"].startswith("Before that.")
+    assert said == [f"page 2 ('P2'): cleaned simply ({why})"]
+
+
+def test_more_processes_give_the_same_table(tmp_path):
+    dump = tmp_path / "dump.xml"
+    pages = "".join(page(n, f"Text [[{n}]]. " * n) for n in range(1, 60))
+    dump.write_text(f"<mediawiki>{pages}</mediawiki>")
+    for processes in (1, 3):
+        extract_pages([dump], tmp_path / str(processes), EVERYTHING, processes=processes)
+    assert (tmp_path / "1").read_bytes() == (tmp_path / "3").read_bytes()
 
 
 def test_page_with_entities_no_encoding_has_is_stored(extract):
@@ -81,15 +110,19 @@ def test_page_with_entities_no_encoding_has_is_stored(extract):
 def test_equal_revision_is_copied_and_not_parsed_again(extract, monkeypatch):
     old, _ = extract([page(1, "One [[x]].", revision=5), page(2, "Two.", revision=6)])
     previous = extract.output
-    cleaned = []
-    monkeypatch.setattr("tgl.wiki.pages.clean", lambda text: cleaned.append(text) or (text, []))
+    cleaned, clean_all = [], pages_module.clean_all
+
+    def noted(pages, *settings):
+        return clean_all(((page, cleaned.append(text) or text) for page, text in pages), *settings)
+
+    monkeypatch.setattr(pages_module, "clean_all", noted)
     pages = [
         page(1, "One [[x]].", revision=5, title="Moved"),
         page(2, "New.", revision=7),
         page(3, revision=8),
     ]
     rows, counts = extract(pages, previous=previous)
-    assert cleaned == ["New.", "Text."]
+    assert cleaned == [None, "New.", "Text."]
     assert (counts["kept_copied"], counts["kept_parsed"]) == (1, 2)
     assert rows[1] == old[1] | {"title": "Moved"}
     assert rows[2]["text"] == "New."
@@ -137,7 +170,7 @@ def test_shards_hold_every_page_once(extract):
 def test_each_page_id_belongs_to_exactly_one_shard(shards, size):
     ranges = [shard_range(number, shards, size) for number in range(shards)]
     for page_id in range(40):
-        assert sum(shard.holds(page_id) for shard in ranges) == 1
+        assert sum(shard.first <= page_id <= (shard.last or page_id) for shard in ranges) == 1
 
 
 def test_failed_extraction_leaves_no_table(extract, tmp_path):

@@ -4,16 +4,18 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tgl.wiki.clean_text import Article, Link, Section
 from tgl.wiki.reader import read_pages
-from tgl.wiki.wikitext import clean
+from tgl.wiki.wikitext import Keep, clean
 
 
 def text_of(wikitext: str) -> str:
-    return clean(wikitext)[0]
+    return clean(wikitext).text
 
 
-def check(text, links):
-    """What must hold of any clean text and its links."""
+def check(article):
+    """What must hold of any clean text, its links and sections."""
+    text, links = article.text, article.links
     assert text == text.strip()
     assert not re.search(r"[^\S\n]\s|\n\s", text)
     text.encode()  # what cannot be encoded cannot be stored
@@ -23,6 +25,10 @@ def check(text, links):
         assert link.target == link.target.strip()
         anchor = text[link.start : link.end]
         assert anchor == anchor.strip()
+    starts = [section.start for section in article.sections]
+    assert starts == sorted(starts)
+    assert all(start == 0 or text[start - 1] == "\n" for start in starts)
+    assert all(start < len(text) for start in starts)
 
 
 @pytest.mark.parametrize(
@@ -54,26 +60,6 @@ def test_markup_goes_and_text_stays(wikitext, text):
 
 
 @pytest.mark.parametrize(
-    ("template", "text"),
-    [
-        ("{{convert|8848|m|ft}}", "8848 m"),
-        ("{{Start date|1969|7|20}}", "20 July 1969"),
-        ("{{start date|1969|07}}", "July 1969"),
-        ("{{birth date and age|df=yes|1954|7|17}}", "17 July 1954"),
-        ("{{start date|1969}}", "1969"),
-        ("{{death_date|1969|13|20}}", "1969"),
-        ("{{lang|de|Bundes[[rat]]}}", "Bundesrat"),
-        ("{{nowrap|3.5 km}}", "3.5 km"),
-        ("{{start date|" + "9" * 5000 + "|1|1}}", "9" * 5000),
-        ("{{convert}}", ""),
-        ("{{lang|de}}", ""),
-    ],
-)
-def test_dates_units_and_inline_templates_keep_their_values(template, text):
-    assert text_of(f"a {template} b.") == f"a {text} b.".replace("  ", " ")
-
-
-@pytest.mark.parametrize(
     ("link", "target", "anchor"),
     [
         ("[[Berlin]]", "Berlin", "Berlin"),
@@ -90,8 +76,8 @@ def test_dates_units_and_inline_templates_keep_their_values(template, text):
     ],
 )
 def test_link_offsets_point_at_the_anchor(link, target, anchor):
-    text, links = clean(f"&amp; ''In''  {{{{x}}}} the{link}, as [[Paris]].")
-    assert [(found.target, text[found.start : found.end]) for found in links] == [
+    article = clean(f"&amp; ''In''  {{{{x}}}} the{link}, as [[Paris]].")
+    assert [(found.target, article.text[found.start : found.end]) for found in article.links] == [
         (target, anchor),
         ("Paris", "Paris"),
     ]
@@ -108,20 +94,57 @@ def test_link_offsets_point_at_the_anchor(link, target, anchor):
     ],
 )
 def test_files_categories_and_language_links_go_with_their_text(link):
-    assert clean(f"One. {link}Two.") == ("One. Two.", [])
+    assert clean(f"One. {link}Two.") == Article("One. Two.")
 
 
 def test_link_to_a_section_of_the_same_page_is_text_only():
-    assert clean("See [[#History|above]].") == ("See above.", [])
+    assert clean("See [[#History|above]].") == Article("See above.")
 
 
 def test_links_of_dropped_parts_are_dropped():
-    assert clean("a<ref>[[b]]</ref>{{unknown|[[c]]}}\n{|\n|[[d]]\n|}") == ("a", [])
+    assert clean("a<ref>[[b]]</ref>{{unknown|[[c]]}}\n{|\n|[[d]]\n|}") == Article("a")
 
 
 def test_link_before_dropped_text_at_the_end_is_kept():
-    text, (link,) = clean("In [[Berlin]]\n\n{{x}}\n[[Category:y]]\n")
-    assert (text, text[link.start : link.end]) == ("In Berlin", "Berlin")
+    assert clean("In [[Berlin]]\n\n{{x}}\n[[Category:y]]\n") == Article("In Berlin", [Link("Berlin", 3, 9)])
+
+
+def test_sections_know_their_title_level_and_where_their_text_starts():
+    article = clean("Lead.\n== ''History'' ==\nOld.\n=== Later ===\nNew.\n==Empty==\n{{x}}")
+    assert article.text == "Lead.\nOld.\nNew."
+    assert article.sections == [Section("History", 2, 6), Section("Later", 3, 11)]
+
+
+def test_dropped_sections_go_with_all_below_them():
+    wikitext = "A.\n==See Also==\n* [[b]]\n===c===\nd\n== E ==\nF.\n== Notes ==\ng"
+    article = clean(wikitext, Keep(dropped_sections={"see also", "notes"}))
+    assert (article.text, article.links) == ("A.\nF.", [])
+    assert [section.title for section in article.sections] == ["E"]
+
+
+def test_tables_and_infoboxes_are_kept_when_asked_for():
+    wikitext = (
+        "{{Infobox city\n| name = [[x]]\n| area_km2 = 5\n| x = \n}}\nText.\n{|\n! h\n|-\n| 1 || [[b]]\n|}\nc"
+    )
+    assert clean(wikitext).text == "Text.\nc"
+    article = clean(wikitext, Keep(tables=True, infoboxes=True))
+    assert article.text == "name: x\narea km2: 5\nText.\nh\n1 | b\nc"
+    assert [link.target for link in article.links] == ["X", "B"]
+
+
+@pytest.mark.parametrize(
+    ("wikitext", "text"),
+    [
+        ("Berlin ({{IPA|x}}, {{IPA|y}}) is.", "Berlin is."),
+        ("Berlin ({{IPA|x}}; born 1900) is.", "Berlin (born 1900) is."),
+        ("Berlin (born 1900, {{IPA|x}}) is.", "Berlin (born 1900) is."),
+        ("main() and f( x ).", "main() and f(x)."),
+    ],
+)
+def test_what_a_dropped_template_leaves_of_a_parenthesis_goes(wikitext, text):
+    assert text_of(wikitext) == text
+    article = clean(wikitext + " [[A]]")
+    assert article.text[article.links[0].start : article.links[0].end] == "A"
 
 
 @pytest.mark.parametrize("bad", ["[[", "{{", "{|", "<ref>", "'''", "[[a|", "</div>", "{{{", "&#", "== a"])
@@ -133,7 +156,7 @@ def test_unclosed_markup_does_not_swallow_the_page(bad):
 
 @pytest.mark.parametrize("opening", ["[[", "{{", "{|\n|", "<div>", "<ref>", "''", "{{{a|", "[http://a "])
 def test_deep_nesting_does_not_crash(opening):
-    check(*clean(opening * 300 + "x"))
+    check(clean(opening * 300 + "x"))
 
 
 MARKUP = (
@@ -151,13 +174,13 @@ markup = st.sampled_from(MARKUP + BLANKS)
 @example("[[a|b ]]")
 @example("a [[b| c]]")
 def test_any_markup_gives_text_with_true_offsets(wikitext):
-    check(*clean(wikitext))
+    check(clean(wikitext))
 
 
 @settings(deadline=None, max_examples=50)
 @given(st.text(max_size=60))
 def test_any_text_gives_text_with_true_offsets(wikitext):
-    check(*clean(wikitext))
+    check(clean(wikitext))
 
 
 words = st.from_regex(r"[A-Za-zäé]{2,8}", fullmatch=True)
@@ -166,14 +189,15 @@ words = st.from_regex(r"[A-Za-zäé]{2,8}", fullmatch=True)
 @settings(deadline=None, max_examples=50)
 @given(st.lists(words, max_size=20))
 def test_plain_words_come_through_unchanged(plain):
-    assert clean(" ".join(plain)) == (" ".join(plain), [])
+    assert clean(" ".join(plain)) == Article(" ".join(plain))
 
 
 @settings(deadline=None, max_examples=50)
 @given(st.lists(st.tuples(words, words, words), max_size=10))
 def test_every_link_of_plain_text_is_found(items):
     wikitext = " ".join(f"{word} [[T{target}|{anchor}]]." for word, target, anchor in items)
-    text, links = clean(wikitext)
+    article = clean(wikitext)
+    text, links = article.text, article.links
     assert text == " ".join(f"{word} {anchor}." for word, _, anchor in items)
     found = [(link.target, text[link.start : link.end]) for link in links]
     assert found == [(f"T{target}", anchor) for _, target, anchor in items]
@@ -181,8 +205,9 @@ def test_every_link_of_plain_text_is_found(items):
 
 def test_real_articles_lose_their_markup_and_keep_their_sentences(data_root):
     pages = {p.title: p for p in read_pages(data_root / "dumps/enwiki-dated/2019-10-09.xml.bz2")}
-    text, links = clean(pages["Berlin"].text)
-    check(text, links)
+    article = clean(pages["Berlin"].text)
+    text, links = article.text, article.links
+    check(article)
     assert "is the capital and largest city of Germany" in text
     assert not re.search(r"\{\{|\}\}|\[\[|\]\]|<ref|'''|^==|\|-", text, re.MULTILINE)
     assert sum(link.target == "Germany" for link in links) >= 1

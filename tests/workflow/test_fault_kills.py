@@ -27,10 +27,10 @@ def test_runs_killed_at_random_moments_end_with_the_bytes_of_an_undisturbed_one(
     while killed < KILLS:
         disturbed = Workflow(tmp_path / f"disturbed{rounds}", SETTINGS)
         rounds += 1
-        # A few kills a run, so that every part of it is hit; each start costs some of the time again.
-        for _ in range(min(3, KILLS - killed)):
+        # Several kills a run, so that every part of it is hit, and most of them in one that went on before.
+        for _ in range(min(10, KILLS - killed)):
             process = disturbed.start()
-            end = time.monotonic() + moments.uniform(1, seconds * 0.8)
+            end = time.monotonic() + moments.uniform(1, seconds * 0.3)
             while time.monotonic() < end and process.poll() is None:
                 time.sleep(0.02)
             if process.poll() is None:

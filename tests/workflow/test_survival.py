@@ -39,14 +39,19 @@ def test_killed_runs_go_on_and_equal_an_undisturbed_one(tmp_path):
     disturbed = Workflow(tmp_path / "disturbed")
     quick = disturbed.directory / "results" / "quick"
     moments = [
-        exists(quick, "logs/pages/20200101/0.log"),  # while pages are extracted
-        exists(quick, "state/*/base/seed0/training/progress.json"),  # inside pretraining
-        exists(quick, "state/*/full-*/seed0/20210101/training/progress.json"),  # inside the second period
+        (exists(quick, "logs/pages/20200101/0.log"), signal.SIGKILL),  # while pages are extracted
+        (exists(quick, "state/*/base/seed0/training/progress.json"), signal.SIGTERM),  # inside pretraining
+        # inside the second period
+        (exists(quick, "state/*/full-*/seed0/20210101/training/progress.json"), signal.SIGKILL),
     ]
-    for moment in moments:
+    for moment, number in moments:
         process = disturbed.start()
         wait_for(moment, process)
-        kill(process)
+        os.killpg(process.pid, number)  # Snakemake and all its jobs, as when a machine or a SLURM job ends
+        process.wait()
+        if number == signal.SIGTERM:  # Snakemake waits until its jobs have saved their state
+            assert "stopped by SIGTERM" in (quick / "logs" / "base" / "seed0.log").read_text()
+            continue
         assert any((disturbed.directory / ".snakemake" / "locks").iterdir()), "no stale lock to deal with"
     disturbed.run()
 

@@ -65,15 +65,16 @@ def pages(
     output: Annotated[Path, typer.Option()],
     shard: Annotated[int, typer.Option(help="Number of the shard, from 0.")] = 0,
     previous: Annotated[Path | None, typer.Option(help="The same shard of the date before.")] = None,
+    processes: Annotated[int, typer.Option(help="Processes that clean pages.", min=1)] = 1,
     config: Config = "{}",
 ) -> None:
-    """Extract clean text and links of one shard of a snapshot."""
+    """Extract clean text, links and sections of one shard of a snapshot."""
     from tgl.wiki.catalogue import dump_paths
     from tgl.wiki.pages import extract_pages, shard_range
 
     settings = load_section(sections.PagesConfig, config)
     found = shard_range(shard, settings.shards, settings.pages_per_shard)
-    say(str(extract_pages(dump_paths(files), output, found, previous)))
+    say(str(extract_pages(dump_paths(files), output, found, previous, settings, processes, say)))
 
 
 @command("base-text")

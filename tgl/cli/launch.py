@@ -8,6 +8,9 @@ import sys
 
 from tgl.errors import TglError
 
+# Seconds that processes get, once they are told to end, to finish their step and save their state.
+_PATIENCE = 600
+
 
 def start(processes: int, nodes: int) -> None:
     """Make this program run in `processes` processes on each of `nodes` nodes: replace it by torchrun.
@@ -23,6 +26,7 @@ def start(processes: int, nodes: int) -> None:
         "torch.distributed.run",
         f"--nnodes={nodes}",
         f"--nproc-per-node={processes}",
+        f"--shutdown-timeout={_PATIENCE}",
     ]
     if nodes == 1:
         command = [*torchrun, "--standalone"]

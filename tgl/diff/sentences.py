@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import sentencex
 
@@ -13,15 +13,32 @@ _TYPOGRAPHY = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"', "�
 _BLANKS = re.compile(r"\s+")
 
 
-def split_sentences(text: str, language: str) -> list[str]:
-    """Return the sentences of clean text in order, paragraph by paragraph, without outer white space."""
-    return [
-        sentence
-        for paragraph in text.split("\n")
-        if paragraph.strip()
-        for sentence in (piece.strip() for piece in sentencex.segment(language, _BLANKS.sub(" ", paragraph)))
-        if sentence
-    ]
+def split_sentences(text: str, language: str) -> Iterator[tuple[int, str]]:
+    """Yield (start, sentence) of clean text in order, paragraph by paragraph, without outer white space.
+
+    start: the character of `text` that the sentence starts at.
+    """
+    for start, paragraph in _paragraphs(text):
+        yield from _sentences(start, paragraph, language)
+
+
+def _paragraphs(text: str) -> Iterator[tuple[int, str]]:
+    start = 0
+    for paragraph in text.split("\n"):
+        if paragraph.strip():
+            yield start, paragraph
+        start += len(paragraph) + 1
+
+
+def _sentences(start: int, paragraph: str, language: str) -> Iterator[tuple[int, str]]:
+    end = 0
+    for piece in sentencex.segment(language, _BLANKS.sub(" ", paragraph)):
+        if sentence := piece.strip():
+            # Where runs of blanks were folded, the sentence may not stand there as it is.
+            found = paragraph.find(sentence, end)
+            begin = end if found < 0 else found
+            end = begin + len(sentence)
+            yield start + begin, sentence
 
 
 def sentence_key(sentence: str) -> str:
@@ -34,11 +51,30 @@ def sentence_key(sentence: str) -> str:
 
 
 def new_sentences(old_text: str, new_text: str, language: str) -> Iterator[tuple[int, str]]:
-    """Yield (position, sentence) of each sentence of `new_text` that the multiset of `old_text`'s lacks."""
-    left = Counter(map(sentence_key, split_sentences(old_text, language)))
-    for position, sentence in enumerate(split_sentences(new_text, language)):
-        key = sentence_key(sentence)
-        if left[key] > 0:
-            left[key] -= 1
+    """Yield (start, sentence) of each sentence of `new_text` that the multiset of `old_text`'s lacks.
+
+    Paragraphs that both have are set against each other first and never split, so that of a sentence that occurs once
+    more than before the one in a changed paragraph is new.
+    """
+    old = [(sentence_key(paragraph), paragraph) for _, paragraph in _paragraphs(old_text)]
+    new = [(sentence_key(paragraph), start, paragraph) for start, paragraph in _paragraphs(new_text)]
+    both = Counter(key for key, _ in old) & Counter(key for key, _, _ in new)
+    left: Counter[str] = Counter()
+    for _, paragraph in _without(both.copy(), old):
+        left.update(sentence_key(sentence) for _, sentence in _sentences(0, paragraph, language))
+    for _, start, paragraph in _without(both, new):
+        for begin, sentence in _sentences(start, paragraph, language):
+            key = sentence_key(sentence)
+            if left[key] > 0:
+                left[key] -= 1
+            else:
+                yield begin, sentence
+
+
+def _without(matched: Counter, paragraphs: Iterable[tuple]) -> Iterator[tuple]:
+    """Yield the paragraphs (key first) but as many of each key as are matched; uses `matched` up."""
+    for paragraph in paragraphs:
+        if matched[paragraph[0]] > 0:
+            matched[paragraph[0]] -= 1
         else:
-            yield position, sentence
+            yield paragraph

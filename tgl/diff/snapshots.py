@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
 from tgl.diff.sentences import new_sentences, split_sentences
 from tgl.errors import TglError
-from tgl.tables import TableWriter, read_table
+from tgl.tables import TableWriter, iter_rows
 from tgl.wiki.revisions import same_revision
 
-COLUMNS = ["page_id", "title", "revision_id", "sha1", "text"]
+COLUMNS = ["page_id", "title", "revision_id", "sha1", "text", "sections"]
 PAGE_COUNTS = ("new_page", "changed", "same_revision", "same_text")
 
 
@@ -33,7 +32,7 @@ def diff_pages(old: str | Path, new: str | Path, output: str | Path, language: s
             counts["pages"] += 1
             if before is None:
                 kind = "new_page"
-                found = list(enumerate(split_sentences(after["text"], language)))
+                found = list(split_sentences(after["text"], language))
             elif same_revision(before["revision_id"], before["sha1"], after["revision_id"], after["sha1"]):
                 counts["same_revision"] += 1
                 continue
@@ -45,14 +44,17 @@ def diff_pages(old: str | Path, new: str | Path, output: str | Path, language: s
                     continue
             counts[kind] += 1
             counts[f"{kind}_sentences"] += len(found)
-            for position, sentence in found:
+            starts = [section["start"] for section in after["sections"]]
+            for start, sentence in found:
+                section = bisect_right(starts, start) - 1
                 table.add(
                     {
                         "page_id": after["page_id"],
                         "title": after["title"],
                         "revision_id": after["revision_id"],
                         "kind": kind,
-                        "position": position,
+                        "start": start,
+                        "section": after["sections"][section]["title"] if section >= 0 else "",
                         "text": sentence,
                     }
                 )
@@ -61,14 +63,12 @@ def diff_pages(old: str | Path, new: str | Path, output: str | Path, language: s
 
 
 def _rows(path: str | Path) -> Iterator[dict]:
-    read_table(path, "pages", ["page_id"])  # refuses a missing file or another table
     last = -1
-    for batch in pq.ParquetFile(path).iter_batches(batch_size=500, columns=COLUMNS):
-        for row in batch.to_pylist():
-            if row["page_id"] <= last:
-                raise TglError(f"{path}: page id {row['page_id']} after {last}; expected rising page ids")
-            last = row["page_id"]
-            yield row
+    for row in iter_rows(path, "pages", COLUMNS):
+        if row["page_id"] <= last:
+            raise TglError(f"{path}: page id {row['page_id']} after {last}; expected rising page ids")
+        last = row["page_id"]
+        yield row
 
 
 def _joined(old: Iterator[dict], new: Iterator[dict]) -> Iterator[tuple[dict | None, dict | None]]:

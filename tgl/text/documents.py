@@ -74,6 +74,8 @@ def json_lines_to_pages(source: str | Path, output: str | Path, max_characters: 
                     "sha1": "",
                     "text": row["text"],
                     "links": [],
+                    "sections": [],
+                    "given_up": "",
                 }
             )
         table.finish(counts)

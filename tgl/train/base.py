@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,9 +16,11 @@ from tgl.train.checkpoint import copy_model, load_model, make_model, save_model,
 from tgl.train.engines import Engine, make_engine
 from tgl.train.groups import freeze, parameter_groups
 from tgl.train.loop import train
-from tgl.train.processes import first_only, is_first, on_first
-from tgl.train.state import claimed_state
+from tgl.train.processes import first_only, is_first, join, on_first, world_size
+from tgl.train.state import claimed_state, remove_state
 from tgl.train.stream import TokenStream
+
+_SAVE_EVERY = 100  # steps
 
 
 def train_base(
@@ -39,6 +40,8 @@ def train_base(
     Weights kept on the way (`pretrain.keep`) go to `output`/along/<step>. `seed` fixes initialisation and data
     order. An interrupted run goes on from the folder `state`.
     """
+    if world_size() > 1:
+        join()  # which gives each process its own GPU, before there is a model
     loaded_tokenizer = load_tokenizer(tokenizer)
     if settings.load is None:
         model = make_model(settings, loaded_tokenizer, token_settings.block_size, seed)
@@ -56,17 +59,17 @@ def train_base(
             copy_model(state / "along" / str(step), output / "along" / str(step))
         save_model(model, loaded_tokenizer, output)
         write_table(rows, steps_output, "steps")
-        shutil.rmtree(state, ignore_errors=True)
+        remove_state(state)
 
     if not settings.pretrain.steps:
         on_first(lambda: leave([]))
         return
     plan = everything(model)
     identity = {
-        "model": settings.model_dump_json(),
+        "model": settings.model_dump_json(exclude={"pretrain": {"micro_batch_size"}}),
         "seed": seed,
         "block_size": token_settings.block_size,
-        "engine": engine_settings.model_dump_json(),
+        "precision": engine_settings.precision,
         "initial weights": weights_hash(model),
     }
     with contextlib.ExitStack() as stack:
@@ -89,7 +92,7 @@ def train_base(
             settings.pretrain,
             token_settings.block_size,
             state / "training",
-            100,
+            _SAVE_EVERY,
             say,
             keep,
         )

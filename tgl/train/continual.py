@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 from collections.abc import Callable
 
 import pyarrow as pa
@@ -17,7 +16,7 @@ from tgl.train.period import train_period
 from tgl.train.planning import check_remaking
 from tgl.train.processes import first_only, on_first
 from tgl.train.run import TABLES, Run, Settings
-from tgl.train.state import claimed_state
+from tgl.train.state import claimed_state, remove_state
 
 
 def train_periods(run: Run, settings: Settings, say: Callable[[str], None] = print) -> None:
@@ -35,7 +34,10 @@ def train_periods(run: Run, settings: Settings, say: Callable[[str], None] = pri
     baseline = make_baseline(run.baseline, settings.baselines)
     baseline.check(plan, run.learning_rate)
     identity = {
-        "settings": settings.train.model_dump_json(),
+        # Not what changes rounding only: a run goes on under another engine, stage or size of passes.
+        "settings": settings.train.model_dump_json(
+            exclude={"engine", "zero_stage", "offload", "micro_batch_size"}
+        ),
         "profile settings": settings.profile.model_dump_json(),
         "plan settings": settings.plan.model_dump_json(),
         "baseline": run.baseline,
@@ -72,4 +74,4 @@ def _publish(run: Run) -> None:
     for name in TABLES:
         parts: pa.Table = read_tables([run.state / period / f"{name}.parquet" for period in run.tokens], name)
         write_table(parts, run.tables[name], name)
-    shutil.rmtree(run.state)
+    remove_state(run.state)

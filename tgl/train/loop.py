@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import torch
 
 from tgl.config import OptimiserConfig
 from tgl.train.engines import Engine
-from tgl.train.processes import is_first, on_first
+from tgl.train.processes import on_first
 from tgl.train.progress import TrainingLog, read_progress, read_tensors, save_progress
 from tgl.train.schedule import factor, warmup_steps
 from tgl.train.stopping import stop_request, stopped
@@ -39,30 +40,34 @@ def train(
     watched = _watched_steps(settings) | set(firsts)
     with stop_request() as request:
         for (first, make), end in zip(phases, [*firsts[1:], settings.steps], strict=True):
-            if end <= start:
+            # Where all steps are done, the last phase's engine has still to put the weights into the model.
+            if (end <= start and start < settings.steps) or end < settings.steps <= start:
                 continue
-            engine = make()
-            if start and first <= start:
-                engine.load(read_tensors(state))
-            for step in range(max(first, start), end):
-                before_step(step)
-                _step(engine, stream, step, settings, block_size, log)
-                if step in watched:
-                    log.rates[step] = engine.rates()
-                done, stop = step + 1, request.by_any()
-                # Not where a phase ends: the next one's optimiser starts from nothing.
-                if (done % save_every == 0 or stop) and done < end:
-                    tensors = engine.state()
-                    if is_first():
-                        save_progress(state, done, log, tensors)
-                    if stop:
-                        raise stopped(done)
-                if done % 50 == 0 or done == settings.steps:
-                    say(
-                        f"step {done} of {settings.steps}: loss {log.steps[-1]['loss']:.4f}, "
-                        f"gradient norm {log.steps[-1]['gradient_norm']:.3f}"
-                    )
+            with closing(make()) as engine:
+                if start and first <= start:
+                    engine.load(read_tensors(state))
+                for step in range(max(first, start), end):
+                    before_step(step)
+                    _step(engine, stream, step, settings, block_size, log)
+                    if step in watched:
+                        log.rates[step] = engine.rates()
+                    done, stop = step + 1, request.by_any()
+                    if done % 50 == 0 or done == settings.steps:
+                        say(
+                            f"step {done} of {settings.steps}: loss {log.steps[-1]['loss']:.4f}, "
+                            f"gradient norm {log.steps[-1]['gradient_norm']:.3f}"
+                        )
+                    # Not where a phase ends and another begins, whose optimiser starts from nothing.
+                    if done == settings.steps or (done < end and (done % save_every == 0 or stop)):
+                        _save(engine, state, done, log)
+                        if stop:
+                            raise stopped(done)
     return log
+
+
+def _save(engine: Engine, state: Path, done: int, log: TrainingLog) -> None:
+    tensors = engine.state()
+    on_first(lambda: save_progress(state, done, log, tensors))  # nobody leaves before it is written
 
 
 def _step(

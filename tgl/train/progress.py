@@ -27,29 +27,46 @@ class TrainingLog:
 
 
 def save_progress(folder: Path, step: int, log: TrainingLog, tensors: Mapping[str, torch.Tensor]) -> None:
-    """Replace the folder: a kill leaves the old one, the new one, or none, never a mixture.
+    """Replace the folder: a kill leaves the old one or the new one, never a mixture.
 
     tensors: what `Engine.state` returned after `step` steps.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    save_file({name: value.contiguous() for name, value in tensors.items()}, fresh / _TENSORS)
-    progress = {
-        "step": step,
-        "steps": log.steps,
-        "rates": log.rates,
-        "sha1": sha1_file(fresh / _TENSORS),
-    }
-    (fresh / _PROGRESS).write_text(json.dumps(progress), encoding="utf-8")
-    for path in fresh.iterdir():
-        with open(path, "rb") as written:
-            os.fsync(written.fileno())
-    old = folder.with_name(f".{folder.name}.old")
+    try:
+        save_file({name: value.contiguous() for name, value in tensors.items()}, fresh / _TENSORS)
+        progress = {
+            "step": step,
+            "steps": log.steps,
+            "rates": log.rates,
+            "sha1": sha1_file(fresh / _TENSORS),
+        }
+        (fresh / _PROGRESS).write_text(json.dumps(progress), encoding="utf-8")
+        for path in fresh.iterdir():
+            _to_disk(path)
+    except BaseException:
+        shutil.rmtree(fresh, ignore_errors=True)  # on a full disk above all
+        raise
+    old = _old(folder)
     shutil.rmtree(old, ignore_errors=True)
     if folder.exists():
         folder.rename(old)
     fresh.rename(folder)
+    _to_disk(folder.parent)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _old(folder: Path) -> Path:
+    """Return where the state before stands while the new one takes its place."""
+    return folder.with_name(f".{folder.name}.old")
+
+
+def _to_disk(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def read_progress(folder: Path, say: Callable[[str], None]) -> tuple[int, TrainingLog]:
@@ -57,6 +74,10 @@ def read_progress(folder: Path, say: Callable[[str], None]) -> tuple[int, Traini
 
     A state that is damaged is said, removed, and counts as none: its steps are done again.
     """
+    if not folder.is_dir() and _old(folder).is_dir():  # killed between the two
+        _old(folder).rename(folder)
+    for left in folder.parent.glob(f".{folder.name}.*"):  # of saves that were killed
+        shutil.rmtree(left)
     if not folder.is_dir():
         return 0, TrainingLog()
     try:

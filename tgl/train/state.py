@@ -11,6 +11,8 @@ from pathlib import Path
 
 from tgl.files import sha1_file, write_text
 
+_IDENTITY = "identity.json"
+
 
 @contextlib.contextmanager
 def claimed_state(
@@ -28,15 +30,23 @@ def claimed_state(
         except BlockingIOError:
             say(f"{folder}: another process trains here, waiting until it ends")
             fcntl.flock(lock, fcntl.LOCK_EX)
+        except OSError as error:
+            say(f"{folder}: no lock on this file system ({error}); see to it that nothing else trains here")
         folder.mkdir(parents=True, exist_ok=True)
         identity = {**settings, **{name: sha1_file(path) for name, path in inputs.items()}}
-        marker = folder / "identity.json"
+        marker = folder / _IDENTITY
         found = json.loads(marker.read_text()) if marker.is_file() else None
         if found is None or found != identity:
             if found is not None:
                 different = sorted(key for key in identity | found if identity.get(key) != found.get(key))
                 say(f"{folder}: the state there is of another run ({', '.join(different)}); starting afresh")
-            shutil.rmtree(folder)
+            remove_state(folder)
             folder.mkdir(parents=True)
             write_text(marker, json.dumps(identity, indent=1))
         yield
+
+
+def remove_state(folder: Path) -> None:
+    """Remove the folder. Without its identity, which goes first, what a kill leaves of it counts as nothing."""
+    (folder / _IDENTITY).unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)

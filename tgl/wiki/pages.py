@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from tgl.config import PagesConfig
 from tgl.errors import TglError
-from tgl.tables import TableWriter, read_table, write_table
+from tgl.tables import RowGroups, TableWriter, read_table, write_table
+from tgl.wiki.cleaning import Limits, clean_all
 from tgl.wiki.reader import RawPage, read_pages
 from tgl.wiki.revisions import same_revision
-from tgl.wiki.unclosed import is_too_slow
-from tgl.wiki.wikitext import clean
+from tgl.wiki.wikitext import Keep
 
 
 @dataclass(frozen=True)
@@ -20,10 +21,6 @@ class Shard:
 
     first: int
     last: int | None
-
-    def holds(self, page_id: int) -> bool:
-        """Tell whether the page belongs to this shard."""
-        return self.first <= page_id and (self.last is None or page_id <= self.last)
 
 
 def shard_range(number: int, shards: int, pages_per_shard: int) -> Shard:
@@ -35,76 +32,120 @@ def shard_range(number: int, shards: int, pages_per_shard: int) -> Shard:
 # Each page read is counted under exactly one of these.
 REASONS = (
     "kept_parsed",
+    "kept_simplified",
     "kept_copied",
     "other_namespace",
     "redirect",
     "other_content_model",
     "deleted_text",
     "empty_text",
-    "unclosed_markup",
 )
 
 
 def extract_pages(
-    dumps: Iterable[str | Path], output: str | Path, shard: Shard, previous: str | Path | None = None
+    dumps: Iterable[str | Path],
+    output: str | Path,
+    shard: Shard,
+    previous: str | Path | None = None,
+    settings: PagesConfig | None = None,
+    processes: int = 1,
+    say: Callable[[str], None] = print,
 ) -> dict[str, int]:
     """Write the table `pages` of one shard and return its counts, which add up to `pages_read`.
 
     `previous` is the same shard's table of the date before: a page whose revision id or sha1 is the same
-    there is not parsed again, its text and links are copied. Raises TglError when a page id occurs twice.
+    there is not parsed again, its text, links and sections are copied. A page that the parser is given up on is
+    said, and cleaned simply. Memory holds a few pages a process, and of each page of the shard two numbers.
+    Raises TglError when a page id occurs twice.
     """
-    # (revision id, sha1) by page: small beside the text, which stays on disk until it is needed.
-    known: dict[int, tuple[int, str, int]] = {}
-    old_rows = None
-    if previous is not None:
-        old_rows = read_table(previous, "pages")
-        columns = (old_rows[name].to_pylist() for name in ("page_id", "revision_id", "sha1"))
-        known = {
-            page_id: (revision, sha1, row)
-            for row, (page_id, revision, sha1) in enumerate(zip(*columns, strict=True))
-        }
+    settings = settings or PagesConfig()
+    old = None if previous is None else _Previous(previous)
     counts = {"pages_read": 0, **dict.fromkeys(REASONS, 0)}
-    seen: set[int] = set()
+    keep = Keep(settings.tables, settings.infoboxes, frozenset(map(str.casefold, settings.drop_sections)))
+    limits = Limits(settings.page_seconds, settings.page_memory_mb)
     with TableWriter(output, "pages") as table:
-        for page in _in_shard(dumps, shard):
-            counts["pages_read"] += 1
-            reason = _reason(page)
-            if reason is None:
-                if page.page_id in seen:
-                    raise TglError(
-                        f"{output}: page id {page.page_id} ('{page.title}') occurs twice in the dump files of "
-                        "this date; keep one of the files"
-                    )
-                seen.add(page.page_id)
-                revision, sha1, row = known.get(page.page_id, (None, None, None))
-                if row is not None and same_revision(revision, sha1, page.revision_id, page.sha1):
-                    reason = "kept_copied"
-                    old = old_rows.slice(row, 1).to_pylist()[0]
-                    text, links = old["text"], old["links"]
-                else:
-                    reason = "kept_parsed"
-                    text, found = clean(page.text)
-                    links = [{"target": x.target, "start": x.start, "end": x.end} for x in found]
-                table.add(
-                    {
-                        "page_id": page.page_id,
-                        "title": page.title,
-                        "revision_id": page.revision_id,
-                        "timestamp": page.timestamp,
-                        "sha1": page.sha1,
-                        "text": text,
-                        "links": links,
-                    }
-                )
-            counts[reason] += 1
+        pages = _kept(dumps, shard, old, counts, output)
+        for (page, copied), cleaned in clean_all(pages, keep, limits, processes):
+            if copied is not None:
+                text = copied
+            else:
+                counts["kept_simplified" if cleaned.given_up else "kept_parsed"] += 1
+                if cleaned.given_up:
+                    say(f"page {page.page_id} ('{page.title}'): cleaned simply ({cleaned.given_up})")
+                text = asdict(cleaned.article) | {"given_up": cleaned.given_up or ""}
+            table.add(
+                {
+                    "page_id": page.page_id,
+                    "title": page.title,
+                    "revision_id": page.revision_id,
+                    "timestamp": page.timestamp,
+                    "sha1": page.sha1,
+                    **text,
+                }
+            )
         table.finish(counts)
     _sort_by_page_id(output, counts)
     return counts
 
 
-def _in_shard(dumps: Iterable[str | Path], shard: Shard) -> Iterator[RawPage]:
+def _kept(
+    dumps: Iterable[str | Path],
+    shard: Shard,
+    old: _Previous | None,
+    counts: dict[str, int],
+    output: str | Path,
+) -> Iterator[tuple[tuple[RawPage, dict | None], str | None]]:
+    """Yield ((page, columns to copy), wikitext to clean): one of the two is None; count what is left out."""
+    seen: set[int] = set()
     for dump in dumps:
-        yield from (page for page in read_pages(dump) if shard.holds(page.page_id))
+        for page in read_pages(dump, shard.first, shard.last):
+            counts["pages_read"] += 1
+            if reason := _reason(page):
+                counts[reason] += 1
+                continue
+            if page.page_id in seen:
+                raise TglError(
+                    f"{output}: page id {page.page_id} ('{page.title}') occurs twice in the dump files of "
+                    "this date; keep one of the files"
+                )
+            seen.add(page.page_id)
+            if old is not None and (copied := old.text_of(page)):
+                counts["kept_copied"] += 1
+                yield (page, copied), None
+            else:
+                yield (page, None), page.text
+
+
+class _Previous:
+    """The table `pages` of the date before; texts are read a row group at a time."""
+
+    COLUMNS = ("text", "links", "sections", "given_up")
+
+    def __init__(self, path: str | Path) -> None:
+        known = read_table(path, "pages", ["page_id", "revision_id", "sha1"])
+        # (revision id, sha1, row) by page
+        self._known = dict(
+            zip(
+                known["page_id"].to_pylist(),
+                zip(
+                    known["revision_id"].to_pylist(),
+                    known["sha1"].to_pylist(),
+                    range(known.num_rows),
+                    strict=True,
+                ),
+                strict=True,
+            )
+        )
+        self._groups = RowGroups(path, "pages", list(self.COLUMNS))
+
+    def text_of(self, page: RawPage) -> dict | None:
+        """Return the columns made of a page's text, None when it has changed or is new."""
+        if page.page_id not in self._known:
+            return None
+        revision, sha1, row = self._known[page.page_id]
+        if not same_revision(revision, sha1, page.revision_id, page.sha1):
+            return None
+        return self._groups.row(row)
 
 
 def _sort_by_page_id(path: str | Path, counts: dict[str, int]) -> None:
@@ -126,6 +167,4 @@ def _reason(page: RawPage) -> str | None:
         return "deleted_text"
     if not page.text.strip():
         return "empty_text"
-    if is_too_slow(page.text):
-        return "unclosed_markup"
     return None

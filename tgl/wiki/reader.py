@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import bz2
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from lxml import etree
 
 from tgl.errors import TglError
+from tgl.wiki.streams import xml_pieces
 
-_PIECE = 1 << 20
 # Bytes without the end of a page or revision: MediaWiki's largest pages have 2 MiB. lxml itself refuses a text of more
 # than 10 million characters, elements nested deeper than 256, and entities that grow.
 _MOST_UNFINISHED = 32 << 20
@@ -34,8 +32,8 @@ class RawPage:
     text: str | None
 
 
-def read_pages(path: str | Path) -> Iterator[RawPage]:
-    """Yield the pages of a dump file: .xml or .xml.bz2, of one stream or many, schema 0.9 to 0.11.
+def read_pages(path: str | Path, first: int = 0, last: int | None = None) -> Iterator[RawPage]:
+    """Yield the pages with ids `first` to `last` of a dump file: .xml or .bz2, schema 0.9 to 0.11.
 
     What stands after </mediawiki> is ignored. Raises TglError when the file is not such a dump, or ends
     before </mediawiki>: pages would be missing without anyone noticing.
@@ -52,57 +50,42 @@ def read_pages(path: str | Path) -> Iterator[RawPage]:
     )
     root = None
     depth = unfinished = 0
-    ended = False
-    try:
-        with _open(path) as stream:
-            while piece := stream.read(_PIECE):
-                try:
-                    parser.feed(piece)
-                    failure = None
-                except etree.XMLSyntaxError as error:
-                    failure = error
-                unfinished += len(piece)
-                for event, element in parser.read_events():
-                    if event == "start":
-                        depth += 1
-                        if root is None:
-                            root = element
-                            _check_root(path, root)
-                        continue
-                    depth -= 1
-                    if depth == 0:
-                        ended = True
-                    elif depth == 1:
-                        if _name(element) == "page":
-                            yield _page(path, element)
-                            unfinished = 0
-                        element.clear()
-                        root.clear()  # the siblings read before
-                    elif depth == 2 and _name(element) == "revision":
-                        _forget_earlier(element)
-                        unfinished = 0
-                if ended:
-                    return
-                if failure is not None:
-                    raise TglError(f"{path}: not well-formed XML ({failure}); download the file again")
-                if unfinished > _MOST_UNFINISHED:
-                    raise TglError(
-                        f"{path}: {unfinished} bytes without the end of a page or revision found, at most "
-                        f"{_MOST_UNFINISHED} expected; not a dump"
-                    )
-    except (EOFError, OSError) as error:
-        raise TglError(f"{path}: cannot be decompressed ({error}); the file is damaged or cut off") from None
+    for piece in xml_pieces(path, first, last):
+        try:
+            parser.feed(piece)
+            failure = None
+        except etree.XMLSyntaxError as error:
+            failure = error
+        unfinished += len(piece)
+        for event, element in parser.read_events():
+            if event == "start":
+                depth += 1
+                if root is None:
+                    root = element
+                    _check_root(path, root)
+                continue
+            depth -= 1
+            if depth == 0:
+                return
+            if depth == 1:
+                if _name(element) == "page":
+                    page = _page(path, element)
+                    if first <= page.page_id and (last is None or page.page_id <= last):
+                        yield page
+                    unfinished = 0
+                element.clear()
+                root.clear()  # the siblings read before
+            elif depth == 2 and _name(element) == "revision":
+                _forget_earlier(element)
+                unfinished = 0
+        if failure is not None:
+            raise TglError(f"{path}: not well-formed XML ({failure}); download the file again")
+        if unfinished > _MOST_UNFINISHED:
+            raise TglError(
+                f"{path}: {unfinished} bytes without the end of a page or revision found, at most "
+                f"{_MOST_UNFINISHED} expected; not a dump"
+            )
     raise TglError(f"{path}: ends before </mediawiki>; the file is cut off, download it again")
-
-
-def _open(path: Path) -> BinaryIO:
-    if not path.is_file():
-        raise TglError(f"{path}: no such dump file")
-    if path.suffix == ".bz2":
-        return bz2.open(path, "rb")  # reads all streams of a multistream file, one after the other
-    if path.suffix == ".xml":
-        return open(path, "rb")
-    raise TglError(f"{path}: .xml or .xml.bz2 expected")
 
 
 def _check_root(path: Path, root: etree._Element) -> None:

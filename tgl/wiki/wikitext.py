@@ -1,19 +1,20 @@
-"""Wikitext to clean text with the links' offsets, on mwparserfromhell's parse tree."""
+"""Wikitext to clean text with sections and the links' offsets."""
 
 from __future__ import annotations
 
+import html
 import re
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass
 
-import mwparserfromhell
-from mwparserfromhell.nodes import Comment, ExternalLink, Heading, HTMLEntity, Tag, Template, Text, Wikilink
-from mwparserfromhell.wikicode import Wikicode
+from mwparserfromhell.parser import tokens as kinds
 
-_DROPPED_TAGS = frozenset(
-    "ref references table gallery math timeline syntaxhighlight source score imagemap includeonly "
-    "templatestyles style".split()
-)
-_LINE_TAGS = frozenset("br li dd dt p div hr blockquote".split())
+from tgl.wiki.clean_text import Article, CleanText
+from tgl.wiki.cuts import DROPPED_TAGS, cut_tables, cut_tags, cut_templates
+from tgl.wiki.templates import Template, is_infobox, rule_of
+from tgl.wiki.tokens import Tokens
+
+_LINE_TAGS = frozenset("br li dd dt p div hr blockquote tr caption".split())
 _MAGIC_WORD = re.compile(r"__[A-Z]+__")
 _LEFTOVER_QUOTES = re.compile(r"'{2,}")
 _DROPPED_LINK = re.compile(r"\s*(file|image|category|media|wikt|wiktionary|s|commons)\s*:", re.IGNORECASE)
@@ -21,146 +22,143 @@ _INTERLANGUAGE = re.compile(r"\s*[a-z]{2,3}(-[a-z]+)?\s*:")
 
 
 @dataclass(frozen=True)
-class Link:
-    """A link to the page `target` from characters [start, end) of the clean text."""
+class Keep:
+    """What of an article is kept beside its running text, and the titles of sections that go with all below them."""
 
-    target: str
-    start: int
-    end: int
-
-
-@dataclass
-class CleanText:
-    """Clean text under construction: white space is folded as it is added, so that offsets stay true."""
-
-    pieces: list[str] = field(default_factory=list)
-    length: int = 0
-    links: list[Link] = field(default_factory=list)
-    _last: str = "\n"
-
-    def add(self, text: str) -> None:
-        """Append text; runs of blanks become one space, runs of line ends one newline."""
-        for run in re.findall(r"\s+|\S+", text):
-            if run.isspace():
-                self._space("\n" if "\n" in run else " ")
-            else:
-                self._push(run)
-
-    def _space(self, kind: str) -> None:
-        if self._last == "\n" or self._last == kind:
-            return
-        if self._last == " " and kind == "\n":
-            self.pieces[-1] = "\n"  # a blank before a line end goes
-            self._last = "\n"
-        else:
-            self._push(kind)
-
-    def _push(self, text: str) -> None:
-        self.pieces.append(text)
-        self.length += len(text)
-        self._last = text[-1] if text[-1].isspace() else "x"
-
-    def add_link(self, target: str, anchor: Wikicode | str) -> None:
-        """Append an anchor text and remember where it stands."""
-        start, first = self.length, len(self.pieces)
-        if isinstance(anchor, str):
-            self.add(anchor)
-        else:
-            _walk(anchor, self)
-        added = "".join(self.pieces[first:])
-        start += len(added) - len(added.lstrip())
-        if added.strip():
-            self.links.append(Link(target, start, start + len(added.strip())))
+    tables: bool = False
+    infoboxes: bool = False
+    dropped_sections: Collection[str] = ()
 
 
-def clean(wikitext: str) -> tuple[str, list[Link]]:
-    """Return (text, links). References, tables, infoboxes, headings, files and categories are left out.
+def clean(wikitext: str, keep: Keep = Keep()) -> Article:
+    """Return the article's text: what a reader reads, without references, files, categories and navigation.
 
-    Dates, units and a few inline templates keep their values; every other template is dropped. Link offsets
-    are characters of the returned text.
+    Templates of dates, units, names and numbers keep their values (tgl.wiki.templates); other templates go. Offsets
+    are characters of the returned text. Raises ValueError for markup that the tokenizer cannot make tokens of.
     """
     out = CleanText()
-    _walk(mwparserfromhell.parse(_MAGIC_WORD.sub("", wikitext), skip_style_tags=False), out)
-    text = "".join(out.pieces)
-    stripped = text.rstrip()
-    return stripped, [link for link in out.links if link.end <= len(stripped)]
+    walker = _Walker(Tokens(without_dropped(wikitext, keep)), out, keep)
+    walker.walk(0, len(walker.source.tokens))
+    return out.article()
 
 
-def _walk(code: Wikicode, out: CleanText) -> None:
-    for node in code.nodes:
-        if isinstance(node, Text):
-            out.add(_LEFTOVER_QUOTES.sub("", str(node.value)))
-        elif isinstance(node, Wikilink):
-            _wikilink(node, out)
-        elif isinstance(node, HTMLEntity):
-            try:
-                text = node.normalize()
-                text.encode()
-                out.add(text)
-            except ValueError:
-                out.add(str(node))
-        elif isinstance(node, ExternalLink):
-            if node.title is not None:
-                _walk(node.title, out)
-        elif isinstance(node, Template):
-            _template(node, out)
-        elif isinstance(node, Tag):
-            _tag(node, out)
-        elif isinstance(node, Heading):
-            out.add("\n")
-        elif isinstance(node, Comment):
-            continue
-        # Arguments ({{{1}}}) stand in template pages only and say nothing.
+def without_dropped(wikitext: str, keep: Keep) -> str:
+    """Return wikitext without what the walk would drop, as far as that is told without tokens."""
+    wikitext = cut_tags(_MAGIC_WORD.sub("", wikitext))
+    wikitext = cut_templates(
+        wikitext, lambda name: rule_of(name) is not None or (keep.infoboxes and is_infobox(name))
+    )
+    return wikitext if keep.tables else cut_tables(wikitext)
 
 
-def _tag(node: Tag, out: CleanText) -> None:
-    name = str(node.tag).strip().lower()
-    if name in _DROPPED_TAGS:
-        return
-    if name in _LINE_TAGS:
-        out.add("\n")
-    if node.contents is not None and not node.self_closing:
-        _walk(node.contents, out)
+class _Walker:
+    """Walks over tokens and adds what is read to `out`."""
+
+    def __init__(self, source: Tokens, out: CleanText, keep: Keep) -> None:
+        self.source, self.out, self.keep = source, out, keep
+
+    def walk(self, start: int, end: int) -> None:
+        """Add the text of tokens [start, end)."""
+        tokens, types = self.source.tokens, self.source.kinds
+        number = start
+        while number < end:
+            kind = types[number]
+            if kind is kinds.Text:
+                text = tokens[number]["text"]
+                self.out.add(_LEFTOVER_QUOTES.sub("", text) if "''" in text else text)
+            elif handle := _HANDLERS.get(kind):
+                close = self.source.ends[number]
+                number = handle(self, number, close) or close
+            number += 1
+
+    def text(self, start: int, end: int) -> str:
+        """Return the text of tokens [start, end) by itself."""
+        if end == start + 1 and self.source.kinds[start] is kinds.Text:
+            return " ".join(_LEFTOVER_QUOTES.sub("", self.source.tokens[start]["text"]).split())
+        outer, self.out = self.out, CleanText()
+        self.walk(start, end)
+        inner, self.out = self.out, outer
+        return inner.text()
+
+    def template(self, number: int, close: int) -> None:
+        separators = self.source.parts[number]
+        name = self.source.plain(number + 1, separators[0] if separators else close)
+        template = Template(self, name, number, close)
+        if rule := rule_of(template.name):
+            rule(template)
+        elif self.keep.infoboxes and is_infobox(template.name):
+            self._infobox(template)
+
+    def _infobox(self, template: Template) -> None:
+        for key in template.parameters:
+            value = template.text(key)
+            if value and not key.isdecimal():
+                self.out.add("\n" + key.replace("_", " ") + ": ")
+                template.walk(key)
+        self.out.add("\n")
+
+    def wikilink(self, number: int, close: int) -> None:
+        separators = self.source.parts[number]
+        title = self.text(number + 1, separators[0] if separators else close)
+        if _DROPPED_LINK.match(title) or _INTERLANGUAGE.match(title):
+            return
+        target = title.lstrip(":").split("#")[0].replace("_", " ").strip()
+        first_piece = len(self.out.pieces)
+        if separators:
+            self.walk(separators[0] + 1, close)
+        else:
+            self.out.add(title.lstrip(":"))
+        if target:  # without, a link to a section of the same page
+            self.out.add_link(target[0].upper() + target[1:], first_piece)
+
+    def external_link(self, number: int, close: int) -> None:
+        if separators := self.source.parts[number]:
+            self.walk(separators[0] + 1, close)
+
+    def entity(self, number: int, close: int) -> None:
+        types = self.source.kinds[number:close]
+        prefix = "#" * (kinds.HTMLEntityNumeric in types) + "x" * (kinds.HTMLEntityHex in types)
+        self.out.add(html.unescape(f"&{prefix}{self.source.plain(number, close)};"))
+
+    def heading(self, number: int, close: int) -> int | None:
+        """Begin a section; return the last token of one that is dropped, with all below it."""
+        title, level = self.text(number + 1, close), self.source.tokens[number]["level"]
+        if title.casefold() not in self.keep.dropped_sections:
+            self.out.add_section(title, level)
+            return None
+        number = close + 1
+        while number < len(self.source.tokens):
+            if (
+                self.source.kinds[number] is kinds.HeadingStart
+                and self.source.tokens[number]["level"] <= level
+            ):
+                break
+            number = self.source.ends.get(number, number) + 1
+        return number - 1
+
+    def tag(self, number: int, close: int) -> None:
+        name = self.source.plain(number + 1, number + 2).strip().lower()
+        if name in DROPPED_TAGS or (name == "table" and not self.keep.tables):
+            return
+        if name in _LINE_TAGS:
+            self.out.add("\n")
+        elif name in ("td", "th") and not self.out.at_line_start:
+            self.out.add(" | ")
+        parts = self.source.parts[number]
+        if self.source.kinds[close] is kinds.TagCloseClose and len(parts) == 2:
+            self.walk(parts[0] + 1, parts[1])
+            if name in ("p", "div", "blockquote", "table", "caption"):
+                self.out.add("\n")
 
 
-def _wikilink(node: Wikilink, out: CleanText) -> None:
-    title = str(node.title).strip()
-    if _DROPPED_LINK.match(title) or _INTERLANGUAGE.match(title):
-        return
-    target = title.lstrip(":").split("#")[0].replace("_", " ").strip()
-    anchor = node.text if node.text is not None else title.lstrip(":")
-    if not target:  # a link to a section of the same page
-        out.add(str(anchor)) if isinstance(anchor, str) else _walk(anchor, out)
-        return
-    out.add_link(target[0].upper() + target[1:], anchor)
-
-
-_MONTHS = "January February March April May June July August September October November December".split()
-_DATE_TEMPLATES = frozenset(
-    "start date;end date;birth date;death date;birth date and age;death date and age;start date and age;"
-    "release date;film date;dob;date".split(";")
-)
-_TEXT_TEMPLATES = {"lang": 1, "nowrap": 0, "nobr": 0, "small": 0, "transl": 1, "abbr": 0, "val": 0, "ill": 0}
-
-
-def _template(node: Template, out: CleanText) -> None:
-    name = str(node.name).strip().lower().replace("_", " ")
-    values = [parameter.value for parameter in node.params if not parameter.showkey]
-    plain = [str(value).strip() for value in values]
-    if name in ("convert", "cvt") and len(plain) >= 2:
-        out.add(f"{plain[0]} {plain[1]}")
-    elif name in _DATE_TEMPLATES and plain:
-        out.add(_date(plain))
-    elif name in _TEXT_TEMPLATES and len(values) > _TEXT_TEMPLATES[name]:
-        _walk(values[_TEXT_TEMPLATES[name]], out)
-
-
-def _date(parts: list[str]) -> str:
-    if any(part.isdecimal() and len(part) > 9 for part in parts[:3]):
-        return parts[0]
-    numbers = [int(part) for part in parts[:3] if part.isdecimal()]
-    if len(numbers) == 3 and 1 <= numbers[1] <= 12:
-        return f"{numbers[2]} {_MONTHS[numbers[1] - 1]} {numbers[0]}"
-    if len(numbers) == 2 and 1 <= numbers[1] <= 12:
-        return f"{_MONTHS[numbers[1] - 1]} {numbers[0]}"
-    return parts[0]
+_HANDLERS = {
+    kinds.TemplateOpen: _Walker.template,
+    kinds.WikilinkOpen: _Walker.wikilink,
+    kinds.ExternalLinkOpen: _Walker.external_link,
+    kinds.HTMLEntityStart: _Walker.entity,
+    kinds.HeadingStart: _Walker.heading,
+    kinds.TagOpenOpen: _Walker.tag,
+    # Comments go, and arguments ({{{1}}}), which stand in template pages only.
+    kinds.CommentStart: lambda walker, number, close: None,
+    kinds.ArgumentOpen: lambda walker, number, close: None,
+}

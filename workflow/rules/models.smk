@@ -32,7 +32,8 @@ rule base:
     message:
         "Pretraining the base model, seed {wildcards.seed}"
     shell:
-        "python -m tgl base --tokenizer {params.tokenizer} --tokens {input.tokens} --output {params.folder} "
+        # In place of the shell, which would die of a SIGTERM to both before the state is saved.
+        "exec python -m tgl base --tokenizer {params.tokenizer} --tokens {input.tokens} --output {params.folder} "
         "--steps {output.steps} --state {params.state} --seed {wildcards.seed} --threads {threads} "
         "--config {params.config:q} --token-config {params.token_config:q} "
         "--engine-config {params.engine_config:q} "

@@ -11,9 +11,9 @@ rule pages:
         f"{RESULTS}/benchmarks/pages/{{date}}/{{shard}}.tsv"
     conda:
         "../../envs/data.yaml"
-    threads: 1
+    threads: 4
     resources:
-        mem_mb=2000,
+        mem_mb=4000,
     params:
         previous=lambda wildcards, input: (
             f"--previous {input.previous}" if input.previous else ""
@@ -24,7 +24,7 @@ rule pages:
         "Extracting the text of {wildcards.date}, shard {wildcards.shard}"
     shell:
         "python -m tgl pages {input.files} {params.previous} --shard {wildcards.shard} --output {output} "
-        "--config {params.config:q} > {log} 2>&1"
+        "--processes {threads} --config {params.config:q} > {log} 2>&1"
 
 
 rule diff:

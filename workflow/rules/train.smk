@@ -50,7 +50,8 @@ rule train:
     message:
         "Continual pretraining by {wildcards.plan} on {wildcards.baseline} at {wildcards.rate}, seed {wildcards.seed}"
     shell:
-        "python -m tgl train {params.base_model} --base-tokens {input.base_tokens} {params.tokens} "
+        # In place of the shell, which would die of a SIGTERM to both before the state is saved.
+        "exec python -m tgl train {params.base_model} --base-tokens {input.base_tokens} {params.tokens} "
         "--probes {input.probes} --profile {input.profile} --plan {input.plan} "
         "--baseline {wildcards.baseline} --baseline-config {params.baseline_config:q} --models {params.models} --tables {params.tables} "
         "--state {params.state} --learning-rate {wildcards.rate} --seed {wildcards.seed} "

@@ -55,6 +55,9 @@ class Engine(Protocol):
     def load(self, state: Mapping[str, torch.Tensor]) -> None:
         """Restore what `state` returned."""
 
+    def close(self) -> None:
+        """Let go of the optimiser's memory; the model stays."""
+
 
 class Regulariser:
     """What a baseline adds to a step; this one adds nothing."""
@@ -98,7 +101,7 @@ def rows_a_pass(batch_size: int, micro_batch_size: int | None) -> int:
         raise TglError(
             f"batch_size: {batch_size} rows cannot be shared evenly by {world_size()} processes; choose a multiple"
         )
-    rows = micro_batch_size or own
+    rows = min(micro_batch_size or own, own)
     if own % rows:
         raise TglError(
             f"micro_batch_size: {rows} does not divide the {own} rows of a process (batch_size {batch_size} over "

@@ -93,3 +93,7 @@ class PlainEngine:
             self.optimiser.state[parameter] = {
                 key: state[f"{key}/{name}"].to(self.device, copy=True) for key in ("step", *MOMENTS)
             }
+
+    def close(self) -> None:
+        """See `Engine`."""
+        self.optimiser.state.clear()

@@ -137,6 +137,11 @@ class DeepSpeedEngine:
                 for here, there in self._fragment(parameter, saved[key], mine[key]):
                     there.copy_(here)
 
+    def close(self) -> None:
+        """See `Engine`."""
+        self._adam().state.clear()
+        self.engine.destroy()  # what is left goes with the model, whose hooks hold it
+
     def _gathered(self, parameter: nn.Parameter, partition: torch.Tensor) -> torch.Tensor:
         """Return what all processes' partitions hold of a parameter, in its shape."""
         whole = torch.zeros_like(parameter)

@@ -1,0 +1,142 @@
+"""Clean text under construction: white space is folded as it is added, so that offsets of links stay true."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+# White space that is not a single blank or line end; found from its first character, so in linear time.
+_IRREGULAR = re.compile(r"(?:[^\S \n]|[ \n](?=\s))\s*")
+# A parenthesis, and behind an opening one what a dropped pronunciation or name in another script leaves of the rest:
+# "( , )", "(; born".
+_PARENTHESIS = re.compile(r"[()](?:(?<=\()(?:[\s,;:]*\)|[\s,;:]+))?")
+
+
+@dataclass(frozen=True)
+class Link:
+    """A link to the page `target` from characters [start, end) of the clean text."""
+
+    target: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Section:
+    """A section's title, its level (2: ==, 3: ===) and the character of the clean text that its text starts at."""
+
+    title: str
+    level: int
+    start: int
+
+
+@dataclass(frozen=True)
+class Article:
+    """A page's clean text, with its links and sections in order."""
+
+    text: str
+    links: list[Link] = field(default_factory=list)
+    sections: list[Section] = field(default_factory=list)
+
+
+class CleanText:
+    """Pieces of clean text: no white space at the start, runs of blanks are one, runs with a line end a line end."""
+
+    def __init__(self) -> None:
+        self.pieces: list[str] = []
+        self.length = 0
+        self.links: list[Link] = []
+        self.sections: list[Section] = []
+        self._last = "\n"
+
+    def add(self, text: str) -> None:
+        """Append text."""
+        if not text:
+            return
+        if _IRREGULAR.search(text):
+            text = _IRREGULAR.sub(_folded, text)
+        first = text[0]
+        if first == " " or first == "\n":
+            if self._last == "\n" or self._last == first:
+                text = text[1:]
+            elif self._last == " ":  # a blank before a line end goes
+                self.pieces[-1] = self.pieces[-1][:-1]
+                self.length -= 1
+            if not text:
+                return
+        self.pieces.append(text)
+        self.length += len(text)
+        self._last = text[-1]
+
+    @property
+    def at_line_start(self) -> bool:
+        """Whether what is added next begins a line."""
+        return self._last == "\n"
+
+    def add_link(self, target: str, first_piece: int) -> None:
+        """Make a link of what was added since there were `first_piece` pieces."""
+        added = "".join(self.pieces[first_piece:])
+        anchor = added.strip()
+        if anchor:
+            start = self.length - len(added.lstrip())
+            self.links.append(Link(target, start, start + len(anchor)))
+
+    def add_section(self, title: str, level: int) -> None:
+        """Begin a section on a new line."""
+        self.add("\n")
+        self.sections.append(Section(title, level, self.length))
+
+    def text(self) -> str:
+        """Return the text so far, without white space around it."""
+        return "".join(self.pieces).strip()
+
+    def article(self) -> Article:
+        """Return the whole, without what dropped markup has left of parentheses; sections without text go."""
+        text = "".join(self.pieces).rstrip()
+        kept, ends, shifts, end = [], [0], [0], 0
+        for gap_start, gap_end in _gaps(text):
+            kept.append(text[end:gap_start])
+            end = gap_end
+            ends.append(end)
+            shifts.append(shifts[-1] + end - gap_start)
+        clean = ("".join(kept) + text[end:]).strip() if kept else text
+
+        def moved(offset: int) -> int:
+            # An offset inside a gap would lie before its start; those of links that touch one are checked below.
+            return offset - shifts[bisect_right(ends, offset) - 1]
+
+        links = []
+        for link in self.links:
+            if link.end <= len(text):
+                start, end = moved(link.start), moved(link.end)
+                if clean[start:end] == text[link.start : link.end]:
+                    links.append(replace(link, start=start, end=end))
+        sections = [replace(found, start=moved(found.start)) for found in self.sections]
+        return Article(clean, links, [found for found in sections if found.start < len(clean)])
+
+
+def _gaps(text: str) -> Iterator[tuple[int, int]]:
+    """Yield [start, end) of what goes: empty parentheses with the blank before, and white space inside of others."""
+    end = 0
+    for match in _PARENTHESIS.finditer(text):
+        start = match.start()
+        if match[0] == ")":
+            inside = start
+            while inside > end and text[inside - 1] in " ,;":
+                inside -= 1
+            if inside < start:
+                yield inside, start
+        elif len(match[0]) == 1:
+            continue
+        elif match[0][-1] != ")":
+            end = match.end()
+            yield start + 1, end
+        elif start > end and text[start - 1] == " ":  # as in " ()", not in "main()"
+            end = match.end()
+            yield start - 1, end
+
+
+def _folded(match: re.Match) -> str:
+    return "\n" if "\n" in match[0] else " "

@@ -1,0 +1,163 @@
+"""Cleaning pages beside each other, each within limits: a page that hangs the parser or makes it grow is given up.
+
+The parser is C code that no signal handler interrupts; so it runs in processes that may be killed. A page that takes
+too much is cleaned simply instead (tgl.wiki.simple), and said to be.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import queue
+import resource
+import signal
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from typing import TypeVar
+
+from tgl.wiki.clean_text import Article, Link, Section
+from tgl.wiki.simple import clean_simply
+from tgl.wiki.wikitext import Keep, clean
+
+_AHEAD = 4  # pages a process that may wait for their turn; memory holds no more
+Page = TypeVar("Page")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the parser may take for a page: seconds of CPU time, and memory of the whole process in MiB."""
+
+    seconds: float = 10
+    memory: int = 2048
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """An article, and why it was cleaned simply: time, memory, parser; None where it was not."""
+
+    article: Article
+    given_up: str | None = None
+
+
+def clean_all(
+    pages: Iterable[tuple[Page, str | None]],
+    keep: Keep,
+    limits: Limits,
+    processes: int,
+) -> Iterator[tuple[Page, Cleaned | None]]:
+    """Yield each (page, wikitext) as (page, Cleaned), in order, cleaned by `processes` processes; None stays None."""
+    with contextlib.ExitStack() as stack:
+        workers: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
+        for _ in range(processes):
+            workers.put(stack.enter_context(_Worker(keep, limits)))
+        threads = stack.enter_context(ThreadPoolExecutor(processes))
+
+        def job(wikitext: str | None) -> Cleaned | None:
+            if wikitext is None:
+                return None
+            worker = workers.get()
+            try:
+                return worker.clean(wikitext)
+            finally:
+                workers.put(worker)
+
+        waiting: deque = deque()
+        try:
+            for page, wikitext in pages:
+                waiting.append((page, threads.submit(job, wikitext)))
+                if len(waiting) > _AHEAD * processes:
+                    page, future = waiting.popleft()
+                    yield page, future.result()
+            while waiting:
+                page, future = waiting.popleft()
+                yield page, future.result()
+        finally:
+            for _, future in waiting:
+                future.cancel()
+
+
+class _Worker:
+    """A process that cleans a page for each line it gets; started again when it was killed."""
+
+    def __init__(self, keep: Keep, limits: Limits) -> None:
+        self.settings = json.dumps(
+            {
+                "keep": asdict(keep) | {"dropped_sections": sorted(keep.dropped_sections)},
+                "limits": asdict(limits),
+            }
+        )
+        self.process: subprocess.Popen | None = None
+
+    def __enter__(self) -> _Worker:
+        return self
+
+    def __exit__(self, *error) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process.stdin.close()
+            self.process.stdout.close()
+
+    def clean(self, wikitext: str) -> Cleaned:
+        if self.process is None:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "tgl.wiki.cleaning", self.settings],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                encoding="ascii",
+            )
+        try:
+            self.process.stdin.write(json.dumps(wikitext) + "\n")
+            self.process.stdin.flush()
+            answer = self.process.stdout.readline()
+        except BrokenPipeError:
+            answer = ""
+        if not answer:  # killed
+            reason = "time" if self.process.wait() == -signal.SIGPROF else "memory"
+            self.__exit__()
+            self.process = None
+            return Cleaned(clean_simply(wikitext), reason)
+        found = json.loads(answer)
+        if isinstance(found, str):
+            return Cleaned(clean_simply(wikitext), found)
+        text, links, sections = found
+        return Cleaned(
+            Article(text, [Link(*link) for link in links], [Section(*section) for section in sections])
+        )
+
+
+def _serve(settings: dict) -> None:
+    """Answer each line of standard input, a page's wikitext, by a line: its article, or why there is none."""
+    keep, limits = Keep(**settings["keep"]), Limits(**settings["limits"])
+    memory = limits.memory << 20
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)  # ends the process, whatever it is doing
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # its parent sees to that
+    for line in sys.stdin:
+        signal.setitimer(signal.ITIMER_PROF, limits.seconds)
+        try:
+            found = clean(json.loads(line), keep)
+            answer = json.dumps(
+                (
+                    found.text,
+                    [(link.target, link.start, link.end) for link in found.links],
+                    [(section.title, section.level, section.start) for section in found.sections],
+                )
+            )
+        except MemoryError:
+            answer = '"memory"'
+        except (ValueError, RecursionError):
+            answer = '"parser"'
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        sys.stdout.write(answer + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(BrokenPipeError):
+        _serve(json.loads(sys.argv[1]))

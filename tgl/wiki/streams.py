@@ -1,0 +1,122 @@
+"""Dump files as XML in pieces: .xml, .bz2 of one stream or many, and of many only those that hold a range of page ids.
+
+Streams begin at whole bytes with ten that occur nowhere else by chance, so a search finds them without the index file
+that comes with a dump; and page ids rise along a file, so that a few looks into it tell where a range begins.
+"""
+
+from __future__ import annotations
+
+import bz2
+import io
+import mmap
+import re
+from bisect import bisect_right
+from collections.abc import Iterator
+from pathlib import Path
+
+from tgl.errors import TglError
+
+PIECE = 1 << 20
+# "BZh", the block size, and the digits of pi that begin a block.
+_STREAM = re.compile(rb"BZh[1-9]\x31\x41\x59\x26\x53\x59")
+_FIRST_ID = re.compile(rb"<page>.*?<id>(\d{1,18})</id>", re.DOTALL)
+_NAMED_RANGE = re.compile(r"\.xml-p(\d{1,18})p(\d{1,18})\.bz2$")
+_LOOK = 1 << 14  # compressed bytes
+_MOST_BEFORE_ID = 1 << 24
+
+
+def xml_pieces(path: str | Path, first: int = 0, last: int | None = None) -> Iterator[bytes]:
+    """Yield a dump file's XML in pieces of at most 1 MiB.
+
+    With a range of page ids, streams and files whose name says that they hold none of them (-p1p1500) are left out,
+    and the pieces still make one document; pages beside the range may come too. Raises TglError when there is no such
+    file, when it is no .xml or .bz2, or damaged.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise TglError(f"{path}: no such dump file")
+    if path.suffix not in (".bz2", ".xml"):
+        raise TglError(f"{path}: .xml or .xml.bz2 expected")
+    if (named := _NAMED_RANGE.search(path.name)) and (
+        int(named[2]) < first or (last is not None and int(named[1]) > last)
+    ):
+        yield b"<mediawiki></mediawiki>"
+        return
+    try:
+        if path.suffix == ".xml":
+            with open(path, "rb") as stream:
+                yield from iter(lambda: stream.read(PIECE), b"")
+            return
+        part = None if (first, last) == (0, None) else _part(path, first, last)
+        start, end = part or (0, None)
+        if start:
+            yield b"<mediawiki>"
+        with open(path, "rb") as file, bz2.open(file if part is None else _Part(file, start, end)) as stream:
+            yield from iter(lambda: stream.read(PIECE), b"")
+        if end is not None:
+            yield b"</mediawiki>"
+    except (EOFError, OSError) as error:
+        raise TglError(f"{path}: cannot be decompressed ({error}); the file is damaged or cut off") from None
+
+
+def _part(path: Path, first: int, last: int | None) -> tuple[int, int | None] | None:
+    """Return the bytes [start, end) that hold a range of page ids; None for all, as of a file of one stream."""
+    streams = _Streams(path)
+    start = max(bisect_right(streams, first) - 1, 0)
+    end = len(streams) if last is None else max(bisect_right(streams, last), start + 1)
+    # Some programs cut streams anywhere, not between pages.
+    if len(streams) < 2 or not all(
+        streams.begins_with_page(edge) for edge in (start, end) if 0 < edge < len(streams)
+    ):
+        return None
+    return streams.offsets[start], streams.offsets[end] if end < len(streams) else None
+
+
+class _Streams:
+    """The streams of a file, as the sequence of the first page id in each or after it, found when asked for."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            self.offsets = [match.start() for match in _STREAM.finditer(content)]
+
+    def __len__(self) -> int:
+        return len(self.offsets)
+
+    def __getitem__(self, number: int) -> int:
+        for text in self._beginnings(number):
+            if match := _FIRST_ID.search(text):
+                return int(match[1])
+        return 1 << 63  # after the last page
+
+    def begins_with_page(self, number: int) -> bool:
+        """Tell whether a page, or the end of the dump, begins where the stream does."""
+        return next(self._beginnings(number), b"").lstrip().startswith((b"<page>", b"</mediawiki>"))
+
+    def _beginnings(self, number: int) -> Iterator[bytes]:
+        """Yield longer and longer beginnings of the text from a stream on."""
+        with open(self.path, "rb") as file:
+            text = b""
+            with bz2.open(_Part(file, self.offsets[number], None)) as stream:
+                while len(text) < _MOST_BEFORE_ID and (piece := stream.read(_LOOK)):
+                    text += piece
+                    yield text
+
+
+class _Part(io.RawIOBase):
+    """The bytes [start, end) of an open file, as a file."""
+
+    def __init__(self, file, start: int, end: int | None) -> None:
+        self._file, self._left = file, None if end is None else end - start
+        file.seek(start)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer) -> int:
+        size = len(buffer) if self._left is None else min(len(buffer), self._left)
+        found = self._file.read(size)
+        buffer[: len(found)] = found
+        if self._left is not None:
+            self._left -= len(found)
+        return len(found)
