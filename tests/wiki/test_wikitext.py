@@ -101,6 +101,10 @@ def test_link_to_a_section_of_the_same_page_is_text_only():
     assert clean("See [[#History|above]].") == Article("See above.")
 
 
+def test_links_to_other_projects_are_text_only():
+    assert clean("The [[wikt:word|word]] in [[s:A Book|a book]].") == Article("The word in a book.")
+
+
 def test_links_of_dropped_parts_are_dropped():
     assert clean("a<ref>[[b]]</ref>{{unknown|[[c]]}}\n{|\n|[[d]]\n|}") == Article("a")
 

@@ -17,7 +17,11 @@ from tgl.wiki.tokens import Tokens
 _LINE_TAGS = frozenset("br li dd dt p div hr blockquote tr caption".split())
 _MAGIC_WORD = re.compile(r"__[A-Z]+__")
 _LEFTOVER_QUOTES = re.compile(r"'{2,}")
-_DROPPED_LINK = re.compile(r"\s*(file|image|category|media|wikt|wiktionary|s|commons)\s*:", re.IGNORECASE)
+_DROPPED_LINK = re.compile(r"\s*(file|image|category|media)\s*:", re.IGNORECASE)
+_OTHER_PROJECT = re.compile(
+    r"\s*:?\s*(wikt|wiktionary|s|wikisource|q|wikiquote|b|wikibooks|n|wikinews|species|commons|c|d|wikidata|m|meta)\s*:",
+    re.IGNORECASE,
+)
 _INTERLANGUAGE = re.compile(r"\s*[a-z]{2,3}(-[a-z]+)?\s*:")
 
 
@@ -108,7 +112,9 @@ class _Walker:
             self.walk(separators[0] + 1, close)
         else:
             self.out.add(title.lstrip(":"))
-        if target:  # without, a link to a section of the same page
+        if target and not _OTHER_PROJECT.match(
+            title
+        ):  # without a target, a link to a section of the same page
             self.out.add_link(target[0].upper() + target[1:], first_piece)
 
     def external_link(self, number: int, close: int) -> None:
