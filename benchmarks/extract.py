@@ -40,6 +40,7 @@ def run(command: list[str]) -> tuple[float, float]:
 
 
 def ours(files: Path, output: Path, processes: int) -> list[str]:
+    """Return the command that extracts a table `files` by tgl."""
     return [
         sys.executable,
         "-m",
@@ -54,11 +55,13 @@ def ours(files: Path, output: Path, processes: int) -> list[str]:
 
 
 def peer(python: str, dump: str, output: Path, processes: int, *options: str) -> list[str]:
+    """Return the command that extracts a dump by WikiExtractor."""
     return [python, "-m", "wikiextractor.WikiExtractor", dump, "-o", str(output), "--json", "-q",
             "--processes", str(processes), *options]  # fmt: skip
 
 
 def scan(dump: str) -> list[str]:
+    """Return the command that reads every page of a dump and does nothing with it."""
     return [
         sys.executable,
         "-c",
@@ -68,6 +71,7 @@ def scan(dump: str) -> list[str]:
 
 
 def peer_texts(folder: Path) -> dict[int, str]:
+    """Return the texts that WikiExtractor has written, by page id."""
     lines = (line for path in folder.rglob("wiki_*") for line in path.read_text().splitlines())
     return {int(row["id"]): row["text"] for row in map(json.loads, lines)}
 
