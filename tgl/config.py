@@ -36,8 +36,14 @@ class LocalConfig(Section):
 
 
 class WikimediaConfig(Section):
-    """Dump files fetched over HTTP; the contact goes into the User-Agent, as the host's rules ask."""
+    """Dump files fetched over HTTP; the contact goes into the User-Agent, as the host's rules ask.
 
+    `sources`: a table of dump sources in place of the shipped one (`tgl.wiki.sources`); `search_days`: how far from a
+    date that no source has the nearest dump may be.
+    """
+
+    sources: str | None = None
+    search_days: Annotated[Integer, Field(ge=0, le=366)] = 31
     base_url: str = "https://dumps.wikimedia.org"
     wiki: Name = "enwiki"
     part: str = "articlesmultistreamdump"

@@ -40,15 +40,16 @@ def write_text(path: str | Path, text: str) -> None:
 
 def sha1_file(path: str | Path) -> str:
     """Return the hexadecimal SHA-1 of a file, read in pieces."""
-    return _digest(path, "sha1")
+    return file_digest(path, "sha1")
 
 
 def sha256_file(path: str | Path) -> str:
     """Return the hexadecimal SHA-256 of a file, read in pieces."""
-    return _digest(path, "sha256")
+    return file_digest(path, "sha256")
 
 
-def _digest(path: str | Path, kind: str) -> str:
+def file_digest(path: str | Path, kind: str) -> str:
+    """Return a hexadecimal digest of a file by hashlib's name of its algorithm, read in pieces."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, kind).hexdigest()
 

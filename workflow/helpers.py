@@ -75,6 +75,15 @@ class Experiment:
             )
         return found
 
+    def wikimedia(self):
+        """Return the section `snapshots.wikimedia` with its table of sources below data_root."""
+        found = self.config.snapshots.wikimedia
+        return found.model_copy(update={"sources": found.sources and self.data(found.sources)})
+
+    def dump_sources(self) -> list[str]:
+        """Return the configured table of dump sources, if any."""
+        return list(filter(None, [self.wikimedia().sources]))
+
     def probes(self):
         """Return the section `probes` with its files below data_root."""
         section = self.config.probes

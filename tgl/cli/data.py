@@ -56,7 +56,8 @@ def download(
     from tgl.wiki.catalogue import write_files
     from tgl.wiki.download import download_dump
 
-    write_files(download_dump(load_section(sections.WikimediaConfig, config), date, folder, say), output)
+    paths, about = download_dump(load_section(sections.WikimediaConfig, config), date, folder, say)
+    write_files(paths, output, about)
 
 
 @command("pages")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from tgl.config import WorldConfig
@@ -14,8 +14,13 @@ from tgl.wiki.world import build_world
 from tgl.wiki.world_dump import write_dump
 
 
-def write_files(paths: Iterable[str | Path], output: str | Path) -> None:
-    """Write the table `files` of existing dump files, part files in order of their page ranges."""
+def write_files(
+    paths: Iterable[str | Path], output: str | Path, about: Mapping[str, str] | None = None
+) -> None:
+    """Write the table `files` of existing dump files, part files in order of their page ranges.
+
+    about: where they came from, for the table's metadata.
+    """
     rows = []
     for path in sorted(map(Path, paths), key=_natural):
         if not path.is_file():
@@ -23,7 +28,7 @@ def write_files(paths: Iterable[str | Path], output: str | Path) -> None:
         rows.append({"path": str(path), "bytes": path.stat().st_size, "sha1": sha1_file(path)})
     if not rows:
         raise TglError(f"{output}: no dump file for this date")
-    write_table(rows, output, "files", {"files": len(rows)})
+    write_table(rows, output, "files", {"files": len(rows)}, about)
 
 
 def dump_paths(files: str | Path) -> list[str]:

@@ -58,6 +58,8 @@ elif CONFIG.snapshots.source == "local":
 else:
 
     rule download:
+        input:
+            EXPERIMENT.dump_sources(),
         output:
             f"{RESULTS}/wiki/{{date}}/files.parquet",
         log:
@@ -72,7 +74,7 @@ else:
             mem_mb=500,
             downloads=1,
         params:
-            config=section(CONFIG.snapshots.wikimedia),
+            config=section(EXPERIMENT.wikimedia()),
             # Not declared: a download that broke off keeps the files that are whole.
             folder=f"{RESULTS}/wiki/{{date}}/dump",
             code=code("tgl.wiki.catalogue", "tgl.wiki.download"),
