@@ -86,13 +86,14 @@ class PagesConfig(Section):
 
 
 class TextConfig(Section):
-    """Training text: which base corpus, which share of pages is withheld for held-out loss."""
+    """Training text: which base corpus, which share of pages is withheld for held-out loss, what counts as changed."""
 
     base: Literal["first_snapshot", "json_lines"] = "first_snapshot"
     json_lines: str | None = None
     max_characters: Positive | None = None
     holdout_share: Annotated[Number, Field(gt=0, lt=1)] = 0.05
     language: str = "en"
+    diff_rule: Literal["tgl", "temporalwiki", "ticwiki"] = "tgl"
 
 
 class TokensConfig(Section):

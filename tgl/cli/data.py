@@ -91,7 +91,8 @@ def diff(old: Path, new: Path, output: Annotated[Path, typer.Option()], config: 
     """Find the new and changed sentences between two tables `pages`."""
     from tgl.diff.snapshots import diff_pages
 
-    say(str(diff_pages(old, new, output, load_section(sections.TextConfig, config).language)))
+    settings = load_section(sections.TextConfig, config)
+    say(str(diff_pages(old, new, output, settings.language, settings.diff_rule)))
 
 
 @command("probes")

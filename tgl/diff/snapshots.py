@@ -6,23 +6,34 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from pathlib import Path
 
+from tgl.diff.published import temporalwiki, ticwiki
 from tgl.diff.sentences import new_sentences, split_sentences
 from tgl.errors import TglError
 from tgl.tables import TableWriter, iter_rows
 from tgl.wiki.revisions import same_revision
 
+_RULES = {
+    "tgl": new_sentences,
+    "temporalwiki": lambda old, new, language: temporalwiki(old, new),
+    "ticwiki": lambda old, new, language: ticwiki(old, new),
+}
 COLUMNS = ["page_id", "title", "revision_id", "sha1", "text", "sections"]
 PAGE_COUNTS = ("new_page", "changed", "same_revision", "same_text")
 
 
-def diff_pages(old: str | Path, new: str | Path, output: str | Path, language: str) -> dict[str, int]:
+def diff_pages(
+    old: str | Path, new: str | Path, output: str | Path, language: str, rule: str = "tgl"
+) -> dict[str, int]:
     """Write the table `diff` and return its counts; the page counts add up to `pages`.
 
-    A new page counts whole; in a changed page the sentences that the old page's multiset lacks; deleted pages
-    and sentences do not count. Equal revision ids or sha1 mean unchanged, and nothing of that page is compared.
-    Both tables must be in order of page id, as the stage `pages` writes them; memory does not grow with them.
+    A new page counts whole; in a changed page what the rule says: `tgl`, the sentences that the old page's multiset
+    lacks, or one of `tgl.diff.published`. A page is the same under its id: one that was moved keeps it, one that was
+    merged into another or deleted is gone, one that was restored under a new id is new. Deleted pages and sentences
+    do not count. Equal revision ids or sha1 mean unchanged, and nothing of that page is compared. Both tables must be
+    in order of page id, as the stage `pages` writes them; memory does not grow with them.
     """
-    counts = {"pages": 0, **dict.fromkeys(PAGE_COUNTS, 0), "deleted": 0}
+    compare = _RULES[rule]
+    counts = {"pages": 0, **dict.fromkeys(PAGE_COUNTS, 0), "deleted": 0, "moved": 0}
     counts |= {"new_page_sentences": 0, "changed_sentences": 0}
     with TableWriter(output, "diff") as table:
         for before, after in _joined(_rows(old), _rows(new)):
@@ -30,6 +41,7 @@ def diff_pages(old: str | Path, new: str | Path, output: str | Path, language: s
                 counts["deleted"] += 1
                 continue
             counts["pages"] += 1
+            counts["moved"] += before is not None and before["title"] != after["title"]
             if before is None:
                 kind = "new_page"
                 found = list(split_sentences(after["text"], language))
@@ -37,7 +49,7 @@ def diff_pages(old: str | Path, new: str | Path, output: str | Path, language: s
                 counts["same_revision"] += 1
                 continue
             else:
-                found = list(new_sentences(before["text"], after["text"], language))
+                found = list(compare(before["text"], after["text"], language))
                 kind = "changed"
                 if not found:
                     counts["same_text"] += 1
