@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import sentencex
 
-_TYPOGRAPHY = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"', "–": "-", "—": "-", "\u00a0": " "})
-_BLANKS = re.compile(r"\s+")
+_TYPOGRAPHY = (("‘", "'"), ("’", "'"), ("“", '"'), ("”", '"'), ("–", "-"), ("—", "-"))
 
 
 def split_sentences(text: str, language: str) -> Iterator[tuple[int, str]]:
@@ -32,7 +30,7 @@ def _paragraphs(text: str) -> Iterator[tuple[int, str]]:
 
 def _sentences(start: int, paragraph: str, language: str) -> Iterator[tuple[int, str]]:
     end = 0
-    for piece in sentencex.segment(language, _BLANKS.sub(" ", paragraph)):
+    for piece in sentencex.segment(language, _folded(paragraph)):
         if sentence := piece.strip():
             # Where runs of blanks were folded, the sentence may not stand there as it is.
             found = paragraph.find(sentence, end)
@@ -47,34 +45,42 @@ def sentence_key(sentence: str) -> str:
     White space, Unicode composition and the shape of quotes and dashes are levelled; case, digits and all
     other punctuation count, so that "3.5" and "35" differ.
     """
-    return _BLANKS.sub(" ", unicodedata.normalize("NFC", sentence).translate(_TYPOGRAPHY)).strip()
+    if sentence.isascii():
+        return _folded(sentence)
+    sentence = unicodedata.normalize("NFC", sentence)
+    for shape, plain in _TYPOGRAPHY:
+        sentence = sentence.replace(shape, plain)
+    return _folded(sentence)
+
+
+def _folded(text: str) -> str:
+    """Return text with each run of white space as one blank, and none around it."""
+    # Of printable ASCII only the blank is white space: nothing to do for most.
+    if text.isascii() and text.isprintable() and "  " not in text:
+        return text.strip(" ")
+    return " ".join(text.split())
 
 
 def new_sentences(old_text: str, new_text: str, language: str) -> Iterator[tuple[int, str]]:
     """Yield (start, sentence) of each sentence of `new_text` that the multiset of `old_text`'s lacks.
 
     Paragraphs that both have are set against each other first and never split, so that of a sentence that occurs once
-    more than before the one in a changed paragraph is new.
+    more than before the one in a changed paragraph is new. Of most pages that is all but a few.
     """
-    old = [(sentence_key(paragraph), paragraph) for _, paragraph in _paragraphs(old_text)]
-    new = [(sentence_key(paragraph), start, paragraph) for start, paragraph in _paragraphs(new_text)]
-    both = Counter(key for key, _ in old) & Counter(key for key, _, _ in new)
+    unmatched = Counter(old_text.split("\n"))
+    changed = []
+    for start, paragraph in _paragraphs(new_text):
+        if unmatched.get(paragraph, 0):
+            unmatched[paragraph] -= 1
+        else:
+            changed.append((start, paragraph))
     left: Counter[str] = Counter()
-    for _, paragraph in _without(both.copy(), old):
-        left.update(sentence_key(sentence) for _, sentence in _sentences(0, paragraph, language))
-    for _, start, paragraph in _without(both, new):
+    for paragraph in unmatched.elements() if changed else ():
+        left.update(filter(None, map(sentence_key, sentencex.segment(language, _folded(paragraph)))))
+    for start, paragraph in changed:
         for begin, sentence in _sentences(start, paragraph, language):
             key = sentence_key(sentence)
-            if left[key] > 0:
+            if left.get(key, 0):
                 left[key] -= 1
             else:
                 yield begin, sentence
-
-
-def _without(matched: Counter, paragraphs: Iterable[tuple]) -> Iterator[tuple]:
-    """Yield the paragraphs (key first) but as many of each key as are matched; uses `matched` up."""
-    for paragraph in paragraphs:
-        if matched[paragraph[0]] > 0:
-            matched[paragraph[0]] -= 1
-        else:
-            yield paragraph
