@@ -51,9 +51,9 @@ def clean_all(
 ) -> Iterator[tuple[Page, Cleaned | None]]:
     """Yield each (page, wikitext) as (page, Cleaned), in order, cleaned by `processes` processes; None stays None."""
     with contextlib.ExitStack() as stack:
-        workers: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
+        workers: queue.SimpleQueue[CleaningProcess] = queue.SimpleQueue()
         for _ in range(processes):
-            workers.put(stack.enter_context(_Worker(keep, limits)))
+            workers.put(stack.enter_context(CleaningProcess(keep, limits)))
         threads = stack.enter_context(ThreadPoolExecutor(processes))
 
         def job(wikitext: str | None) -> Cleaned | None:
@@ -80,8 +80,8 @@ def clean_all(
                 future.cancel()
 
 
-class _Worker:
-    """A process that cleans a page for each line it gets; started again when it was killed."""
+class CleaningProcess:
+    """A process that cleans a page at a time; started when first asked, and again after it was killed."""
 
     def __init__(self, keep: Keep, limits: Limits) -> None:
         self.settings = json.dumps(
@@ -92,7 +92,7 @@ class _Worker:
         )
         self.process: subprocess.Popen | None = None
 
-    def __enter__(self) -> _Worker:
+    def __enter__(self) -> CleaningProcess:
         return self
 
     def __exit__(self, *error) -> None:
@@ -103,6 +103,7 @@ class _Worker:
             self.process.stdout.close()
 
     def clean(self, wikitext: str) -> Cleaned:
+        """Return the page's article, cleaned simply where the parser took too much."""
         if self.process is None:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "tgl.wiki.cleaning", self.settings],
