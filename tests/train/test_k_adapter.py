@@ -175,7 +175,7 @@ def test_over_two_periods_the_adapters_go_on_and_the_base_stays_bit_identical(tm
     was = parameters_of(loaded)
     # The plan of the second period would have put an adapter beside the first block alone.
     later = period_of(loaded, plan_of([1.0, 0.0, 0.0, 0.0]), number=1, seed=2)
-    second, _ = trained_by(baseline, later, tmp_path / "state")
+    second, _ = trained_by(baseline, later, tmp_path / "state2")
     assert second is loaded
     assert second.config.blocks == first.config.blocks == [0, 1]
     now = parameters_of(second)

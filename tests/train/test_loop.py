@@ -62,15 +62,15 @@ def test_a_kill_while_saving_leaves_a_state_to_go_on_from(tmp_path):
     assert engine.calls == 6
 
 
-def test_the_state_left_behind_is_that_of_the_last_save(tmp_path):
+def test_the_state_left_behind_is_that_of_the_last_step(tmp_path):
     settings = settings_of(steps=7)
     said = []
     train_on(started(settings)[0], settings, tmp_path / "state", save_every=3, say=said.append)
-    assert json.loads((tmp_path / "state" / "progress.json").read_text())["step"] == 6
+    assert json.loads((tmp_path / "state" / "progress.json").read_text())["step"] == 7
     assert [entry.name for entry in tmp_path.iterdir()] == ["state"]
     assert said[-1].startswith("step 7 of 7: loss ")
     train_on(started(settings)[0], settings, tmp_path / "state", save_every=3, say=said.append)
-    assert "resumed at step 6 of 7" in said
+    assert said[-1] == "resumed at step 7 of 7"
 
 
 def test_the_log_has_every_step_and_the_rates_at_the_watched_ones(tmp_path):
@@ -104,7 +104,7 @@ class Phased:
 
     def __init__(self, settings, kill_at=None, phases=PHASES):
         self.model, self.settings, self.kill_at = tiny_model(), settings, kill_at
-        self.engines, self.numbers, self.factors = {}, [], []
+        self.engines, self.numbers, self.factors, self.adam_steps = {}, [], [], {}
         self.phases = [
             (first, lambda first=first, plan=plan: self.make(first, plan)) for first, plan in phases
         ]
@@ -113,7 +113,12 @@ class Phased:
         freeze(self.model, plan)
         groups = parameter_groups(sublayers(self.model), plan, 0.01, 0.01)
         engine = make_engine(self.model, groups, self.settings, self.settings)
-        self.engines[first], step = engine, engine.step
+        self.engines[first], step, close = engine, engine.step, engine.close
+
+        def counted_close():
+            states = engine.optimiser.state.values()
+            self.adam_steps[first] = {int(state["step"]) for state in states}
+            close()
 
         def counted(tokens, number, scale):
             if number == self.kill_at:
@@ -122,7 +127,7 @@ class Phased:
             self.factors.append(scale)
             return step(tokens, number, scale)
 
-        engine.step = counted
+        engine.step, engine.close = counted, counted_close
         return engine
 
     def train(self, state, save_every=2):
@@ -183,9 +188,8 @@ def test_each_phase_has_a_new_optimiser_and_the_schedule_and_the_data_run_on(who
     assert [row["loss"] for row in log.steps] == losses
     assert run.numbers == list(range(9))
     assert run.factors == [factor(step, settings) for step in range(9)]
-    for engine in run.engines.values():
-        counts = {int(state["step"]) for state in engine.optimiser.state.values()}
-        assert counts == {3}  # steps that Adam has seen, of a sublayer trained in the phase before too
+    # Steps that Adam has seen, of a sublayer trained in the phase before too.
+    assert run.adam_steps == {0: {3}, 3: {3}, 6: {3}}
 
 
 def test_each_phase_changes_only_the_sublayers_of_its_own_plan(tmp_path):

@@ -63,7 +63,7 @@ def test_every_declared_output_is_in_the_manifest_with_all_that_is_said_of_its_j
     for job in manifest.jobs:
         assert job.code, job.title
         assert job.seconds > 0
-        assert job.command.startswith("python -m tgl ")
+        assert job.command.removeprefix("exec ").startswith("python -m tgl ")
         assert manifest.versions[job.versions] == installed_versions()
         assert all(made[read.path].sha256 == read.sha256 for read in job.inputs), job.title
     assert all(job.config for job in manifest.jobs if job.rule not in ("gate",))

@@ -6,6 +6,7 @@ others wait (`on_first`). torchrun's environment variables RANK, LOCAL_RANK and 
 
 from __future__ import annotations
 
+import atexit
 import datetime
 import os
 from collections.abc import Callable
@@ -50,6 +51,13 @@ def join() -> None:
     else:
         store = distributed.HashStore()
         distributed.init_process_group(backend, store=store, rank=0, world_size=1, timeout=_PATIENCE)
+    # The group's threads must end before the interpreter does, or they take the process down with them.
+    atexit.register(_leave)
+
+
+def _leave() -> None:
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
 
 
 def on_first(function: Callable[[], Result]) -> Result:

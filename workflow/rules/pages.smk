@@ -72,7 +72,9 @@ if CONFIG.text.base == "json_lines":
         resources:
             mem_mb=1000,
         params:
-            config=section(CONFIG.text, without=("holdout_share", "language", "diff_rule")),
+            config=section(
+                CONFIG.text, without=("holdout_share", "language", "diff_rule")
+            ),
             code=code("tgl.text.documents"),
         message:
             "Reading the base text from {input}"
