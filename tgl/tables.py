@@ -7,8 +7,8 @@ what they were made from. It never holds a time or a host name: the same inputs 
 from __future__ import annotations
 
 import json
-from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
 
@@ -98,6 +98,12 @@ class TableWriter:
         if len(self.rows) >= self.group_rows:
             self._flush()
 
+    def add_table(self, table: pa.Table) -> None:
+        """Append Arrow rows of the table's schema as a row group."""
+        if self.rows:
+            self._flush()
+        self._writer.write_table(table)
+
     def _flush(self) -> None:
         self._writer.write_table(to_arrow(self.rows, self.name))
         self.rows = []
@@ -160,25 +166,34 @@ def iter_rows(path: str | Path, name: str, columns: list[str]) -> Iterator[dict]
 
 
 class RowGroups:
-    """Single rows of the Parquet table `name`, of which one row group is held in memory: cheap for rows in order."""
+    """Some rows of the Parquet table `name`, of which one row group is held in memory: cheap for rows in order."""
 
     def __init__(self, path: str | Path, name: str, columns: list[str]) -> None:
-        self.path, self.name, self.columns = Path(path), name, columns
+        self.path, self.schema = Path(path), pa.schema([SCHEMAS[name].field(column) for column in columns])
         self._file = pq.ParquetFile(path, page_checksum_verification=True)
         sizes = [self._file.metadata.row_group(n).num_rows for n in range(self._file.metadata.num_row_groups)]
         self._starts = [0, *accumulate(sizes)]
-        self._number, self._rows = -1, pa.table({})
+        self._number, self._rows = -1, self.schema.empty_table()
 
-    def row(self, number: int) -> dict:
-        """Return a row's columns. Raises TglError when they are damaged."""
-        group = bisect_right(self._starts, number) - 1
-        if group != self._number:
+    def take(self, numbers: Sequence[int]) -> pa.Table:
+        """Return the rows of these rising numbers, in order. Raises TglError when they are damaged."""
+        parts, begin = [self.schema.empty_table()], 0
+        while begin < len(numbers):
+            group = bisect_right(self._starts, numbers[begin]) - 1
+            end = bisect_left(numbers, self._starts[group + 1], begin)
+            own = [number - self._starts[group] for number in numbers[begin:end]]
+            parts.append(self._group(group).take(own))
+            begin = end
+        return pa.concat_tables(parts)
+
+    def _group(self, number: int) -> pa.Table:
+        if number != self._number:
             try:
-                self._rows = self._file.read_row_group(group, columns=self.columns)
+                self._rows = self._file.read_row_group(number, columns=self.schema.names).cast(self.schema)
             except _DAMAGED as error:
                 raise _damaged(self.path, error) from None
-            self._number = group
-        return self._rows.slice(number - self._starts[group], 1).to_pylist()[0]
+            self._number = number
+        return self._rows
 
 
 def _damaged(path: str | Path, error: Exception) -> TglError:

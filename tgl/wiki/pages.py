@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
 
 from tgl.config import PagesConfig
 from tgl.errors import TglError
+from tgl.schemas import SCHEMAS
 from tgl.tables import RowGroups, TableWriter, read_table, write_table
-from tgl.wiki.cleaning import Limits, clean_all
+from tgl.wiki.cleaning import Cleaned, Limits, clean_all
 from tgl.wiki.reader import RawPage, read_pages
 from tgl.wiki.revisions import same_revision
 from tgl.wiki.wikitext import Keep
@@ -28,6 +34,11 @@ def shard_range(number: int, shards: int, pages_per_shard: int) -> Shard:
     first = number * pages_per_shard + 1 if number else 0
     return Shard(first, None if number == shards - 1 else (number + 1) * pages_per_shard)
 
+
+_GROUP = 2000  # rows that are written together
+# Columns made of a page's text, and those of its revision.
+_TEXT = pa.schema([SCHEMAS["pages"].field(name) for name in ("text", "links", "sections", "given_up")])
+_REVISION = pa.schema([field for field in SCHEMAS["pages"] if field.name not in _TEXT.names])
 
 # Each page read is counted under exactly one of these.
 REASONS = (
@@ -65,27 +76,40 @@ def extract_pages(
     limits = Limits(settings.page_seconds, settings.page_memory_mb)
     with TableWriter(output, "pages") as table:
         pages = _kept(dumps, shard, old, counts, output)
-        for (page, copied), cleaned in clean_all(pages, keep, limits, processes):
-            if copied is not None:
-                text = copied
-            else:
-                counts["kept_simplified" if cleaned.given_up else "kept_parsed"] += 1
-                if cleaned.given_up:
-                    say(f"page {page.page_id} ('{page.title}'): cleaned simply ({cleaned.given_up})")
-                text = asdict(cleaned.article) | {"given_up": cleaned.given_up or ""}
-            table.add(
-                {
-                    "page_id": page.page_id,
-                    "title": page.title,
-                    "revision_id": page.revision_id,
-                    "timestamp": page.timestamp,
-                    "sha1": page.sha1,
-                    **text,
-                }
-            )
+        cleaned = clean_all(pages, keep, limits, processes)
+        while group := list(islice(cleaned, _GROUP)):
+            for (page, _), found in group:
+                if found is not None:
+                    counts["kept_simplified" if found.given_up else "kept_parsed"] += 1
+                    if found.given_up:
+                        say(f"page {page.page_id} ('{page.title}'): cleaned simply ({found.given_up})")
+            table.add_table(_rows(group, old))
         table.finish(counts)
     _sort_by_page_id(output, counts)
     return counts
+
+
+def _rows(group: list[tuple[tuple[RawPage, int | None], Cleaned | None]], old: _Previous | None) -> pa.Table:
+    """Return the rows of some pages: texts that are copied as Arrow has them, and those just cleaned."""
+    copied = sorted((row, at) for at, ((_, row), _) in enumerate(group) if row is not None)
+    parsed = [(found, at) for at, (_, found) in enumerate(group) if found is not None]
+    texts = pa.Table.from_pylist([_text(found) for found, _ in parsed], schema=_TEXT)
+    if copied:
+        texts = pa.concat_tables([old.texts.take([row for row, _ in copied]), texts])
+    source = np.argsort([at for _, at in copied] + [at for _, at in parsed])
+    texts = texts.take(source)
+    revisions = pa.Table.from_pylist([vars(page) for (page, _), _ in group], schema=_REVISION)
+    return pa.table([*revisions.columns, *texts.columns], schema=SCHEMAS["pages"])
+
+
+def _text(cleaned: Cleaned) -> dict:
+    article = cleaned.article
+    return {
+        "text": article.text,
+        "links": [vars(link) for link in article.links],
+        "sections": [vars(section) for section in article.sections],
+        "given_up": cleaned.given_up or "",
+    }
 
 
 def _kept(
@@ -94,8 +118,8 @@ def _kept(
     old: _Previous | None,
     counts: dict[str, int],
     output: str | Path,
-) -> Iterator[tuple[tuple[RawPage, dict | None], str | None]]:
-    """Yield ((page, columns to copy), wikitext to clean): one of the two is None; count what is left out."""
+) -> Iterator[tuple[tuple[RawPage, int | None], str | None]]:
+    """Yield ((page, row to copy), wikitext to clean): one of the two is None; count what is left out."""
     seen: set[int] = set()
     for dump in dumps:
         for page in read_pages(dump, shard.first, shard.last):
@@ -109,17 +133,15 @@ def _kept(
                     "this date; keep one of the files"
                 )
             seen.add(page.page_id)
-            if old is not None and (copied := old.text_of(page)):
+            if old is not None and (row := old.row_of(page)) is not None:
                 counts["kept_copied"] += 1
-                yield (page, copied), None
+                yield (dataclasses.replace(page, text=None), row), None
             else:
-                yield (page, None), page.text
+                yield (dataclasses.replace(page, text=None), None), page.text
 
 
 class _Previous:
     """The table `pages` of the date before; texts are read a row group at a time."""
-
-    COLUMNS = ("text", "links", "sections", "given_up")
 
     def __init__(self, path: str | Path) -> None:
         known = read_table(path, "pages", ["page_id", "revision_id", "sha1"])
@@ -136,16 +158,16 @@ class _Previous:
                 strict=True,
             )
         )
-        self._groups = RowGroups(path, "pages", list(self.COLUMNS))
+        self.texts = RowGroups(path, "pages", _TEXT.names)
 
-    def text_of(self, page: RawPage) -> dict | None:
-        """Return the columns made of a page's text, None when it has changed or is new."""
+    def row_of(self, page: RawPage) -> int | None:
+        """Return the row of a page's text, None when it has changed or is new."""
         if page.page_id not in self._known:
             return None
         revision, sha1, row = self._known[page.page_id]
         if not same_revision(revision, sha1, page.revision_id, page.sha1):
             return None
-        return self._groups.row(row)
+        return row
 
 
 def _sort_by_page_id(path: str | Path, counts: dict[str, int]) -> None:
