@@ -13,7 +13,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from benchmarks.figures import figure
@@ -32,11 +32,13 @@ def quiet(text: str) -> None:
     """Say nothing."""
 
 
-def write_repeated(pages: list[RawPage], times: int, changed: Callable[[int], bool], path: Path) -> None:
-    """Write the pages several times under ids of their own; a changed one has a sentence more."""
+def write_repeated(
+    pages: list[RawPage], numbers: Iterable[int], changed: Callable[[int], bool], path: Path
+) -> None:
+    """Write the pages again and again under ids of their own, the numbers; a changed one has a sentence more."""
     with open(path, "w", encoding="utf-8") as stream:
         stream.write("<mediawiki>\n")
-        for number in range(times * len(pages)):
+        for number in numbers:
             page = pages[number % len(pages)]
             text = page.text + ("\nThis sentence was added." if changed(number) else "")
             escaped = text.replace("&", "&amp;").replace("<", "&lt;")
@@ -58,9 +60,10 @@ def incremental(first: str, times: int, rounds: int, scratch: Path) -> str:
     """Return the figure of a snapshot of which a tenth of the pages is new, over its floor."""
     pages = [page for page in read_pages(first) if page.namespace == 0 and not page.is_redirect and page.text]
     old, new, tenth = scratch / "old.xml", scratch / "new.xml", scratch / "tenth.xml"
-    write_repeated(pages, times, lambda number: False, old)
-    write_repeated(pages, times, lambda number: number % 10 == 0, new)
-    write_repeated(pages[::10], times, lambda number: True, tenth)
+    everything = range(times * len(pages))
+    write_repeated(pages, everything, lambda number: False, old)
+    write_repeated(pages, everything, lambda number: number % 10 == 0, new)
+    write_repeated(pages, everything[::10], lambda number: True, tenth)
     extract_pages([old], scratch / "old", EVERYTHING, say=quiet)
     taken: dict[str, list[float]] = {"incremental": [], "scan": [], "parse": [], "whole": []}
     for _ in range(rounds):

@@ -15,7 +15,7 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import TypeVar
 
@@ -23,7 +23,8 @@ from tgl.wiki.clean_text import Article, Link, Section
 from tgl.wiki.simple import clean_simply
 from tgl.wiki.wikitext import Keep, clean
 
-_AHEAD = 4  # pages a process that may wait for their turn; memory holds no more
+_AHEAD = 4  # wikitexts a process that may wait for their turn; memory holds no more
+_MOST_WAITING = 1000  # pages in all, most without a wikitext
 Page = TypeVar("Page")
 
 
@@ -56,28 +57,30 @@ def clean_all(
             workers.put(stack.enter_context(CleaningProcess(keep, limits)))
         threads = stack.enter_context(ThreadPoolExecutor(processes))
 
-        def job(wikitext: str | None) -> Cleaned | None:
-            if wikitext is None:
-                return None
+        def job(wikitext: str) -> Cleaned:
             worker = workers.get()
             try:
                 return worker.clean(wikitext)
             finally:
                 workers.put(worker)
 
-        waiting: deque = deque()
+        waiting: deque[tuple[Page, Future[Cleaned] | None]] = deque()
+        texts = 0  # among them
         try:
             for page, wikitext in pages:
-                waiting.append((page, threads.submit(job, wikitext)))
-                if len(waiting) > _AHEAD * processes:
+                waiting.append((page, None if wikitext is None else threads.submit(job, wikitext)))
+                texts += wikitext is not None
+                while texts > _AHEAD * processes or len(waiting) > _MOST_WAITING:
                     page, future = waiting.popleft()
-                    yield page, future.result()
+                    texts -= future is not None
+                    yield page, future and future.result()
             while waiting:
                 page, future = waiting.popleft()
-                yield page, future.result()
+                yield page, future and future.result()
         finally:
             for _, future in waiting:
-                future.cancel()
+                if future is not None:
+                    future.cancel()
 
 
 class CleaningProcess:
