@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from array import array
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -120,24 +121,25 @@ def _kept(
     output: str | Path,
 ) -> Iterator[tuple[tuple[RawPage, int | None], str | None]]:
     """Yield ((page, row to copy), wikitext to clean): one of the two is None; count what is left out."""
-    seen: set[int] = set()
+    seen = array("q")  # a set of millions of ids would take much memory
     for dump in dumps:
         for page in read_pages(dump, shard.first, shard.last):
             counts["pages_read"] += 1
             if reason := _reason(page):
                 counts[reason] += 1
                 continue
-            if page.page_id in seen:
-                raise TglError(
-                    f"{output}: page id {page.page_id} ('{page.title}') occurs twice in the dump files of "
-                    "this date; keep one of the files"
-                )
-            seen.add(page.page_id)
+            seen.append(page.page_id)
             if old is not None and (row := old.row_of(page)) is not None:
                 counts["kept_copied"] += 1
                 yield (dataclasses.replace(page, text=None), row), None
             else:
                 yield (dataclasses.replace(page, text=None), None), page.text
+    ids, times = np.unique(np.frombuffer(seen, dtype=np.int64), return_counts=True)
+    if (twice := ids[times > 1]).size:
+        raise TglError(
+            f"{output}: {twice.size} page ids occur more than once in the dump files of this date, the first is "
+            f"{twice[0]}; keep one of the files"
+        )
 
 
 class _Previous:
@@ -145,29 +147,21 @@ class _Previous:
 
     def __init__(self, path: str | Path) -> None:
         known = read_table(path, "pages", ["page_id", "revision_id", "sha1"])
-        # (revision id, sha1, row) by page
-        self._known = dict(
-            zip(
-                known["page_id"].to_pylist(),
-                zip(
-                    known["revision_id"].to_pylist(),
-                    known["sha1"].to_pylist(),
-                    range(known.num_rows),
-                    strict=True,
-                ),
-                strict=True,
-            )
-        )
+        # Arrays, since a shard may hold millions of pages; the rows rise by page id.
+        self._page_ids = known["page_id"].to_numpy()
+        self._revision_ids = known["revision_id"].to_numpy()
+        self._sha1 = known["sha1"].combine_chunks()
         self.texts = RowGroups(path, "pages", _TEXT.names)
 
     def row_of(self, page: RawPage) -> int | None:
         """Return the row of a page's text, None when it has changed or is new."""
-        if page.page_id not in self._known:
+        row = int(np.searchsorted(self._page_ids, page.page_id))
+        if row == len(self._page_ids) or self._page_ids[row] != page.page_id:
             return None
-        revision, sha1, row = self._known[page.page_id]
-        if not same_revision(revision, sha1, page.revision_id, page.sha1):
-            return None
-        return row
+        same = same_revision(
+            int(self._revision_ids[row]), self._sha1[row].as_py(), page.revision_id, page.sha1
+        )
+        return row if same else None
 
 
 def _sort_by_page_id(path: str | Path, counts: dict[str, int]) -> None:
