@@ -1,0 +1,158 @@
+"""Extraction and diff of the synthetic world at growing sizes, and what a full Wikipedia would take.
+
+    python -m benchmarks.scale REAL.xml.bz2 --output FOLDER [--sizes 1000 10000 100000]
+
+For each size: the first date is extracted, the second beside it, and the two are compared, each a whole process with
+one process that parses. Writes scale.csv and scale.svg. REAL is a dump of real articles, of whose compressed bytes the
+processor's seconds are measured: from those, and from nothing of the synthetic world, the estimate.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+from benchmarks.figures import figure
+from tgl.report.figures import STYLE, svg
+from tgl.tables import read_counts, read_table
+from tgl.wiki.catalogue import write_files
+
+DATES = ("20200101", "20210101")
+STAGES = ("extraction", "extraction of the next date", "diff")
+DATE_GB = 20.0  # a date of the English Wikipedia, compressed
+CHANGED = 0.1  # share of the pages that a later date changes
+CORES = (2, 32)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a command took: seconds by the clock and of all processors, and MiB of its largest process."""
+
+    seconds: float
+    processor_seconds: float
+    memory: float
+
+
+def cost(*arguments: object) -> Cost:
+    """Run `python ARGUMENTS`, which must succeed, and return what it took."""
+    code = (
+        "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL); "
+        "used = resource.getrusage(resource.RUSAGE_CHILDREN); print(used.ru_utime + used.ru_stime, used.ru_maxrss)"
+    )
+    start = time.perf_counter()
+    command = [sys.executable, "-c", code, sys.executable, *map(str, arguments)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    processor, memory = map(float, done.stdout.split())
+    return Cost(time.perf_counter() - start, processor, memory / 1024)
+
+
+def extraction(files: Path, output: Path, *more: object) -> Cost:
+    """Return the cost of extracting a table `files` with one process that parses."""
+    return cost("-m", "tgl", "pages", files, "--output", output, *more)
+
+
+def measured(size: int, scratch: Path) -> Iterator[dict]:
+    """Yield a row a stage for a world of `size` pages."""
+    world = scratch / str(size)
+    cost("-m", "tgl", "world", *DATES, "--output", world, "--config", json.dumps({"pages": size}))
+    first, second = (world / f"{date}.parquet" for date in DATES)
+    before, after = (world / date / "files.parquet" for date in DATES)
+    costs = (
+        extraction(before, first),
+        extraction(after, second, "--previous", first),
+        cost("-m", "tgl", "diff", first, second, "--output", world / "diff.parquet"),
+    )
+    num_pages = read_table(second, "pages", ["page_id"]).num_rows
+    parsed = {STAGES[0]: read_counts(first)["kept_parsed"], STAGES[1]: read_counts(second)["kept_parsed"]}
+    for stage, taken in zip(STAGES, costs, strict=True):
+        yield {
+            "size": size,
+            "stage": stage,
+            "pages": parsed[STAGES[0]] if stage == STAGES[0] else num_pages,
+            "parsed": parsed.get(stage, 0),
+            "seconds": round(taken.seconds, 2),
+            "peak MiB": round(taken.memory, 1),
+        }
+
+
+def slope(rows: pd.DataFrame, column: str) -> float:
+    """Return the exponent b of value = a * pages^b between the two largest sizes."""
+    last = rows.sort_values("size").tail(2)
+    return float(np.diff(np.log(last[column]))[0] / np.diff(np.log(last["pages"]))[0])
+
+
+def draw(rows: pd.DataFrame, path: Path) -> None:
+    """Draw seconds and peak memory against pages."""
+    drawing, axes = plt.subplots(1, 2, figsize=(9, 3.5))
+    for stage, own in rows.groupby("stage", sort=False):
+        axes[0].loglog(own["pages"], own["seconds"], marker="o", label=stage)
+        axes[1].semilogx(own["pages"], own["peak MiB"], marker="o", label=stage)
+    axes[0].set(xlabel="pages", ylabel="seconds")
+    axes[1].set(xlabel="pages", ylabel="peak memory of the largest process (MiB)")
+    axes[1].set_ylim(bottom=0)
+    axes[0].legend(frameon=False)
+    drawing.tight_layout()
+    path.write_text(svg(drawing))
+
+
+def estimate(real: Path, scratch: Path) -> None:
+    """Print processor seconds of real articles a compressed megabyte, and from them hours of a whole date."""
+    write_files([real], scratch / "files")
+    small = cost("-m", "tgl", "--help").processor_seconds
+    parse = extraction(scratch / "files", scratch / "pages").processor_seconds - small
+    code = "import sys; from tgl.wiki.reader import read_pages; [0 for _ in read_pages(sys.argv[1])]"
+    scan = cost("-c", code, real).processor_seconds - small
+    megabytes = os.path.getsize(real) / 1e6
+    print(
+        f"\n{real.name}, {megabytes:.2f} MB compressed: {parse:.2f} processor seconds to extract, {scan:.2f} to scan"
+    )
+    for name, seconds in (("first date", parse), ("later date", scan + CHANGED * (parse - scan))):
+        hours = seconds / megabytes * DATE_GB * 1e3 / 3600
+        print(
+            f"{name} of {DATE_GB:.0f} GB: {hours:.1f} processor hours, "
+            + ", ".join(f"{hours / cores:.1f} h on {cores} cores" for cores in CORES)
+        )
+
+
+def main() -> None:
+    """Measure, draw, print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("real", type=Path)
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[1000, 10_000, 100_000])
+    options = parser.parse_args()
+    options.output.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        rows = pd.DataFrame(row for size in options.sizes for row in measured(size, Path(folder)))
+        rows.to_csv(options.output / "scale.csv", index=False)
+        with plt.rc_context(STYLE):
+            draw(rows, options.output / "scale.svg")
+        print(rows.to_string(index=False))
+        estimate(options.real, Path(folder))
+    figures = []
+    for stage, own in rows.groupby("stage", sort=False):
+        last = own.sort_values("size").iloc[-1]
+        for column, unit in (("seconds", "s"), ("peak MiB", "MiB")):
+            name = f"{stage}, {last['pages']} pages, {column}: exponent of pages"
+            figures.append(
+                figure(name, last[column], unit, "a tenth of the pages", slope(own, column), None, False)
+            )
+    print("\n".join(["", *figures]))
+
+
+if __name__ == "__main__":
+    main()
