@@ -1,4 +1,4 @@
-"""The schema of every Parquet artifact, by the name of its table."""
+"""The schema of every Parquet artifact, by the name of its table; what columns mean: tgl/export/tables.yaml."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ _LINK = pa.struct([("target", pa.string()), ("start", pa.int32()), ("end", pa.in
 _SECTION = pa.struct([("title", pa.string()), ("level", pa.int32()), ("start", pa.int32())])
 
 SCHEMAS: dict[str, pa.Schema] = {
-    # The dump files of one snapshot.
     "files": pa.schema([("path", pa.string()), ("bytes", pa.int64()), ("sha1", pa.string())]),
-    # The synthetic world's own truth: one row a (subject, relation, object) and the dates it holds.
     "facts": pa.schema(
         [
             ("subject_id", pa.int64()),
@@ -25,8 +23,6 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("candidates", pa.list_(pa.string())),
         ]
     ),
-    # Clean text of each kept page; offsets of links and of where sections start are characters of `text`. given_up: why
-    # the page was cleaned simply, "" for most.
     "pages": pa.schema(
         [
             ("page_id", pa.int64()),
@@ -40,8 +36,6 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("given_up", pa.string()),
         ]
     ),
-    # New and changed sentences of a snapshot against the one before; `start`: the character of the new page's text that
-    # the sentence starts at, `section`: the title of the nearest heading above, "" before the first.
     "diff": pa.schema(
         [
             ("page_id", pa.int64()),
@@ -53,7 +47,6 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("text", pa.string()),
         ]
     ),
-    # Salient spans: [span_start, span_end) are characters of `text`; rows of one query share `answer_group`.
     "probes": pa.schema(
         [
             ("id", pa.string()),
@@ -70,10 +63,7 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("candidates", pa.list_(pa.string())),
         ]
     ),
-    # Packed token blocks: the documents' tokens, each ended by the end-of-text token, cut every block_size.
     "tokens": pa.schema([("part", pa.string()), ("tokens", pa.list_(pa.int32()))]),
-    # Per-example gradient norms; row `example` = -1 holds the norm of the mean gradient of the group. `pair` is the
-    # probe an example is, or is a control of; loss: nats a target token.
     "norms": pa.schema(
         [
             ("weights", pa.string()),
@@ -86,7 +76,6 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("norm", pa.float64()),
         ]
     ),
-    # Relative gradient norms: group over denominator, per sublayer ("all" = mean over sublayers).
     "profile": pa.schema(
         [
             ("weights", pa.string()),
@@ -106,7 +95,6 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("above_mean", pa.float64()),
         ]
     ),
-    # The profile along the base model's training: means over sublayers of each group over each denominator.
     "along": pa.schema(
         [
             ("step", pa.int32()),
@@ -118,7 +106,6 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("high", pa.float64()),
         ]
     ),
-    # Each example's norm, mean over sublayers, and loss (nats a target token) at each step.
     "along_examples": pa.schema(
         [
             ("step", pa.int32()),
@@ -129,8 +116,6 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("norm", pa.float64()),
         ]
     ),
-    # Paired differences of two groups by sublayer ("all" = mean over sublayers): geometric mean of left / right with
-    # its interval and corrected p value; shape_: the same with each pair's own mean over sublayers divided out.
     "comparisons": pa.schema(
         [
             ("weights", pa.string()),
@@ -149,8 +134,6 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("shape_p_value", pa.float64()),
         ]
     ),
-    # Causal tracing: what comes back of a fact's answer when one sublayer's clean output is put back at a site;
-    # log-likelihoods in nats a token, probabilities of the whole answer, means over noise draws.
     "tracing": pa.schema(
         [
             ("group", pa.string()),
@@ -165,8 +148,6 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("restored_probability", pa.float64()),
         ]
     ),
-    # How far each sublayer moved in training: norm of the change, over the root of the number of parameters, and
-    # over the norm before.
     "movement": pa.schema(
         [
             ("sublayer", pa.string()),
@@ -175,7 +156,6 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("relative", pa.float64()),
         ]
     ),
-    # Spearman's rank correlation over sublayers (part: all, or one part) of the profile with another measure.
     "agreement": pa.schema(
         [
             ("group", pa.string()),
@@ -189,7 +169,6 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("high", pa.float64()),
         ]
     ),
-    # Span scores: natural-log likelihoods summed over the span's tokens; rank 1 = best of num_candidates.
     "scores": pa.schema(
         [
             ("checkpoint", pa.string()),
@@ -206,7 +185,6 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("num_candidates", pa.int32()),
         ]
     ),
-    # Held-out language-model loss: sum of negative log-likelihoods (nats) over num_tokens.
     "lm_loss": pa.schema(
         [
             ("checkpoint", pa.string()),
@@ -215,7 +193,6 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("negative_log_likelihood", pa.float64()),
         ]
     ),
-    # One row a logged step: mean training loss (nats a token) and gradient norm before clipping.
     "steps": pa.schema(
         [
             ("period", pa.string()),
@@ -225,7 +202,6 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("num_tokens", pa.int64()),
         ]
     ),
-    # The profile that the plan is made from along a run: one row a sublayer at the start of each period measured.
     "drift": pa.schema(
         [
             ("period", pa.string()),
@@ -236,7 +212,6 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("multiplier", pa.float64()),
         ]
     ),
-    # Learning rate each sublayer really had, at the steps where it was read from the optimiser.
     "rates": pa.schema(
         [
             ("period", pa.string()),

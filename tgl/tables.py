@@ -1,7 +1,7 @@
 """Every Parquet artifact: atomic writing, checked reading, and the counts it carries.
 
-A table's file metadata holds its name and, where the stage counts something, those counts, and, for profiles,
-what they were made from. It never holds a time or a host name: the same inputs give the same bytes.
+A table's file metadata holds its name and, where the stage counts something, those counts, and, for pages and
+profiles, what they were made from. It never holds a time or a host name: the same inputs give the same bytes.
 """
 
 from __future__ import annotations
@@ -64,15 +64,16 @@ def write_table(
 ) -> None:
     """Write `rows` as the Parquet table `name`, atomically, with `counts` and `about` in the file's metadata."""
     table = rows if isinstance(rows, pa.Table) else to_arrow(rows, name)
-    metadata = {"tgl.table": name}
-    if counts is not None:
-        metadata["tgl.counts"] = json.dumps(dict(counts))
-    if about is not None:
-        metadata["tgl.about"] = json.dumps(dict(about))
+    metadata = {"tgl.table": name} | _stored(counts, about)
     with atomic_path(path) as part:
         pq.write_table(
             table.replace_schema_metadata(metadata), part, compression="zstd", write_page_checksum=True
         )
+
+
+def _stored(counts: Mapping[str, int] | None, about: Mapping | None) -> dict[str, str]:
+    given = {"tgl.counts": counts, "tgl.about": about}
+    return {key: json.dumps(dict(value)) for key, value in given.items() if value is not None}
 
 
 class TableWriter:
@@ -108,9 +109,9 @@ class TableWriter:
         self._writer.write_table(to_arrow(self.rows, self.name))
         self.rows = []
 
-    def finish(self, counts: Mapping[str, int]) -> None:
-        """Record the stage's counts; called once, after the last row."""
-        self._writer.add_key_value_metadata({"tgl.counts": json.dumps(dict(counts))})
+    def finish(self, counts: Mapping[str, int], about: Mapping | None = None) -> None:
+        """Record the stage's counts and what the table was made from; called once, after the last row."""
+        self._writer.add_key_value_metadata(_stored(counts, about))
 
     def __exit__(self, kind, value, trace) -> None:
         if kind is None and self.rows:

@@ -1,4 +1,4 @@
-"""Subcommands on finished results: verify, explain."""
+"""Subcommands on finished results: verify, explain, export."""
 
 from __future__ import annotations
 
@@ -29,3 +29,17 @@ def explain(artifact: Annotated[Path, typer.Argument(help="A file in an experime
     from tgl.provenance.explain import explain
 
     say(explain(artifact))
+
+
+@command("export")
+def export(
+    results: Annotated[Path, typer.Argument(help="An experiment's folder of results.")],
+    hub_layout: Annotated[Path, typer.Option(help="Folder that gets a folder for each kind of table.")],
+    table: Annotated[
+        list[str] | None, typer.Option(help="Only this kind, as pages; may be repeated.")
+    ] = None,
+) -> None:
+    """Copy tables into folders that `datasets.load_dataset` reads, each with a card."""
+    from tgl.export.hub import export_hub
+
+    export_hub(results, hub_layout, table or (), say)

@@ -64,7 +64,7 @@ def _about(job: Job, manifest: Manifest) -> Iterator[str]:
     listed = ", ".join(f"{name} {version}" for name, version in versions.items())
     yield _entry("versions", listed or "not recorded")
     for name, value in job.config.items():
-        yield _entry(name.replace("_", " "), ", ".join(_keys(value)) or "no keys")
+        yield _entry(name.replace("_", " "), ", ".join(config_keys(value)) or "no keys")
     if job.command:
         # Not wrapped: to be copied.
         yield f"  {'command':<15} {job.command}"
@@ -87,11 +87,11 @@ def _cost(job: Job) -> str:
     return f"{seconds}, {peak}"
 
 
-def _keys(value: Mapping, prefix: str = "") -> Iterator[str]:
+def config_keys(value: Mapping, prefix: str = "") -> Iterator[str]:
     """Yield every key of a configuration with its value, as `pretrain.steps=400`."""
     for key, inner in value.items():
         if isinstance(inner, dict) and inner:
-            yield from _keys(inner, f"{prefix}{key}.")
+            yield from config_keys(inner, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}={inner if isinstance(inner, str) else json.dumps(inner)}"
 

@@ -19,6 +19,7 @@ from tgl.tables import RowGroups, TableWriter, read_table, write_table
 from tgl.wiki.cleaning import Cleaned, Limits, clean_all
 from tgl.wiki.reader import RawPage, read_pages
 from tgl.wiki.revisions import same_revision
+from tgl.wiki.siteinfo import Siteinfo, read_siteinfo
 from tgl.wiki.wikitext import Keep
 
 
@@ -68,9 +69,10 @@ def extract_pages(
     `previous` is the same shard's table of the date before: a page whose revision id or sha1 is the same
     there is not parsed again, its text, links and sections are copied. A page that the parser is given up on is
     said, and cleaned simply. Memory holds a few pages a process, and of each page of the shard two numbers.
-    Raises TglError when a page id occurs twice.
+    The table's metadata say which wiki the first dump file is of. Raises TglError when a page id occurs twice.
     """
-    settings = settings or PagesConfig()
+    settings, dumps = settings or PagesConfig(), list(dumps)
+    site = read_siteinfo(dumps[0]) if dumps else Siteinfo()
     old = None if previous is None else _Previous(previous)
     counts = {"pages_read": 0, **dict.fromkeys(REASONS, 0)}
     keep = Keep(settings.tables, settings.infoboxes, frozenset(map(str.casefold, settings.drop_sections)))
@@ -85,8 +87,8 @@ def extract_pages(
                     if found.given_up:
                         say(f"page {page.page_id} ('{page.title}'): cleaned simply ({found.given_up})")
             table.add_table(_rows(group, old))
-        table.finish(counts)
-    _sort_by_page_id(output, counts)
+        table.finish(counts, {"wiki": site.wiki})
+    _sort_by_page_id(output, counts, {"wiki": site.wiki})
     return counts
 
 
@@ -164,11 +166,11 @@ class _Previous:
         return row if same else None
 
 
-def _sort_by_page_id(path: str | Path, counts: dict[str, int]) -> None:
+def _sort_by_page_id(path: str | Path, counts: dict[str, int], about: dict) -> None:
     """Put the table in order of page id, which the diff joins by; dumps are in order, hand-made exports not."""
     page_ids = read_table(path, "pages", ["page_id"])["page_id"].to_numpy()
     if (page_ids[1:] < page_ids[:-1]).any():
-        write_table(read_table(path, "pages").sort_by("page_id"), path, "pages", counts)
+        write_table(read_table(path, "pages").sort_by("page_id"), path, "pages", counts, about)
 
 
 def _reason(page: RawPage) -> str | None:

@@ -1,0 +1,163 @@
+"""The card of a dataset: README.md with the header that the Hub and `datasets` read. Pure functions of facts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from tgl.export.kinds import Kind, Table
+from tgl.export.sources import Sources, licences
+from tgl.provenance.explain import config_keys
+from tgl.provenance.manifest import Job, Manifest
+from tgl.schemas import SCHEMAS
+
+_SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"),
+          (10**7, "1M<n<10M"), (10**8, "10M<n<100M"), (10**9, "100M<n<1B"))  # fmt: skip
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """A file of the dataset: path below its folder, None for a table without rows, which has no file."""
+
+    path: str | None
+    config: str
+    split: str
+    rows: int
+    table: Table
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A setting of the jobs that made tables, and the configurations that were made with this value, none for all."""
+
+    rule: str
+    name: str
+    value: str
+    configs: list[str]
+
+
+def card(
+    name: str,
+    kind: Kind,
+    experiment: str,
+    files: Sequence[DataFile],
+    counts: Mapping[str, Mapping[str, int]],
+    sources: Sources,
+    manifest: Manifest,
+) -> str:
+    """Return the card of the dataset `name`. counts: the stage's own, by configuration."""
+    tables = [file.table for file in files]
+    jobs = list({id(table.job): table.job for table in tables}.values())
+    told = licences(kind, sources, jobs)
+    total = sum(file.rows for file in files)
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=False,  # Markdown
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["cell"] = _cell
+    return environment.get_template("card.md.j2").render(
+        header=header(name, experiment, files, list(told), sources.languages, total),
+        name=name,
+        kind=kind,
+        experiment=experiment,
+        files=files,
+        total=total,
+        columns=[(field.name, type_name(field.type), kind.columns[field.name]) for field in SCHEMAS[name]],
+        counts=counts,
+        count_names=list(dict.fromkeys(key for found in counts.values() for key in found)),
+        settings=settings(tables),
+        jobs=Counter((job.rule, code.hash, job.versions) for job in jobs for code in job.code[:1]),
+        versions=manifest.versions,
+        sources=sources,
+        world=sources.world and list(config_keys(sources.world.config.get("config", {}))),
+        wikipedias=sorted({dump.wikipedia for dump in sources.dumps if dump.wikipedia}),
+        licences=told,
+    )
+
+
+def header(
+    name: str,
+    experiment: str,
+    files: Iterable[DataFile],
+    licence: list[str],
+    languages: list[str],
+    total: int,
+) -> str:
+    """Return the YAML at the top: each configuration with the files of its splits, the first is the default."""
+    splits: dict[str, dict[str, str]] = {}
+    for file in files:
+        if file.path is not None:
+            place = splits.setdefault(file.config, {})
+            place[file.split] = f"{Path(file.path).parent.as_posix()}/{file.split}-*.parquet"
+    values: dict = {"license": licence if len(licence) > 1 else licence[0]}
+    if "other" in licence:
+        values["license_name"] = "to-be-stated"
+    if languages:
+        values["language"] = languages
+    values["pretty_name"] = f"Traced Gradient Layers, {experiment}: {name}"
+    values["size_categories"] = [size_category(total)]
+    values["configs"] = [
+        {"config_name": config}
+        | ({} if number else {"default": True})
+        | {"data_files": [{"split": split, "path": path} for split, path in found.items()]}
+        for number, (config, found) in enumerate(splits.items())
+    ]
+    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=110)
+
+
+def size_category(rows: int) -> str:
+    """Return the Hub's name for a number of rows."""
+    return next((name for limit, name in _SIZES if rows < limit), "n>1B")
+
+
+def type_name(kind: pa.DataType) -> str:
+    """Return an Arrow type in a few words, as `list of {target: string, start: int32}`."""
+    if pa.types.is_list(kind):
+        return f"list of {type_name(kind.value_type)}"
+    if pa.types.is_struct(kind):
+        return "{" + ", ".join(f"{field.name}: {type_name(field.type)}" for field in kind) + "}"
+    return {"double": "float64"}.get(str(kind), str(kind))
+
+
+def settings(tables: Sequence[Table]) -> list[Setting]:
+    """Return the settings that tables were made with, by rule; what differs within a rule once for each value."""
+    by_rule: dict[str, list[Table]] = {}
+    for table in tables:
+        by_rule.setdefault(table.job.rule, []).append(table)
+    found = []
+    for rule, members in by_rule.items():
+        values: dict[str, dict[str, list[str]]] = {}
+        for table in members:
+            for key, value in _settings_of(table.job).items():
+                values.setdefault(key, {}).setdefault(value, []).append(table.config)
+        everywhere = len({table.config for table in members})
+        for key, given in values.items():
+            for value, configs in given.items():
+                names = list(dict.fromkeys(configs))
+                found.append(Setting(rule, key, value, [] if len(names) == everywhere else names))
+    return found
+
+
+def _settings_of(job: Job) -> dict[str, str]:
+    found = {}
+    for part, values in job.config.items():
+        prefix = "" if part == "config" else f"{part.removesuffix('_config')}."
+        for line in config_keys(values, prefix):
+            key, _, value = line.partition("=")
+            # Where files lie on somebody's machine says nothing.
+            found[key] = Path(value).name if Path(value).is_absolute() else value
+    return found
+
+
+def _cell(text: object) -> str:
+    """Return text for a cell of a table."""
+    return " ".join(str(text).split()).replace("|", "\\|")

@@ -1,0 +1,150 @@
+"""Where the words of a table come from, by the manifest and the tables on the way; and what licence that gives them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tgl.export.kinds import Kind, Table
+from tgl.provenance.manifest import File, Job, Manifest
+from tgl.tables import read_about, read_table
+
+# Wikipedia's terms of use have asked for version 4.0 since this day.
+SINCE_4 = "20230607"
+_LISTING = re.compile(r"wiki/(\d{8})/files\.parquet")
+_PAGES = re.compile(r"wiki/([^/]+)/pages/\d+\.parquet")
+_WIKIPEDIA = re.compile(r"(https?://[\w-]+\.wikipedia\.org)/")
+
+
+@dataclass(frozen=True)
+class Dump:
+    """A dump file; date: of the dump itself, which may lie beside the date that was asked for.
+
+    wiki: what its head says (`tgl.wiki.siteinfo.Siteinfo.wiki`), empty where the tables do not tell.
+    """
+
+    date: str
+    wanted: str
+    name: str
+    bytes: int
+    sha1: str
+    origin: str
+    wiki: Mapping[str, str]
+
+    @property
+    def wikipedia(self) -> str | None:
+        """The address of the Wikipedia it is of, None for another wiki."""
+        match = _WIKIPEDIA.match(self.wiki.get("base", ""))
+        return match[1] if match else None
+
+    @property
+    def licence(self) -> str:
+        """Its identifier on the Hub."""
+        if self.origin == "synthetic":
+            return "apache-2.0"
+        if self.wikipedia is None:
+            return "other"
+        return "cc-by-sa-4.0" if self.date >= SINCE_4 else "cc-by-sa-3.0"
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What tables go back to: dumps, files that no job made (but dumps), and the job that made the synthetic world."""
+
+    dumps: list[Dump]
+    files: list[File]
+    world: Job | None
+    languages: list[str]
+
+
+def sources_of(results: Path, tables: Iterable[Table], manifest: Manifest) -> Sources:
+    """Return what tables of an experiment were made from. Raises TglError when a table on the way cannot be read."""
+    makers = manifest.makers()
+    reached = list(_reached([table.file.path for table in tables], makers))
+    wikis = {match[1]: _wiki(results / path) for path in reached if (match := _PAGES.fullmatch(path))}
+    dumps = [
+        dump
+        for path in sorted(reached)
+        if (match := _LISTING.fullmatch(path))
+        for dump in _dumps(results / path, match[1], makers[path], wikis.get(match[1], {}))
+    ]
+    names = {dump.name for dump in dumps}
+    files = [file for file in manifest.sources if file.path in reached and Path(file.path).name not in names]
+    world = next((makers[path] for path in reached if path in makers and makers[path].rule == "world"), None)
+    languages = {wiki.get("language", "") for wiki in wikis.values()} - {""} or _split_as(manifest)
+    return Sources(dumps, files, world, sorted(languages))
+
+
+def _reached(paths: Iterable[str], makers: Mapping[str, Job]) -> Iterator[str]:
+    """Yield paths and all that they were made from, each once."""
+    waiting, seen = list(paths), set()
+    while waiting:
+        path = waiting.pop()
+        if path not in seen:
+            seen.add(path)
+            yield path
+            waiting += [read.path for read in makers[path].inputs] if path in makers else []
+
+
+def _wiki(pages: Path) -> Mapping[str, str]:
+    return read_about(pages).get("wiki", {}) if pages.is_file() else {}
+
+
+def _dumps(listing: Path, wanted: str, job: Job, wiki: Mapping[str, str]) -> Iterator[Dump]:
+    rows = read_table(listing, "files").to_pylist()
+    about = read_about(listing)
+    origin = {"world": "synthetic", "local_files": "local file"}.get(job.rule, about.get("source", job.rule))
+    for row in rows:
+        name = Path(row["path"]).name
+        yield Dump(about.get("found", wanted), wanted, name, row["bytes"], row["sha1"], origin, wiki)
+
+
+def _split_as(manifest: Manifest) -> set[str]:
+    """Return the languages that sentences were split as."""
+    found = [
+        part.get("language") for job in manifest.jobs if job.rule == "diff" for part in job.config.values()
+    ]
+    return {language for language in found if language}
+
+
+def licences(kind: Kind, sources: Sources, jobs: Iterable[Job]) -> dict[str, str]:
+    """Return what is known of the licence: sentences by identifiers on the Hub, `other` for what is to be stated."""
+    if kind.text is None:
+        return {
+            "other": "Numbers measured in this experiment are the work of who ran it: choose a licence, and write it "
+            "here and in the header."
+        }
+    if kind.text == "world":
+        return _WORLD
+    if kind.text == "probes":
+        return _of_probes(jobs)
+    found = {dump.licence for dump in sources.dumps}
+    known = {
+        "apache-2.0": _WORLD["apache-2.0"],
+        "cc-by-sa-3.0": f"Text of Wikipedia, snapshots before {SINCE_4}: CC BY-SA 3.0.",
+        "cc-by-sa-4.0": f"Text of Wikipedia, snapshots since {SINCE_4}: CC BY-SA 4.0.",
+    }
+    told = {licence: sentence for licence, sentence in known.items() if licence in found}
+    unknown = [dump.name for dump in sources.dumps if dump.licence == "other"]
+    unknown += [Path(read.path).name for job in jobs if job.rule == "base_text" for read in job.inputs]
+    return told | _to_be_stated(unknown)
+
+
+_WORLD = {
+    "apache-2.0": "The synthetic world's text is made by this software, and has its licence: Apache License 2.0."
+}
+
+
+def _of_probes(jobs: Iterable[Job]) -> dict[str, str]:
+    sets = {name for job in jobs for part in job.config.values() for name in part.get("sets", [])}
+    return (_WORLD if "world" in sets else {}) | _to_be_stated(sorted(sets - {"world"}))
+
+
+def _to_be_stated(names: list[str]) -> dict[str, str]:
+    """Return the entry for text whose licence nothing here says, none for no such text."""
+    if not names:
+        return {}
+    listed = ", ".join(dict.fromkeys(names))
+    return {"other": f"The licence of the text of {listed} is not recorded: state it here and in the header."}
