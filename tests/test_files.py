@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from tgl.files import atomic_path, sha1_file, write_text
+from tgl.files import atomic_folder, atomic_path, sha1_file, write_text
 
 
 def test_written_file_appears_whole_and_leaves_nothing_beside_it(tmp_path):
@@ -58,3 +58,39 @@ def test_sha1_of_a_file_is_that_of_its_bytes(tmp_path):
     content = b"\x00abc" * 500_000
     (tmp_path / "a").write_bytes(content)
     assert sha1_file(tmp_path / "a") == hashlib.sha1(content).hexdigest()
+
+
+def test_a_folder_appears_whole(tmp_path):
+    with atomic_folder(tmp_path / "a" / "b") as part:
+        (part / "x").write_text("one")
+        assert not (tmp_path / "a" / "b").exists()
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["b"]
+    assert (tmp_path / "a" / "b" / "x").read_text() == "one"
+
+
+def test_a_folder_that_fails_or_is_there_already_leaves_nothing_beside_it(tmp_path):
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "mine").write_text("mine")
+
+    def write(name, fail):
+        with atomic_folder(tmp_path / name) as part:
+            (part / "x").write_text("one")
+            if fail:
+                raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write("c", fail=True)
+    with pytest.raises(OSError, match="not empty"):
+        write("b", fail=False)
+    assert [path.relative_to(tmp_path).as_posix() for path in sorted(tmp_path.rglob("*"))] == ["b", "b/mine"]
+
+
+@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o755), (0o077, 0o700)])
+def test_mode_of_a_folder_follows_the_umask(tmp_path, mask, mode):
+    before = os.umask(mask)
+    try:
+        with atomic_folder(tmp_path / "a"):
+            pass
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a").stat().st_mode & 0o777 == mode

@@ -5,7 +5,7 @@ import pytest
 import tgl.wiki.pages as pages_module
 from tgl.config import PagesConfig
 from tgl.errors import TglError
-from tgl.tables import read_counts, read_table
+from tgl.tables import read_about, read_counts, read_table
 from tgl.wiki.pages import REASONS, Shard, extract_pages, shard_range
 from tgl.wiki.revisions import revision_sha1
 
@@ -74,6 +74,58 @@ def test_every_page_left_out_is_counted_under_its_reason(extract):
     )
     assert list(rows) == [1]
     assert counts == dict.fromkeys(REASONS, 1) | {"kept_copied": 0, "kept_simplified": 0, "pages_read": 6}
+
+
+@pytest.mark.parametrize(
+    "model",
+    ["css", "sanitized-css", "javascript", "json", "Scribunto", "wikibase-item", "MassMessageListContent"],
+)
+def test_pages_of_other_content_models_are_left_out(extract, model):
+    rows, counts = extract([page(1), page(2, '{"a": "b"}', model=model)])
+    assert list(rows) == [1]
+    assert (counts["pages_read"], counts["other_content_model"]) == (2, 1)
+
+
+def test_a_page_without_its_text_is_counted_as_deleted(extract):
+    rows, counts = extract([page(1), page(2).replace("<text>Text.</text>", "")])
+    assert list(rows) == [1]
+    assert counts["deleted_text"] == 1
+
+
+def test_a_page_whose_sha1_does_not_match_is_kept_with_it(extract):
+    rows, counts = extract([page(1).replace(revision_sha1("Text."), "0" * 31)])
+    assert (rows[1]["text"], rows[1]["sha1"], counts["kept_parsed"]) == ("Text.", "0" * 31, 1)
+
+
+GERMAN = (
+    '<mediawiki xml:lang="de"><siteinfo><sitename>Wikipedia</sitename><dbname>dewiki</dbname><namespaces>'
+    '<namespace key="0" /><namespace key="1">Diskussion</namespace><namespace key="6">Datei</namespace>'
+    '<namespace key="14">Kategorie</namespace></namespaces></siteinfo>'
+)
+
+
+def test_a_german_dump_loses_its_files_and_categories_and_knows_its_namespaces(tmp_path):
+    text = "[[Datei:B.jpg|mini|Das [[Tor]].]]'''Berlin''' liegt an der [[Spree]].[[Kategorie:Stadt]]"
+    pages = [page(1, text, title="Berlin"), page(2, title="Diskussion:Berlin")]
+    dump = tmp_path / "d.xml"
+    dump.write_text(GERMAN + "".join(pages).replace("<ns>0</ns>", "") + "</mediawiki>")
+    counts = extract_pages([dump], tmp_path / "p", EVERYTHING)
+    assert (counts["kept_parsed"], counts["other_namespace"]) == (1, 1)
+    (row,) = read_table(tmp_path / "p", "pages").to_pylist()
+    assert (row["text"], [link["target"] for link in row["links"]]) == (
+        "Berlin liegt an der Spree.",
+        ["Spree"],
+    )
+    assert read_about(tmp_path / "p") == {
+        "wiki": {"sitename": "Wikipedia", "dbname": "dewiki", "base": "", "language": "de"}
+    }
+
+
+def test_the_wiki_is_known_also_where_pages_were_put_in_order(extract):
+    extract([page(3), page(1)])
+    assert read_about(extract.output) == {
+        "wiki": dict.fromkeys(("sitename", "dbname", "base", "language"), "")
+    }
 
 
 @pytest.mark.parametrize(
@@ -180,28 +232,76 @@ def test_failed_extraction_leaves_no_table(extract, tmp_path):
     assert list((tmp_path / "out").iterdir()) == []
 
 
-# pages read, articles kept, redirects, pages of other namespaces
+# pages read, articles kept, redirects, pages of other namespaces, of other content models, and with an empty text
 REAL = {
-    "enwiki-2019/enwiki-20190120-fragment": (74, 11, 63, 0),
-    "aawiki/aawiki-20260101-pages-articles-multistream": (507, 0, 1, 505),
-    "ltgwiki/ltgwiki-2017-pages-articles": (2004, 903, 147, 954),
-    "parts/pages-articles-sample1": (8, 0, 0, 6),
+    "aawiki/aawiki-20260101-pages-articles-multistream.xml.bz2": (507, 0, 1, 505, 0, 1),
+    "aawiki/aawiki-20260101-pages-meta-current.xml.bz2": (507, 0, 1, 505, 0, 1),
+    "enwiki-2016/enwiki-20160501-fragment-pages-articles-multistream.xml.bz2": (206, 106, 99, 1, 0, 0),
+    "enwiki-2019/enwiki-20190120-fragment.xml.bz2": (74, 11, 63, 0, 0, 0),
+    "enwiki-dated/2019-10-09.xml.bz2": (15, 15, 0, 0, 0, 0),
+    "enwiki-dated/2020-06-11.xml.bz2": (23, 22, 1, 0, 0, 0),
+    "enwiki-dated/2021-01-22.xml.bz2": (23, 21, 2, 0, 0, 0),
+    "enwiki-dated/2021-12-13.xml.bz2": (27, 24, 2, 1, 0, 0),
+    "enwiki-dated/2022-08-24.xml.bz2": (27, 24, 2, 1, 0, 0),
+    "ltgwiki/ltgwiki-2017-pages-articles.xml.bz2": (2004, 903, 147, 954, 0, 0),
+    "parts/pages-articles-sample1.xml.bz2": (8, 0, 0, 6, 2, 0),
+    "parts/pages-articles-sample1.xml-p1p1500.bz2": (2, 0, 0, 2, 0, 0),
+    "parts/pages-articles-sample1.xml-p1501p4000.bz2": (2, 0, 0, 2, 0, 0),
+    "parts/pages-articles-sample1.xml-p4001p4321.bz2": (2, 0, 0, 2, 0, 0),
+    "parts/pages-articles-sample1.xml-p4322p4330.bz2": (2, 0, 0, 0, 2, 0),
+    "parts/pages-articles-sample2.xml.bz2": (6, 0, 0, 2, 4, 0),
+    "parts/pages-articles-sample2.xml-p4331p4350.bz2": (2, 0, 0, 0, 2, 0),
+    "parts/pages-articles-sample2.xml-p4351p4380.bz2": (2, 0, 0, 2, 0, 0),
+    "parts/pages-articles-sample2.xml-p4381p4443.bz2": (2, 0, 0, 0, 2, 0),
+    "parts/pages-articles-sample3.xml.bz2": (5, 0, 0, 2, 3, 0),
+    "parts/pages-articles-sample3.xml-p4444p4445.bz2": (2, 0, 0, 0, 2, 0),
+    "parts/pages-articles-sample3.xml-p4446p4600.bz2": (1, 0, 0, 0, 1, 0),
+    "parts/pages-articles-sample3.xml-p4601p4605.bz2": (2, 0, 0, 2, 0, 0),
+    "parts/pages-articles-sample4.xml.bz2": (4, 0, 1, 3, 0, 0),
 }
+CUT_OFF = [f"parts/pages-articles-sample4.xml-{pages}.bz2" for pages in ("p4606p5340", "p5341p5345")]
+
+
+def test_no_real_dump_of_one_revision_a_page_is_forgotten(data_root):
+    folder = data_root / "dumps"
+    found = {path.relative_to(folder).as_posix() for path in folder.glob("*/*.xml*bz2")}
+    assert found == {*REAL, *CUT_OFF}
 
 
 @pytest.mark.parametrize("name", REAL)
 def test_every_page_of_a_real_dump_is_accounted_for(data_root, tmp_path, name):
-    counts = extract_pages([data_root / f"dumps/{name}.xml.bz2"], tmp_path / "p", EVERYTHING)
+    counts = extract_pages([data_root / "dumps" / name], tmp_path / "p", EVERYTHING)
     assert counts["pages_read"] == sum(counts[reason] for reason in REASONS)
-    kept = counts["kept_parsed"]
-    assert (counts["pages_read"], kept, counts["redirect"], counts["other_namespace"]) == REAL[name]
+    assert REAL[name] == tuple(
+        counts[reason]
+        for reason in (
+            "pages_read", "kept_parsed", "redirect", "other_namespace", "other_content_model", "empty_text"
+        )
+    )  # fmt: skip
     table = read_table(tmp_path / "p", "pages")
-    assert table.num_rows == kept
+    assert table.num_rows == counts["kept_parsed"]
     for row in table.to_pylist():
         for link in row["links"]:
             anchor = row["text"][link["start"] : link["end"]]
             assert anchor
             assert anchor == anchor.strip()
+
+
+@pytest.mark.parametrize("name", CUT_OFF)
+def test_a_real_dump_that_is_cut_off_leaves_no_table(data_root, tmp_path, name):
+    with pytest.raises(
+        TglError, match=rf"{name.rpartition('/')[2]}: ends before </mediawiki>; the file is cut off"
+    ):
+        extract_pages([data_root / "dumps" / name], tmp_path / "p", EVERYTHING)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_real_files_and_categories_of_another_language_are_dropped(data_root, tmp_path):
+    dump = data_root / "dumps/ltgwiki/ltgwiki-2017-pages-articles.xml.bz2"
+    extract_pages([dump], tmp_path / "p", EVERYTHING)
+    rows = read_table(tmp_path / "p", "pages").to_pylist()
+    names = ("Fails:", "Kategoreja:", "Medeja:")
+    assert not [link for row in rows for link in row["links"] if link["target"].startswith(names)]
 
 
 def test_large_real_articles_are_extracted_with_a_limit_on_page_ids(data_root, tmp_path):

@@ -130,9 +130,14 @@ def test_last_revision_of_a_history_counts(tmp_path):
     assert (found.revision_id, found.text) == (3, "v3")
 
 
-def test_further_content_slots_do_not_replace_the_text(tmp_path):
-    slot = "<content><role>mediainfo</role><model>json</model><text>{}</text></content>"
-    (found,) = read(tmp_path, dump(page(1, REVISION.replace("<sha1>", slot + "<sha1>"))))
+@pytest.mark.parametrize("before", ["<timestamp>", "<model>", "<text", "<sha1>", "</revision>"])
+def test_further_content_slots_do_not_replace_the_text(tmp_path, before):
+    slots = "".join(
+        f"<content><role>{role}</role><model>json</model><text>{{}}</text><sha1>x</sha1></content>"
+        for role in ("mediainfo", "other")
+    )
+    (found,) = read(tmp_path, dump(page(1, REVISION.replace(before, slots + before))))
+    assert (found.revision_id, found.sha1) == (7, "abc")
     assert (found.model, found.text) == ("wikitext", "Text & more")
 
 
@@ -176,6 +181,38 @@ def test_namespace_missing_in_old_exports_is_taken_from_the_title(tmp_path, titl
     assert found.namespace == number
 
 
+GERMAN = (
+    '<namespaces><namespace key="0" /><namespace key="1">Diskussion</namespace>'
+    '<namespace key="100">Portal</namespace></namespaces>'
+)
+
+
+@pytest.mark.parametrize(
+    ("title", "number"),
+    [
+        ("Diskussion:Berlin", 1),
+        ("Portal:Berlin", 100),
+        ("Talk:Berlin", 0),
+        ("Berlin: Stadt", 0),
+        ("Berlin", 0),
+    ],
+)
+def test_namespace_missing_in_old_exports_goes_by_the_names_in_the_dump_s_head(tmp_path, title, number):
+    content = dump(page(1, title=title, more=""), schema=9).replace(
+        b"</siteinfo>", f"{GERMAN}</siteinfo>".encode()
+    )
+    (found,) = read(tmp_path, content)
+    assert found.namespace == number
+
+
+def test_names_in_the_head_hold_for_the_streams_behind_it(tmp_path):
+    head = f"<mediawiki><siteinfo>{GERMAN}</siteinfo>"
+    pages = [page(number, title=f"Diskussion:{number}", more="") for number in range(1, 9)]
+    path = tmp_path / "d.xml.bz2"
+    path.write_bytes(b"".join(bz2.compress(text.encode()) for text in [head, *pages, "</mediawiki>"]))
+    assert [(found.page_id, found.namespace) for found in read_pages(path, 6, 7)] == [(6, 1), (7, 1)]
+
+
 def test_entities_of_a_hostile_file_are_not_resolved(tmp_path):
     secret = tmp_path / "secret"
     secret.write_text("password")
@@ -186,6 +223,19 @@ def test_entities_of_a_hostile_file_are_not_resolved(tmp_path):
     except TglError:
         texts = []
     assert all("password" not in (text or "") for text in texts)
+
+
+def test_sha1_and_bytes_that_do_not_match_the_text_are_no_error(tmp_path):
+    revision = REVISION.replace("<text", '<text bytes="999" sha1="abc"')
+    (found,) = read(tmp_path, dump(page(1, revision)))
+    assert found.sha1 == "abc" != revision_sha1(found.text)
+    assert found.text == "Text & more"
+
+
+def test_deleted_comments_and_authors_do_not_lose_the_page(tmp_path):
+    gone = '<contributor deleted="deleted" /><comment deleted="deleted" /><text'
+    (found,) = read(tmp_path, dump(page(1, REVISION.replace("<text", gone))))
+    assert found.text == "Text & more"
 
 
 def test_sha1_is_written_as_mediawiki_writes_it():
@@ -223,6 +273,11 @@ def test_sha1_of_real_revisions_is_that_of_the_text_read(data_root):
     dump = data_root / "dumps/aawiki/aawiki-20260101-pages-articles-multistream.xml.bz2"
     wrong = [found.title for found in read_pages(dump) if found.sha1 != revision_sha1(found.text)]
     assert wrong == []
+
+
+def test_real_pages_whose_sha1_does_not_match_are_read(data_root):
+    pages = list(read_pages(data_root / "dumps/ltgwiki/ltgwiki-2017-pages-articles.xml.bz2"))
+    assert (len(pages), sum(found.sha1 != revision_sha1(found.text) for found in pages)) == (2004, 655)
 
 
 def test_two_packings_of_one_real_wiki_give_the_same_pages(data_root):

@@ -97,6 +97,38 @@ def test_files_categories_and_language_links_go_with_their_text(link):
     assert clean(f"One. {link}Two.") == Article("One. Two.")
 
 
+@pytest.mark.parametrize(
+    "link",
+    [
+        "[[Datei:a.jpg|mini|A [[city]].]]",
+        "[[kategorie : Stadt]]",
+        "[[Tập_tin:a.png]]",
+        "[[tập  tin:a.png]]",
+        "[[File:a.jpg]]",
+        "[[Category:A]]",
+    ],
+)
+def test_files_and_categories_go_under_the_wiki_s_own_names_too(link):
+    keep = Keep(dropped_links=["Datei", "Kategorie", "Tập tin"])
+    assert clean(f"One. {link}Two.", keep) == Article("One. Two.")
+
+
+@pytest.mark.parametrize("names", [[], ["Datei"]])
+@pytest.mark.parametrize("title", ["Fichier:a", "Datei", "Dateien:a", ":Datei:a", "X Datei:a"])
+def test_links_under_other_names_stay(names, title):
+    article = clean(f"One [[{title}|two]].", Keep(dropped_links=names))
+    assert article.text == "One two."
+    assert [found.target for found in article.links] == [title.lstrip(":")]
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_characters="[]{}|<>:#\n"), min_size=1).filter(str.strip))
+def test_any_name_of_a_namespace_is_taken_literally(name):
+    assert clean("a [[Other:b|c]].", Keep(dropped_links=[name])).text in ("a c.", "a .")
+    assert (name.strip().casefold() == "other") == (
+        clean("a [[Other:b|c]].", Keep(dropped_links=[name])).text == "a ."
+    )
+
+
 def test_link_to_a_section_of_the_same_page_is_text_only():
     assert clean("See [[#History|above]].") == Article("See above.")
 

@@ -89,7 +89,10 @@ class CleaningProcess:
     def __init__(self, keep: Keep, limits: Limits) -> None:
         self.settings = json.dumps(
             {
-                "keep": asdict(keep) | {"dropped_sections": sorted(keep.dropped_sections)},
+                "keep": {
+                    name: value if isinstance(value, bool) else sorted(value)
+                    for name, value in asdict(keep).items()
+                },
                 "limits": asdict(limits),
             }
         )

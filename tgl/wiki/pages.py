@@ -75,7 +75,8 @@ def extract_pages(
     site = read_siteinfo(dumps[0]) if dumps else Siteinfo()
     old = None if previous is None else _Previous(previous)
     counts = {"pages_read": 0, **dict.fromkeys(REASONS, 0)}
-    keep = Keep(settings.tables, settings.infoboxes, frozenset(map(str.casefold, settings.drop_sections)))
+    dropped = frozenset(map(str.casefold, settings.drop_sections))
+    keep = Keep(settings.tables, settings.infoboxes, dropped, site.dropped_links)
     limits = Limits(settings.page_seconds, settings.page_memory_mb)
     with TableWriter(output, "pages") as table:
         pages = _kept(dumps, shard, old, counts, output)

@@ -9,12 +9,16 @@ from pathlib import Path
 from lxml import etree
 
 from tgl.errors import TglError
+from tgl.wiki.siteinfo import local_name as _name
+from tgl.wiki.siteinfo import new_parser, read_siteinfo
 from tgl.wiki.streams import xml_pieces
 
 # Bytes without the end of a page or revision: MediaWiki's largest pages have 2 MiB. lxml itself refuses a text of more
 # than 10 million characters, elements nested deeper than 256, and entities that grow.
 _MOST_UNFINISHED = 32 << 20
 _FIELDS = ("title", "ns", "id", "redirect")
+# For a dump whose head names no namespaces.
+_ENGLISH = {"Talk": 1, "User": 2, "User talk": 3, "File": 6, "MediaWiki": 8, "Template": 10, "Category": 14}
 
 
 @dataclass(frozen=True)
@@ -39,15 +43,7 @@ def read_pages(path: str | Path, first: int = 0, last: int | None = None) -> Ite
     before </mediawiki>: pages would be missing without anyone noticing.
     """
     path = Path(path)
-    parser = etree.XMLPullParser(
-        events=("start", "end"),
-        resolve_entities=False,
-        no_network=True,
-        huge_tree=False,
-        load_dtd=False,
-        remove_comments=True,
-        remove_pis=True,
-    )
+    parser = new_parser()
     root = None
     depth = unfinished = 0
     for piece in xml_pieces(path, first, last):
@@ -102,11 +98,6 @@ def _forget_earlier(revision: etree._Element) -> None:
             child.getparent().remove(child)
 
 
-def _name(element: etree._Element) -> str:
-    """Return the name without its namespace; etree.QName would refuse some names that occur in broken files."""
-    return element.tag.rpartition("}")[2] if isinstance(element.tag, str) else ""
-
-
 def _page(path: Path, element: etree._Element) -> RawPage:
     fields = {_name(child): child for child in element}
     title = fields["title"].text or "" if "title" in fields else ""
@@ -122,7 +113,7 @@ def _page(path: Path, element: etree._Element) -> RawPage:
     try:
         page_id = int(_text(fields, "id"))
         revision_id = int(_text(revision, "id")) if "id" in revision else 0
-        namespace = int(_text(fields, "ns")) if "ns" in fields else _namespace_of(title)
+        namespace = int(_text(fields, "ns")) if "ns" in fields else _namespace_of(path, title)
         if not (0 <= page_id < 2**63 and 0 <= revision_id < 2**63):
             raise ValueError(f"ids from 0 to 2^63 expected, {page_id} and {revision_id} found")
     except ValueError as error:
@@ -144,8 +135,7 @@ def _text(fields: dict, name: str) -> str:
     return (fields[name].text or "") if name in fields else ""
 
 
-def _namespace_of(title: str) -> int:
+def _namespace_of(path: Path, title: str) -> int:
     # Old exports lack <ns>. A colon in an article's title is rare; talk, user and template pages have one.
-    prefix = title.split(":", 1)[0] if ":" in title else ""
-    known = {"Talk": 1, "User": 2, "User talk": 3, "File": 6, "MediaWiki": 8, "Template": 10, "Category": 14}
-    return known.get(prefix, 0)
+    prefix, colon, _ = title.partition(":")
+    return (read_siteinfo(path).namespaces or _ENGLISH).get(prefix, 0) if colon else 0

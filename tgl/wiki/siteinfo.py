@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from lxml import etree
 
 from tgl.wiki.streams import xml_pieces
 
-FILE, CATEGORY = 6, 14
+MEDIA, FILE, CATEGORY = -2, 6, 14
 _LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
 
 
@@ -32,8 +34,8 @@ class Siteinfo:
 
     @property
     def dropped_links(self) -> list[str]:
-        """The names under which links show a file or put the page into a category."""
-        return sorted(name for name, number in self.namespaces.items() if number in (FILE, CATEGORY))
+        """The names under which links show a file or put the page into a category, as this wiki calls them."""
+        return sorted(name for name, number in self.namespaces.items() if number in (MEDIA, FILE, CATEGORY))
 
 
 def new_parser() -> etree.XMLPullParser:
@@ -60,7 +62,7 @@ def siteinfo_of(root: etree._Element, element: etree._Element) -> Siteinfo:
     namespaces = {}
     for child in element.iterfind("{*}namespaces/{*}namespace"):
         key = child.get("key", "")
-        if child.text and key.lstrip("-").isdecimal() and len(key) < 10:
+        if child.text and re.fullmatch(r"-?\d{1,9}", key):
             namespaces[child.text.strip()] = int(key)
     names = {name: texts.get(name, "") for name in ("sitename", "dbname", "base")}
     return Siteinfo(**names, language=root.get(_LANGUAGE, ""), namespaces=namespaces)
@@ -71,6 +73,14 @@ def read_siteinfo(path: str | Path) -> Siteinfo:
 
     Raises TglError as `xml_pieces`.
     """
+    path = Path(path)
+    stat = path.stat() if path.is_file() else None
+    return _read(path, stat and (stat.st_ino, stat.st_size, stat.st_mtime_ns))
+
+
+@lru_cache(maxsize=4)
+def _read(path: Path, version: tuple[int, int, int] | None) -> Siteinfo:
+    """Return the head of a version of a file; readers of old exports ask for it once a page."""
     parser, root = new_parser(), None
     with contextlib.suppress(etree.XMLSyntaxError):  # the reader says so when it comes there
         parser.feed(next(xml_pieces(path), b""))

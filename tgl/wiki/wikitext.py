@@ -6,6 +6,7 @@ import html
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import lru_cache
 
 from mwparserfromhell.parser import tokens as kinds
 
@@ -17,7 +18,8 @@ from tgl.wiki.tokens import Tokens
 _LINE_TAGS = frozenset("br li dd dt p div hr blockquote tr caption".split())
 _MAGIC_WORD = re.compile(r"__[A-Z]+__")
 _LEFTOVER_QUOTES = re.compile(r"'{2,}")
-_DROPPED_LINK = re.compile(r"\s*(file|image|category|media)\s*:", re.IGNORECASE)
+# Every wiki knows these beside the names of its own.
+_DROPPED_LINKS = ("File", "Image", "Category", "Media")
 _OTHER_PROJECT = re.compile(
     r"\s*:?\s*(wikt|wiktionary|s|wikisource|q|wikiquote|b|wikibooks|n|wikinews|species|commons|c|d|wikidata|m|meta)\s*:",
     re.IGNORECASE,
@@ -27,11 +29,16 @@ _INTERLANGUAGE = re.compile(r"\s*[a-z]{2,3}(-[a-z]+)?\s*:")
 
 @dataclass(frozen=True)
 class Keep:
-    """What of an article is kept beside its running text, and the titles of sections that go with all below them."""
+    """What of an article is kept beside its running text, and what goes.
+
+    dropped_sections: titles, case-folded, of sections that go with all below them. dropped_links: what the wiki calls
+    the namespaces of files and categories, links to which go, beside the English names.
+    """
 
     tables: bool = False
     infoboxes: bool = False
     dropped_sections: Collection[str] = ()
+    dropped_links: Collection[str] = ()
 
 
 def clean(wikitext: str, keep: Keep = Keep()) -> Article:
@@ -55,11 +62,21 @@ def without_dropped(wikitext: str, keep: Keep) -> str:
     return wikitext if keep.tables else cut_tables(wikitext)
 
 
+@lru_cache(maxsize=16)
+def _dropped_link(names: tuple[str, ...]) -> re.Pattern:
+    """Return what the target of a dropped link begins with; blanks in a name may be underscores."""
+    pieces = [
+        r"[\s_]+".join(map(re.escape, name.replace("_", " ").split())) for name in (*_DROPPED_LINKS, *names)
+    ]
+    return re.compile(rf"\s*(?:{'|'.join(filter(None, pieces))})\s*:", re.IGNORECASE)
+
+
 class _Walker:
     """Walks over tokens and adds what is read to `out`."""
 
     def __init__(self, source: Tokens, out: CleanText, keep: Keep) -> None:
         self.source, self.out, self.keep = source, out, keep
+        self.dropped_link = _dropped_link(tuple(keep.dropped_links))
 
     def walk(self, start: int, end: int) -> None:
         """Add the text of tokens [start, end)."""
@@ -104,7 +121,7 @@ class _Walker:
     def wikilink(self, number: int, close: int) -> None:
         separators = self.source.parts[number]
         title = self.text(number + 1, separators[0] if separators else close)
-        if _DROPPED_LINK.match(title) or _INTERLANGUAGE.match(title):
+        if self.dropped_link.match(title) or _INTERLANGUAGE.match(title):
             return
         target = title.lstrip(":").split("#")[0].replace("_", " ").strip()
         first_piece = len(self.out.pieces)
