@@ -67,7 +67,14 @@ def recorded(root: Path, base: str = "https://de.wikipedia.org/wiki/Hauptseite")
     templama = root / "home" / "templama.json"
     templama.parent.mkdir()
     templama.write_text("[]")
-    job("probes", ["probes/probes.parquet"], [templama], sets=["templama"], templama={"file": str(templama)})
+    job(
+        "probes",
+        ["probes/probes.parquet"],
+        [templama],
+        sets=["templama"],
+        templama={"file": str(templama)},
+        ecbd={"files": [str(templama)]},
+    )
     for number, method in enumerate(("base", "full-plain-lr0.003")):
         path = f"scores/tiny/{method}/seed0/lm_loss.parquet"
         row = {

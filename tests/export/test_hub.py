@@ -124,7 +124,9 @@ def test_card_has_the_settings_of_the_stage(exported):
 def test_no_card_says_where_files_lie_on_this_machine(exported, tmp_path):
     for name in NAMES:
         assert str(tmp_path) not in (exported / name / "README.md").read_text()
-    assert ["probes", "templama.file", "templama.json", "all"] in cards.settings(exported / "probes")
+    told = cards.settings(exported / "probes")
+    assert ["probes", "templama.file", "templama.json", "all"] in told
+    assert ["probes", "ecbd.files", '["templama.json"]', "all"] in told
 
 
 def test_an_empty_shard_has_no_file_and_stands_in_the_card(experiment, tmp_path, monkeypatch):

@@ -151,11 +151,17 @@ def _settings_of(job: Job) -> dict[str, str]:
     found = {}
     for part, values in job.config.items():
         prefix = "" if part == "config" else f"{part.removesuffix('_config')}."
-        for line in config_keys(values, prefix):
-            key, _, value = line.partition("=")
-            # Where files lie on somebody's machine says nothing.
-            found[key] = Path(value).name if Path(value).is_absolute() else value
+        found.update(line.split("=", 1) for line in config_keys(_without_folders(values), prefix))
     return found
+
+
+def _without_folders(value: object) -> object:
+    """Return a setting with the names of files only: where they lie on somebody's machine says nothing."""
+    if isinstance(value, dict):
+        return {key: _without_folders(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_without_folders(inner) for inner in value]
+    return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
 
 
 def _cell(text: object) -> str:
