@@ -50,14 +50,26 @@ class WikimediaConfig(Section):
     contact: str | None = None
 
 
+class HistoryConfig(Section):
+    """Full histories below data_root, of which each date's dump is made (`tgl.wiki.history`).
+
+    A revision is undone when one of the next `revert_revisions`, within `revert_hours`, brings back an earlier text.
+    """
+
+    pattern: str = "*pages-meta-history*"
+    revert_hours: Annotated[Integer, Field(ge=0, le=100_000)] = 48
+    revert_revisions: Annotated[Integer, Field(ge=1, le=1000)] = 15
+
+
 class SnapshotsConfig(Section):
     """Which dates, and where their dump files come from."""
 
-    source: Literal["synthetic", "local", "wikimedia"] = "synthetic"
+    source: Literal["synthetic", "local", "wikimedia", "history"] = "synthetic"
     dates: Annotated[list[Date], Field(min_length=2)] = ["20190101", "20200101", "20210101", "20220101"]
     synthetic: WorldConfig = WorldConfig()
     local: LocalConfig = LocalConfig()
     wikimedia: WikimediaConfig = WikimediaConfig()
+    history: HistoryConfig = HistoryConfig()
 
 
 class PagesConfig(Section):

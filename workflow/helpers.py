@@ -19,6 +19,7 @@ from tgl.config_types import Section
 from tgl.errors import TglError
 from tgl.plans.names import BASELINE_MODULES
 from tgl.plans.names import method_folder as method_folder
+from tgl.wiki.streams import written_name
 
 code = code_hash
 
@@ -74,6 +75,31 @@ class Experiment:
                 "holds the dumps: --config data_root=FOLDER"
             )
         return found
+
+    def histories(self) -> dict[str, str]:
+        """Return the full histories for source `history` by the name that each date's dump of them gets."""
+        pattern = self.data(self.config.snapshots.history.pattern)
+        found: dict[str, str] = {}
+        for path in sorted(glob.glob(pattern)):
+            name = written_name(path)
+            if name in found:
+                raise WorkflowError(
+                    f"snapshots.history.pattern: '{found[name]}' and '{path}' both match '{pattern}' and would both "
+                    f"become {name}; narrow the pattern to one of them"
+                )
+            found[name] = path
+        if not found:
+            raise WorkflowError(
+                f"snapshots.history.pattern: no file matches '{pattern}'. Set data_root to the folder that "
+                "holds the history: --config data_root=FOLDER"
+            )
+        return found
+
+    def listed_dumps(self, date: str) -> list[str]:
+        """Return the dump files of a date for the sources `local` and `history`."""
+        if self.config.snapshots.source == "local":
+            return self.local_dumps(date)
+        return [f"{self.results}/wiki/{date}/dump/{name}" for name in self.histories()]
 
     def wikimedia(self):
         """Return the section `snapshots.wikimedia` with its table of sources below data_root."""

@@ -96,7 +96,7 @@ def test_pages_before_the_cut_come_before_the_error(tmp_path):
         ("d.xml", b"<!DOCTYPE mediawiki>" + dump(page(1)), "a DOCTYPE found"),
         ("d.xml", dump("<page></mediawiki>"), "not well-formed"),
         ("d.xml.bz2", b"no bzip2 here", "cannot be decompressed"),
-        ("d.xml.gz", b"", ".xml or .xml.bz2 expected"),
+        ("d.xml.gz", b"", ".xml, .xml.bz2 or .xml.7z expected"),
     ],
 )
 def test_what_is_no_dump_is_an_error_that_names_the_file(tmp_path, name, content, words):

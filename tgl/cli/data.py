@@ -45,6 +45,19 @@ def files(dumps: Paths, output: Annotated[Path, typer.Option()]) -> None:
     write_files(dumps, output)
 
 
+@command("history")
+def history(
+    file: Annotated[Path, typer.Argument(help="A full history: .xml, .bz2 or .7z.")],
+    dates: Annotated[list[str], typer.Argument(help="Dates YYYYMMDD, rising.")],
+    output: Annotated[Path, typer.Option(help="Folder: <date>/dump/<name>.xml.bz2.")],
+    config: Config = "{}",
+) -> None:
+    """Write the dump of each date out of one full history of a wiki, in one reading."""
+    from tgl.wiki.history import write_snapshots
+
+    write_snapshots(file, dates, output, load_section(sections.HistoryConfig, config), say)
+
+
 @command("download")
 def download(
     date: str,

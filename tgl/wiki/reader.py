@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 from lxml import etree
@@ -23,7 +27,7 @@ _ENGLISH = {"Talk": 1, "User": 2, "User talk": 3, "File": 6, "MediaWiki": 8, "Te
 
 @dataclass(frozen=True)
 class RawPage:
-    """A page and its only or last revision, as the dump has them. `text` is None when it is missing or deleted."""
+    """A page and one of its revisions, as the dump has them. `text` is None when it is missing or deleted."""
 
     page_id: int
     title: str
@@ -37,50 +41,87 @@ class RawPage:
 
 
 def read_pages(path: str | Path, first: int = 0, last: int | None = None) -> Iterator[RawPage]:
-    """Yield the pages with ids `first` to `last` of a dump file: .xml or .bz2, schema 0.9 to 0.11.
+    """Yield the pages with ids `first` to `last` of a dump file: .xml, .bz2 or .7z, schema 0.9 to 0.11.
 
-    What stands after </mediawiki> is ignored. Raises TglError when the file is not such a dump, or ends
-    before </mediawiki>: pages would be missing without anyone noticing.
+    Of several revisions the last one in the file counts. What stands after </mediawiki> is ignored. Raises TglError
+    when the file is not such a dump, or ends before </mediawiki>: pages would be missing without anyone noticing.
     """
     path = Path(path)
+    for element in _elements(path, first, last):
+        if _name(element) == "page":
+            revisions = element.findall("{*}revision")
+            page = _page(path, element, revisions[-1] if revisions else None)
+            if first <= page.page_id and (last is None or page.page_id <= last):
+                yield page
+
+
+def read_histories(path: str | Path) -> Iterator[Iterator[RawPage]]:
+    """Yield for each page of a dump file all its revisions in the order of the file, to be used up before the next.
+
+    Memory holds a few revisions, however many a page has. Raises TglError as `read_pages`, and for a page whose id
+    comes after its revisions.
+    """
+    with closing(_numbered_revisions(Path(path))) as found:
+        for _, revisions in groupby(found, key=itemgetter(0)):
+            yield (page for _, page in revisions)
+
+
+def _numbered_revisions(path: Path) -> Iterator[tuple[int, RawPage]]:
+    """Yield (page's place in the file, the page with a revision) for each revision."""
+    number, revisions = 0, 0
+    for element in _elements(path):
+        if _name(element) == "revision":
+            revisions += 1
+            yield number, _page(path, element.getparent(), element)
+        elif revisions == 0:
+            _page(path, element, None)
+        else:
+            number, revisions = number + 1, 0
+
+
+def _elements(path: Path, first: int = 0, last: int | None = None) -> Iterator[etree._Element]:
+    """Yield the elements <revision> of each page as they end, and <page> after them with the last revision left."""
     parser = new_parser()
     root = None
     depth = unfinished = 0
-    for piece in xml_pieces(path, first, last):
-        try:
-            parser.feed(piece)
-            failure = None
-        except etree.XMLSyntaxError as error:
-            failure = error
-        unfinished += len(piece)
-        for event, element in parser.read_events():
-            if event == "start":
-                depth += 1
-                if root is None:
-                    root = element
-                    _check_root(path, root)
-                continue
-            depth -= 1
-            if depth == 0:
-                return
-            if depth == 1:
-                if _name(element) == "page":
-                    page = _page(path, element)
-                    if first <= page.page_id and (last is None or page.page_id <= last):
-                        yield page
+    with closing(xml_pieces(path, first, last)) as pieces:
+        for piece in pieces:
+            try:
+                parser.feed(piece)
+                failure = None
+            except etree.XMLSyntaxError as error:
+                failure = error
+            unfinished += len(piece)
+            for event, element in parser.read_events():
+                if event == "start":
+                    depth += 1
+                    if root is None:
+                        root = element
+                        _check_root(path, root)
+                    continue
+                depth -= 1
+                if depth == 0:
+                    if path.suffix == ".7z":  # whose checksum is known at its end
+                        deque(pieces, maxlen=0)
+                    return
+                if depth == 1:
+                    if _name(element) == "page":
+                        yield element
+                        unfinished = 0
+                    element.clear()
+                    root.clear()  # the siblings read before
+                elif depth == 2 and _name(element) == "revision":
+                    _forget_earlier(element)
                     unfinished = 0
-                element.clear()
-                root.clear()  # the siblings read before
-            elif depth == 2 and _name(element) == "revision":
-                _forget_earlier(element)
-                unfinished = 0
-        if failure is not None:
-            raise TglError(f"{path}: not well-formed XML ({failure}); download the file again")
-        if unfinished > _MOST_UNFINISHED:
-            raise TglError(
-                f"{path}: {unfinished} bytes without the end of a page or revision found, at most "
-                f"{_MOST_UNFINISHED} expected; not a dump"
-            )
+                    if _name(element.getparent()) == "page":
+                        yield element
+            if failure is not None:
+                raise TglError(f"{path}: not well-formed XML ({failure}); download the file again")
+            if unfinished > _MOST_UNFINISHED:
+                raise TglError(
+                    f"{path}: {unfinished} bytes without the end of a page or revision found, at most "
+                    f"{_MOST_UNFINISHED} expected; not a dump"
+                )
     raise TglError(f"{path}: ends before </mediawiki>; the file is cut off, download it again")
 
 
@@ -98,13 +139,12 @@ def _forget_earlier(revision: etree._Element) -> None:
             child.getparent().remove(child)
 
 
-def _page(path: Path, element: etree._Element) -> RawPage:
+def _page(path: Path, element: etree._Element, of_revision: etree._Element | None) -> RawPage:
     fields = {_name(child): child for child in element}
     title = fields["title"].text or "" if "title" in fields else ""
-    revisions = element.findall("{*}revision")
-    if "id" not in fields or not revisions:
+    if "id" not in fields or of_revision is None:
         raise TglError(f"{path}: page '{title}' has no id or no revision")
-    revision = {_name(child): child for child in revisions[-1]}
+    revision = {_name(child): child for child in of_revision}
     # Schema 0.11 may put the main slot's model and text into <content>; older ones know no slots.
     text = revision.get("text")
     deleted = text is None or text.get("deleted") is not None

@@ -1,4 +1,4 @@
-"""Dump files as XML in pieces: .xml, .bz2 of one stream or many, and of many only those that hold a range of page ids.
+"""Dump files as XML in pieces: .xml, .7z, .bz2 of one stream or many, and of many only those that hold a range of ids.
 
 Streams begin at whole bytes with ten that occur nowhere else by chance, so a search finds them without the index file
 that comes with a dump; and page ids rise along a file, so that a few looks into it tell where a range begins.
@@ -15,12 +15,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tgl.errors import TglError
+from tgl.wiki.seven_zip import seven_zip_pieces
 
 PIECE = 1 << 20
 # "BZh", the block size, and the digits of pi that begin a block.
 _STREAM = re.compile(rb"BZh[1-9]\x31\x41\x59\x26\x53\x59")
 _FIRST_ID = re.compile(rb"<page>.*?<id>(\d{1,18})</id>", re.DOTALL)
-_NAMED_RANGE = re.compile(r"\.xml-p(\d{1,18})p(\d{1,18})\.bz2$")
+_NAMED_RANGE = re.compile(r"\.xml-p(\d{1,18})p(\d{1,18})\.(?:bz2|7z)$")
 _LOOK = 1 << 14  # compressed bytes
 _MOST_BEFORE_ID = 1 << 24
 
@@ -30,17 +31,20 @@ def xml_pieces(path: str | Path, first: int = 0, last: int | None = None) -> Ite
 
     With a range of page ids, streams and files whose name says that they hold none of them (-p1p1500) are left out,
     and the pieces still make one document; pages beside the range may come too. Raises TglError when there is no such
-    file, when it is no .xml or .bz2, or damaged.
+    file, when it is no .xml, .bz2 or .7z, or damaged: of a .7z that is known only after the last piece.
     """
     path = Path(path)
     if not path.is_file():
         raise TglError(f"{path}: no such dump file")
-    if path.suffix not in (".bz2", ".xml"):
-        raise TglError(f"{path}: .xml or .xml.bz2 expected")
+    if path.suffix not in (".bz2", ".7z", ".xml"):
+        raise TglError(f"{path}: .xml, .xml.bz2 or .xml.7z expected")
     if (named := _NAMED_RANGE.search(path.name)) and (
         int(named[2]) < first or (last is not None and int(named[1]) > last)
     ):
         yield b"<mediawiki></mediawiki>"
+        return
+    if path.suffix == ".7z":
+        yield from seven_zip_pieces(path, PIECE)
         return
     try:
         if path.suffix == ".xml":
@@ -57,6 +61,13 @@ def xml_pieces(path: str | Path, first: int = 0, last: int | None = None) -> Ite
             yield b"</mediawiki>"
     except (EOFError, OSError) as error:
         raise TglError(f"{path}: cannot be decompressed ({error}); the file is damaged or cut off") from None
+
+
+def written_name(path: str | Path) -> str:
+    """Return what a dump made of a dump file is called: as that one, its page range last, and .bz2."""
+    name = Path(path).name
+    stem = name.removesuffix(".7z").removesuffix(".bz2")
+    return f"{stem}.bz2" if ".xml" in stem else f"{stem}.xml.bz2"
 
 
 def _part(path: Path, first: int, last: int | None) -> tuple[int, int | None] | None:

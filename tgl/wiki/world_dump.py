@@ -9,31 +9,14 @@ from __future__ import annotations
 import bz2
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from pathlib import Path
-from xml.sax.saxutils import escape
 
 from tgl.files import atomic_path, sha1_file, write_text
-from tgl.wiki.revisions import revision_sha1
+from tgl.wiki.dump_writer import DumpWriter, Page, dump_header
 from tgl.wiki.world import COMPANIONS, Entity, World
 
-PAGES_PER_STREAM = 100
 _NAMESPACES = {0: "", 1: "Talk", 10: "Template"}
-
-
-@dataclass(frozen=True)
-class Page:
-    """One page as it stands in a dump."""
-
-    page_id: int
-    title: str
-    namespace: int
-    revision_id: int
-    timestamp: str
-    text: str
-    redirect: str | None = None
 
 
 def write_dump(world: World, date: int, folder: Path) -> Path:
@@ -42,13 +25,9 @@ def write_dump(world: World, date: int, folder: Path) -> Path:
     stem = f"synthetic-{stamp}-pages-articles-multistream"
     dump, index = folder / f"{stem}.xml.bz2", folder / f"{stem}-index.txt.bz2"
     lines: list[str] = []
-    with atomic_path(dump) as part, open(part, "wb") as stream:
-        stream.write(bz2.compress(_header().encode()))
-        pages = dump_pages(world, date)
-        while group := list(islice(pages, PAGES_PER_STREAM)):
-            lines += [f"{stream.tell()}:{page.page_id}:{page.title}" for page in group]
-            stream.write(bz2.compress("".join(map(_page_xml, group)).encode()))
-        stream.write(bz2.compress(b"</mediawiki>\n"))
+    with DumpWriter(dump, _header(), lines) as writer:
+        for page in dump_pages(world, date):
+            writer.add(page)
     with atomic_path(index) as part:
         part.write_bytes(bz2.compress(("\n".join(lines) + "\n").encode()))
     sums = {file.name: sha1_file(file) for file in (dump, index)}
@@ -154,25 +133,10 @@ def _header() -> str:
         f'      <namespace key="{key}" case="first-letter">{name}</namespace>\n'
         for key, name in _NAMESPACES.items()
     )
-    return (
-        '<mediawiki xmlns="http://www.mediawiki.org/xml/export-0.11/" version="0.11" xml:lang="en">\n'
-        "  <siteinfo>\n    <sitename>Synthetic</sitename>\n    <dbname>synthetic</dbname>\n"
-        f"    <namespaces>\n{spaces}    </namespaces>\n  </siteinfo>\n"
-    )
-
-
-def _page_xml(page: Page) -> str:
-    redirect = (
-        f'    <redirect title="{escape(page.redirect, {chr(34): "&quot;"})}" />\n' if page.redirect else ""
-    )
-    size = len(page.text.encode())
-    return (
-        f"  <page>\n    <title>{escape(page.title)}</title>\n    <ns>{page.namespace}</ns>\n"
-        f"    <id>{page.page_id}</id>\n{redirect}    <revision>\n      <id>{page.revision_id}</id>\n"
-        f"      <timestamp>{page.timestamp}</timestamp>\n      <model>wikitext</model>\n"
-        f'      <format>text/x-wiki</format>\n      <text bytes="{size}" xml:space="preserve">'
-        f"{escape(page.text)}</text>\n      <sha1>{revision_sha1(page.text)}</sha1>\n"
-        "    </revision>\n  </page>\n"
+    return dump_header(
+        "    <sitename>Synthetic</sitename>\n    <dbname>synthetic</dbname>\n"
+        f"    <namespaces>\n{spaces}    </namespaces>\n",
+        "en",
     )
 
 

@@ -1,4 +1,4 @@
-# The dump files of each date, from one of three sources, listed as wiki/<date>/files.parquet.
+# The dump files of each date, from one of four sources, listed as wiki/<date>/files.parquet.
 if CONFIG.snapshots.source == "synthetic":
 
     rule world:
@@ -32,30 +32,37 @@ if CONFIG.snapshots.source == "synthetic":
             "python -m tgl world {params.dates} --output {params.folder} "
             "--config {params.config:q} > {log} 2>&1"
 
-elif CONFIG.snapshots.source == "local":
+elif CONFIG.snapshots.source == "history":
 
-    rule local_files:
+    # All dates in one reading of a file, which is what takes the time.
+    rule history:
         input:
-            lambda wildcards: EXPERIMENT.local_dumps(wildcards.date),
+            lambda wildcards: EXPERIMENT.histories()[wildcards.part],
         output:
-            f"{RESULTS}/wiki/{{date}}/files.parquet",
+            expand("{results}/wiki/{date}/dump/{{part}}", results=RESULTS, date=DATES),
         log:
-            f"{RESULTS}/logs/files/{{date}}.log",
+            f"{RESULTS}/logs/history/{{part}}.log",
         benchmark:
-            f"{RESULTS}/benchmarks/files/{{date}}.tsv"
+            f"{RESULTS}/benchmarks/history/{{part}}.tsv"
+        wildcard_constraints:
+            part=r"[^/]+\.bz2",
         conda:
             "../../envs/data.yaml"
-        threads: 1
+        threads: 2
         resources:
-            mem_mb=500,
+            mem_mb=2000 + 8 * len(DATES),
         params:
-            code=code("tgl.wiki.catalogue"),
+            config=section(CONFIG.snapshots.history, without=("pattern",)),
+            dates=DATES,
+            folder=f"{RESULTS}/wiki",
+            code=code("tgl.wiki.history"),
         message:
-            "Listing the dump files of {wildcards.date}"
+            "Writing the dumps of {params.dates} out of {input}"
         shell:
-            "python -m tgl files {input:q} --output {output} > {log} 2>&1"
+            "python -m tgl history {input:q} {params.dates} --output {params.folder} "
+            "--config {params.config:q} > {log:q} 2>&1"
 
-else:
+elif CONFIG.snapshots.source == "wikimedia":
 
     rule download:
         input:
@@ -83,3 +90,27 @@ else:
         shell:
             "python -m tgl download {wildcards.date} --folder {params.folder} --output {output} "
             "--config {params.config:q} > {log} 2>&1"
+
+
+if CONFIG.snapshots.source in ("local", "history"):
+
+    rule local_files:
+        input:
+            lambda wildcards: EXPERIMENT.listed_dumps(wildcards.date),
+        output:
+            f"{RESULTS}/wiki/{{date}}/files.parquet",
+        log:
+            f"{RESULTS}/logs/files/{{date}}.log",
+        benchmark:
+            f"{RESULTS}/benchmarks/files/{{date}}.tsv"
+        conda:
+            "../../envs/data.yaml"
+        threads: 1
+        resources:
+            mem_mb=500,
+        params:
+            code=code("tgl.wiki.catalogue"),
+        message:
+            "Listing the dump files of {wildcards.date}"
+        shell:
+            "python -m tgl files {input:q} --output {output} > {log} 2>&1"

@@ -1,0 +1,106 @@
+"""Write pages as a MediaWiki dump: .xml.bz2 of many streams, as Wikimedia's multistream files, one revision a page."""
+
+from __future__ import annotations
+
+import bz2
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from xml.sax.saxutils import escape
+
+from tgl.files import atomic_path
+from tgl.wiki.revisions import revision_sha1
+
+PAGES_PER_STREAM = 100
+_STREAM_CHARACTERS = 1 << 20  # a stream ends with the page that reaches this, so that little waits in memory
+_FORMATS = {
+    "wikitext": "text/x-wiki",
+    "css": "text/css",
+    "javascript": "text/javascript",
+    "json": "application/json",
+}
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page as it stands in a dump; `redirect` is the title it leads to, None when it is no redirect."""
+
+    page_id: int
+    title: str
+    namespace: int
+    revision_id: int
+    timestamp: str
+    text: str
+    redirect: str | None = None
+    model: str = "wikitext"
+
+
+class DumpWriter:
+    """A dump file that pages are added to, in order of their ids; it has its name once the block succeeds.
+
+    header: the XML before the first page. `index` gets a line offset:page_id:title for each page, when asked for.
+    """
+
+    def __init__(self, path: Path, header: str, index: list[str] | None = None) -> None:
+        self.path, self.header, self.index = path, header, index
+        self._pages: list[Page] = []
+        self._xml: list[str] = []
+        self._characters = 0
+
+    def __enter__(self) -> DumpWriter:
+        self._whole = atomic_path(self.path)
+        self._stream = open(self._whole.__enter__(), "wb")
+        self._stream.write(bz2.compress(self.header.encode()))
+        return self
+
+    def add(self, page: Page) -> None:
+        """Append one page."""
+        xml = _page_xml(page)
+        self._pages.append(page)
+        self._xml.append(xml)
+        self._characters += len(xml)
+        if len(self._pages) == PAGES_PER_STREAM or self._characters >= _STREAM_CHARACTERS:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self.index is not None:
+            self.index += [f"{self._stream.tell()}:{page.page_id}:{page.title}" for page in self._pages]
+        if self._pages:
+            self._stream.write(bz2.compress("".join(self._xml).encode()))
+        self._pages, self._xml, self._characters = [], [], 0
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._stream:
+            if kind is None:
+                self._flush()
+                self._stream.write(bz2.compress(b"</mediawiki>\n"))
+        self._whole.__exit__(kind, value, trace)
+
+
+def dump_header(siteinfo: str, language: str) -> str:
+    """Return the XML before the first page; siteinfo: the elements within <siteinfo>, lines of their own."""
+    return (
+        '<mediawiki xmlns="http://www.mediawiki.org/xml/export-0.11/" version="0.11" '
+        f'xml:lang="{language}">\n  <siteinfo>\n{siteinfo}  </siteinfo>\n'
+    )
+
+
+def _page_xml(page: Page) -> str:
+    redirect = (
+        ""
+        if page.redirect is None
+        else f'    <redirect title="{escape(page.redirect, {chr(34): "&quot;"})}" />\n'
+    )
+    size = len(page.text.encode())
+    # A bare carriage return would be read back as the end of a line.
+    text = escape(page.text, {"\r": "&#13;"})
+    return (
+        f"  <page>\n    <title>{escape(page.title)}</title>\n    <ns>{page.namespace}</ns>\n"
+        f"    <id>{page.page_id}</id>\n{redirect}    <revision>\n      <id>{page.revision_id}</id>\n"
+        f"      <timestamp>{page.timestamp}</timestamp>\n      <model>{escape(page.model)}</model>\n"
+        f"      <format>{_FORMATS.get(page.model, 'text/plain')}</format>\n"
+        f'      <text bytes="{size}" xml:space="preserve">{text}</text>\n'
+        f"      <sha1>{revision_sha1(page.text)}</sha1>\n    </revision>\n  </page>\n"
+    )
