@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 
+import py7zr
 import pytest
 
 from tgl.errors import TglError
@@ -72,6 +73,37 @@ def test_a_long_history_is_read_in_little_memory(tmp_path):
     content = packed(PAGE + b"</revision>", revision, 300, b"</page></mediawiki>")
     (tmp_path / "d.xml.bz2").write_bytes(content)
     assert run_limited(tmp_path / "d.xml.bz2", XML, 250).strip() == "1"
+
+
+HISTORY = (
+    "from tgl.wiki.history import write_snapshots\n"
+    "call = lambda path: write_snapshots(path, ['20200101', '20200102'], path + '.out')"
+)
+STAMP = b"<timestamp>2020-01-01T00:00:00Z</timestamp>"
+REVISION = b"<revision><id>8</id>" + STAMP + b"<text>" + b"y" * 100_000 + b"</text></revision>"
+
+
+@pytest.mark.parametrize(
+    ("head", "filling", "tail", "words"),
+    [
+        (
+            PAGE + STAMP + b"</revision>",
+            REVISION,
+            b"</page></mediawiki>",
+            "20200101: .*'no_revision_before': 1",
+        ),
+        (TEXT, b"x" * 100_000, b"", "refused: .*xml.7z: not well-formed"),
+        (PAGE + b"<text a='", b"x" * 100_000, b"", "refused: .*xml.7z: .*bytes without the end of a page"),
+    ],
+    ids=["history", "text", "attribute"],
+)
+def test_7z_that_unpacks_to_much_is_read_in_little_memory(tmp_path, head, filling, tail, words):
+    with py7zr.SevenZipFile(
+        tmp_path / "d.xml.7z", "w", filters=[{"id": py7zr.FILTER_LZMA2, "preset": 0}]
+    ) as file:
+        file.writestr(head + filling * 3000 + tail, "d.xml")
+    assert (tmp_path / "d.xml.7z").stat().st_size < 500_000
+    assert re.match(words, run_limited(tmp_path / "d.xml.7z", HISTORY, 1000))
 
 
 def laughs(entity: str) -> str:

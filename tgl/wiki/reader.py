@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, takewhile
 from operator import itemgetter
 from pathlib import Path
 
@@ -72,7 +72,9 @@ def _numbered_revisions(path: Path) -> Iterator[tuple[int, RawPage]]:
     for element in _elements(path):
         if _name(element) == "revision":
             revisions += 1
-            yield number, _page(path, element.getparent(), element)
+            # How far the parser is behind this revision is chance: what stands there does not count.
+            before = takewhile(lambda child, end=element: child is not end, element.getparent())
+            yield number, _page(path, before, element)
         elif revisions == 0:
             _page(path, element, None)
         else:
@@ -139,8 +141,8 @@ def _forget_earlier(revision: etree._Element) -> None:
             child.getparent().remove(child)
 
 
-def _page(path: Path, element: etree._Element, of_revision: etree._Element | None) -> RawPage:
-    fields = {_name(child): child for child in element}
+def _page(path: Path, children: Iterable[etree._Element], of_revision: etree._Element | None) -> RawPage:
+    fields = {_name(child): child for child in children}
     title = fields["title"].text or "" if "title" in fields else ""
     if "id" not in fields or of_revision is None:
         raise TglError(f"{path}: page '{title}' has no id or no revision")

@@ -11,8 +11,8 @@ from pathlib import Path
 from tgl.errors import TglError
 
 _WAITING = 2  # pieces ahead of the reader
-# Compressed bytes that py7zr gets at once: what they unpack to, up to some thousand times as much, is in memory.
-_LOOK = 1 << 14
+# Compressed bytes that py7zr gets at once: what they unpack to, at most some 30 MB, is in memory.
+_LOOK = 1 << 12
 
 
 class _ReaderGone(Exception):
