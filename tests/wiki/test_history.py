@@ -5,7 +5,6 @@ import re
 import tracemalloc
 import xml.etree.ElementTree as ElementTree
 from datetime import UTC, datetime
-from random import Random
 
 import py7zr
 import pytest
@@ -17,6 +16,7 @@ from tgl.wiki.history import write_snapshots
 from tgl.wiki.reader import read_histories, read_pages
 from tgl.wiki.reverts import REASONS, Revision
 from tgl.wiki.revisions import revision_sha1
+from tgl.wiki.siteinfo import read_siteinfo
 from tgl.wiki.streams import written_name
 
 REAL = "dumps/aawiki/aawiki-20260101-pages-meta-history.xml.7z"
@@ -108,6 +108,13 @@ def test_counts_of_pages_add_up(written):
 def test_after_the_last_revision_it_is_the_wiki_as_dumped_at_present(data_root, written):
     dump = data_root / "dumps/aawiki/aawiki-20260101-pages-meta-current.xml.bz2"
     assert snapshot(written[0], DATES[-1]) == {page.page_id: page for page in read_pages(dump)}
+
+
+def test_the_head_of_a_snapshot_is_that_of_the_history(data_root, written):
+    (dump,) = (written[0] / DATES[-1] / "dump").iterdir()
+    head = read_siteinfo(dump)
+    assert head == read_siteinfo(data_root / REAL)
+    assert (head.dbname, head.language, head.namespaces["File"]) == ("aawiki", "aa", 6)
 
 
 @pytest.mark.parametrize("name", ["h.xml", "h.xml.bz2"])

@@ -6,10 +6,11 @@ import bz2
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from xml.sax.saxutils import escape
+from xml.sax.saxutils import escape, quoteattr
 
 from tgl.files import atomic_path
 from tgl.wiki.revisions import revision_sha1
+from tgl.wiki.siteinfo import Siteinfo
 
 PAGES_PER_STREAM = 100
 _STREAM_CHARACTERS = 1 << 20  # a stream ends with the page that reaches this, so that little waits in memory
@@ -55,7 +56,7 @@ class DumpWriter:
 
     def add(self, page: Page) -> None:
         """Append one page."""
-        xml = _page_xml(page)
+        xml = page_xml(page)
         self._pages.append(page)
         self._xml.append(xml)
         self._characters += len(xml)
@@ -79,15 +80,26 @@ class DumpWriter:
         self._whole.__exit__(kind, value, trace)
 
 
-def dump_header(siteinfo: str, language: str) -> str:
-    """Return the XML before the first page; siteinfo: the elements within <siteinfo>, lines of their own."""
+def dump_header(site: Siteinfo) -> str:
+    """Return the XML before the first page."""
+    names = "".join(
+        f"    <{name}>{escape(text)}</{name}>\n"
+        for name in ("sitename", "dbname", "base")
+        if (text := getattr(site, name))
+    )
+    spaces = "".join(
+        f'      <namespace key="{key}" case="first-letter">{escape(name)}</namespace>\n'
+        for name, key in site.namespaces.items()
+    )
     return (
         '<mediawiki xmlns="http://www.mediawiki.org/xml/export-0.11/" version="0.11" '
-        f'xml:lang="{language}">\n  <siteinfo>\n{siteinfo}  </siteinfo>\n'
+        f"xml:lang={quoteattr(site.language)}>\n  <siteinfo>\n{names}"
+        f"    <namespaces>\n{spaces}    </namespaces>\n  </siteinfo>\n"
     )
 
 
-def _page_xml(page: Page) -> str:
+def page_xml(page: Page) -> str:
+    """Return the element <page> of a page, in lines of its own."""
     redirect = (
         ""
         if page.redirect is None

@@ -19,6 +19,7 @@ from tgl.wiki.page_history import Outcome, PageHistory
 from tgl.wiki.reader import RawPage, read_histories
 from tgl.wiki.reverts import REASONS, Revision
 from tgl.wiki.revisions import revision_sha1
+from tgl.wiki.siteinfo import read_siteinfo
 from tgl.wiki.streams import written_name
 
 _MOST_REVISIONS = 5_000_000  # of a page; the busiest of English Wikipedia have about two million
@@ -75,7 +76,7 @@ def _read(
     """Write the dumps in one reading; of the pages in `wanted` the revisions named are held."""
     counts = [{"pages": 0, **dict.fromkeys((*REASONS, "undone"), 0)} for _ in moments]
     let_go: dict[int, frozenset[int]] = {}
-    header = dump_header("    <generator>tgl history</generator>\n", "und")
+    header = dump_header(read_siteinfo(history))
     with ExitStack() as stack:
         writers = [stack.enter_context(DumpWriter(path, header)) for path in paths]
         histories = stack.enter_context(closing(read_histories(history)))

@@ -72,7 +72,7 @@ def _numbered_revisions(path: Path) -> Iterator[tuple[int, RawPage]]:
     for element in _elements(path):
         if _name(element) == "revision":
             revisions += 1
-            # How far the parser is behind this revision is chance: what stands there does not count.
+            # How far past this revision the parser is depends on chance: what stands there does not count.
             before = takewhile(lambda child, end=element: child is not end, element.getparent())
             yield number, _page(path, before, element)
         elif revisions == 0:

@@ -20,7 +20,7 @@ class _ReaderGone(Exception):
 
 
 def seven_zip_pieces(path: Path, size: int) -> Iterator[bytes]:
-    """Yield the content of the only file in an archive in pieces of at most `size` bytes.
+    """Yield the content of the only file in an archive in pieces of `size` bytes, the last one of what is left.
 
     A thread decompresses; it ends with the iterator. Raises TglError when the archive is damaged, cut off, encrypted,
     or has no or several files. Its checksum is known only after the last piece: whoever needs to know reads to the end.
@@ -28,17 +28,22 @@ def seven_zip_pieces(path: Path, size: int) -> Iterator[bytes]:
     pieces: queue.Queue[bytes | Exception | None] = queue.Queue(_WAITING)
     gone = threading.Event()
 
+    waiting = bytearray()
+
     def hand_over(chunk: bytes) -> None:
-        view = memoryview(chunk)
-        for start in range(0, len(view), size):
+        waiting.extend(chunk)
+        while len(waiting) >= size:
             if gone.is_set():
                 raise _ReaderGone
-            pieces.put(bytes(view[start : start + size]))
+            pieces.put(bytes(waiting[:size]))
+            del waiting[:size]
 
     def decompress() -> None:
         end = None
         try:
             _decompress(path, hand_over)
+            if waiting:
+                pieces.put(bytes(waiting))
         except Exception as error:  # a damaged header makes py7zr raise nearly anything
             end = error
         pieces.put(end)

@@ -82,8 +82,8 @@ def read_siteinfo(path: str | Path) -> Siteinfo:
 def _read(path: Path, version: tuple[int, int, int] | None) -> Siteinfo:
     """Return the head of a version of a file; readers of old exports ask for it once a page."""
     parser, root = new_parser(), None
-    with contextlib.suppress(etree.XMLSyntaxError):  # the reader says so when it comes there
-        parser.feed(next(xml_pieces(path), b""))
+    with contextlib.closing(xml_pieces(path)) as pieces, contextlib.suppress(etree.XMLSyntaxError):
+        parser.feed(next(pieces, b""))  # what is wrong the reader says when it comes there
     for event, element in parser.read_events():
         root = element if root is None else root
         if event == "end" and local_name(element) == "siteinfo" and element.getparent() is root:

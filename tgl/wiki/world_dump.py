@@ -14,9 +14,10 @@ from pathlib import Path
 
 from tgl.files import atomic_path, sha1_file, write_text
 from tgl.wiki.dump_writer import DumpWriter, Page, dump_header
+from tgl.wiki.siteinfo import Siteinfo
 from tgl.wiki.world import COMPANIONS, Entity, World
 
-_NAMESPACES = {0: "", 1: "Talk", 10: "Template"}
+_SITE = Siteinfo("Synthetic", "synthetic", language="en", namespaces={"": 0, "Talk": 1, "Template": 10})
 
 
 def write_dump(world: World, date: int, folder: Path) -> Path:
@@ -25,7 +26,7 @@ def write_dump(world: World, date: int, folder: Path) -> Path:
     stem = f"synthetic-{stamp}-pages-articles-multistream"
     dump, index = folder / f"{stem}.xml.bz2", folder / f"{stem}-index.txt.bz2"
     lines: list[str] = []
-    with DumpWriter(dump, _header(), lines) as writer:
+    with DumpWriter(dump, dump_header(_SITE), lines) as writer:
         for page in dump_pages(world, date):
             writer.add(page)
     with atomic_path(index) as part:
@@ -126,18 +127,6 @@ def _article(world: World, entity: Entity, number: int, date: int) -> str:
 def _link(entity: Entity, date: int) -> str:
     title = entity.title(date)
     return f"[[{title}]]" if title == entity.name else f"[[{title}|{entity.name}]]"
-
-
-def _header() -> str:
-    spaces = "".join(
-        f'      <namespace key="{key}" case="first-letter">{name}</namespace>\n'
-        for key, name in _NAMESPACES.items()
-    )
-    return dump_header(
-        "    <sitename>Synthetic</sitename>\n    <dbname>synthetic</dbname>\n"
-        f"    <namespaces>\n{spaces}    </namespaces>\n",
-        "en",
-    )
 
 
 def _status(stamp: str, files: list[Path], sums: dict[str, str]) -> dict:
