@@ -201,6 +201,7 @@ def test_every_key_that_may_hold_any_text_is_tried_below():
     assert free_texts(Config) == {
         "data_root",
         "snapshots.local.pattern",
+        "snapshots.history.pattern",
         "snapshots.wikimedia.sources",
         "snapshots.wikimedia.base_url",
         "snapshots.wikimedia.part",
@@ -299,3 +300,18 @@ def test_hostile_settings_of_a_download_reach_the_command_as_one_argument(tmp_pa
     (workflow.directory / f"{BAD}.csv").touch()
     commands = commands_of(workflow, "results/quick/wiki/20190101/files.parquet")
     check_commands(commands, workflow.directory, times=2)
+
+
+def test_a_hostile_folder_of_histories_reaches_the_command_as_one_argument(tmp_path):
+    (tmp_path / BAD).mkdir()
+    (tmp_path / BAD / "w-pages-meta-history.xml.7z").touch()
+    settings = {
+        "data_root": str(tmp_path),
+        "snapshots": {
+            "source": "history", "dates": ["20190101", "20200101"], "history": {"pattern": f"{BAD}/*history*"}
+        },
+        "probes": {"sets": ["ecbd"], "ecbd": {"files": ["none.json"], "period": "20200101"}},
+    }  # fmt: skip
+    workflow = Workflow(tmp_path / "run", json.dumps(settings))
+    commands = commands_of(workflow, "results/quick/wiki/20190101/files.parquet")
+    check_commands(commands, workflow.directory, times=1)

@@ -6,6 +6,7 @@ import fcntl
 import glob
 import json
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -82,6 +83,10 @@ class Experiment:
         found: dict[str, str] = {}
         for path in sorted(glob.glob(pattern)):
             name = written_name(path)
+            if not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
+                raise WorkflowError(
+                    f"snapshots.history.pattern: '{path}' found, a name of letters, digits, _ . - expected; rename it"
+                )
             if name in found:
                 raise WorkflowError(
                     f"snapshots.history.pattern: '{found[name]}' and '{path}' both match '{pattern}' and would both "

@@ -111,9 +111,13 @@ def test_history_gives_the_pages_and_the_diff_of_the_dumps_it_was_made_of(tmp_pa
 
 @pytest.mark.parametrize(
     ("names", "words"),
-    [([], "no file matches"), (["h.7z", "h.bz2"], "would both become h.xml.bz2; narrow the pattern")],
+    [
+        ([], "no file matches"),
+        (["h.7z", "h.bz2"], "would both become h.xml.bz2; narrow the pattern"),
+        (["h.x y.7z"], "a name of letters, digits"),
+    ],
 )
-def test_a_pattern_that_finds_no_history_or_one_twice_is_an_error(tmp_path, names, words):
+def test_a_pattern_that_finds_no_history_or_one_twice_or_an_odd_name_is_an_error(tmp_path, names, words):
     for name in names:
         (tmp_path / name).touch()
     experiment = Experiment(settings(tmp_path, pattern="h.*"))

@@ -45,7 +45,7 @@ elif CONFIG.snapshots.source == "history":
         benchmark:
             f"{RESULTS}/benchmarks/history/{{part}}.tsv"
         wildcard_constraints:
-            part=r"[^/]+\.bz2",
+            part=r"[A-Za-z0-9_.-]+\.bz2",
         conda:
             "../../envs/data.yaml"
         threads: 2
@@ -60,7 +60,7 @@ elif CONFIG.snapshots.source == "history":
             "Writing the dumps of {params.dates} out of {input}"
         shell:
             "python -m tgl history {input:q} {params.dates} --output {params.folder} "
-            "--config {params.config:q} > {log:q} 2>&1"
+            "--config {params.config:q} > {log} 2>&1"
 
 elif CONFIG.snapshots.source == "wikimedia":
 
