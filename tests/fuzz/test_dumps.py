@@ -1,12 +1,16 @@
 """A dump that is damaged, hostile or none gives pages or an error that names it."""
 
 import bz2
+import threading
 
+import py7zr
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fuzz.cases import cases, damaged, refused_or
+from tgl.wiki.history import write_snapshots
 from tgl.wiki.reader import RawPage, read_pages
+from tgl.wiki.reverts import REASONS
 
 HEAD = '<mediawiki xmlns="http://www.mediawiki.org/xml/export-0.11/" version="0.11">'
 LAUGHS = (
@@ -20,6 +24,7 @@ PIECES = [
     "<id>99999999999999999999</id>", "<id>" + "9" * 5000 + "</id>", '<text deleted="&c;">', '<page xmlns="">', LAUGHS,
     '<?xml version="1.0" encoding="utf-16"?>',
 ]  # fmt: skip
+FILTERS = [None, [{"id": py7zr.FILTER_LZMA}], [{"id": py7zr.FILTER_BZIP2}], [{"id": py7zr.FILTER_COPY}]]
 
 
 @st.composite
@@ -80,3 +85,37 @@ def test_damaged_bzip2_gives_pages_or_an_error_with_its_file(folder, content, da
     packed = b"".join(map(bz2.compress, streams)) + data.draw(st.sampled_from([b"", b"BZh9", b"junk"]))
     (folder / "d.xml.bz2").write_bytes(data.draw(damaged(packed)))
     read_all(folder / "d.xml.bz2")
+
+
+@cases(0.03)
+@given(
+    dumps(),
+    st.sampled_from(FILTERS),
+    st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=3),
+    st.sampled_from([1.0, 1.0, 0.999, 0.5]),
+)
+def test_damaged_7z_gives_pages_or_an_error_with_its_file(folder, content, filters, changes, keep):
+    with py7zr.SevenZipFile(folder / "d.xml.7z", "w", filters=filters) as archive:
+        archive.writestr(content, "d.xml")
+    packed = bytearray(
+        (folder / "d.xml.7z").read_bytes()
+    )  # the time stands in it, so that its length is not drawn from
+    for share, turned in changes:
+        packed[int(len(packed) * share)] ^= turned
+    (folder / "d.xml.7z").write_bytes(packed[: int(len(packed) * keep)])
+    read_all(folder / "d.xml.7z")
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("7z")]
+
+
+@cases(0.06)
+@given(dumps())
+def test_damaged_history_gives_snapshots_that_can_be_read_or_an_error_with_its_file(folder, content):
+    (folder / "d.xml").write_bytes(content)
+    dates = ["20190101", "20190102"]
+    found = refused_or(
+        lambda: write_snapshots(folder / "d.xml", dates, folder / "out", say=lambda text: None),
+        folder / "d.xml",
+    )
+    for date, counts in (found or {}).items():
+        assert counts["pages"] == sum(counts[reason] for reason in REASONS)
+        assert len(list(read_pages(folder / "out" / date / "dump" / "d.xml.bz2"))) == counts["kept"]

@@ -66,7 +66,7 @@ def test_pages_of_an_archive_are_read_as_of_any_dump(tmp_path):
 
 @pytest.mark.parametrize("reader", [read_pages, read_histories])
 def test_the_thread_ends_when_nobody_reads_on(tmp_path, reader):
-    found = reader(pack(tmp_path / "h.xml.7z", filters=STORED))
+    found = reader(pack(tmp_path / "h.xml.7z", {"h.xml": dump(20_000)}, filters=STORED))
     next(found)
     assert len(threads()) == 1
     found.close()

@@ -23,6 +23,7 @@ from tgl.wiki.siteinfo import read_siteinfo
 from tgl.wiki.streams import written_name
 
 _MOST_REVISIONS = 5_000_000  # of a page; the busiest of English Wikipedia have about two million
+_TIMESTAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 # A redirect's text in any language: one word behind the number sign, then a link.
 _REDIRECT = re.compile(r"\s*#[^\s#:\[\]{}|<>]+\s*(?::\s*)?\[\[([^\[\]|\n]*)")
 
@@ -146,11 +147,10 @@ def _moment(date: str) -> int:
 
 def _seconds(history: Path, page: RawPage) -> int:
     try:
-        moment = datetime.fromisoformat(page.timestamp)
-        if moment.tzinfo is None:
+        if not _TIMESTAMP.fullmatch(page.timestamp):  # datetime takes other forms too
             raise ValueError
-        return int(moment.timestamp())
-    except (ValueError, OverflowError):
+        return int(datetime.fromisoformat(page.timestamp).timestamp())
+    except ValueError:
         raise TglError(
             f"{history}: page '{page.title}', revision {page.revision_id}: timestamp '{page.timestamp[:40]}' found, "
             "YYYY-MM-DDThh:mm:ssZ expected"
