@@ -1,5 +1,7 @@
 import json
 import lzma
+import re
+from collections import defaultdict
 
 import pytest
 from hypothesis import given, settings
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 
 from tgl.config import ProbesConfig
 from tgl.errors import TglError
+from tgl.probes.rows import read_records
 from tgl.probes.templama import templama_probes
 from tgl.tables import to_arrow
 
@@ -20,6 +23,23 @@ def record(date, *names, query="Alex plays for _X_.", key="Q1_P54", relation="P5
     return found | ({"id": f"{key}_{date}"} if key else {})
 
 
+def lost_answers(records, pairs) -> tuple[int, int]:
+    """Return (deleted, replaced) answers, from sets of records that can all be used."""
+    held = defaultdict(set)
+    for found in records:
+        given = found["answer"] if isinstance(found["answer"], list) else [found["answer"]]
+        key = found["id"].rpartition("_")[0] if found.get("id") else found["query"]
+        if found["query"].partition("_X_")[2].strip(" .") == "" or found["query"].startswith("_X_ is the "):
+            held[found["date"]] |= {(key, answer["name"].strip()) for answer in given} - {(key, "")}
+    deleted = replaced = 0
+    for before, after in pairs.values():
+        lost = held[before] - held[after]
+        gone = {key for key, _ in held[before]} - {key for key, _ in held[after]}
+        deleted += sum(key in gone for key, _ in lost)
+        replaced += sum(key not in gone for key, _ in lost)
+    return deleted, replaced
+
+
 @pytest.fixture
 def probe(tmp_path):
     """Return a function from records to (rows, counts), whose counts are checked to add up."""
@@ -31,6 +51,7 @@ def probe(tmp_path):
         rows, counts = templama_probes(path, pairs, settings)
         assert counts["records"] == sum(counts[reason] for reason in REASONS) == len(records)
         assert sum(counts[f"{kind}_probes"] for kind in ("new", "unchanged", "updated")) == len(rows)
+        assert lost_answers(records, pairs) == (counts["deleted_answers"], counts["replaced_answers"])
         assert len({row["id"] for row in rows}) == len(rows)
         to_arrow(rows, "probes")
         return rows, counts
@@ -82,6 +103,30 @@ def test_queries_are_told_apart_by_id_and_without_ids_by_their_text(probe):
 def test_answers_of_one_query_in_several_records_are_joined(probe):
     rows, _ = probe(record("2019", "A"), record("2019", "B"), record("2020", "B"), record("2020", "A", "A"))
     assert spans(rows) == [("unchanged", "B"), ("unchanged", "A")]
+
+
+def test_answers_that_are_lost_are_counted_by_whether_their_query_is_gone(probe):
+    _, counts = probe(
+        record("2019", "A", "B"),
+        record("2020", "A", "C"),  # B is replaced
+        record("2019", "D", "E", key="Q2_P54"),  # all of the query is gone
+        record("2020", "F", key="Q3_P54"),
+    )
+    assert (counts["replaced_answers"], counts["deleted_answers"]) == (1, 2)
+
+
+def test_subject_of_a_record_goes_before_what_the_template_says(probe):
+    rows, _ = probe(record("2019", "A"), record("2020", "B") | {"subject": " Alex Morgan "})
+    assert rows[0]["subject"] == "Alex Morgan"
+    rows, _ = probe(record("2019", "A"), record("2020", "B") | {"subject": None})
+    assert rows[0]["subject"] == "Alex"
+
+
+def test_rows_can_be_of_another_set(tmp_path):
+    (tmp_path / "t.json").write_text(json.dumps([record("2019", "A"), record("2020", "B")]))
+    (row,), _ = templama_probes(tmp_path / "t.json", PAIRS, ProbesConfig(), "wikidata")
+    assert (row["set"], row["id"]) == ("wikidata", "wikidata-20200101-Q1_P54-B")
+    assert row["answer_group"] == "wikidata-20200101-Q1_P54"
 
 
 @pytest.mark.parametrize(
@@ -225,6 +270,9 @@ def test_real_templama_gives_spans_with_left_context(data_root, name):
     assert counts["records"] == {"val.json": 4654, "train.json.xz": 10693}[name]
     assert len({row["id"] for row in rows}) == len(rows) > 500
     assert {row["kind"] for row in rows} == {"new", "unchanged", "updated"}
+    records = [found for _, found in read_records(data_root / "probes/templama" / name)]
+    assert lost_answers(records, pairs) == (counts["deleted_answers"], counts["replaced_answers"])
+    assert min(counts["deleted_answers"], counts["replaced_answers"]) > 0
     assert counts["answer_not_last"] == 0  # the three relations with the answer first are turned
     assert {"P286", "P488", "P6"} <= {row["relation"] for row in rows}
     for row in rows:
@@ -232,6 +280,23 @@ def test_real_templama_gives_spans_with_left_context(data_root, name):
         assert row["text"][row["span_end"] :] in ("", ".")
         assert "_X_" not in row["text"]
         assert ".." not in row["text"][row["span_end"] - 1 :]
+
+
+def test_published_counts_of_deleted_answers_are_those_whose_query_is_gone(data_root):
+    """Then new less deleted answers follow the number of queries, as those of queries that stay would not."""
+    text = (data_root / "probes/dynamic_templama/split_counts.txt").read_text().split("###")[1]
+    words = (
+        r"total (\d+) samples .* (\d+) are unchanged, (\d+) are updated, (\d+) are deleted and (\d+) are new"
+    )
+    quarters = [tuple(map(int, found)) for found in re.findall(words, text)]
+    assert len(quarters) == 13
+    for (queries, *before), (queries_after, unchanged, updated, deleted, new) in zip(
+        quarters, quarters[1:], strict=False
+    ):
+        lost = before[0] + before[1] + before[3] - unchanged
+        assert deleted < 0.6 * lost
+        assert abs(queries_after - queries - (new - deleted)) <= 20 < lost - deleted
+        assert updated > 0
 
 
 def test_published_record_keeps_all_its_answers(data_root, tmp_path):
@@ -252,6 +317,7 @@ def test_published_record_keeps_all_its_answers(data_root, tmp_path):
         {"query": None},
         {"id": 5},
         {"relation": ["P54"]},
+        {"subject": 7},
         {"answer": [{"name": "\ud800"}]},
         {"query": "Alex plays for \udfff _X_."},
     ],

@@ -1,9 +1,13 @@
-"""Probes from TempLAMA and Dynamic TempLAMA files (a JSON list or JSON lines of query, answer, date)."""
+"""Probes from TempLAMA and Dynamic TempLAMA files (a JSON list or JSON lines of query, answer, date).
+
+A record may hold `subject` too, as those that `tgl.probes.wikidata` writes; elsewhere it is told from the template.
+"""
 
 from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from tgl.config import ProbesConfig
@@ -36,28 +40,30 @@ _AFTER_SUBJECT = re.compile(
 
 
 def templama_probes(
-    path: str | Path, pairs: dict[str, list[str]], settings: ProbesConfig
+    path: str | Path, pairs: dict[str, list[str]], settings: ProbesConfig, name: str = "templama"
 ) -> tuple[list[dict], Counter]:
     """Return (rows of `probes`, counts); `pairs` maps a period to its (earlier, later) date in the file.
 
     One row an answer of the later date: `unchanged` (same query, answer held at the earlier date), `updated`
     (same query, answer not held), `new` (query not seen at the earlier date). Every record of the two dates is
-    counted once: used, or under the reason it is left out. Raises TglError when a date does not occur.
+    counted once: used, or under the reason it is left out. An answer of the earlier date that the later one lacks is
+    counted as `deleted_answers` when its query is gone, as Dynamic TempLAMA counts them, else as `replaced_answers`.
+    `name`: the set that the rows are of. Raises TglError when a date does not occur.
     """
     counts: Counter = Counter()
-    # date -> query key -> {answer: None} in the file's order, and the query's text and relation
+    # date -> query key -> {answer: None} in the file's order, and the query's text, relation and subject
     answers: dict[str, dict[str, dict[str, None]]] = defaultdict(lambda: defaultdict(dict))
-    queries: dict[tuple[str, str], tuple[str, str]] = {}
+    queries: dict[tuple[str, str], tuple[str, str, str]] = {}
     wanted = {date for pair in pairs.values() for date in pair}
     for number, record in read_records(path):
         counts["records"] += 1
         try:
             query, date = record["query"], record["date"]
             given = record["answer"] if isinstance(record["answer"], list) else [record["answer"]]
-            names = [answer["name"].strip() for answer in given]
-            texts = (query, date, record.get("id") or "", record.get("relation") or "")
-            if not all(isinstance(text, str) for text in texts):
-                raise TypeError("query, date, id and relation must be texts")
+            found = [answer["name"].strip() for answer in given]
+            optional = [record.get(key) or "" for key in ("id", "relation", "subject")]
+            if not all(isinstance(text, str) for text in (query, date, *optional)):
+                raise TypeError("query, date, id, relation and subject must be texts")
         except (KeyError, TypeError, AttributeError) as error:
             raise TglError(
                 f"{path}, record {number}: query, date and answer (one or a list of {{name}}) expected; "
@@ -70,26 +76,35 @@ def templama_probes(
         if question is None:
             counts["answer_not_last"] += 1
             continue
-        if not any(names):
+        if not any(found):
             counts["empty_answer"] += 1
             continue
         key, relation = _key(record, question, date)
-        answers[date][key].update(dict.fromkeys(name for name in names if name))
-        queries[date, key] = (question, relation)
+        answers[date][key].update(dict.fromkeys(answer for answer in found if answer))
+        queries[date, key] = (question, relation, optional[2].strip())
         counts["used"] += 1
     rows: list[dict] = []
     for period, (before, after) in pairs.items():
         for date in (before, after):
             if date not in answers:
                 raise TglError(f"{path}: no usable query of date '{date}', which period {period} asks for")
-        for key, names in answers[after].items():
-            question, relation = queries[after, key]
+        for key, answered in answers[after].items():
             held = answers[before].get(key)
-            for name in names:
-                kind = "new" if held is None else "unchanged" if name in held else "updated"
+            for answer in answered:
+                kind = "new" if held is None else "unchanged" if answer in held else "updated"
                 counts[f"{kind}_probes"] += 1
-                rows.append(_row(question, name, kind, period, key, relation, settings))
+                rows.append(_row(name, key, queries[after, key], answer, kind, period, settings))
+        counts.update(_lost(answers[before], answers[after]))
     return rows, counts
+
+
+def _lost(before: Mapping[str, Collection[str]], after: Mapping[str, Collection[str]]) -> Counter:
+    """Count the answers of the earlier date that the later one lacks, by whether their query is gone as well."""
+    counts: Counter = Counter()
+    for key, held in before.items():
+        kind = "replaced_answers" if key in after else "deleted_answers"
+        counts[kind] += sum(answer not in after.get(key, ()) for answer in held)
+    return counts
 
 
 def _object_last(query: str) -> str | None:
@@ -110,21 +125,28 @@ def _key(record: dict, question: str, date: str) -> tuple[str, str]:
 
 
 def _row(
-    question: str, name: str, kind: str, period: str, key: str, relation: str, settings: ProbesConfig
+    name: str,
+    key: str,
+    query: tuple[str, str, str],
+    answer: str,
+    kind: str,
+    period: str,
+    settings: ProbesConfig,
 ) -> dict:
+    question, relation, subject = query
     left, _, right = question.partition(BLANK)
-    right = "" if name.endswith(".") and right.startswith(".") else right  # "F.C." would give ".."
+    right = "" if answer.endswith(".") and right.startswith(".") else right  # "F.C." would give ".."
     return {
-        "id": f"templama-{period}-{key}-{name}",
-        "set": "templama",
+        "id": f"{name}-{period}-{key}-{answer}",
+        "set": name,
         "kind": kind,
         "period": period,
         "relation": relation,
-        "subject": subject_of(left),
-        "text": left + name + right,
+        "subject": subject or subject_of(left),
+        "text": left + answer + right,
         "span_start": len(left),
-        "span_end": len(left) + len(name),
-        "answer_group": f"templama-{period}-{key}",
+        "span_end": len(left) + len(answer),
+        "answer_group": f"{name}-{period}-{key}",
         "split": split_of(key if key != question else left.strip(), settings),
         "candidates": [],
     }
