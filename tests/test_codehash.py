@@ -69,6 +69,17 @@ def test_strings_that_are_no_docstrings_count(package):
     assert package("late.py", "VALUE = 'b'\n") != before
 
 
+@pytest.mark.parametrize("name", ["templates.csv", "page.html.j2"])
+def test_templates_beside_the_module_that_reads_them_count(package, tmp_path, name):
+    for other in ("templates.csv", "page.html.j2", "other.csv"):
+        (tmp_path / other).write_text("a")
+    package("templates.py", "A = 1\n")
+    package("page.py", "B = 1\n")
+    before = package("late.py", "import tgl.templates, tgl.page\nVALUE = 1\n")
+    assert package("other.csv", "b") == before
+    assert package(name, "b") != before
+
+
 def test_modules_that_import_each_other_are_hashed(package):
     assert package("late.py", "import tgl.part\nVALUE = 1\n")
 

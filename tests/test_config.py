@@ -126,6 +126,9 @@ def test_every_problem_is_said_at_once_combinations_too():
         ({"agree": {"noise_scale": 0}}, "agree.noise_scale"),
         ({"agree": {"noise_draws": 0}}, "agree.noise_draws"),
         ({"probes": {"templama": {"pairs": {"20200101": ["2019"]}}}}, "probes.templama.pairs"),
+        ({"probes": {"wikidata": {"sitelink": "en wiki"}}}, "probes.wikidata.sitelink"),
+        ({"probes": {"wikidata": {"language": None}}}, "probes.wikidata.language"),
+        ({"probes": {"wikidata": {"max_per_relation": 0}}}, "probes.wikidata.max_per_relation"),
     ],
 )
 def test_wrong_value_is_refused_by_its_key(raw, key):
@@ -155,6 +158,7 @@ ECBD = {"sets": ["ecbd"], "ecbd": {"files": ["a.json"], "period": "20200101"}}
         ({"probes": {"sets": ["templama"]}}, "probes.templama: file and pairs"),
         ({"probes": {"sets": ["ecbd"], "ecbd": {"period": "20200101"}}}, "probes.ecbd.files"),
         ({"probes": ECBD | {"ecbd": {"files": ["a"], "period": "20190101"}}}, "none of the periods"),
+        ({"probes": {"sets": ["wikidata"]}, "snapshots": WIKIMEDIA}, "probes.wikidata.file: required"),
         ({"probes": {"validation_share": 0.6, "test_share": 0.6}}, "more than 1"),
         ({"model": {"hidden_size": 10, "heads": 3}}, "no multiple"),
         ({"model": {"pretrain": {"steps": 0}}}, "random weights"),
@@ -182,7 +186,8 @@ def test_templama_period_that_is_no_period_is_refused():
 
 @pytest.mark.parametrize("snapshots", [WIKIMEDIA, local("{date}.xml"), local("{year}-{month}-{day}.xml.bz2")])
 def test_real_dumps_with_real_probes_are_accepted(snapshots):
-    probes = TEMPLAMA | ECBD | {"sets": ["templama", "ecbd"]}
+    wikidata = {"wikidata": {"file": "latest-all.json.bz2", "sitelink": None}}
+    probes = TEMPLAMA | ECBD | wikidata | {"sets": ["templama", "ecbd", "wikidata"]}
     config = load_config({"snapshots": snapshots, "probes": probes})
     assert config.snapshots.source == snapshots["source"]
 

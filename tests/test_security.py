@@ -212,6 +212,8 @@ def test_every_key_that_may_hold_any_text_is_tried_below():
         "probes.templama.file",
         "probes.templama.pairs",
         "probes.ecbd.files",
+        "probes.wikidata.file",
+        "probes.wikidata.templates",
         "tokens.tokenizer",
         "model.load",
         "plan.borrow",
@@ -261,7 +263,7 @@ def check_commands(commands: list[str], folder: Path, times: int) -> None:
 def test_hostile_paths_and_names_reach_commands_as_one_argument_each(tmp_path):
     """Dump files, text, probe files, a loaded model and another experiment's results, all badly named."""
     root = tmp_path / BAD
-    for name in ("20190101.xml", "20200101.xml", f"{BAD}.jsonl", f"{BAD}.json"):
+    for name in ("20190101.xml", "20200101.xml", f"{BAD}.jsonl", f"{BAD}.json", f"{BAD}.csv"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).touch()
     borrowed = root / "profile/m/seed0/20200101/profile.parquet"
@@ -278,13 +280,15 @@ def test_hostile_paths_and_names_reach_commands_as_one_argument_each(tmp_path):
         },
         "pages": {"drop_sections": [BAD]},
         "text": {"base": "json_lines", "json_lines": f"{BAD}.jsonl", "language": BAD},
-        "probes": {"sets": ["ecbd", "templama"], "ecbd": {"files": [f"{BAD}.json"], "period": "20200101"},
+        "probes": {"sets": ["ecbd", "templama", "wikidata"],
+                   "wikidata": {"file": f"{BAD}.json", "templates": f"{BAD}.csv"},
+                   "ecbd": {"files": [f"{BAD}.json"], "period": "20200101"},
                    "templama": {"file": f"{BAD}.json", "pairs": {"20200101": [BAD, "2020"]}}},
         "tokens": {"tokenizer": BAD},
         "model": {"name": "m", "load": BAD},
     }  # fmt: skip
     workflow = Workflow(tmp_path / "run", json.dumps(settings))
-    check_commands(commands_of(workflow), workflow.directory, times=10)
+    check_commands(commands_of(workflow), workflow.directory, times=12)
 
 
 def test_hostile_settings_of_a_download_reach_the_command_as_one_argument(tmp_path):

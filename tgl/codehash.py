@@ -43,8 +43,9 @@ def _module(name: str) -> tuple[str, tuple[str, ...]]:
             and ast.get_docstring(node) is not None
         ):
             node.body = node.body[1:] or [ast.Pass()]
-    # What a stage reads beside Python: the templates next to it.
-    extra = b"".join(file.read_bytes() for file in sorted(path.parent.glob("*.j2")) if path.name == "page.py")
+    # What a stage reads beside Python: the templates next to it, of pages and of probes.
+    beside = "*.j2" if path.name == "page.py" else "templates.csv" if path.name == "templates.py" else ""
+    extra = b"".join(file.read_bytes() for file in sorted(path.parent.glob(beside) if beside else []))
     return hashlib.sha1(ast.dump(tree).encode() + extra).hexdigest(), tuple(imported)
 
 

@@ -130,16 +130,30 @@ class EcbdConfig(Section):
     period: Date | None = None
 
 
+class WikidataConfig(Section):
+    """Facts of Wikidata at the dates of the snapshots: an entity dump, or the saved answer of a SPARQL service.
+
+    `sitelink`, `language`: only subjects of a dump with an article there, and whose labels are written.
+    """
+
+    file: str | None = None
+    templates: str | None = None
+    sitelink: Name | None = "enwiki"
+    language: Name = "en"
+    max_per_relation: Positive | None = None
+
+
 class ProbesConfig(Section):
     """Salient spans, each in one of three splits."""
 
-    sets: Annotated[list[Literal["world", "templama", "ecbd"]], Field(min_length=1)] = ["world"]
+    sets: Annotated[list[Literal["world", "templama", "ecbd", "wikidata"]], Field(min_length=1)] = ["world"]
     validation_share: Annotated[Number, Field(gt=0, lt=1)] = 0.4
     test_share: Annotated[Number, Field(gt=0, lt=1)] = 0.5
     max_per_kind: Positive | None = None
     seed: Integer = 0
     templama: TemplamaConfig = TemplamaConfig()
     ecbd: EcbdConfig = EcbdConfig()
+    wikidata: WikidataConfig = WikidataConfig()
 
 
 class OptimiserConfig(Section):

@@ -88,7 +88,7 @@ def combination_problems(config: Config) -> Iterator[str]:
     if "world" in sets and source != "synthetic":
         yield (
             f"probes.sets: 'world' needs snapshots.source 'synthetic', found '{source}'; "
-            "use 'templama' or 'ecbd'"
+            "use 'templama', 'ecbd' or 'wikidata'"
         )
     if source == "local":
         fields = set(re.findall(r"{(.*?)}", config.snapshots.local.pattern))
@@ -122,6 +122,11 @@ def combination_problems(config: Config) -> Iterator[str]:
             yield "probes.ecbd.files: required when probes.sets has 'ecbd'"
         if config.probes.ecbd.period not in config.periods:
             yield f"probes.ecbd.period: '{config.probes.ecbd.period}' is none of the periods {config.periods}"
+    if "wikidata" in sets and not config.probes.wikidata.file:
+        yield (
+            "probes.wikidata.file: required when probes.sets has 'wikidata': an entity dump, or the answer of a SPARQL "
+            "service"
+        )
     if config.probes.validation_share + config.probes.test_share > 1:
         yield "probes.validation_share + probes.test_share: more than 1"
     if config.model.load is None:

@@ -118,12 +118,14 @@ class Experiment:
     def probes(self):
         """Return the section `probes` with its files below data_root."""
         section = self.config.probes
-        templama, ecbd = section.templama, section.ecbd
+        templama, ecbd, wikidata = section.templama, section.ecbd, section.wikidata
         file = templama.file and self.data(templama.file)
+        files = {key: path and self.data(path) for key, path in wikidata if key in ("file", "templates")}
         return section.model_copy(
             update={
                 "templama": templama.model_copy(update={"file": file}),
                 "ecbd": ecbd.model_copy(update={"files": [self.data(path) for path in ecbd.files]}),
+                "wikidata": wikidata.model_copy(update=files),
             }
         )
 

@@ -80,6 +80,26 @@ def test_all_sets_stand_in_one_table_with_their_counts(sources):
         assert row["split"] in ("train", "validation", "test")
 
 
+def test_set_wikidata_compares_each_date_with_the_one_before(sources):
+    file = sources / "wikidata.jsonl"
+    names = dict(zip(DATES, ("A", "B", "B"), strict=True))
+    records = [
+        {"query": "Alex is in _X_.", "answer": [{"name": name}], "date": date, "id": f"Q1_P54_{date}", "subject": "Al"}
+        for date, name in names.items()
+    ]  # fmt: skip
+    file.write_text("\n".join(map(json.dumps, records)))
+    chosen = settings(sources, sets=["wikidata", "templama"])
+    write_probes(chosen, DATES, 0.05, [], None, sources / "probes", file)
+    rows = read_table(sources / "probes", "probes").to_pylist()
+    assert [(r["kind"], r["period"], r["subject"]) for r in rows if r["set"] == "wikidata"] == [
+        ("updated", "20200101", "Al"),
+        ("unchanged", "20210101", "Al"),
+    ]
+    assert [row["set"] for row in rows].count("templama") == 1  # of the same query; ids differ
+    counts = read_counts(sources / "probes")
+    assert (counts["wikidata: used"], counts["wikidata: replaced_answers"]) == (3, 1)
+
+
 def test_same_inputs_give_the_same_bytes(sources):
     write(sources)
     first = (sources / "probes").read_bytes()

@@ -114,13 +114,28 @@ def probes(
     base_pages: Annotated[list[Path], typer.Option(help="Tables `pages` of the base text.")],
     output: Annotated[Path, typer.Option()],
     facts: Annotated[Path | None, typer.Option(help="The synthetic world's table `facts`.")] = None,
+    wikidata: Annotated[Path | None, typer.Option(help="What tgl wikidata wrote for the dates.")] = None,
     holdout_share: Annotated[float, typer.Option()] = sections.TextConfig().holdout_share,
     config: Config = "{}",
 ) -> None:
     """Write the salient spans of every configured set."""
     from tgl.probes.stage import write_probes
 
-    write_probes(load_section(sections.ProbesConfig, config), dates, holdout_share, base_pages, facts, output)
+    settings = load_section(sections.ProbesConfig, config)
+    write_probes(settings, dates, holdout_share, base_pages, facts, output, wikidata)
+
+
+@command("wikidata")
+def wikidata(
+    file: Annotated[Path, typer.Argument(help="An entity dump, or the saved answer of a SPARQL service.")],
+    dates: Annotated[list[str], typer.Argument(help="Dates YYYYMMDD.")],
+    output: Annotated[Path, typer.Option(help="JSON lines, as Dynamic TempLAMA publishes them.")],
+    config: Config = "{}",
+) -> None:
+    """Write what held at each date according to Wikidata, as queries with their answers."""
+    from tgl.probes.wikidata import write_wikidata
+
+    say(str(dict(write_wikidata(file, dates, load_section(sections.WikidataConfig, config), output))))
 
 
 @command("tokenizer")

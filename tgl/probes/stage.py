@@ -24,9 +24,11 @@ def write_probes(
     base_pages: Iterable[str | Path],
     facts: str | Path | None,
     output: str | Path,
+    wikidata: str | Path | None = None,
 ) -> None:
     """Write the table `probes` with its counts. `base_pages` are the pages the base model is trained on.
 
+    `facts`: the synthetic world's table; `wikidata`: what `tgl.probes.wikidata` wrote for `dates`.
     Raises TglError when an id occurs twice or a set gives nothing.
     """
     rows: list[dict] = []
@@ -38,6 +40,9 @@ def write_probes(
             )
         elif name == "templama":
             found, counted = templama_probes(settings.templama.file, settings.templama.pairs, settings)
+        elif name == "wikidata":
+            pairs = {later: [earlier, later] for earlier, later in zip(dates, dates[1:], strict=False)}
+            found, counted = templama_probes(wikidata, pairs, settings, name)
         else:
             ids: pa.Table = read_tables(base_pages, "pages", ["page_id"])
             known = frozenset(ids["page_id"].to_pylist())

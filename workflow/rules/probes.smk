@@ -1,11 +1,16 @@
 # Salient spans of every configured set.
 FACTS = [f"{RESULTS}/wiki/facts.parquet"] if "world" in CONFIG.probes.sets else []
 
+WIKIDATA = (
+    [f"{RESULTS}/probes/wikidata.jsonl"] if "wikidata" in CONFIG.probes.sets else []
+)
+
 
 rule probes:
     input:
         files=EXPERIMENT.probe_files(),
         facts=FACTS,
+        wikidata=WIKIDATA,
         base_pages=BASE_PAGES,
     output:
         f"{RESULTS}/probes/probes.parquet",
@@ -20,15 +25,46 @@ rule probes:
         mem_mb=1000,
     params:
         facts=lambda wildcards, input: f"--facts {input.facts}" if input.facts else "",
+        wikidata=lambda wildcards, input: (
+            f"--wikidata {input.wikidata}" if input.wikidata else ""
+        ),
         base_pages=lambda wildcards, input: [
             f"--base-pages {path}" for path in input.base_pages
         ],
         dates=DATES,
-        config=section(EXPERIMENT.probes()),
+        config=section(EXPERIMENT.probes(), without=("wikidata",)),
         holdout_share=CONFIG.text.holdout_share,
         code=code("tgl.probes.stage"),
     message:
         "Labelling salient spans"
     shell:
-        "python -m tgl probes {params.dates} {params.base_pages} {params.facts} --output {output} "
+        "python -m tgl probes {params.dates} {params.base_pages} {params.facts} {params.wikidata} --output {output} "
         "--holdout-share {params.holdout_share} --config {params.config:q} > {log} 2>&1"
+
+
+if WIKIDATA:
+
+    rule wikidata:
+        input:
+            file=EXPERIMENT.probes().wikidata.file,
+            templates=EXPERIMENT.probes().wikidata.templates or [],
+        output:
+            WIKIDATA,
+        log:
+            f"{RESULTS}/logs/wikidata.log",
+        benchmark:
+            f"{RESULTS}/benchmarks/wikidata.tsv"
+        conda:
+            "../../envs/data.yaml"
+        threads: 1
+        resources:
+            mem_mb=4000,
+        params:
+            dates=DATES,
+            config=section(EXPERIMENT.probes().wikidata, without=("file",)),
+            code=code("tgl.probes.wikidata"),
+        message:
+            "Finding what held at {params.dates} in {input.file}"
+        shell:
+            "python -m tgl wikidata {input.file:q} {params.dates} --output {output} "
+            "--config {params.config:q} > {log} 2>&1"
