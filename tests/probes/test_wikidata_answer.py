@@ -1,4 +1,6 @@
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -127,3 +129,15 @@ def test_broken_answer_is_refused_with_file_and_row(build, answer, words):
 def test_term_of_a_wrong_kind_is_refused_with_file_and_row(build, change):
     with pytest.raises(TglError, match=r"d\.json, row 2: "):
         build(answer_text(ROW, ROW | change))
+
+
+def test_query_of_the_documentation_asks_for_what_is_read():
+    text = (Path(__file__).parents[2] / "docs" / "data.md").read_text()
+    (query,) = re.findall(r"```sparql\n(.*?)```", text, re.DOTALL)
+    asked = re.findall(r"\?(\w+)", query.partition("WHERE")[0])
+    assert asked == list(next(row for row in rows_of(WORLD) if "end" in row))
+    assert query.count("{") == query.count("}")
+    assert set(re.findall(r"\?(\w+)", query.partition("WHERE")[2])) >= set(asked) - {
+        "subjectLabel",
+        "objectLabel",
+    }
