@@ -100,6 +100,11 @@ def test_set_wikidata_compares_each_date_with_the_one_before(sources):
     assert (counts["wikidata: used"], counts["wikidata: replaced_answers"]) == (3, 1)
 
 
+def test_set_wikidata_without_its_file_is_an_error(sources):
+    with pytest.raises(TglError, match="'wikidata' needs the file that `tgl wikidata` writes"):
+        write(sources, sets=["wikidata"])
+
+
 def test_same_inputs_give_the_same_bytes(sources):
     write(sources)
     first = (sources / "probes").read_bytes()

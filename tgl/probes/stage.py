@@ -41,6 +41,10 @@ def write_probes(
         elif name == "templama":
             found, counted = templama_probes(settings.templama.file, settings.templama.pairs, settings)
         elif name == "wikidata":
+            if wikidata is None:
+                raise TglError(
+                    "probes.sets: 'wikidata' needs the file that `tgl wikidata` writes: --wikidata FILE"
+                )
             pairs = {later: [earlier, later] for earlier, later in zip(dates, dates[1:], strict=False)}
             found, counted = templama_probes(wikidata, pairs, settings, name)
         else:
