@@ -143,10 +143,24 @@ class WikidataConfig(Section):
     max_per_relation: Positive | None = None
 
 
+class SnapshotProbesConfig(Section):
+    """Probes made of the snapshots' own sentences: what of training text they need and take, and how many a page.
+
+    `pipeline`: of spaCy, which finds noun phrases.
+    """
+
+    withhold: Flag = True
+    taught: Flag = True
+    max_per_page: Positive = 3
+    pipeline: Name = "en_core_web_sm"
+
+
 class ProbesConfig(Section):
     """Salient spans, each in one of three splits."""
 
-    sets: Annotated[list[Literal["world", "templama", "ecbd", "wikidata"]], Field(min_length=1)] = ["world"]
+    sets: Annotated[
+        list[Literal["world", "templama", "ecbd", "wikidata", "snapshots"]], Field(min_length=1)
+    ] = ["world"]
     validation_share: Annotated[Number, Field(gt=0, lt=1)] = 0.4
     test_share: Annotated[Number, Field(gt=0, lt=1)] = 0.5
     max_per_kind: Positive | None = None
@@ -154,6 +168,7 @@ class ProbesConfig(Section):
     templama: TemplamaConfig = TemplamaConfig()
     ecbd: EcbdConfig = EcbdConfig()
     wikidata: WikidataConfig = WikidataConfig()
+    snapshots: SnapshotProbesConfig = SnapshotProbesConfig()
 
 
 class OptimiserConfig(Section):

@@ -88,7 +88,12 @@ def combination_problems(config: Config) -> Iterator[str]:
     if "world" in sets and source != "synthetic":
         yield (
             f"probes.sets: 'world' needs snapshots.source 'synthetic', found '{source}'; "
-            "use 'templama', 'ecbd' or 'wikidata'"
+            "use 'templama', 'ecbd', 'wikidata' or 'snapshots'"
+        )
+    if "snapshots" in sets and config.text.diff_rule != "tgl":
+        yield (
+            f"text.diff_rule: probes.sets has 'snapshots', which asks for whole sentences; expected 'tgl', found "
+            f"'{config.text.diff_rule}'"
         )
     if source == "local":
         fields = set(re.findall(r"{(.*?)}", config.snapshots.local.pattern))

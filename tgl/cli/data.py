@@ -11,6 +11,10 @@ from tgl import config as sections
 from tgl.cli.app import Config, Paths, command, say
 from tgl.config_check import load_config, load_section
 
+Withhold = Annotated[
+    Path | None, typer.Option(help="Probes: the sentences of set `snapshots` are left out of training text.")
+]
+
 
 @command("check")
 def check(file: Annotated[Path, typer.Argument(help="A configuration, as config.yaml.")]) -> None:
@@ -115,6 +119,7 @@ def probes(
     output: Annotated[Path, typer.Option()],
     facts: Annotated[Path | None, typer.Option(help="The synthetic world's table `facts`.")] = None,
     wikidata: Annotated[Path | None, typer.Option(help="What tgl wikidata wrote for the dates.")] = None,
+    snapshots: Annotated[list[Path] | None, typer.Option(help="Tables of snapshot-probes.")] = None,
     holdout_share: Annotated[float, typer.Option()] = sections.TextConfig().holdout_share,
     config: Config = "{}",
 ) -> None:
@@ -122,7 +127,8 @@ def probes(
     from tgl.probes.stage import write_probes
 
     settings = load_section(sections.ProbesConfig, config)
-    write_probes(settings, dates, holdout_share, base_pages, facts, output, wikidata)
+    tables = snapshots or ()
+    write_probes(settings, dates, holdout_share, base_pages, facts, output, wikidata, tables)
 
 
 @command("wikidata")
@@ -138,17 +144,42 @@ def wikidata(
     say(str(dict(write_wikidata(file, dates, load_section(sections.WikidataConfig, config), output))))
 
 
+@command("snapshot-probes")
+def snapshot_probes(
+    old: Path,
+    new: Path,
+    diff: Annotated[Path, typer.Argument(help="What is new in `new`.")],
+    period: Annotated[str, typer.Option(help="The date of `new`.")],
+    base_pages: Annotated[list[Path], typer.Option(help="Tables `pages` of the base text.")],
+    output: Annotated[Path, typer.Option()],
+    language: Annotated[str, typer.Option()] = sections.TextConfig().language,
+    holdout_share: Annotated[float, typer.Option()] = sections.TextConfig().holdout_share,
+    config: Config = "{}",
+) -> None:
+    """Find salient spans in the sentences of one shard of two snapshots."""
+    from tgl.probes.snapshots import Tables, write_snapshot_probes
+
+    settings = load_section(sections.ProbesConfig, config)
+    tables = Tables(old, new, diff, tuple(base_pages))
+    say(str(dict(write_snapshot_probes(tables, period, settings, language, holdout_share, output))))
+
+
 @command("tokenizer")
 def tokenizer(
     pages: Paths,
     output: Annotated[Path, typer.Option(help="Folder.")],
     holdout_share: Annotated[float, typer.Option()] = sections.TextConfig().holdout_share,
+    withhold: Withhold = None,
+    language: Annotated[str, typer.Option()] = sections.TextConfig().language,
     config: Config = "{}",
 ) -> None:
     """Train a tokenizer on the base text, or put the configured one into the folder."""
     from tgl.text.stage import write_tokenizer
 
-    write_tokenizer(pages, load_section(sections.TokensConfig, config), holdout_share, output)
+    without = _withheld(withhold, language)
+    write_tokenizer(pages, load_section(sections.TokensConfig, config), holdout_share, output, without or str)
+    if without:
+        say(str(without.counts))
 
 
 @command("pack")
@@ -158,11 +189,25 @@ def pack(
     tokenizer: Annotated[Path, typer.Option(help="Folder of the tokenizer.")],
     output: Annotated[Path, typer.Option()],
     holdout_share: Annotated[float, typer.Option()] = sections.TextConfig().holdout_share,
+    withhold: Withhold = None,
+    language: Annotated[str, typer.Option()] = sections.TextConfig().language,
     config: Config = "{}",
 ) -> None:
     """Tokenise text and pack it into blocks."""
     from tgl.text.stage import write_packed
 
-    write_packed(
-        tables, kind, tokenizer, load_section(sections.TokensConfig, config).block_size, holdout_share, output
-    )
+    block_size = load_section(sections.TokensConfig, config).block_size
+    without = _withheld(withhold, language)
+    if without is None:
+        write_packed(tables, kind, tokenizer, block_size, holdout_share, output)
+    else:
+        write_packed(tables, kind, tokenizer, block_size, holdout_share, output, without, without.counts)
+        say(str(without.counts))
+
+
+def _withheld(probes: Path | None, language: str):
+    if probes is None:
+        return None
+    from tgl.text.withheld import Withheld
+
+    return Withheld(probes, language)

@@ -36,7 +36,7 @@ def diff_pages(
     counts = {"pages": 0, **dict.fromkeys(PAGE_COUNTS, 0), "deleted": 0, "moved": 0}
     counts |= {"new_page_sentences": 0, "changed_sentences": 0}
     with TableWriter(output, "diff") as table:
-        for before, after in _joined(_rows(old), _rows(new)):
+        for before, after in joined(page_rows(old, COLUMNS), page_rows(new, COLUMNS)):
             if after is None:
                 counts["deleted"] += 1
                 continue
@@ -74,16 +74,17 @@ def diff_pages(
     return counts
 
 
-def _rows(path: str | Path) -> Iterator[dict]:
+def page_rows(path: str | Path, columns: list[str]) -> Iterator[dict]:
+    """Yield the rows of a table `pages` (page_id among the columns). Raises TglError where page ids do not rise."""
     last = -1
-    for row in iter_rows(path, "pages", COLUMNS):
+    for row in iter_rows(path, "pages", columns):
         if row["page_id"] <= last:
             raise TglError(f"{path}: page id {row['page_id']} after {last}; expected rising page ids")
         last = row["page_id"]
         yield row
 
 
-def _joined(old: Iterator[dict], new: Iterator[dict]) -> Iterator[tuple[dict | None, dict | None]]:
+def joined(old: Iterator[dict], new: Iterator[dict]) -> Iterator[tuple[dict | None, dict | None]]:
     """Yield (old row, new row) by page id, None where a side lacks it."""
     before, after = next(old, None), next(new, None)
     while before is not None or after is not None:

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from tgl.config import ProbesConfig
 from tgl.errors import TglError
+from tgl.probes.choose import merged
 from tgl.probes.ecbd import ecbd_probes
 from tgl.probes.rows import at_most_per_kind
 from tgl.probes.templama import templama_probes
@@ -25,10 +26,12 @@ def write_probes(
     facts: str | Path | None,
     output: str | Path,
     wikidata: str | Path | None = None,
+    snapshots: Iterable[str | Path] = (),
 ) -> None:
     """Write the table `probes` with its counts. `base_pages` are the pages the base model is trained on.
 
-    `facts`: the synthetic world's table; `wikidata`: what `tgl.probes.wikidata` wrote for `dates`.
+    `facts`: the synthetic world's table; `wikidata`: what `tgl.probes.wikidata` wrote for `dates`; `snapshots`: tables
+    `probes` of every period and shard, by `tgl.probes.snapshots`.
     Raises TglError when an id occurs twice or a set gives nothing.
     """
     rows: list[dict] = []
@@ -47,6 +50,8 @@ def write_probes(
                 )
             pairs = {later: [earlier, later] for earlier, later in zip(dates, dates[1:], strict=False)}
             found, counted = templama_probes(wikidata, pairs, settings, name)
+        elif name == "snapshots":
+            found, counted = merged(snapshots, settings.snapshots)
         else:
             ids: pa.Table = read_tables(base_pages, "pages", ["page_id"])
             known = frozenset(ids["page_id"].to_pylist())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import lzma
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TextIO
 
@@ -26,16 +26,24 @@ def part_of(page_id: int, holdout_share: float) -> str:
     return "held_out" if drawn < holdout_share else "train"
 
 
-def page_documents(pages: pa.Table, holdout_share: float) -> Iterator[tuple[str, str]]:
-    """Yield (part, text) of each page that has text."""
+def page_documents(
+    pages: pa.Table, holdout_share: float, without: Callable[[str], str] = str
+) -> Iterator[tuple[str, str]]:
+    """Yield (part, text) of each page that has text.
+
+    without: takes out of a text what must not be trained on; held-out pages stay as they are.
+    """
     for batch in pages.select(["page_id", "text"]).to_batches():
         for page_id, text in zip(batch["page_id"].to_pylist(), batch["text"].to_pylist(), strict=True):
-            if text:
-                yield part_of(page_id, holdout_share), text
+            part = part_of(page_id, holdout_share)
+            if text := without(text) if part == "train" else text:
+                yield part, text
 
 
-def diff_documents(diff: pa.Table, holdout_share: float) -> Iterator[tuple[str, str]]:
-    """Yield (part, text): the new and changed sentences of a page, joined, are one document."""
+def diff_documents(
+    diff: pa.Table, holdout_share: float, without: Callable[[str], str] = str
+) -> Iterator[tuple[str, str]]:
+    """Yield (part, text): the new and changed sentences of a page, joined, are one document; `without` as above."""
     current, sentences = None, []
     for batch in diff.select(["page_id", "text"]).to_batches():
         for page_id, text in zip(batch["page_id"].to_pylist(), batch["text"].to_pylist(), strict=True):
@@ -43,7 +51,8 @@ def diff_documents(diff: pa.Table, holdout_share: float) -> Iterator[tuple[str, 
                 yield part_of(current, holdout_share), " ".join(sentences)
                 sentences = []
             current = page_id
-            sentences.append(text)
+            if text := without(text) if part_of(page_id, holdout_share) == "train" else text:
+                sentences.append(text)
     if sentences:
         yield part_of(current, holdout_share), " ".join(sentences)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 
@@ -96,8 +96,12 @@ def write_blocks(
     tokenizer: PreTrainedTokenizerBase,
     block_size: int,
     output: str | Path,
+    more_counts: Mapping[str, int],
 ) -> None:
-    """Tokenise, pack and write the table `tokens` with its counts. Raises TglError for an empty part."""
+    """Tokenise, pack and write the table `tokens` with its counts, and those that the documents' source keeps.
+
+    Raises TglError for an empty part.
+    """
     counts = {f"{part}_{what}": 0 for part in PARTS for what in ("documents", "tokens", "blocks")}
 
     def counted() -> Iterator[tuple[str, str]]:
@@ -113,7 +117,9 @@ def write_blocks(
         raise TglError(
             f"{output}: no training text; nothing is new or changed in this period, or all is held out"
         )
-    write_table(rows, output, "tokens", counts, {"vocabulary_sha256": vocabulary_hash(tokenizer)})
+    write_table(
+        rows, output, "tokens", counts | dict(more_counts), {"vocabulary_sha256": vocabulary_hash(tokenizer)}
+    )
 
 
 def vocabulary_hash(tokenizer: PreTrainedTokenizerBase) -> str:

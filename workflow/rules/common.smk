@@ -65,6 +65,23 @@ BASE_PAGES = (
     else [f"{RESULTS}/wiki/{BASE}/pages/{shard}.parquet" for shard in SHARDS]
 )
 
+SNAPSHOT_PROBES = (
+    expand(
+        "{results}/probes/snapshots/{period}/{shard}.parquet",
+        results=RESULTS,
+        period=PERIODS,
+        shard=SHARDS,
+    )
+    if "snapshots" in CONFIG.probes.sets
+    else []
+)
+# The probes whose sentences no training text holds.
+WITHHELD = (
+    [f"{RESULTS}/probes/probes.parquet"]
+    if SNAPSHOT_PROBES and CONFIG.probes.snapshots.withhold
+    else []
+)
+
 # Not in a job's own process, which on another node would get a lock that is none of its business.
 if workflow.is_main_process:
     clear_stale_locks(CONFIG.experiment)

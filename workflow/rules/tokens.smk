@@ -1,7 +1,16 @@
 # One tokenizer, and packed blocks of the base text and of each period's diff.
+def withhold(wildcards, input):
+    return (
+        f"--withhold {input.withheld} --language {CONFIG.text.language}"
+        if input.withheld
+        else ""
+    )
+
+
 rule tokenizer:
     input:
-        BASE_PAGES,
+        pages=BASE_PAGES,
+        withheld=WITHHELD,
     output:
         f"{TOKENIZER}/tokenizer.json",
         f"{TOKENIZER}/tokenizer_config.json",
@@ -18,11 +27,12 @@ rule tokenizer:
         folder=subpath(output[0], parent=True),
         config=section(CONFIG.tokens, without=("block_size",)),
         holdout_share=CONFIG.text.holdout_share,
-        code=code("tgl.text.stage"),
+        withhold=withhold,
+        code=code("tgl.text.stage", *(["tgl.text.withheld"] if WITHHELD else [])),
     message:
         "Making the tokenizer"
     shell:
-        "python -m tgl tokenizer {input} --output {params.folder} "
+        "python -m tgl tokenizer {input.pages} {params.withhold} --output {params.folder} "
         "--holdout-share {params.holdout_share} --config {params.config:q} > {log} 2>&1"
 
 
@@ -30,6 +40,7 @@ rule pack_base:
     input:
         tables=BASE_PAGES,
         tokenizer=f"{TOKENIZER}/tokenizer.json",
+        withheld=WITHHELD,
     output:
         f"{RESULTS}/tokens/base.parquet",
     log:
@@ -45,11 +56,12 @@ rule pack_base:
         folder=subpath(input.tokenizer, parent=True),
         config=section(CONFIG.tokens, without=("tokenizer", "vocab_size")),
         holdout_share=CONFIG.text.holdout_share,
-        code=code("tgl.text.stage"),
+        withhold=withhold,
+        code=code("tgl.text.stage", *(["tgl.text.withheld"] if WITHHELD else [])),
     message:
         "Packing the base text"
     shell:
-        "python -m tgl pack {input.tables} --kind pages --tokenizer {params.folder} --output {output} "
+        "python -m tgl pack {input.tables} --kind pages {params.withhold} --tokenizer {params.folder} --output {output} "
         "--holdout-share {params.holdout_share} --config {params.config:q} > {log} 2>&1"
 
 
@@ -57,6 +69,7 @@ rule pack_period:
     input:
         tables=lambda wildcards: EXPERIMENT.diffs(wildcards.period),
         tokenizer=f"{TOKENIZER}/tokenizer.json",
+        withheld=WITHHELD,
     output:
         f"{RESULTS}/tokens/{{period}}.parquet",
     log:
@@ -72,9 +85,10 @@ rule pack_period:
         folder=subpath(input.tokenizer, parent=True),
         config=section(CONFIG.tokens, without=("tokenizer", "vocab_size")),
         holdout_share=CONFIG.text.holdout_share,
-        code=code("tgl.text.stage"),
+        withhold=withhold,
+        code=code("tgl.text.stage", *(["tgl.text.withheld"] if WITHHELD else [])),
     message:
         "Packing the new text of {wildcards.period}"
     shell:
-        "python -m tgl pack {input.tables} --kind diff --tokenizer {params.folder} --output {output} "
+        "python -m tgl pack {input.tables} --kind diff {params.withhold} --tokenizer {params.folder} --output {output} "
         "--holdout-share {params.holdout_share} --config {params.config:q} > {log} 2>&1"

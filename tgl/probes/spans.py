@@ -1,0 +1,110 @@
+"""Values in running text that may change: where links lead, and numbers and dates."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+
+from tgl.diff.sentences import sentence_key
+from tgl.probes.mentions import whole_words
+
+MOST_WORDS = 5
+MOST_CHARACTERS = 60
+# Of how much of two names is the same: from here on they are taken as spellings of one.
+_ALIKE = 0.6
+
+_MONTH = "(?:January|February|March|April|May|June|July|August|September|October|November|December)"  # of English only
+_DATE = rf"(?:\d{{1,2}} {_MONTH}(?: \d{{4}})?|{_MONTH} \d{{1,2}}(?:, \d{{4}})?|{_MONTH} \d{{4}})"
+_AMOUNT = r"[$€£¥]?\d+(?:[.,]\d+)*"
+_NUMBER = re.compile(
+    rf"(?<![\w.,$€£¥-])(?:{_DATE}|{_AMOUNT}(?:[-–]{_AMOUNT})?(?: (?:thousand|million|billion|trillion)| ?%)?)"
+    r"(?!\w|[.,]\d|-\w)"
+)
+
+
+@dataclass(frozen=True)
+class Value:
+    """A link (with its target) or a number at characters [start, end) of a sentence."""
+
+    relation: str
+    start: int
+    end: int
+    text: str
+    target: str = ""
+
+
+def means_another(one: Value, other: Value) -> bool:
+    """Tell whether two values of one relation differ in more than how they are written.
+
+    Numbers: neither's figures and months are a part of the other's ("37%" and "37", "June 30" and "30 June 2012").
+    Links: to other targets, of anchors neither of which holds the other, that begin with different words, and whose
+    words that the other lacks look different ("Bangalore", "Bengaluru").
+    """
+    if one.relation == "number":
+        left, right = _figures(one.text), _figures(other.text)
+        return not (left <= right or right <= left)
+    if one.target.casefold() == other.target.casefold():
+        return False
+    left, right = sentence_key(one.text).casefold(), sentence_key(other.text).casefold()
+    if left in right or right in left:
+        return False
+    words, others = left.split(), right.split()
+    if words[0] == others[0] and len(words[0]) >= 4:
+        return False
+    rest, other_rest = ([w for w in a if w not in b] for a, b in ((words, others), (others, words)))
+    return SequenceMatcher(None, " ".join(rest), " ".join(other_rest)).ratio() < _ALIKE
+
+
+def _figures(number: str) -> set[str]:
+    """Return the figures of a number or date, without what parts thousands, and its month."""
+    return set(re.findall(r"[A-Z][a-z]+|\d+(?:\.\d+)?", re.sub(r"(?<=\d)[.,](?=\d{3}(?!\d))", "", number)))
+
+
+def values_of(sentence: str, start: int, links: Sequence[dict]) -> list[Value]:
+    """Return the values of a sentence that starts at character `start` of a page, in order.
+
+    links: those of the page, in order. A number within a link is a part of it.
+    """
+    found = []
+    end = start + len(sentence)
+    for number in range(bisect_left(links, start, key=lambda link: link["start"]), len(links)):
+        link = links[number]
+        if link["start"] >= end:
+            break
+        first, last = link["start"] - start, link["end"] - start
+        if first < last <= len(sentence) and sentence[first:last].strip():
+            found.append(Value("link", first, last, sentence[first:last], link["target"]))
+    linked = [(value.start, value.end) for value in found]
+    for match in _NUMBER.finditer(sentence):
+        if not any(first < match.end() and match.start() < last for first, last in linked):
+            found.append(Value("number", *match.span(), match[0]))
+    return sorted(found, key=lambda value: value.start)
+
+
+def left_key(sentence: str, value: Value) -> str:
+    """Return what the left contexts of two values are compared by."""
+    return sentence_key(sentence[: value.start])
+
+
+def next_word(sentence: str, value: Value) -> str:
+    """Return the word that follows a value, "" at the end of the sentence."""
+    word = re.search(r"\w+", sentence[value.end :])
+    return word[0].casefold() if word else ""
+
+
+def contains(text: str, phrase: str) -> bool:
+    """Tell whether a text holds a phrase as whole words, in whatever case."""
+    return re.search(whole_words(phrase), text, re.IGNORECASE) is not None
+
+
+def is_sentence(text: str) -> bool:
+    """Tell whether a text ends as sentences do, unlike captions and items of lists."""
+    return re.search(r"[.!?。！？]['\"’”)\]]*$", text) is not None
+
+
+def too_long(span: str) -> bool:
+    """Tell whether a span is more than a few words."""
+    return len(span) > MOST_CHARACTERS or len(span.split()) > MOST_WORDS

@@ -1,0 +1,45 @@
+"""Sentences that no training text may hold: those that probes ask about."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from tgl.diff.sentences import sentence_key, split_sentences
+from tgl.tables import read_table
+
+
+def digest(sentence: str) -> str:
+    """Return what a sentence is told by: a hash of what sentences are compared by."""
+    return hashlib.sha1(sentence_key(sentence).encode()).hexdigest()[:16]
+
+
+class Withheld:
+    """The sentences of the probes of set `snapshots`; `counts` says how often one was left out of a text."""
+
+    def __init__(self, probes: str | Path, language: str) -> None:
+        table = read_table(probes, "probes", ["set", "text"]).to_pylist()
+        self._keys = frozenset(sentence_key(row["text"]) for row in table if row["set"] == "snapshots")
+        self._language = language
+        self.counts = {"withheld_sentences": 0}
+
+    def __call__(self, text: str) -> str:
+        """Return a text without these sentences, and without the lines that held nothing else."""
+        return "\n".join(line for line in map(self._line, text.split("\n")) if line is not None)
+
+    def _line(self, line: str) -> str | None:
+        if sentence_key(line) in self._keys:
+            self.counts["withheld_sentences"] += 1
+            return None
+        folded = " ".join(line.split())
+        cuts = [
+            (start, start + len(sentence))
+            for start, sentence in split_sentences(folded, self._language)
+            if sentence_key(sentence) in self._keys
+        ]
+        if not cuts:
+            return line
+        self.counts["withheld_sentences"] += len(cuts)
+        for start, end in reversed(cuts):
+            folded = folded[:start] + folded[end:].removeprefix(" ")
+        return folded.rstrip() or None
