@@ -34,7 +34,7 @@ from tgl.text.documents import part_of
 from tgl.text.withheld import digest
 
 _PAGE = ["page_id", "title", "text", "links"]
-# Sentences parsed of a new page, and pages looked at for unchanged values, for each probe that may come of them.
+# For each probe that may come of them: sentences parsed of a new page, pages and of these values that stayed.
 _DRAWN = 4
 
 
@@ -96,9 +96,11 @@ def write_snapshot_probes(
     for candidate in found:
         chosen.take(candidate)
     wanted = Counter(row["relation"] for row in chosen.rows if row["kind"] == "updated")
-    chosen.take_so_many(
-        _unchanged_candidates(tables, base, wanted.total(), period, language, holdout_share, counts), wanted
+    most = settings.snapshots.max_per_page
+    unchanged = _unchanged_candidates(
+        tables, base, wanted.total(), period, most, language, holdout_share, counts
     )
+    chosen.take_so_many(unchanged, wanted)
     write_table(chosen.rows, output, "probes", dict(sorted(counts.items())), chosen.digests)
     return counts
 
@@ -185,6 +187,7 @@ def _unchanged_candidates(
     base: np.ndarray,
     wanted: int,
     period: str,
+    max_per_page: int,
     language: str,
     holdout_share: float,
     counts: Counter,
@@ -200,7 +203,7 @@ def _unchanged_candidates(
             if before is not None and after is not None and after["page_id"] in texts:
                 base_text = texts[after["page_id"]]
                 every = list(unchanged_values(base_text, before, after, language, counts))
-                kept = _drawn(every, wanted, lambda candidate: candidate.sentence)
+                kept = _drawn(every, max_per_page, lambda candidate: candidate.sentence)
                 counts["unchanged: not_drawn"] += len(every) - len(kept)
                 found += kept
         teachers = Teachers(found)
@@ -210,8 +213,8 @@ def _unchanged_candidates(
     return sorted(found, key=lambda candidate: drawn(period, candidate.page_id, candidate.sentence))
 
 
-def _drawn(found: list, most: int, text: Callable[[object], str]) -> list:
-    return nsmallest(_DRAWN * most, found, key=lambda one: drawn(text(one)))
+def _drawn(found: list, probes: int, text: Callable[[object], str]) -> list:
+    return nsmallest(_DRAWN * probes, found, key=lambda one: drawn(text(one)))
 
 
 def _row(candidate: Candidate, period: str, settings: ProbesConfig) -> dict:

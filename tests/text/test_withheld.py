@@ -1,0 +1,72 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.text.test_documents import diff, pages
+from tgl.diff.sentences import split_sentences
+from tgl.tables import write_table
+from tgl.text.documents import diff_documents, page_documents
+from tgl.text.withheld import Withheld, digest
+
+
+def probe(number, text, name="snapshots"):
+    return {
+        "id": str(number),
+        "set": name,
+        "kind": "updated",
+        "period": "",
+        "relation": "",
+        "subject": "",
+        "text": text,
+        "span_start": 0,
+        "span_end": 1,
+        "answer_group": "",
+        "split": "train",
+        "candidates": [],
+    }
+
+
+@pytest.fixture
+def withheld(tmp_path):
+    rows = [probe(1, "Two is here."), probe(2, "It’s “so”."), probe(3, "One is here.", "world")]
+    write_table(rows, tmp_path / "probes", "probes")
+    return Withheld(tmp_path / "probes", "en")
+
+
+@pytest.mark.parametrize(
+    ("text", "left", "number"),
+    [
+        ("One is here. Two is here. Three is here.", "One is here. Three is here.", 1),
+        ("Two is here. Three is here.", "Three is here.", 1),
+        ("One is here.\nTwo is here.\n\nThree is here.", "One is here.\n\nThree is here.", 1),
+        ("One is here. Two is here.\nThree is here.", "One is here.\nThree is here.", 1),
+        ('Two  is\there. It\'s "so". One is here.', "One is here.", 2),
+        ("Two is here.", "", 1),
+        ("One  is here. Two is here not.", "One  is here. Two is here not.", 0),
+        ("", "", 0),
+    ],
+)
+def test_sentences_are_cut_out_and_the_rest_stays(withheld, text, left, number):
+    assert withheld(text) == left
+    assert withheld.counts == {"withheld_sentences": number}
+
+
+@given(
+    st.lists(st.sampled_from(["One is here.", "Two is here.", " ", "\n", "x.", 'It\'s "so".']), max_size=20)
+)
+def test_no_withheld_sentence_is_left_in_any_text(tmp_path_factory, pieces):
+    folder = tmp_path_factory.mktemp("probes")
+    write_table([probe(1, "Two is here."), probe(2, "It’s “so”.")], folder / "probes", "probes")
+    left = Withheld(folder / "probes", "en")("".join(pieces))
+    gone = {digest("Two is here."), digest('It\'s "so".')}
+    assert not gone & {digest(sentence) for _, sentence in split_sentences(left, "en")}
+
+
+def test_documents_are_made_without_them_and_held_out_pages_stay(withheld):
+    text = "One is here. Two is here."
+    table = pages(*((number, text) for number in range(1, 40)), (40, "Two is here."), (41, "Two is here."))
+    found = list(page_documents(table, 0.3, withheld))
+    assert {one for one in found if one[0] == "train"} == {("train", "One is here.")}
+    assert ("held_out", text) in found
+    changed = diff((1, "One is here."), (1, "Two is here."), (2, "Two is here."), (3, "x."))
+    assert list(diff_documents(changed, 0.0001, withheld)) == [("train", "One is here."), ("train", "x.")]
