@@ -17,6 +17,7 @@ def numbers(sentence):
         ("It cost $2.6 million, or 45% of €3.", ["$2.6 million", "45%", "€3"]),
         ("From 1815–16 to 2019-2020.", ["1815–16", "2019-2020"]),
         ("COVID-19, A4, 21-year-old, the 1980s, the 4th, 3m.", []),
+        ("In 1969 Apollo 11, like Apollo 12, May 10.", ["1969", "May 10"]),
     ],
 )
 def test_numbers_and_dates_are_found_whole(sentence, found):

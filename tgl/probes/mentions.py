@@ -48,17 +48,20 @@ class Subject:
     def mention(self, text: str) -> tuple[int, int] | None:
         """Return [start, end) of the first mention in a text, None for none.
 
-        A single word is none beside another capitalised one: "Berlin" is not what "Funkturm Berlin" is about.
+        A single word is none beside another capitalised one ("Berlin" is not what "Funkturm Berlin" is about), and no
+        name is before a number ("Rocky" is not "Rocky 2").
         """
         for match in self._pattern.finditer(text):
-            if " " in match[0] or not (
-                _AFTER.match(text, match.end()) or _is_name_before(text, match.start())
-            ):
+            after = text[match.end() : match.end() + 2]
+            if after[:1] == " " and after[1:].isdigit():
+                continue
+            if " " in match[0] or not (_AFTER.match(after) or follows_name(text, match.start())):
                 return match.span()
         return None
 
 
-def _is_name_before(text: str, end: int) -> bool:
+def follows_name(text: str, end: int) -> bool:
+    """Tell whether a capitalised word stands right before character `end` that does not only open a sentence."""
     before = _BEFORE.search(text, 0, end)
     return before is not None and before[1] not in _OPENING
 

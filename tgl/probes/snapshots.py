@@ -65,9 +65,9 @@ class Tables:
         found = {}
         for path in self.base:
             known = _page_ids(path)
-            groups = RowGroups(path, "pages", ["text"])
-            for number in np.flatnonzero(np.isin(known, page_ids)).tolist():
-                found[int(known[number])] = groups.row(number)["text"]
+            rows = np.flatnonzero(np.isin(known, page_ids)).tolist()
+            texts = RowGroups(path, "pages", ["text"]).take(rows)["text"].to_pylist()
+            found |= dict(zip(known[rows].tolist(), texts, strict=True))
         return found
 
 

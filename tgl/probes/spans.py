@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 from tgl.diff.sentences import sentence_key
-from tgl.probes.mentions import whole_words
+from tgl.probes.mentions import follows_name, whole_words
 
 MOST_WORDS = 5
 MOST_CHARACTERS = 60
@@ -66,7 +66,7 @@ def _figures(number: str) -> set[str]:
 def values_of(sentence: str, start: int, links: Sequence[dict]) -> list[Value]:
     """Return the values of a sentence that starts at character `start` of a page, in order.
 
-    links: those of the page, in order. A number within a link is a part of it.
+    links: those of the page, in order. A number within a link is a part of it, one behind a name of that ("Apollo 11").
     """
     found = []
     end = start + len(sentence)
@@ -79,7 +79,8 @@ def values_of(sentence: str, start: int, links: Sequence[dict]) -> list[Value]:
             found.append(Value("link", first, last, sentence[first:last], link["target"]))
     linked = [(value.start, value.end) for value in found]
     for match in _NUMBER.finditer(sentence):
-        if not any(first < match.end() and match.start() < last for first, last in linked):
+        within = any(first < match.end() and match.start() < last for first, last in linked)
+        if not (within or (match[0].isdigit() and follows_name(sentence, match.start()))):
             found.append(Value("number", *match.span(), match[0]))
     return sorted(found, key=lambda value: value.start)
 
