@@ -58,4 +58,4 @@ def write_packed(
         for path in tables:
             yield from documents(read_table(path, kind), holdout_share, without)
 
-    write_blocks(all_documents(), load_tokenizer(tokenizer), block_size, output, counts or {})
+    write_blocks(all_documents(), load_tokenizer(tokenizer), block_size, output, counts)

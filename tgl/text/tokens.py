@@ -96,7 +96,7 @@ def write_blocks(
     tokenizer: PreTrainedTokenizerBase,
     block_size: int,
     output: str | Path,
-    more_counts: Mapping[str, int],
+    more_counts: Mapping[str, int] | None = None,
 ) -> None:
     """Tokenise, pack and write the table `tokens` with its counts, and those that the documents' source keeps.
 
@@ -118,7 +118,11 @@ def write_blocks(
             f"{output}: no training text; nothing is new or changed in this period, or all is held out"
         )
     write_table(
-        rows, output, "tokens", counts | dict(more_counts), {"vocabulary_sha256": vocabulary_hash(tokenizer)}
+        rows,
+        output,
+        "tokens",
+        counts | dict(more_counts or {}),
+        {"vocabulary_sha256": vocabulary_hash(tokenizer)},
     )
 
 
