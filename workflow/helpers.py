@@ -61,6 +61,10 @@ class Experiment:
             f"{self.results}/diff/{self.before(period)}_{period}/{shard}.parquet" for shard in self.shards
         ]
 
+    def withhold(self, wildcards, input) -> str:
+        """Return the options that leave the sentences of probes out of a text, none where no probes are given."""
+        return f"--withhold {input.withheld} --language {self.config.text.language}" if input.withheld else ""
+
     def data(self, path: str) -> str:
         """Return a data file's path, relative ones starting from data_root."""
         return path if self.config.data_root is None else str(Path(self.config.data_root) / path)

@@ -1,12 +1,4 @@
 # One tokenizer, and packed blocks of the base text and of each period's diff.
-def withhold(wildcards, input):
-    return (
-        f"--withhold {input.withheld} --language {CONFIG.text.language}"
-        if input.withheld
-        else ""
-    )
-
-
 rule tokenizer:
     input:
         pages=BASE_PAGES,
@@ -27,7 +19,7 @@ rule tokenizer:
         folder=subpath(output[0], parent=True),
         config=section(CONFIG.tokens, without=("block_size",)),
         holdout_share=CONFIG.text.holdout_share,
-        withhold=withhold,
+        withhold=EXPERIMENT.withhold,
         code=code("tgl.text.stage", *(["tgl.text.withheld"] if WITHHELD else [])),
     message:
         "Making the tokenizer"
@@ -56,7 +48,7 @@ rule pack_base:
         folder=subpath(input.tokenizer, parent=True),
         config=section(CONFIG.tokens, without=("tokenizer", "vocab_size")),
         holdout_share=CONFIG.text.holdout_share,
-        withhold=withhold,
+        withhold=EXPERIMENT.withhold,
         code=code("tgl.text.stage", *(["tgl.text.withheld"] if WITHHELD else [])),
     message:
         "Packing the base text"
@@ -85,7 +77,7 @@ rule pack_period:
         folder=subpath(input.tokenizer, parent=True),
         config=section(CONFIG.tokens, without=("tokenizer", "vocab_size")),
         holdout_share=CONFIG.text.holdout_share,
-        withhold=withhold,
+        withhold=EXPERIMENT.withhold,
         code=code("tgl.text.stage", *(["tgl.text.withheld"] if WITHHELD else [])),
     message:
         "Packing the new text of {wildcards.period}"
