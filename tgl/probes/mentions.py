@@ -39,9 +39,8 @@ class Subject:
     @cached_property
     def _pattern(self) -> re.Pattern:
         name = re.escape(self.name)
-        if _COMMON.fullmatch(
-            self.name
-        ):  # it may be a common word, which a title begins with a capital letter
+        # It may be a common word, which a title begins with a capital letter.
+        if _COMMON.fullmatch(self.name):
             name = f"[{self.name[0]}{self.name[0].lower()}]{self.name[1:]}"
         return re.compile(rf"(?<!\w)(?:{name}{'|' + self.part if self.part else ''})(?!\w)")
 
