@@ -280,7 +280,7 @@ def test_hostile_paths_and_names_reach_commands_as_one_argument_each(tmp_path):
         },
         "pages": {"drop_sections": [BAD]},
         "text": {"base": "json_lines", "json_lines": f"{BAD}.jsonl", "language": BAD},
-        "probes": {"sets": ["ecbd", "templama", "wikidata"],
+        "probes": {"sets": ["ecbd", "templama", "wikidata", "snapshots"],
                    "wikidata": {"file": f"{BAD}.json", "templates": f"{BAD}.csv"},
                    "ecbd": {"files": [f"{BAD}.json"], "period": "20200101"},
                    "templama": {"file": f"{BAD}.json", "pairs": {"20200101": [BAD, "2020"]}}},
@@ -288,7 +288,7 @@ def test_hostile_paths_and_names_reach_commands_as_one_argument_each(tmp_path):
         "model": {"name": "m", "load": BAD},
     }  # fmt: skip
     workflow = Workflow(tmp_path / "run", json.dumps(settings))
-    check_commands(commands_of(workflow), workflow.directory, times=12)
+    check_commands(commands_of(workflow), workflow.directory, times=16)
 
 
 def test_hostile_settings_of_a_download_reach_the_command_as_one_argument(tmp_path):

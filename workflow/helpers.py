@@ -7,6 +7,7 @@ import glob
 import json
 import os
 import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -63,7 +64,9 @@ class Experiment:
 
     def withhold(self, wildcards, input) -> str:
         """Return the options that leave the sentences of probes out of a text, none where no probes are given."""
-        return f"--withhold {input.withheld} --language {self.config.text.language}" if input.withheld else ""
+        if not input.withheld:
+            return ""
+        return f"--withhold {input.withheld} --language {shlex.quote(self.config.text.language)}"
 
     def data(self, path: str) -> str:
         """Return a data file's path, relative ones starting from data_root."""

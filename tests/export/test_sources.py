@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import pytest
 
 from tests.export.experiment import recorded
@@ -52,6 +54,14 @@ def test_measured_numbers_and_given_probes_are_left_to_their_owners(tmp_path):
         found = licences(kinds[name], sources, [table.job for table in tables])
         assert list(found) == ["other"]
         assert words in found["other"]
+
+
+def test_probes_of_snapshots_have_the_licence_of_their_dumps_beside_what_other_sets_bring():
+    job = SimpleNamespace(rule="probes", config={"config": {"sets": ["snapshots", "wikidata", "templama"]}})
+    found = licences(read_kinds()["probes"], Sources([dump("20240101")], [], None, []), [job])
+    assert list(found) == ["cc-by-sa-4.0", "cc0-1.0", "other"]
+    assert "templama" in found["other"]
+    assert "snapshots" not in found["other"]
 
 
 def test_tables_go_back_to_dumps_of_a_named_wiki(tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -118,8 +118,9 @@ def licences(kind: Kind, sources: Sources, jobs: Iterable[Job]) -> dict[str, str
         }
     if kind.text == "world":
         return _WORLD
-    if kind.text == "probes":
-        return _of_probes(jobs)
+    sets = {name for job in jobs for part in job.config.values() for name in part.get("sets", [])}
+    if kind.text == "probes" and "snapshots" not in sets:
+        return _of_probes(sets)
     found = {dump.licence for dump in sources.dumps}
     known = {
         "apache-2.0": _WORLD["apache-2.0"],
@@ -129,7 +130,7 @@ def licences(kind: Kind, sources: Sources, jobs: Iterable[Job]) -> dict[str, str
     told = {licence: sentence for licence, sentence in known.items() if licence in found}
     unknown = [dump.name for dump in sources.dumps if dump.licence == "other"]
     unknown += [Path(read.path).name for job in jobs if job.rule == "base_text" for read in job.inputs]
-    return told | _to_be_stated(unknown)
+    return told | (_of_probes(sets) if kind.text == "probes" else _to_be_stated(unknown))
 
 
 _WORLD = {
@@ -137,9 +138,13 @@ _WORLD = {
 }
 
 
-def _of_probes(jobs: Iterable[Job]) -> dict[str, str]:
-    sets = {name for job in jobs for part in job.config.values() for name in part.get("sets", [])}
-    return (_WORLD if "world" in sets else {}) | _to_be_stated(sorted(sets - {"world"}))
+_WIKIDATA = {"cc0-1.0": "Facts of Wikidata are free of copyright: CC0 1.0."}
+
+
+def _of_probes(sets: Collection[str]) -> dict[str, str]:
+    """Return what the sets of probes bring, but for sentences of snapshots, which have the licence of their dumps."""
+    known = (_WORLD if "world" in sets else {}) | (_WIKIDATA if "wikidata" in sets else {})
+    return known | _to_be_stated(sorted(set(sets) - {"world", "wikidata", "snapshots"}))
 
 
 def _to_be_stated(names: list[str]) -> dict[str, str]:

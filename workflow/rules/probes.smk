@@ -38,7 +38,7 @@ rule snapshot_probes:
         "Looking for salient spans in {wildcards.period}, shard {wildcards.shard}"
     shell:
         "python -m tgl snapshot-probes {input.old} {input.new} {input.diff} --period {wildcards.period} "
-        "{params.base_pages} --output {output} --language {params.language} "
+        "{params.base_pages} --output {output} --language {params.language:q} "
         "--holdout-share {params.holdout_share} --config {params.config:q} > {log} 2>&1"
 
 
