@@ -54,7 +54,7 @@ class Made:
                 )
         self.tables_found = [self.found(date, shard) for date in DATES[1:] for shard in range(2)]
         self.probes = folder / "probes"
-        write_probes(settings(), DATES, HOLDOUT, self.base, None, self.probes, self.tables_found)
+        write_probes(settings(), DATES, HOLDOUT, self.base, None, self.probes, snapshots=self.tables_found)
         self.rows = read_table(self.probes, "probes").to_pylist()
         self.counts = read_counts(self.probes)
 
