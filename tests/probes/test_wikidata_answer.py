@@ -132,7 +132,7 @@ def test_term_of_a_wrong_kind_is_refused_with_file_and_row(build, change):
 
 
 def test_query_of_the_documentation_asks_for_what_is_read():
-    text = (Path(__file__).parents[2] / "docs" / "data.md").read_text()
+    text = (Path(__file__).parents[2] / "docs" / "probes.md").read_text()
     (query,) = re.findall(r"```sparql\n(.*?)```", text, re.DOTALL)
     asked = re.findall(r"\?(\w+)", query.partition("WHERE")[0])
     assert asked == list(next(row for row in rows_of(WORLD) if "end" in row))

@@ -2,7 +2,7 @@
 
 Variables: subject, subjectLabel, relation, object, objectLabel and start; end where there is one. Optional:
 startPrecision, endPrecision, and statement, which tells rows of one statement with several times. The query that
-gives such an answer: docs/data.md. It says which subjects, which language and which ranks.
+gives such an answer: docs/probes.md. It says which subjects, which language and which ranks.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def _rows(path: str | Path) -> list[dict]:
     except _FAULTS as error:
         raise TglError(
             f"{path}: no answer of a SPARQL service with the variables {', '.join(_NEEDED)} ({error!r}); ask with the "
-            "query in docs/data.md and save the answer as JSON"
+            "query in docs/probes.md and save the answer as JSON"
         ) from None
     return rows
 
