@@ -21,17 +21,31 @@ QUARTERS = {
     "20220101": ("2021-Q4", "2022-Q1"),
 }
 SHAPE = {"vocab_size": 300, "bos_token_id": 0, "eos_token_id": 0}
-TWINS = {  # of the same family each, and the methods that are tried on it
-    "paper-110m": (GPT2Config(n_layer=2, n_embd=16, n_head=2, n_positions=32, **SHAPE), ["full", "tgl_fp+lora"]),
-    "paper-770m": (GPT2Config(n_layer=3, n_embd=20, n_head=2, n_positions=32, **SHAPE), ["full", "full+k_adapter"]),
+TWINS = {  # of the same family each, the methods that are tried on it, and by which engine
+    "paper-110m": (
+        GPT2Config(n_layer=2, n_embd=16, n_head=2, n_positions=32, **SHAPE),
+        ["full", "tgl_fp+lora"],
+        "plain",
+    ),
+    "paper-770m": (
+        GPT2Config(n_layer=3, n_embd=20, n_head=2, n_positions=32, **SHAPE),
+        ["full", "full+k_adapter"],
+        "plain",
+    ),
     "paper-1.3b": (
         GPTNeoConfig(
-            num_layers=2, hidden_size=16, num_heads=2, attention_types=[[["global", "local"], 1]], window_size=8,
-            max_position_embeddings=32, **SHAPE,
+            num_layers=2,
+            hidden_size=16,
+            num_heads=2,
+            attention_types=[[["global", "local"], 1]],
+            window_size=8,
+            max_position_embeddings=32,
+            **SHAPE,
         ),
         ["full", "tgl_fp"],
+        "deepspeed",
     ),
-}  # fmt: skip
+}
 
 pytestmark = pytest.mark.workflow
 
@@ -83,7 +97,7 @@ def test_paper_preset_dry_runs_once_the_dumps_are_there(preset, data_root, tmp_p
 
 @pytest.mark.parametrize("preset", TWINS)
 def test_paper_preset_runs_end_to_end_with_a_tiny_twin_of_its_model(preset, data_root, tmp_path):
-    config, methods = TWINS[preset]
+    config, methods, engine = TWINS[preset]
     twin = tmp_path / "twin"
     save_model(AutoModelForCausalLM.from_config(config), tiny_tokenizer(), twin)
     settings = {
@@ -98,7 +112,7 @@ def test_paper_preset_runs_end_to_end_with_a_tiny_twin_of_its_model(preset, data
         "profile": {"examples": 4, "bootstrap": 100},
         "agree": {"facts": 2, "noise_draws": 1},
         "train": {
-            "engine": "deepspeed",
+            "engine": engine,
             "steps": 3,
             "batch_size": 2,
             "micro_batch_size": 1,
