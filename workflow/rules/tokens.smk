@@ -20,7 +20,7 @@ rule tokenizer:
         config=section(CONFIG.tokens, without=("block_size",)),
         holdout_share=CONFIG.text.holdout_share,
         withhold=EXPERIMENT.withhold,
-        code=code("tgl.text.stage", *(["tgl.text.withheld"] if WITHHELD else [])),
+        code=code("tgl.text.stage", "tgl.text.withheld"),
     message:
         "Making the tokenizer"
     shell:
@@ -49,7 +49,7 @@ rule pack_base:
         config=section(CONFIG.tokens, without=("tokenizer", "vocab_size")),
         holdout_share=CONFIG.text.holdout_share,
         withhold=EXPERIMENT.withhold,
-        code=code("tgl.text.stage", *(["tgl.text.withheld"] if WITHHELD else [])),
+        code=code("tgl.text.stage", "tgl.text.withheld"),
     message:
         "Packing the base text"
     shell:
@@ -78,7 +78,7 @@ rule pack_period:
         config=section(CONFIG.tokens, without=("tokenizer", "vocab_size")),
         holdout_share=CONFIG.text.holdout_share,
         withhold=EXPERIMENT.withhold,
-        code=code("tgl.text.stage", *(["tgl.text.withheld"] if WITHHELD else [])),
+        code=code("tgl.text.stage", "tgl.text.withheld"),
     message:
         "Packing the new text of {wildcards.period}"
     shell:
