@@ -3,8 +3,9 @@
     python -m venv /tmp/peer && /tmp/peer/bin/pip install wikiextractor==3.1.0
     python -m benchmarks.extract DUMP.xml.bz2 ... --peer /tmp/peer/bin/python
 
-The dumps are measured for speed one by one, and together for accuracy. A run is a whole process, from its start to its
-written output; ways take turns. WikiExtractor runs with its templates expanded, its default, and without.
+The dumps are measured for speed one by one, the first one ten times over too, and together for accuracy. A run is a
+whole process, from its start to its written output; ways take turns. WikiExtractor runs with its templates expanded,
+its default, and without.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ from benchmarks.extraction_accuracy import kept, leftovers, reference
 from benchmarks.figures import figure
 from tgl.tables import read_table
 from tgl.wiki.catalogue import write_files
+from tgl.wiki.dump_writer import Page, dump_header, page_xml
 from tgl.wiki.reader import read_pages
+from tgl.wiki.siteinfo import read_siteinfo
 
 KINDS = ("dates", "numbers", "list items", "link anchors")
 
@@ -133,18 +136,18 @@ def speed(dump: str, python: str, scratch: Path, rounds: int) -> list[str]:
     print(f"\n{Path(dump).name}: {num_pages} articles, median of {rounds} runs")
     for name, value in median.items():
         print(f"{name:40}{value:8.2f} s{num_pages / value:10.1f} articles/s")
-    figures = []
+    figures, what = [], f"extraction of {num_pages} articles"
     for processes in (1, 2):
         for name in ("WikiExtractor", "WikiExtractor --no-templates"):
             ratio = median[f"{name}, {processes}"] / median[f"tgl, {processes}"]
             value = num_pages / median[f"tgl, {processes}"]
             figures.append(
-                figure(f"extraction, {processes} processes", value, "articles/s", name, ratio, 1.0, True)
+                figure(f"{what}, {processes} processes", value, "articles/s", name, ratio, 1.0, True)
             )
     scanned = median["decompress and scan"]
     figures.append(
         figure(
-            "extraction, 1 process",
+            f"{what}, 1 process",
             median["tgl, 1"],
             "s",
             "decompress and scan",
@@ -156,31 +159,32 @@ def speed(dump: str, python: str, scratch: Path, rounds: int) -> list[str]:
     return figures
 
 
+def repeat(dump: str, times: int, path: Path) -> None:
+    """Write the pages of a dump several times, under ids of their own."""
+    pages = [page for page in read_pages(dump) if page.text is not None]
+    with open(path, "w", encoding="utf-8") as stream:
+        stream.write(dump_header(read_siteinfo(dump)))
+        for copy in range(times):
+            for page in pages:
+                number = page.page_id + copy * 10**9
+                redirect = "x" if page.is_redirect else None
+                stream.write(
+                    page_xml(
+                        Page(number, page.title, page.namespace, number, page.timestamp, page.text, redirect)
+                    )
+                )
+        stream.write("</mediawiki>\n")
+
+
 def memory(dump: str, scratch: Path) -> str:
     """Return the figure of peak memory at ten times the input over that at one."""
     peaks = []
     for times in (1, 10):
-        large = scratch / f"{times}.xml"
-        with open(large, "w", encoding="utf-8") as stream:
-            stream.write("<mediawiki>")
-            for copy in range(times):
-                for page in read_pages(dump):
-                    if page.text is not None:
-                        stream.write(_page_xml(page, page.page_id + copy * 10**9))
-            stream.write("</mediawiki>")
-        write_files([large], scratch / f"files{times}")
+        repeat(dump, times, scratch / f"{times}.xml")
+        write_files([scratch / f"{times}.xml"], scratch / f"files{times}")
         peaks.append(run(ours(scratch / f"files{times}", scratch / "large", 1))[1])
     return figure(
         "peak memory at 10 times the input", peaks[1], "MiB", "1 times", peaks[1] / peaks[0], 1.1, False
-    )
-
-
-def _page_xml(page, page_id: int) -> str:
-    text = page.text.replace("&", "&amp;").replace("<", "&lt;")
-    redirect = '<redirect title="x" />' if page.is_redirect else ""
-    return (
-        f"<page><title>x</title><ns>{page.namespace}</ns><id>{page_id}</id>{redirect}<revision><id>{page_id}</id>"
-        f"<model>{page.model}</model><text>{text}</text></revision></page>\n"
     )
 
 
@@ -196,8 +200,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         accuracy(options.dumps, options.peer, scratch)
+        repeat(options.dumps[0], 10, scratch / "10-times.xml")
         figures = [
-            line for dump in options.dumps for line in speed(dump, options.peer, scratch, options.rounds)
+            line
+            for dump in (*options.dumps, str(scratch / "10-times.xml"))
+            for line in speed(dump, options.peer, scratch, options.rounds)
         ]
         figures.append(memory(options.dumps[0], scratch))
     print("\n".join(["", *figures]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 # White space that is not a single blank or line end; found from its first character, so in linear time.
 _IRREGULAR = re.compile(r"(?:[^\S \n]|[ \n](?=\s))\s*")
@@ -112,8 +112,8 @@ class CleanText:
             if link.end <= len(text):
                 start, end = moved(link.start), moved(link.end)
                 if clean[start:end] == text[link.start : link.end]:
-                    links.append(replace(link, start=start, end=end))
-        sections = [replace(found, start=moved(found.start)) for found in self.sections]
+                    links.append(Link(link.target, start, end))
+        sections = [Section(found.title, found.level, moved(found.start)) for found in self.sections]
         return Article(clean, links, [found for found in sections if found.start < len(clean)])
 
 

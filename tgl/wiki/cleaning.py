@@ -7,6 +7,7 @@ too much is cleaned simply instead (tgl.wiki.simple), and said to be.
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import queue
 import resource
@@ -23,7 +24,7 @@ from tgl.wiki.clean_text import Article, Link, Section
 from tgl.wiki.simple import clean_simply
 from tgl.wiki.wikitext import Keep, clean
 
-_AHEAD = 4  # wikitexts a process that may wait for their turn; memory holds no more
+_AHEAD = 16  # wikitexts a process that may wait for their turn; memory holds no more
 _MOST_WAITING = 1000  # pages in all, most without a wikitext
 Page = TypeVar("Page")
 
@@ -145,6 +146,7 @@ def _serve(settings: dict) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     signal.signal(signal.SIGPROF, signal.SIG_DFL)  # ends the process, whatever it is doing
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # its parent sees to that
+    gc.disable()  # a page makes a hundred thousand tokens, and no cycles among them
     for line in sys.stdin:
         signal.setitimer(signal.ITIMER_PROF, limits.seconds)
         try:

@@ -6,7 +6,6 @@ import dataclasses
 from array import array
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +36,8 @@ def shard_range(number: int, shards: int, pages_per_shard: int) -> Shard:
     return Shard(first, None if number == shards - 1 else (number + 1) * pages_per_shard)
 
 
-_GROUP = 2000  # rows that are written together
+# What is written together, at most: rows, and characters of those that are not copied.
+_GROUP, _GROUP_CHARACTERS = 1000, 1 << 20
 # Columns made of a page's text, and those of its revision.
 _TEXT = pa.schema([SCHEMAS["pages"].field(name) for name in ("text", "links", "sections", "given_up")])
 _REVISION = pa.schema([field for field in SCHEMAS["pages"] if field.name not in _TEXT.names])
@@ -80,8 +80,7 @@ def extract_pages(
     limits = Limits(settings.page_seconds, settings.page_memory_mb)
     with TableWriter(output, "pages") as table:
         pages = _kept(dumps, shard, old, counts, output)
-        cleaned = clean_all(pages, keep, limits, processes)
-        while group := list(islice(cleaned, _GROUP)):
+        for group in _groups(clean_all(pages, keep, limits, processes)):
             for (page, _), found in group:
                 if found is not None:
                     counts["kept_simplified" if found.given_up else "kept_parsed"] += 1
@@ -93,7 +92,25 @@ def extract_pages(
     return counts
 
 
-def _rows(group: list[tuple[tuple[RawPage, int | None], Cleaned | None]], old: _Previous | None) -> pa.Table:
+# (a page without its wikitext, the row to copy), and its text where there is none to copy
+_Kept = tuple[tuple[RawPage, int | None], Cleaned | None]
+
+
+def _groups(pages: Iterable[_Kept]) -> Iterator[list[_Kept]]:
+    """Yield pages in groups that are written together: so many, or less where they are long."""
+    group: list[_Kept] = []
+    characters = 0
+    for kept in pages:
+        group.append(kept)
+        characters += 0 if kept[1] is None else len(kept[1].article.text)
+        if len(group) == _GROUP or characters > _GROUP_CHARACTERS:
+            yield group
+            group, characters = [], 0
+    if group:
+        yield group
+
+
+def _rows(group: list[_Kept], old: _Previous | None) -> pa.Table:
     """Return the rows of some pages: texts that are copied as Arrow has them, and those just cleaned."""
     copied = sorted((row, at) for at, ((_, row), _) in enumerate(group) if row is not None)
     parsed = [(found, at) for at, (_, found) in enumerate(group) if found is not None]

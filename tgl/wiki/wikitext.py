@@ -121,7 +121,8 @@ class _Walker:
     def wikilink(self, number: int, close: int) -> None:
         separators = self.source.parts[number]
         title = self.text(number + 1, separators[0] if separators else close)
-        if self.dropped_link.match(title) or _INTERLANGUAGE.match(title):
+        prefixed = ":" in title
+        if prefixed and (self.dropped_link.match(title) or _INTERLANGUAGE.match(title)):
             return
         target = title.lstrip(":").split("#")[0].replace("_", " ").strip()
         first_piece = len(self.out.pieces)
@@ -129,9 +130,8 @@ class _Walker:
             self.walk(separators[0] + 1, close)
         else:
             self.out.add(title.lstrip(":"))
-        if target and not _OTHER_PROJECT.match(
-            title
-        ):  # without a target, a link to a section of the same page
+        # Without a target it is a link to a section of the same page.
+        if target and not (prefixed and _OTHER_PROJECT.match(title)):
             self.out.add_link(target[0].upper() + target[1:], first_piece)
 
     def external_link(self, number: int, close: int) -> None:
