@@ -23,6 +23,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import NullFormatter, ScalarFormatter
 
 from benchmarks.figures import figure
 from tgl.report.figures import STYLE, svg
@@ -100,7 +101,10 @@ def draw(rows: pd.DataFrame, path: Path) -> None:
         axes[0].loglog(own["pages"], own["seconds"], marker="o", label=stage)
         axes[1].semilogx(own["pages"], own["peak MiB"], marker="o", label=stage)
     axes[0].set(xlabel="pages", ylabel="seconds")
-    axes[1].set(xlabel="pages", ylabel="peak memory of the largest process (MiB)")
+    axes[0].set_ylim(1, 100)
+    axes[0].yaxis.set_major_formatter(ScalarFormatter())
+    axes[0].yaxis.set_minor_formatter(NullFormatter())
+    axes[1].set(xlabel="pages", ylabel="peak memory (MiB)")
     axes[1].set_ylim(bottom=0)
     axes[0].legend(frameon=False)
     drawing.tight_layout()
