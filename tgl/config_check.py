@@ -95,6 +95,11 @@ def combination_problems(config: Config) -> Iterator[str]:
             f"text.diff_rule: probes.sets has 'snapshots', which asks for whole sentences; expected 'tgl', found "
             f"'{config.text.diff_rule}'"
         )
+    if "snapshots" in sets and config.text.base != "first_snapshot":
+        yield (
+            "text.base: probes.sets has 'snapshots', whose unchanged values must have been learnt from the first "
+            f"snapshot; expected 'first_snapshot', found '{config.text.base}'"
+        )
     if source == "local":
         fields = set(re.findall(r"{(.*?)}", config.snapshots.local.pattern))
         if not ("date" in fields or fields == {"year", "month", "day"}) or fields - _DATE_FIELDS:

@@ -64,6 +64,14 @@ def test_probes_of_snapshots_have_the_licence_of_their_dumps_beside_what_other_s
     assert "snapshots" not in found["other"]
 
 
+def test_probes_of_another_wikis_snapshots_are_left_to_be_stated():
+    job = SimpleNamespace(rule="probes", config={"config": {"sets": ["snapshots", "wikidata"]}})
+    wiki = {"base": "https://aa.wikivoyage.org/wiki/A"}
+    found = licences(read_kinds()["probes"], Sources([dump("20240101", wiki)], [], None, []), [job])
+    assert list(found) == ["cc0-1.0", "other"]
+    assert "d-20240101.xml" in found["other"]
+
+
 def test_tables_go_back_to_dumps_of_a_named_wiki(tmp_path):
     experiment = recorded(tmp_path)
     tables = tables_of(read_kinds()["diff"], experiment.manifest)

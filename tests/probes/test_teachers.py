@@ -22,6 +22,7 @@ NEW = ("Acme Works sold cats.", "cats", "new_entity", "phrase")
         (UPDATED, 1, "Since May ann lee is its head.", True),
         (UPDATED, 1, "Ann Leery is its head.", False),
         (UPDATED, 1, "Acme  Works is led by Ann Lee.", False),  # the probe's own sentence
+        (UPDATED, 1, "It is in Washington, D.C. Acme Works is led by Ann Lee.", False),  # which holds it
         (UPDATED, 2, "Ann Lee is its head.", False),
         (UPDATED, 2, "She, Ann Lee, went to Acme Works.", True),
         (UPDATED, 2, "She, Ann Lee, went to Acme.", False),

@@ -100,6 +100,34 @@ def test_queries_are_told_apart_by_id_and_without_ids_by_their_text(probe):
     assert spans(rows) == [("new", "A"), ("unchanged", "C")]
 
 
+@pytest.mark.parametrize("keyed", [True, False])
+def test_all_probes_of_a_subject_are_in_one_split(probe, keyed):
+    templates = {
+        "P54": "{} plays for _X_.",
+        "P39": "{} holds the position of _X_.",
+        "P108": "{} works for _X_.",
+    }
+    found = [
+        record(
+            date,
+            f"in {date}",
+            query=text.format(f"Ann {n}"),
+            key=f"Q{n}_{key}" if keyed else None,
+            relation=key,
+        )
+        for n in range(1, 13)
+        for key, text in templates.items()
+        for date in ("2019", "2020")
+    ]
+    rows, _ = probe(*found)
+    splits = defaultdict(set)
+    for row in rows:
+        splits[row["subject"]].add(row["split"])
+    assert len(splits) == 12
+    assert {len(members) for members in splits.values()} == {1}
+    assert len(set.union(*splits.values())) > 1
+
+
 def test_answers_of_one_query_in_several_records_are_joined(probe):
     rows, _ = probe(record("2019", "A"), record("2019", "B"), record("2020", "B"), record("2020", "A", "A"))
     assert spans(rows) == [("unchanged", "B"), ("unchanged", "A")]

@@ -100,3 +100,10 @@ def test_shards_of_real_dumps_make_the_whole(data_root, name):
         for found in read_pages(path, first, None if after is None else after - 1)
     ]
     assert sorted(parts, key=lambda page: page.page_id) == sorted(whole, key=lambda page: page.page_id)
+
+
+@pytest.mark.parametrize("bounds", [(), (5, 9)])
+def test_an_empty_file_is_said_to_be_cut_off(tmp_path, bounds):
+    (tmp_path / "d.xml.bz2").touch()
+    with pytest.raises(TglError, match=r"d\.xml\.bz2: .*cut off"):
+        ids(tmp_path / "d.xml.bz2", *bounds)

@@ -70,8 +70,13 @@ def sources_of(results: Path, tables: Iterable[Table], manifest: Manifest) -> So
         if (match := _LISTING.fullmatch(path))
         for dump in _dumps(results / path, match[1], makers[path], wikis.get(match[1], {}))
     ]
-    names = {dump.name for dump in dumps}
-    files = [file for file in manifest.sources if file.path in reached and Path(file.path).name not in names]
+    listed = {
+        row["path"]
+        for path in reached
+        if _LISTING.fullmatch(path)
+        for row in read_table(results / path, "files").to_pylist()
+    }
+    files = [file for file in manifest.sources if file.path in reached and file.path not in listed]
     world = next((makers[path] for path in reached if path in makers and makers[path].rule == "world"), None)
     languages = {wiki.get("language", "") for wiki in wikis.values()} - {""} or _split_as(manifest)
     return Sources(dumps, files, world, sorted(languages))
@@ -97,8 +102,17 @@ def _dumps(listing: Path, wanted: str, job: Job, wiki: Mapping[str, str]) -> Ite
     about = read_about(listing)
     origin = {"world": "synthetic", "local_files": "local file"}.get(job.rule, about.get("source", job.rule))
     for row in rows:
-        name = Path(row["path"]).name
-        yield Dump(about.get("found", wanted), wanted, name, row["bytes"], row["sha1"], origin, wiki)
+        path = Path(row["path"])
+        made = path.parts[-4:-1] == ("wiki", wanted, "dump")  # by the rule `history`
+        yield Dump(
+            about.get("found", wanted),
+            wanted,
+            path.name,
+            row["bytes"],
+            row["sha1"],
+            "made from a full history" if made and origin == "local file" else origin,
+            wiki,
+        )
 
 
 def _split_as(manifest: Manifest) -> set[str]:
@@ -120,7 +134,7 @@ def licences(kind: Kind, sources: Sources, jobs: Iterable[Job]) -> dict[str, str
         return _WORLD
     sets = {name for job in jobs for part in job.config.values() for name in part.get("sets", [])}
     if kind.text == "probes" and "snapshots" not in sets:
-        return _of_probes(sets)
+        return _of_probes(sets, [])
     found = {dump.licence for dump in sources.dumps}
     known = {
         "apache-2.0": _WORLD["apache-2.0"],
@@ -130,7 +144,7 @@ def licences(kind: Kind, sources: Sources, jobs: Iterable[Job]) -> dict[str, str
     told = {licence: sentence for licence, sentence in known.items() if licence in found}
     unknown = [dump.name for dump in sources.dumps if dump.licence == "other"]
     unknown += [Path(read.path).name for job in jobs if job.rule == "base_text" for read in job.inputs]
-    return told | (_of_probes(sets) if kind.text == "probes" else _to_be_stated(unknown))
+    return told | _of_probes(sets, unknown) if kind.text == "probes" else told | _to_be_stated(unknown)
 
 
 _WORLD = {
@@ -141,10 +155,10 @@ _WORLD = {
 _WIKIDATA = {"cc0-1.0": "Facts of Wikidata are free of copyright: CC0 1.0."}
 
 
-def _of_probes(sets: Collection[str]) -> dict[str, str]:
-    """Return what the sets of probes bring, but for sentences of snapshots, which have the licence of their dumps."""
+def _of_probes(sets: Collection[str], unknown: list[str]) -> dict[str, str]:
+    """Return what the sets of probes bring beside the sentences of snapshots, of whose dumps some are `unknown`."""
     known = (_WORLD if "world" in sets else {}) | (_WIKIDATA if "wikidata" in sets else {})
-    return known | _to_be_stated(sorted(set(sets) - {"world", "wikidata", "snapshots"}))
+    return known | _to_be_stated([*unknown, *sorted(set(sets) - {"world", "wikidata", "snapshots"})])
 
 
 def _to_be_stated(names: list[str]) -> dict[str, str]:

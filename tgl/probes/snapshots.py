@@ -16,6 +16,7 @@ import numpy as np
 
 from tgl.config import ProbesConfig
 from tgl.diff.snapshots import joined, page_rows
+from tgl.errors import TglError
 from tgl.probes.candidates import (
     Candidate,
     Mentioned,
@@ -60,15 +61,19 @@ class Tables:
         """Return the ids of all pages of the base text, sorted."""
         return np.unique(np.concatenate([_page_ids(path) for path in self.base]))
 
-    def base_texts(self, page_ids: np.ndarray) -> dict[int, str]:
-        """Return the base text of some pages."""
-        found = {}
-        for path in self.base:
-            known = _page_ids(path)
-            rows = np.flatnonzero(np.isin(known, page_ids)).tolist()
-            texts = RowGroups(path, "pages", ["text"]).take(rows)["text"].to_pylist()
-            found |= dict(zip(known[rows].tolist(), texts, strict=True))
-        return found
+    def base_texts(self) -> Callable[[int], str]:
+        """Return what gives the base text of a page; asked for rising ids it holds one row group a table."""
+        tables = [(_page_ids(path), RowGroups(path, "pages", ["text"])) for path in self.base]
+
+        def text(page_id: int) -> str:
+            (found,) = (
+                groups.take([int(np.searchsorted(ids, page_id))])["text"][0].as_py()
+                for ids, groups in tables
+                if _among(page_id, ids)
+            )
+            return found
+
+        return text
 
 
 def write_snapshot_probes(
@@ -195,14 +200,14 @@ def _unchanged_candidates(
     """Return candidates of some pages that stand at both dates and in the base text, in an order drawn by hash."""
     both = np.intersect1d(np.intersect1d(_page_ids(tables.old), _page_ids(tables.new)), base)
     eligible = (number for number in both.tolist() if part_of(number, holdout_share) == "train")
-    pages = nsmallest(_DRAWN * wanted, eligible, key=lambda number: drawn(period, number))
-    texts = tables.base_texts(np.array(pages, dtype=np.int64))
+    pages = set(nsmallest(_DRAWN * wanted, eligible, key=lambda number: drawn(period, number)))
+    base_text = tables.base_texts()
     found: list[Candidate] = []
     if pages:
         for before, after in joined(page_rows(tables.old, _PAGE), page_rows(tables.new, _PAGE)):
-            if before is not None and after is not None and after["page_id"] in texts:
-                base_text = texts[after["page_id"]]
-                every = list(unchanged_values(base_text, before, after, language, counts))
+            if before is not None and after is not None and after["page_id"] in pages:
+                text = base_text(after["page_id"])
+                every = list(unchanged_values(text, before, after, language, counts))
                 kept = _drawn(every, max_per_page, lambda candidate: candidate.sentence)
                 counts["unchanged: not_drawn"] += len(every) - len(kept)
                 found += kept
@@ -242,4 +247,7 @@ def _among(page_id: int, ids: np.ndarray) -> bool:
 
 
 def _page_ids(path: str | Path) -> np.ndarray:
-    return read_table(path, "pages", ["page_id"])["page_id"].to_numpy()
+    ids = read_table(path, "pages", ["page_id"])["page_id"].to_numpy()
+    if (ids[1:] <= ids[:-1]).any():
+        raise TglError(f"{path}: page ids that do not rise found; expected a table of the stage pages")
+    return ids

@@ -57,8 +57,8 @@ class Teachers:
 
 
 def _note(candidate: Candidate, sentence: str) -> None:
-    if len(candidate.taught_by) >= _MOST or sentence_key(sentence) == sentence_key(candidate.sentence):
-        return
+    if len(candidate.taught_by) >= _MOST or sentence_key(candidate.sentence) in sentence_key(sentence):
+        return  # withheld too
     if candidate.kind != "new_entity" and not contains(sentence, candidate.span):
         return
     if candidate.relation == "number" and not any(contains(sentence, word) for word in _beside(candidate)):

@@ -147,9 +147,15 @@ def _row(
         "span_start": len(left),
         "span_end": len(left) + len(answer),
         "answer_group": f"{name}-{period}-{key}",
-        "split": split_of(key if key != question else left.strip(), settings),
+        "split": split_of(_subject_key(key) or subject or subject_of(left), settings),
         "candidates": [],
     }
+
+
+def _subject_key(key: str) -> str | None:
+    """Return the subject's id in a query key, None where the records have no ids."""
+    match = re.fullmatch(r"(Q\d+)_P\d+", key)
+    return match[1] if match else None
 
 
 def subject_of(left: str) -> str:

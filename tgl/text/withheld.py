@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from pathlib import Path
 
 from tgl.diff.sentences import sentence_key, split_sentences
 from tgl.tables import read_table
+
+_OPENING = "([{\"'“‘«"
 
 
 def digest(sentence: str) -> str:
@@ -15,11 +18,17 @@ def digest(sentence: str) -> str:
 
 
 class Withheld:
-    """The sentences of the probes of set `snapshots`; `counts` says how often one was left out of a text."""
+    """The sentences of the probes of set `snapshots`; `counts` says how often one was left out of a text.
+
+    Where a sentence is split off depends on what stands around it: a longer piece that holds one goes as a whole.
+    """
 
     def __init__(self, probes: str | Path, language: str) -> None:
         table = read_table(probes, "probes", ["set", "text"]).to_pylist()
         self._keys = frozenset(sentence_key(row["text"]) for row in table if row["set"] == "snapshots")
+        self._by_beginning: dict[tuple[str, ...], list[str]] = defaultdict(list)
+        for key in self._keys:
+            self._by_beginning[tuple(key.split(" ")[:2])].append(key)
         self._language = language
         self.counts = {"withheld_sentences": 0}
 
@@ -35,7 +44,7 @@ class Withheld:
         cuts = [
             (start, start + len(sentence))
             for start, sentence in split_sentences(folded, self._language)
-            if sentence_key(sentence) in self._keys
+            if self._holds_one(sentence)
         ]
         if not cuts:
             return line
@@ -43,3 +52,15 @@ class Withheld:
         for start, end in reversed(cuts):
             folded = folded[:start] + folded[end:].removeprefix(" ")
         return folded.rstrip() or None
+
+    def _holds_one(self, piece: str) -> bool:
+        """Tell whether a piece is such a sentence, or one stands in it: behind "Inc.", or inside of brackets."""
+        key = sentence_key(piece)
+        if key in self._keys:
+            return True
+        words = [word.lstrip(_OPENING) for word in key.split(" ")]
+        return any(
+            found in key
+            for beginning in zip(words, words[1:], strict=False)
+            for found in self._by_beginning.get(beginning, ())
+        )

@@ -87,7 +87,9 @@ class _Streams:
     """The streams of a file, as the sequence of the first page id in each or after it, found when asked for."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path, self.offsets = path, []
+        if not path.stat().st_size:
+            return
         with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             self.offsets = [match.start() for match in _STREAM.finditer(content)]
 
