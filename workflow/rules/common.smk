@@ -81,6 +81,8 @@ WITHHELD = (
     if SNAPSHOT_PROBES and CONFIG.probes.snapshots.withhold
     else []
 )
+# Only there, so that another way of splitting sentences does not make other experiments train their base anew.
+WITHHELD_CODE = code("tgl.text.withheld") if WITHHELD else ""
 
 # Not in a job's own process, which on another node would get a lock that is none of its business.
 if workflow.is_main_process:

@@ -20,7 +20,8 @@ rule tokenizer:
         config=section(CONFIG.tokens, without=("block_size",)),
         holdout_share=CONFIG.text.holdout_share,
         withhold=EXPERIMENT.withhold,
-        code=code("tgl.text.stage", "tgl.text.withheld"),
+        code=code("tgl.text.stage"),
+        withheld_code=WITHHELD_CODE,
     message:
         "Making the tokenizer"
     shell:
@@ -49,7 +50,8 @@ rule pack_base:
         config=section(CONFIG.tokens, without=("tokenizer", "vocab_size")),
         holdout_share=CONFIG.text.holdout_share,
         withhold=EXPERIMENT.withhold,
-        code=code("tgl.text.stage", "tgl.text.withheld"),
+        code=code("tgl.text.stage"),
+        withheld_code=WITHHELD_CODE,
     message:
         "Packing the base text"
     shell:
@@ -78,7 +80,8 @@ rule pack_period:
         config=section(CONFIG.tokens, without=("tokenizer", "vocab_size")),
         holdout_share=CONFIG.text.holdout_share,
         withhold=EXPERIMENT.withhold,
-        code=code("tgl.text.stage", "tgl.text.withheld"),
+        code=code("tgl.text.stage"),
+        withheld_code=WITHHELD_CODE,
     message:
         "Packing the new text of {wildcards.period}"
     shell:
