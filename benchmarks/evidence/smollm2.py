@@ -28,7 +28,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import tgl
 from tgl.agreement.stage import agree
-from tgl.config import AgreeConfig, ProbesConfig, ProfileConfig, TrainConfig
+from tgl.config import AgreeConfig, ProfileConfig, TrainConfig
+from tgl.config_probes import ProbesConfig
 from tgl.evaluate.score import text_loss
 from tgl.files import write_text
 from tgl.probes.ecbd import ecbd_probes

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fuzz.cases import cases, changed, json_files, json_values, refused_or
-from tgl.config import ProbesConfig
+from tgl.config_probes import ProbesConfig
 from tgl.probes.ecbd import ecbd_probes
 from tgl.probes.given import read_probes
 from tgl.probes.templama import templama_probes

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.fuzz.cases import cases, changed, damaged, json_files, json_values, refused_or
 from tests.probes.wikidata_layout import WORLD, answer_text, rows_of
-from tgl.config import ProbesConfig, WikidataConfig
+from tgl.config_probes import ProbesConfig, WikidataConfig
 from tgl.probes.templama import templama_probes
 from tgl.probes.wikidata import write_wikidata
 from tgl.probes.wikidata_facts import REASONS

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from tests.probes.wikidata_layout import DATES, TEMPLATES
-from tgl.config import WikidataConfig
+from tgl.config_probes import WikidataConfig
 from tgl.probes.wikidata import write_wikidata
 from tgl.probes.wikidata_facts import REASONS
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tgl.config import SnapshotProbesConfig
+from tgl.config_probes import SnapshotProbesConfig
 from tgl.probes.choose import Choice, merged
 from tgl.tables import write_table
 

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from tgl.config import ProbesConfig
+from tgl.config_probes import ProbesConfig
 from tgl.errors import TglError
 from tgl.probes.ecbd import ecbd_probes
 from tgl.tables import to_arrow

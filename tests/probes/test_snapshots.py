@@ -7,7 +7,8 @@ import pytest
 
 from tests.model_fixtures import tiny_tokenizer
 from tests.probes.page_rows import diff_rows, page
-from tgl.config import ProbesConfig, SnapshotProbesConfig, WorldConfig
+from tgl.config import WorldConfig
+from tgl.config_probes import ProbesConfig, SnapshotProbesConfig
 from tgl.diff.sentences import split_sentences
 from tgl.diff.snapshots import diff_pages
 from tgl.errors import TglError

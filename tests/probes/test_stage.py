@@ -3,7 +3,8 @@ from collections import Counter
 
 import pytest
 
-from tgl.config import EcbdConfig, ProbesConfig, TemplamaConfig, WorldConfig
+from tgl.config import WorldConfig
+from tgl.config_probes import EcbdConfig, ProbesConfig, TemplamaConfig
 from tgl.errors import TglError
 from tgl.probes.rows import at_most_per_kind, split_of
 from tgl.probes.stage import write_probes

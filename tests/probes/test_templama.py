@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tgl.config import ProbesConfig
+from tgl.config_probes import ProbesConfig
 from tgl.errors import TglError
 from tgl.probes.rows import read_records
 from tgl.probes.templama import templama_probes

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from tgl.config import ProbesConfig
+from tgl.config_probes import ProbesConfig
 from tgl.probes.rows import read_records
 from tgl.probes.templama import subject_of, templama_probes
 

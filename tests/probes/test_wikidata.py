@@ -20,7 +20,7 @@ from tests.probes.wikidata_layout import (
     statement,
     without,
 )
-from tgl.config import ProbesConfig
+from tgl.config_probes import ProbesConfig
 from tgl.errors import TglError
 from tgl.probes.templama import templama_probes
 

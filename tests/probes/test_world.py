@@ -2,7 +2,8 @@ from collections import Counter
 
 import pytest
 
-from tgl.config import ProbesConfig, WorldConfig
+from tgl.config import WorldConfig
+from tgl.config_probes import ProbesConfig
 from tgl.probes.world import world_probes
 from tgl.tables import to_arrow
 from tgl.text.documents import part_of

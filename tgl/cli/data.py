@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from tgl import config as sections
+from tgl import config_probes
 from tgl.cli.app import Config, Paths, command, say
 from tgl.config_check import load_config, load_section
 
@@ -141,7 +142,7 @@ def wikidata(
     """Write what held at each date according to Wikidata, as queries with their answers."""
     from tgl.probes.wikidata import write_wikidata
 
-    say(str(dict(write_wikidata(file, dates, load_section(sections.WikidataConfig, config), output))))
+    say(str(dict(write_wikidata(file, dates, load_section(config_probes.WikidataConfig, config), output))))
 
 
 @command("snapshot-probes")

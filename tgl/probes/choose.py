@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
-from tgl.config import SnapshotProbesConfig
+from tgl.config_probes import SnapshotProbesConfig
 from tgl.tables import read_about, read_counts, read_table
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TextIO
 
-from tgl.config import ProbesConfig
+from tgl.config_probes import ProbesConfig
 from tgl.errors import TglError
 from tgl.json_text import parse_json
 

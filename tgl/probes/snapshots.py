@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tgl.config import ProbesConfig
+from tgl.config_probes import ProbesConfig
 from tgl.diff.snapshots import joined, page_rows
 from tgl.errors import TglError
 from tgl.probes.candidates import (

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from tgl.config import ProbesConfig
+from tgl.config_probes import ProbesConfig
 from tgl.errors import TglError
 from tgl.probes.choose import merged
 from tgl.probes.ecbd import ecbd_probes

@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from tgl.config import ProbesConfig
+from tgl.config_probes import ProbesConfig
 from tgl.errors import TglError
 from tgl.probes.rows import read_records, split_of
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from tgl.config import WikidataConfig
+from tgl.config_probes import WikidataConfig
 from tgl.errors import TglError
 from tgl.files import atomic_path
 from tgl.probes.rows import open_text

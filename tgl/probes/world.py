@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
-from tgl.config import ProbesConfig
+from tgl.config_probes import ProbesConfig
 from tgl.probes.rows import split_of
 from tgl.text.documents import part_of
 
