@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from tests.test_config import WIKIMEDIA, problems
+from tests.config_problems import WIKIMEDIA, problems
 from tgl.config import TrainConfig
 from tgl.config_check import load_config, load_section
 from tgl.errors import TglError

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.test_config import problems
+from tests.config_problems import problems
 from tgl.config_check import load_config
 
 

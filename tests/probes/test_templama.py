@@ -1,43 +1,16 @@
 import json
 import lzma
-import re
 from collections import defaultdict
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.probes.templama_records import PAIRS, REASONS, lost_answers, record, spans
 from tgl.config_probes import ProbesConfig
 from tgl.errors import TglError
-from tgl.probes.rows import read_records
 from tgl.probes.templama import templama_probes
 from tgl.tables import to_arrow
-
-PAIRS = {"20200101": ["2019", "2020"]}
-REASONS = ("used", "other_date", "answer_not_last", "empty_answer")
-
-
-def record(date, *names, query="Alex plays for _X_.", key="Q1_P54", relation="P54"):
-    answer = [{"wikidata_id": "Q9", "name": name} for name in names]
-    found = {"query": query, "answer": answer, "date": date, "relation": relation}
-    return found | ({"id": f"{key}_{date}"} if key else {})
-
-
-def lost_answers(records, pairs) -> tuple[int, int]:
-    """Return (deleted, replaced) answers, from sets of records that can all be used."""
-    held = defaultdict(set)
-    for found in records:
-        given = found["answer"] if isinstance(found["answer"], list) else [found["answer"]]
-        key = found["id"].rpartition("_")[0] if found.get("id") else found["query"]
-        if found["query"].partition("_X_")[2].strip(" .") == "" or found["query"].startswith("_X_ is the "):
-            held[found["date"]] |= {(key, answer["name"].strip()) for answer in given} - {(key, "")}
-    deleted = replaced = 0
-    for before, after in pairs.values():
-        lost = held[before] - held[after]
-        gone = {key for key, _ in held[before]} - {key for key, _ in held[after]}
-        deleted += sum(key in gone for key, _ in lost)
-        replaced += sum(key not in gone for key, _ in lost)
-    return deleted, replaced
 
 
 @pytest.fixture
@@ -57,10 +30,6 @@ def probe(tmp_path):
         return rows, counts
 
     return run
-
-
-def spans(rows):
-    return [(row["kind"], row["text"][row["span_start"] : row["span_end"]]) for row in rows]
 
 
 @pytest.mark.parametrize("layout", ["list", "lines"])
@@ -288,53 +257,6 @@ def test_span_is_the_answer_whatever_it_is(tmp_path_factory, before, after, blan
     held = {name.strip() for name in before} | {"-"}
     assert [kind for kind, _ in spans(rows)] == ["unchanged" if n in held else "updated" for n in expected]
     assert all(row["text"].startswith("Alex plays for ") for row in rows)
-
-
-@pytest.mark.parametrize("name", ["val.json", "train.json.xz"])
-def test_real_templama_gives_spans_with_left_context(data_root, name):
-    pairs = {"20190101": ["2018", "2019"], "20200101": ["2019", "2020"]}
-    rows, counts = templama_probes(data_root / "probes/templama" / name, pairs, ProbesConfig())
-    assert counts["records"] == sum(counts[reason] for reason in REASONS)
-    assert counts["records"] == {"val.json": 4654, "train.json.xz": 10693}[name]
-    assert len({row["id"] for row in rows}) == len(rows) > 500
-    assert {row["kind"] for row in rows} == {"new", "unchanged", "updated"}
-    records = [found for _, found in read_records(data_root / "probes/templama" / name)]
-    assert lost_answers(records, pairs) == (counts["deleted_answers"], counts["replaced_answers"])
-    assert min(counts["deleted_answers"], counts["replaced_answers"]) > 0
-    assert counts["answer_not_last"] == 0  # the three relations with the answer first are turned
-    assert {"P286", "P488", "P6"} <= {row["relation"] for row in rows}
-    for row in rows:
-        assert row["span_start"] > 0
-        assert row["text"][row["span_end"] :] in ("", ".")
-        assert "_X_" not in row["text"]
-        assert ".." not in row["text"][row["span_end"] - 1 :]
-
-
-def test_published_counts_of_deleted_answers_are_those_whose_query_is_gone(data_root):
-    """Then new less deleted answers follow the number of queries, as those of queries that stay would not."""
-    text = (data_root / "probes/dynamic_templama/split_counts.txt").read_text().split("###")[1]
-    words = (
-        r"total (\d+) samples .* (\d+) are unchanged, (\d+) are updated, (\d+) are deleted and (\d+) are new"
-    )
-    quarters = [tuple(map(int, found)) for found in re.findall(words, text)]
-    assert len(quarters) == 13
-    for (queries, *before), (queries_after, unchanged, updated, deleted, new) in zip(
-        quarters, quarters[1:], strict=False
-    ):
-        lost = before[0] + before[1] + before[3] - unchanged
-        assert deleted < 0.6 * lost
-        assert abs(queries_after - queries - (new - deleted)) <= 20 < lost - deleted
-        assert updated > 0
-
-
-def test_published_record_keeps_all_its_answers(data_root, tmp_path):
-    line = (data_root / "probes/dynamic_templama/published_record_0.jsonl").read_text().strip()
-    (tmp_path / "t.jsonl").write_text(line + "\n" + line.replace("2019-Q1", "2019-Q2"))
-    rows, _ = templama_probes(tmp_path / "t.jsonl", {"20190701": ["2019-Q1", "2019-Q2"]}, ProbesConfig())
-    assert spans(rows) == [
-        ("unchanged", "United States women's national soccer team"),
-        ("unchanged", "Orlando Pride"),
-    ]
 
 
 @pytest.mark.parametrize(
