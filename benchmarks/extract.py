@@ -13,10 +13,8 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -24,6 +22,7 @@ import mwparserfromhell
 
 from benchmarks.extraction_accuracy import kept, leftovers, reference
 from benchmarks.figures import figure
+from benchmarks.processes import cost
 from tgl.tables import read_table
 from tgl.wiki.catalogue import write_files
 from tgl.wiki.dump_writer import Page, dump_header, page_xml
@@ -31,15 +30,6 @@ from tgl.wiki.reader import read_pages
 from tgl.wiki.siteinfo import read_siteinfo
 
 KINDS = ("dates", "numbers", "list items", "link anchors")
-
-
-def run(command: list[str]) -> tuple[float, float]:
-    """Return (seconds, peak memory in MiB of the largest of its processes) of a command that must succeed."""
-    code = "import resource,subprocess,sys; subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL, " \
-           "stderr=subprocess.DEVNULL); print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"  # fmt: skip
-    start = time.perf_counter()
-    done = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True, check=True)
-    return time.perf_counter() - start, int(done.stdout) / 1024
 
 
 def ours(files: Path, output: Path, processes: int) -> list[str]:
@@ -85,9 +75,9 @@ def accuracy(dumps: list[str], python: str, scratch: Path) -> None:
     for number, dump in enumerate(dumps):
         folder = scratch / f"accuracy{number}"
         write_files([dump], folder / "files")
-        run(ours(folder / "files", folder / "pages", 1))
+        cost(*ours(folder / "files", folder / "pages", 1))
         for name, options in (("templates", ()), ("plain", ("--no-templates",))):
-            run(peer(python, dump, folder / name, 1, *options))
+            cost(*peer(python, dump, folder / name, 1, *options))
         rows = read_table(folder / "pages", "pages").to_pylist()
         texts = {
             "tgl": {row["page_id"]: row["text"] for row in rows},
@@ -130,7 +120,7 @@ def speed(dump: str, python: str, scratch: Path, rounds: int) -> list[str]:
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(rounds):
         for name, command in ways.items():
-            seconds[name].append(run(command)[0])
+            seconds[name].append(cost(*command).seconds)
     median = {name: statistics.median(found) for name, found in seconds.items()}
     num_pages = read_table(scratch / "pages", "pages", ["page_id"]).num_rows
     print(f"\n{Path(dump).name}: {num_pages} articles, median of {rounds} runs")
@@ -182,7 +172,7 @@ def memory(dump: str, scratch: Path) -> str:
     for times in (1, 10):
         repeat(dump, times, scratch / f"{times}.xml")
         write_files([scratch / f"{times}.xml"], scratch / f"files{times}")
-        peaks.append(run(ours(scratch / f"files{times}", scratch / "large", 1))[1])
+        peaks.append(cost(*ours(scratch / f"files{times}", scratch / "large", 1)).memory)
     return figure(
         "peak memory at 10 times the input", peaks[1], "MiB", "1 times", peaks[1] / peaks[0], 1.1, False
     )

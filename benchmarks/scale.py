@@ -12,12 +12,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -26,6 +23,7 @@ import pandas as pd
 from matplotlib.ticker import NullFormatter, ScalarFormatter
 
 from benchmarks.figures import figure
+from benchmarks.processes import Cost, cost
 from tgl.report.figures import STYLE, svg
 from tgl.tables import read_counts, read_table
 from tgl.wiki.catalogue import write_files
@@ -35,45 +33,37 @@ STAGES = ("extraction", "extraction of the next date", "diff")
 DATE_GB = 20.0  # a date of the English Wikipedia, compressed
 CHANGED = 0.1  # share of the pages that a later date changes
 CORES = (2, 32)
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What a command took: seconds by the clock and of all processors, and MiB of its largest process."""
-
-    seconds: float
-    processor_seconds: float
-    memory: float
-
-
-def cost(*arguments: object) -> Cost:
-    """Run `python ARGUMENTS`, which must succeed, and return what it took."""
-    code = (
-        "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL); "
-        "used = resource.getrusage(resource.RUSAGE_CHILDREN); print(used.ru_utime + used.ru_stime, used.ru_maxrss)"
-    )
-    start = time.perf_counter()
-    command = [sys.executable, "-c", code, sys.executable, *map(str, arguments)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    processor, memory = map(float, done.stdout.split())
-    return Cost(time.perf_counter() - start, processor, memory / 1024)
+_SHORT = (
+    "<mediawiki><page><title>A</title><ns>0</ns><id>1</id><revision><id>1</id><text>A.</text></revision></page>"
+    "</mediawiki>"
+)
 
 
 def extraction(files: Path, output: Path, *more: object) -> Cost:
     """Return the cost of extracting a table `files` with one process that parses."""
-    return cost("-m", "tgl", "pages", files, "--output", output, *more)
+    return cost(sys.executable, "-m", "tgl", "pages", files, "--output", output, *more)
 
 
 def measured(size: int, scratch: Path) -> Iterator[dict]:
     """Yield a row a stage for a world of `size` pages."""
     world = scratch / str(size)
-    cost("-m", "tgl", "world", *DATES, "--output", world, "--config", json.dumps({"pages": size}))
+    cost(
+        sys.executable,
+        "-m",
+        "tgl",
+        "world",
+        *DATES,
+        "--output",
+        world,
+        "--config",
+        json.dumps({"pages": size}),
+    )
     first, second = (world / f"{date}.parquet" for date in DATES)
     before, after = (world / date / "files.parquet" for date in DATES)
     costs = (
         extraction(before, first),
         extraction(after, second, "--previous", first),
-        cost("-m", "tgl", "diff", first, second, "--output", world / "diff.parquet"),
+        cost(sys.executable, "-m", "tgl", "diff", first, second, "--output", world / "diff.parquet"),
     )
     num_pages = read_table(second, "pages", ["page_id"]).num_rows
     parsed = {STAGES[0]: read_counts(first)["kept_parsed"], STAGES[1]: read_counts(second)["kept_parsed"]}
@@ -111,18 +101,30 @@ def draw(rows: pd.DataFrame, path: Path) -> None:
     path.write_text(svg(drawing))
 
 
-def estimate(real: Path, scratch: Path) -> None:
-    """Print processor seconds of real articles a compressed megabyte, and from them hours of a whole date."""
-    write_files([real], scratch / "files")
-    small = cost("-m", "tgl", "--help").processor_seconds
-    parse = extraction(scratch / "files", scratch / "pages").processor_seconds - small
+def scan(dump: Path) -> Cost:
+    """Return the cost of reading every page of a dump and doing nothing with it."""
     code = "import sys; from tgl.wiki.reader import read_pages; [0 for _ in read_pages(sys.argv[1])]"
-    scan = cost("-c", code, real).processor_seconds - small
+    return cost(sys.executable, "-c", code, dump)
+
+
+def estimate(real: Path, scratch: Path) -> None:
+    """Print processor seconds of real articles a compressed megabyte, and from them hours of a whole date.
+
+    Of both ways the seconds that a dump of one short page takes are taken off: start-up, which a large one hides.
+    """
+    short = scratch / "short.xml"
+    short.write_text(_SHORT)
+    seconds = []
+    for dump in (real, short):
+        files = scratch / f"{dump.name}.parquet"
+        write_files([dump], files)
+        seconds.append((extraction(files, scratch / "pages").processor_seconds, scan(dump).processor_seconds))
+    parse, scanned = (of_real - of_short for of_real, of_short in zip(*seconds, strict=True))
     megabytes = os.path.getsize(real) / 1e6
     print(
-        f"\n{real.name}, {megabytes:.2f} MB compressed: {parse:.2f} processor seconds to extract, {scan:.2f} to scan"
+        f"\n{real.name}, {megabytes:.2f} MB compressed: {parse:.2f} processor seconds to extract, {scanned:.2f} to scan"
     )
-    for name, seconds in (("first date", parse), ("later date", scan + CHANGED * (parse - scan))):
+    for name, seconds in (("first date", parse), ("later date", scanned + CHANGED * (parse - scanned))):
         hours = seconds / megabytes * DATE_GB * 1e3 / 3600
         print(
             f"{name} of {DATE_GB:.0f} GB: {hours:.1f} processor hours, "

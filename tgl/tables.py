@@ -11,8 +11,8 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -20,9 +20,6 @@ from tgl.errors import TglError
 from tgl.files import atomic_path
 from tgl.json_text import parse_json
 from tgl.schemas import SCHEMAS
-
-if TYPE_CHECKING:
-    import pandas as pd  # a third of a second, when Arrow does not need it yet
 
 # What Arrow raises for values that do not fit: for a number of more than 64 bits and half of a surrogate pair too.
 _UNFIT = (pa.ArrowException, OverflowError, UnicodeError)
@@ -36,7 +33,7 @@ def to_arrow(rows: pd.DataFrame | Iterable[Mapping], name: str) -> pa.Table:
     Raises TglError when a column is missing, is too many, or does not fit its type.
     """
     schema = SCHEMAS[name]
-    if hasattr(rows, "iloc"):  # a data frame
+    if isinstance(rows, pd.DataFrame):
         found = set(rows.columns)
         if found != set(schema.names):
             raise TglError(f"table '{name}': columns {sorted(found)} found, {sorted(schema.names)} expected")

@@ -199,11 +199,10 @@ def pack(
 
     block_size = load_section(sections.TokensConfig, config).block_size
     without = _withheld(withhold, language)
-    if without is None:
-        write_packed(tables, kind, tokenizer, block_size, holdout_share, output)
-    else:
-        write_packed(tables, kind, tokenizer, block_size, holdout_share, output, without, without.counts)
-        say(str(without.counts))
+    counts = without and without.counts
+    write_packed(tables, kind, tokenizer, block_size, holdout_share, output, without or str, counts)
+    if without:
+        say(str(counts))
 
 
 def _withheld(probes: Path | None, language: str):
