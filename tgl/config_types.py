@@ -80,4 +80,4 @@ Method = Annotated[str, AfterValidator(_is_method)]
 class Section(BaseModel):
     """A part of the configuration: unknown keys and wrong types are refused."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(defer_build=True, extra="forbid", strict=True, frozen=True, allow_inf_nan=False)

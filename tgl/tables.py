@@ -11,8 +11,8 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -20,6 +20,9 @@ from tgl.errors import TglError
 from tgl.files import atomic_path
 from tgl.json_text import parse_json
 from tgl.schemas import SCHEMAS
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # What Arrow raises for values that do not fit: for a number of more than 64 bits and half of a surrogate pair too.
 _UNFIT = (pa.ArrowException, OverflowError, UnicodeError)
@@ -32,6 +35,8 @@ def to_arrow(rows: pd.DataFrame | Iterable[Mapping], name: str) -> pa.Table:
 
     Raises TglError when a column is missing, is too many, or does not fit its type.
     """
+    import pandas as pd  # it takes long, and stages that hold Arrow tables need none of it
+
     schema = SCHEMAS[name]
     if isinstance(rows, pd.DataFrame):
         found = set(rows.columns)
@@ -134,7 +139,8 @@ def read_table(path: str | Path, name: str, columns: list[str] | None = None) ->
         missing = [column for column in schema.names if column not in stored.names]
         if missing:
             raise TglError(f"{path}: not a '{name}' table, columns missing: {missing}; found {stored.names}")
-        table = pq.read_table(path, columns=columns, page_checksum_verification=True)
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            table = file.read(columns=columns)
         table.validate(full=True)
         if table.num_rows != metadata.num_rows:  # the file's end, where both stand, has no checksum
             raise ValueError(f"{table.num_rows} rows found, {metadata.num_rows} expected")

@@ -5,7 +5,7 @@ import time
 import pytest
 
 import tgl.wiki.wikitext as wikitext_module
-from tgl.wiki.cuts import cut_tables, cut_tags, cut_templates
+from tgl.wiki.cuts import cut_links, cut_tables, cut_tags, cut_templates
 from tgl.wiki.reader import read_pages
 from tgl.wiki.wikitext import clean
 
@@ -24,7 +24,8 @@ def none_kept(name):
         ("a<nowiki><ref>b</ref></nowiki><ref>c</ref>", "a<nowiki><ref>b</ref></nowiki>"),
         ("a<ref>b", "a<ref>b"),
         ("a<!-- b", "a<!-- b"),
-        ("İ<ref>b</ref>c", "İ<ref>b</ref>c"),  # whose small letter is longer: left to the tokenizer
+        ("İ<ref>b</ref>c", "İc"),  # whose small letter is longer
+        ("a<ref>b</ref name=c>d</ref>e", "ae"),
     ],
 )
 def test_tags_dropped_whole_are_cut_where_they_are_closed(wikitext, left):
@@ -64,19 +65,49 @@ def test_tables_are_cut_where_they_are_closed(wikitext, left):
 
 
 @pytest.mark.parametrize(
-    "piece", ["{{a|", "}}", "{|\n", "<ref>", "<!--", "<ref name=a", "|}\n", "<math>", "{{{", "<pre "]
+    ("wikitext", "left"),
+    [
+        ("a [[File:b|c]] d", "a {{-}} d"),
+        ("[[ image : b.jpg|thumb|c [[d|e]] [[f]]]]\n[[g]]", "{{-}}\n[[g]]"),
+        ("[[:File:b]] [[Filey]] [[a|File:b]]", "[[:File:b]] [[Filey]] [[a|File:b]]"),
+        ("[[File:b|[http://c [[d]]]]]", "[[File:b|[http://c [[d]]]]]"),
+        ("[[File:b\nc]] [[File:{{b}}]]", "[[File:b\nc]] [[File:{{b}}]]"),
+        ("[[File:b", "[[File:b"),
+    ],
+)
+def test_links_that_go_are_cut_with_what_is_in_them(wikitext, left):
+    assert cut_links(wikitext, re.compile(r"\s*(?:file|image)\s*:", re.IGNORECASE)) == left
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "{{a|",
+        "}}",
+        "{|\n",
+        "<ref>",
+        "<!--",
+        "<ref name=a",
+        "|}\n",
+        "<math>",
+        "{{{",
+        "<pre ",
+        "<ref></ref a",
+        "[[File:",
+        "]]",
+    ],
 )
 def test_cutting_takes_time_linear_in_the_text(piece):
     wikitext = piece * (1_000_000 // len(piece))
     start = time.process_time()
-    cut_tables(cut_templates(cut_tags(wikitext), none_kept))
+    cut_links(cut_tables(cut_templates(cut_tags(wikitext), none_kept)), re.compile("File:"))
     assert time.process_time() - start < 20
 
 
 # In well-formed markup, what the tokenizer makes of a page without cuts says the same. Where it does not, it has lost
 # its way in an attribute or a table and left markup, or swallowed text.
 _MARKUP = re.compile(
-    r"<ref|</|\{\||\|-|^\||__[A-Z]+__|\{\{|\|\||!!|<blockquote>|<tr>|align=|class=|^[-;*|]+$|\[http"
+    r"<ref|</|\{\||\|-|^\||__[A-Z]+__|\{\{|\|\||!!|<blockquote>|<tr>|align=|class=|^[-;*|]+$|\[http|\[\[File:"
 )
 
 
@@ -96,7 +127,7 @@ def test_cuts_lose_no_text_of_real_articles(data_root, monkeypatch, name):
     monkeypatch.setattr(wikitext_module, "without_dropped", lambda wikitext, keep: wikitext)
     whole = [clean(page.text).text for page in pages]
     equal = sum(one == other for one, other in zip(cut, whole, strict=True))
-    assert equal >= 0.85 * len(pages)
+    assert equal >= 0.8 * len(pages)
     for page, one, other in zip(pages, cut, whole, strict=True):
         before, after = other.split(), one.split()
         matcher = difflib.SequenceMatcher(None, before, after, autojunk=False)

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tgl.wiki.clean_text import Article, Link, Section
+from tgl.wiki.clean_text import Article, Keep, Link, Section
 from tgl.wiki.reader import read_pages
-from tgl.wiki.wikitext import Keep, clean
+from tgl.wiki.wikitext import clean
 
 
 def text_of(wikitext: str) -> str:

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 # White space that is not a single blank or line end; found from its first character, so in linear time.
 _IRREGULAR = re.compile(r"(?:[^\S \n]|[ \n](?=\s))\s*")
+# Around the anchor of a link; no XML has these characters.
+ANCHOR_START, ANCHOR_END = "\x01", "\x02"
+_BLANKS_AFTER_START = re.compile(rf"{ANCHOR_START}(\s+)")
+_BLANK_BEFORE_END = re.compile(rf"{ANCHOR_END}(?<=\s.)")  # found from its rare character, thus fast
+_BLANKS_BEFORE_END = re.compile(rf"(\s+){ANCHOR_END}")
 # A parenthesis, and behind an opening one what a dropped pronunciation or name in another script leaves of the rest:
 # "( , )", "(; born".
 _PARENTHESIS = re.compile(r"[()](?:(?<=\()(?:[\s,;:]*\)|[\s,;:]+))?")
 
 
-@dataclass(frozen=True)
-class Link:
+class Link(NamedTuple):
     """A link to the page `target` from characters [start, end) of the clean text."""
 
     target: str
@@ -23,13 +28,26 @@ class Link:
     end: int
 
 
-@dataclass(frozen=True)
-class Section:
+class Section(NamedTuple):
     """A section's title, its level (2: ==, 3: ===) and the character of the clean text that its text starts at."""
 
     title: str
     level: int
     start: int
+
+
+@dataclass(frozen=True)
+class Keep:
+    """What of an article is kept beside its running text, and what goes.
+
+    dropped_sections: titles, case-folded, of sections that go with all below them. dropped_links: what the wiki calls
+    the namespaces of files and categories, links to which go, beside the English names.
+    """
+
+    tables: bool = False
+    infoboxes: bool = False
+    dropped_sections: Collection[str] = ()
+    dropped_links: Collection[str] = ()
 
 
 @dataclass(frozen=True)
@@ -53,10 +71,29 @@ class CleanText:
 
     def add(self, text: str) -> None:
         """Append text."""
-        if not text:
-            return
         if _IRREGULAR.search(text):
             text = _IRREGULAR.sub(_folded, text)
+        self._append(text)
+
+    def add_linked(self, text: str, targets: list[str]) -> None:
+        """Append text in which the anchors of links to `targets` are between ANCHOR_START and ANCHOR_END each."""
+        text = _BLANKS_AFTER_START.sub(rf"\1{ANCHOR_START}", text)
+        if _BLANK_BEFORE_END.search(text):
+            text = _BLANKS_BEFORE_END.sub(rf"{ANCHOR_END}\1", text)
+        if _IRREGULAR.search(text):
+            text = _IRREGULAR.sub(_folded, text)
+        pieces = text.replace(ANCHOR_END, ANCHOR_START).split(ANCHOR_START)
+        text = "".join(pieces)
+        self._append(text)
+        end = self.length - len(text)
+        for number, piece in enumerate(pieces):
+            end += len(piece)
+            if number % 2 and piece:
+                self.links.append(Link(targets[number // 2], end - len(piece), end))
+
+    def _append(self, text: str) -> None:
+        if not text:
+            return
         first = text[0]
         if first == " " or first == "\n":
             if self._last == "\n" or self._last == first:
@@ -76,11 +113,12 @@ class CleanText:
         return self._last == "\n"
 
     def add_link(self, target: str, first_piece: int) -> None:
-        """Make a link of what was added since there were `first_piece` pieces."""
+        """Make a link of what was added since there were `first_piece` pieces; without a target there is none."""
+        if not target:
+            return
         added = "".join(self.pieces[first_piece:])
-        anchor = added.strip()
-        if anchor:
-            start = self.length - len(added.lstrip())
+        if anchor := added.strip():
+            start = self.length - len(added) + added.index(anchor[0])
             self.links.append(Link(target, start, start + len(anchor)))
 
     def add_section(self, title: str, level: int) -> None:
@@ -95,13 +133,17 @@ class CleanText:
     def article(self) -> Article:
         """Return the whole, without what dropped markup has left of parentheses; sections without text go."""
         text = "".join(self.pieces).rstrip()
+        gaps = list(_gaps(text))
+        if not gaps:
+            links = [link for link in self.links if link.end <= len(text)]
+            return Article(text, links, [found for found in self.sections if found.start < len(text)])
         kept, ends, shifts, end = [], [0], [0], 0
-        for gap_start, gap_end in _gaps(text):
+        for gap_start, gap_end in gaps:
             kept.append(text[end:gap_start])
             end = gap_end
             ends.append(end)
             shifts.append(shifts[-1] + end - gap_start)
-        clean = ("".join(kept) + text[end:]).strip() if kept else text
+        clean = ("".join(kept) + text[end:]).strip()
 
         def moved(offset: int) -> int:
             # An offset inside a gap would lie before its start; those of links that touch one are checked below.

@@ -20,9 +20,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import TypeVar
 
-from tgl.wiki.clean_text import Article, Link, Section
+from tgl.wiki.clean_text import Article, Keep
 from tgl.wiki.simple import clean_simply
-from tgl.wiki.wikitext import Keep, clean
 
 _AHEAD = 16  # wikitexts a process that may wait for their turn; memory holds no more
 _MOST_WAITING = 1000  # pages in all, most without a wikitext
@@ -39,10 +38,10 @@ class Limits:
 
 @dataclass(frozen=True)
 class Cleaned:
-    """An article, and why it was cleaned simply: time, memory, parser; None where it was not."""
+    """A line of JSON with an article, and why it was cleaned simply: time, memory, parser; "" where it was not."""
 
-    article: Article
-    given_up: str | None = None
+    row: bytes
+    given_up: str = ""
 
 
 def clean_all(
@@ -85,7 +84,7 @@ def clean_all(
 
 
 class CleaningProcess:
-    """A process that cleans a page at a time; started when first asked, and again after it was killed."""
+    """A process that cleans a page at a time; started again after it was killed."""
 
     def __init__(self, keep: Keep, limits: Limits) -> None:
         self.settings = json.dumps(
@@ -97,73 +96,73 @@ class CleaningProcess:
                 "limits": asdict(limits),
             }
         )
-        self.process: subprocess.Popen | None = None
 
     def __enter__(self) -> CleaningProcess:
+        self._start()
         return self
 
+    def _start(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tgl.wiki.cleaning", self.settings],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+
     def __exit__(self, *error) -> None:
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+        with contextlib.suppress(BrokenPipeError):
             self.process.stdin.close()
-            self.process.stdout.close()
 
     def clean(self, wikitext: str) -> Cleaned:
         """Return the page's article, cleaned simply where the parser took too much."""
-        if self.process is None:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "tgl.wiki.cleaning", self.settings],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-                encoding="ascii",
-            )
         try:
-            self.process.stdin.write(json.dumps(wikitext) + "\n")
+            self.process.stdin.write(json.dumps(wikitext).encode("ascii") + b"\n")
             self.process.stdin.flush()
             answer = self.process.stdout.readline()
         except BrokenPipeError:
-            answer = ""
+            answer = b""
         if not answer:  # killed
             reason = "time" if self.process.wait() == -signal.SIGPROF else "memory"
             self.__exit__()
-            self.process = None
-            return Cleaned(clean_simply(wikitext), reason)
-        found = json.loads(answer)
-        if isinstance(found, str):
-            return Cleaned(clean_simply(wikitext), found)
-        text, links, sections = found
-        return Cleaned(
-            Article(text, [Link(*link) for link in links], [Section(*section) for section in sections])
-        )
+            self._start()
+        elif answer.startswith(b"{"):
+            return Cleaned(answer)
+        else:
+            reason = json.loads(answer)
+        return Cleaned(_encoded(clean_simply(wikitext), reason), reason)
+
+
+def _encoded(article: Article, given_up: str = "") -> bytes:
+    """Return a line of JSON with what the table `pages` holds of an article."""
+    # Written out, since _asdict takes several times as long.
+    links = [{"target": target, "start": start, "end": end} for target, start, end in article.links]
+    sections = [{"title": title, "level": level, "start": start} for title, level, start in article.sections]
+    row = {"text": article.text, "links": links, "sections": sections, "given_up": given_up}
+    return json.dumps(row).encode("ascii") + b"\n"
 
 
 def _serve(settings: dict) -> None:
     """Answer each line of standard input, a page's wikitext, by a line: its article, or why there is none."""
+    from tgl.wiki.wikitext import clean  # the parent needs no parser
+
     keep, limits = Keep(**settings["keep"]), Limits(**settings["limits"])
     memory = limits.memory << 20
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     signal.signal(signal.SIGPROF, signal.SIG_DFL)  # ends the process, whatever it is doing
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # its parent sees to that
     gc.disable()  # a page makes a hundred thousand tokens, and no cycles among them
-    for line in sys.stdin:
+    for line in sys.stdin.buffer:
         signal.setitimer(signal.ITIMER_PROF, limits.seconds)
         try:
-            found = clean(json.loads(line), keep)
-            answer = json.dumps(
-                (
-                    found.text,
-                    [(link.target, link.start, link.end) for link in found.links],
-                    [(section.title, section.level, section.start) for section in found.sections],
-                )
-            )
+            answer = _encoded(clean(json.loads(line), keep))
         except MemoryError:
-            answer = '"memory"'
+            answer = b'"memory"\n'
         except (ValueError, RecursionError):
-            answer = '"parser"'
+            answer = b'"parser"\n'
         signal.setitimer(signal.ITIMER_PROF, 0)
-        sys.stdout.write(answer + "\n")
+        sys.stdout.buffer.write(answer)
         sys.stdout.flush()
 
 

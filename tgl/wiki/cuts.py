@@ -14,11 +14,14 @@ DROPPED_TAGS = frozenset([*_RAW, "references", "style"])
 _LITERAL = ("nowiki", "pre")
 _RAW_OPENING = re.compile(rf"<!--|<(?P<name>{'|'.join([*_RAW, *_LITERAL])})(?=[\s/>])[^<>]*>", re.IGNORECASE)
 _LITERAL_TAG = re.compile(rf"<(?:{'|'.join(_LITERAL)})[\s/>]", re.IGNORECASE)
+_TAG_END = re.compile(r"\s*+>")
 _BRACES = re.compile(r"\{\{+|\}\}+")
+_BRACKETS = re.compile(r"\[\[+|\]\]+")
 _NAME = re.compile(r"[^{}\[\]|<>#&]*(?=[|}])")
+_REST_OF_TARGET = r"[^{}\[\]|<>\n]*(?:\||\]\])"
 _TABLE = re.compile(r"^(?P<indent>[:*# \t]*)\{\||^[ \t]*\|\}(?!\})", re.MULTILINE)
 # Stands for what was cut: a template that says nothing, so that what is beside it means what it meant.
-_NOTHING = "{{-}}"
+NOTHING = "{{-}}"
 
 
 def cut_tags(wikitext: str) -> str:
@@ -35,24 +38,30 @@ def _without_tags(wikitext: str) -> Iterator[str]:
         if name and match[0].endswith("/>"):
             end = position
         else:
-            closing = f"</{name}" if name else "-->"
-            if closing in endless:
+            if name in endless:
                 continue
-            lower = lower or wikitext.lower()
-            if len(lower) != len(wikitext):  # a few letters change their length: the tokenizer sees to it
-                break
-            end = lower.find(closing, position)
-            if end >= 0 and name:
-                end = wikitext.find(">", end)
+            lower = lower or wikitext.replace("İ", "i").lower()  # the one letter whose small one is longer
+            end = _closed(lower, name, position)
             if end < 0:
-                endless.add(closing)
+                endless.add(name)
                 continue
-            end += 1 if name else len(closing)
         if name not in _LITERAL:
             yield wikitext[kept_from : match.start()]
             kept_from = end
         position = end
     yield wikitext[kept_from:]
+
+
+def _closed(lower: str, name: str, position: int) -> int:
+    """Return where the tag, or without a name the comment, ends that is open at `position`; -1 if nowhere."""
+    if not name:
+        end = lower.find("-->", position)
+        return end + 3 if end >= 0 else -1
+    while (position := lower.find(f"</{name}", position)) >= 0:
+        position += len(name) + 2
+        if match := _TAG_END.match(lower, position):
+            return match.end()
+    return -1
 
 
 def cut_templates(wikitext: str, is_kept: Callable[[str], bool]) -> str:
@@ -63,9 +72,7 @@ def cut_templates(wikitext: str, is_kept: Callable[[str], bool]) -> str:
     found: list[tuple[int, int]] = []
     for match in _BRACES.finditer(wikitext):
         start, end = match.span()
-        if (
-            end - start
-        ) % 2:  # {{{ of an argument, }}} of a template inside a brace: only the tokenizer can tell
+        if (end - start) % 2:  # {{{ of an argument, }}} of a template in a brace: only the tokenizer can tell
             open_at.clear()
         elif match[0][0] == "{":
             open_at.extend(range(start, end, 2))
@@ -79,6 +86,31 @@ def cut_templates(wikitext: str, is_kept: Callable[[str], bool]) -> str:
                     while found and found[-1][0] > opening:
                         found.pop()
                     found.append((opening, closing))
+    return _without(wikitext, found)
+
+
+def cut_links(wikitext: str, dropped: re.Pattern) -> str:
+    """Return wikitext without the links whose target `dropped` matches from its start. Linear in the text."""
+    if _LITERAL_TAG.search(wikitext):
+        return wikitext
+    found: list[tuple[int, int]] = []
+    end = 0
+    for opening in re.finditer(rf"\[\[(?={dropped.pattern}{_REST_OF_TARGET})", wikitext, dropped.flags):
+        if opening.start() < end:
+            continue
+        unclosed = 0
+        for marks in _BRACKETS.finditer(wikitext, opening.start()):
+            pairs, half = divmod(marks.end() - marks.start(), 2)
+            unclosed += pairs if marks[0][0] == "[" else -pairs
+            if half or unclosed <= 0:
+                break
+        if half:  # ]]] of a link and an address: only the tokenizer can tell
+            end = marks.end()
+        elif unclosed > 0:
+            break
+        else:
+            end = marks.end() + 2 * unclosed
+            found.append((opening.start(), end))
     return _without(wikitext, found)
 
 
@@ -103,6 +135,6 @@ def cut_tables(wikitext: str) -> str:
 def _without(wikitext: str, found: list[tuple[int, int]]) -> str:
     kept, end = [], 0
     for start, closing in found:
-        kept += [wikitext[end:start], _NOTHING]
+        kept += [wikitext[end:start], NOTHING]
         end = closing
     return "".join([*kept, wikitext[end:]])

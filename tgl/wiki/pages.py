@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from array import array
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -10,16 +11,17 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from pyarrow.json import ParseOptions, ReadOptions, read_json
 
 from tgl.config import PagesConfig
 from tgl.errors import TglError
 from tgl.schemas import SCHEMAS
 from tgl.tables import RowGroups, TableWriter, read_table, write_table
+from tgl.wiki.clean_text import Keep
 from tgl.wiki.cleaning import Cleaned, Limits, clean_all
 from tgl.wiki.reader import RawPage, read_pages
 from tgl.wiki.revisions import same_revision
 from tgl.wiki.siteinfo import Siteinfo, read_siteinfo
-from tgl.wiki.wikitext import Keep
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,8 @@ def shard_range(number: int, shards: int, pages_per_shard: int) -> Shard:
     return Shard(first, None if number == shards - 1 else (number + 1) * pages_per_shard)
 
 
-# What is written together, at most: rows, and characters of those that are not copied.
-_GROUP, _GROUP_CHARACTERS = 1000, 1 << 20
+# What is written together, at most: rows, and bytes of those that are not copied.
+_GROUP, _GROUP_BYTES = 1000, 1 << 20
 # Columns made of a page's text, and those of its revision.
 _TEXT = pa.schema([SCHEMAS["pages"].field(name) for name in ("text", "links", "sections", "given_up")])
 _REVISION = pa.schema([field for field in SCHEMAS["pages"] if field.name not in _TEXT.names])
@@ -78,17 +80,23 @@ def extract_pages(
     dropped = frozenset(map(str.casefold, settings.drop_sections))
     keep = Keep(settings.tables, settings.infoboxes, dropped, site.dropped_links)
     limits = Limits(settings.page_seconds, settings.page_memory_mb)
+    written = array("q")  # page ids; a list or a set of millions would take much memory
     with TableWriter(output, "pages") as table:
-        pages = _kept(dumps, shard, old, counts, output)
+        pages = _kept(dumps, shard, old, counts)
         for group in _groups(clean_all(pages, keep, limits, processes)):
             for (page, _), found in group:
+                written.append(page.page_id)
                 if found is not None:
                     counts["kept_simplified" if found.given_up else "kept_parsed"] += 1
                     if found.given_up:
                         say(f"page {page.page_id} ('{page.title}'): cleaned simply ({found.given_up})")
             table.add_table(_rows(group, old))
+        _refuse_twice(written, output)
         table.finish(counts, {"wiki": site.wiki})
-    _sort_by_page_id(output, counts, {"wiki": site.wiki})
+    if not _rises(written):  # dumps are in order of page id, which the diff joins by, hand-made exports not
+        write_table(
+            read_table(output, "pages").sort_by("page_id"), output, "pages", counts, {"wiki": site.wiki}
+        )
     return counts
 
 
@@ -99,13 +107,13 @@ _Kept = tuple[tuple[RawPage, int | None], Cleaned | None]
 def _groups(pages: Iterable[_Kept]) -> Iterator[list[_Kept]]:
     """Yield pages in groups that are written together: so many, or less where they are long."""
     group: list[_Kept] = []
-    characters = 0
+    size = 0
     for kept in pages:
         group.append(kept)
-        characters += 0 if kept[1] is None else len(kept[1].article.text)
-        if len(group) == _GROUP or characters > _GROUP_CHARACTERS:
+        size += 0 if kept[1] is None else len(kept[1].row)
+        if len(group) == _GROUP or size > _GROUP_BYTES:
             yield group
-            group, characters = [], 0
+            group, size = [], 0
     if group:
         yield group
 
@@ -113,24 +121,25 @@ def _groups(pages: Iterable[_Kept]) -> Iterator[list[_Kept]]:
 def _rows(group: list[_Kept], old: _Previous | None) -> pa.Table:
     """Return the rows of some pages: texts that are copied as Arrow has them, and those just cleaned."""
     copied = sorted((row, at) for at, ((_, row), _) in enumerate(group) if row is not None)
-    parsed = [(found, at) for at, (_, found) in enumerate(group) if found is not None]
-    texts = pa.Table.from_pylist([_text(found) for found, _ in parsed], schema=_TEXT)
+    parsed = [(found.row, at) for at, (_, found) in enumerate(group) if found is not None]
+    texts = _from_json([row for row, _ in parsed], _TEXT)
     if copied:
         texts = pa.concat_tables([old.texts.take([row for row, _ in copied]), texts])
-    source = np.argsort([at for _, at in copied] + [at for _, at in parsed])
-    texts = texts.take(source)
-    revisions = pa.Table.from_pylist([vars(page) for (page, _), _ in group], schema=_REVISION)
+        texts = texts.take(np.argsort([at for _, at in copied] + [at for _, at in parsed]))
+    revisions = _from_json([json.dumps(vars(page)).encode() for (page, _), _ in group], _REVISION)
     return pa.table([*revisions.columns, *texts.columns], schema=SCHEMAS["pages"])
 
 
-def _text(cleaned: Cleaned) -> dict:
-    article = cleaned.article
-    return {
-        "text": article.text,
-        "links": [vars(link) for link in article.links],
-        "sections": [vars(section) for section in article.sections],
-        "given_up": cleaned.given_up or "",
-    }
+def _from_json(lines: list[bytes], schema: pa.Schema) -> pa.Table:
+    """Return lines of JSON as a table, by Arrow alone: rows of Python's objects take several times as long."""
+    if not lines:
+        return schema.empty_table()
+    data = b"\n".join(lines)
+    return read_json(
+        pa.BufferReader(data),
+        ReadOptions(use_threads=False, block_size=len(data) + 1),
+        ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore"),
+    )
 
 
 def _kept(
@@ -138,28 +147,33 @@ def _kept(
     shard: Shard,
     old: _Previous | None,
     counts: dict[str, int],
-    output: str | Path,
 ) -> Iterator[tuple[tuple[RawPage, int | None], str | None]]:
     """Yield ((page, row to copy), wikitext to clean): one of the two is None; count what is left out."""
-    seen = array("q")  # a set of millions of ids would take much memory
     for dump in dumps:
         for page in read_pages(dump, shard.first, shard.last):
             counts["pages_read"] += 1
             if reason := _reason(page):
                 counts[reason] += 1
                 continue
-            seen.append(page.page_id)
             if old is not None and (row := old.row_of(page)) is not None:
                 counts["kept_copied"] += 1
                 yield (dataclasses.replace(page, text=None), row), None
             else:
                 yield (dataclasses.replace(page, text=None), None), page.text
-    ids, times = np.unique(np.frombuffer(seen, dtype=np.int64), return_counts=True)
+
+
+def _refuse_twice(page_ids: array, output: str | Path) -> None:
+    ids, times = np.unique(np.frombuffer(page_ids, dtype=np.int64), return_counts=True)
     if (twice := ids[times > 1]).size:
         raise TglError(
             f"{output}: {twice.size} page ids occur more than once in the dump files of this date, the first is "
             f"{twice[0]}; keep one of the files"
         )
+
+
+def _rises(page_ids: array) -> bool:
+    ids = np.frombuffer(page_ids, dtype=np.int64)
+    return bool((ids[1:] > ids[:-1]).all())
 
 
 class _Previous:
@@ -182,13 +196,6 @@ class _Previous:
             int(self._revision_ids[row]), self._sha1[row].as_py(), page.revision_id, page.sha1
         )
         return row if same else None
-
-
-def _sort_by_page_id(path: str | Path, counts: dict[str, int], about: dict) -> None:
-    """Put the table in order of page id, which the diff joins by; dumps are in order, hand-made exports not."""
-    page_ids = read_table(path, "pages", ["page_id"])["page_id"].to_numpy()
-    if (page_ids[1:] < page_ids[:-1]).any():
-        write_table(read_table(path, "pages").sort_by("page_id"), path, "pages", counts, about)
 
 
 def _reason(page: RawPage) -> str | None:

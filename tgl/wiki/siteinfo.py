@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lxml import etree
 
-from tgl.wiki.streams import xml_pieces
+from tgl.wiki.streams import PIECE, xml_pieces
 
 MEDIA, FILE, CATEGORY = -2, 6, 14
 _LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
@@ -81,11 +81,14 @@ def read_siteinfo(path: str | Path) -> Siteinfo:
 @lru_cache(maxsize=4)
 def _read(path: Path, version: tuple[int, int, int] | None) -> Siteinfo:
     """Return the head of a version of a file; readers of old exports ask for it once a page."""
-    parser, root = new_parser(), None
+    parser, root, left = new_parser(), None, PIECE
+    # What is wrong with the XML the reader says when it comes there.
     with contextlib.closing(xml_pieces(path)) as pieces, contextlib.suppress(etree.XMLSyntaxError):
-        parser.feed(next(pieces, b""))  # what is wrong the reader says when it comes there
-    for event, element in parser.read_events():
-        root = element if root is None else root
-        if event == "end" and local_name(element) == "siteinfo" and element.getparent() is root:
-            return siteinfo_of(root, element)
+        while left > 0 and (piece := next(pieces, b"")):
+            left -= len(piece)
+            parser.feed(piece)
+            for event, element in parser.read_events():
+                root = element if root is None else root
+                if event == "end" and local_name(element) == "siteinfo" and element.getparent() is root:
+                    return siteinfo_of(root, element)
     return Siteinfo()

@@ -56,7 +56,7 @@ def xml_pieces(path: str | Path, first: int = 0, last: int | None = None) -> Ite
         if start:
             yield b"<mediawiki>"
         with open(path, "rb") as file, bz2.open(file if part is None else _Part(file, start, end)) as stream:
-            yield from iter(lambda: stream.read(PIECE), b"")
+            yield from iter(lambda: stream.read1(PIECE), b"")  # the first stream holds the head alone
         if end is not None:
             yield b"</mediawiki>"
     except (EOFError, OSError) as error:

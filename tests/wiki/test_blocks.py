@@ -1,0 +1,137 @@
+"""Blocks of wikitext: what is read without the tokenizer comes out as the tokenizer has it."""
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tgl.wiki.wikitext as wikitext_module
+from tgl.wiki.blocks import blocks
+from tgl.wiki.clean_text import Keep
+from tgl.wiki.wikitext import clean
+
+WORDS = st.sampled_from(
+    ["a", "Beta", " c ", "1.5", " (d)", "it's", "&nbsp;", "&#91;", "&", "&x;", "|", "=", "#", "*", ":", ";", " ' ", ">",
+     "!", "\t", "\u00a0", "İ", "news:x", "/", "-"]
+)  # fmt: skip
+
+
+def joined(of, most=4):
+    return st.lists(of, min_size=1, max_size=most).map("".join)
+
+
+TEXT = joined(WORDS)
+TITLE = st.sampled_from(
+    ["A", "b c", "fr:D", "wikt:E", ":Category:F", "Category:G", "File:H.jpg", "#I", "a_b#c", "J: k"]
+)
+INLINE = st.recursive(
+    TEXT,
+    lambda inner: st.one_of(
+        TITLE.map("[[{}]]".format),
+        st.builds("[[{}|{}]]".format, TITLE, TEXT),
+        st.builds("[https://x.org/{} {}]".format, st.sampled_from("a b&c d'e".split()), TEXT),
+        st.sampled_from(
+            ["[http://x.org]", "https://x.org/y", "<br>", "<br />", "<!-- x -->", "<ref>z</ref>"]
+        ),
+        inner.map("<small>{}</small>".format),
+        inner.map("{{{{nowrap|{}}}}}".format),
+        inner.map("{{{{gone|{}}}}}".format),
+    ),
+    max_leaves=4,
+)
+STYLED = st.sampled_from(["''", "'''", "'''''"]).flatmap(
+    lambda marks: TEXT.map(f"y{marks} {{}} {marks}z".format)
+)
+LINE = st.one_of(
+    joined(st.one_of(INLINE, STYLED)),
+    st.builds("{} {}".format, st.sampled_from(["*", "#", ":", "**", ":*", ";"]), joined(INLINE, 2)),
+    st.builds(
+        "{0} {1} {0}".format,
+        st.sampled_from(["==", "===", "===="]),
+        st.sampled_from(["H", "References", "[[J]]"]),
+    ),
+    st.sampled_from(
+        ["", "----", "{|\n! a\n|-\n| b || c\n|}", "<div>\n* d\n</div>", "{{quote|\n* e\n}}", " f"]
+    ),
+)
+
+
+def by_tokens_alone(wikitext, keep):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(wikitext_module, "blocks", lambda whole: [("markup", 0, whole)] if whole else [])
+        return clean(wikitext, keep)
+
+
+@given(st.lists(LINE, max_size=6).map("\n".join), st.booleans())
+def test_well_formed_wikitext_reads_the_same_as_by_its_tokens_alone(wikitext, tables):
+    keep = Keep(tables=tables, dropped_sections=frozenset(["references"]))
+    assert clean(wikitext, keep) == by_tokens_alone(wikitext, keep)
+
+
+@given(
+    st.lists(
+        st.one_of(
+            LINE, st.sampled_from("[[ ]] {{ }} {{{ }}} [ ] <b> </b> < '' ''' <nowiki> {| |} <!--".split())
+        )
+    ).map("\n".join)
+)
+def test_blocks_leave_out_nothing_but_the_marks_of_headings(wikitext):
+    found = list(blocks(wikitext))
+    assert all(text for _, _, text in found)
+    whole = "".join(f"{'=' * level}{text}{'=' * level}\n" for _, level, text in found)
+    assert "".join(whole.split()) == "".join(wikitext.split())
+
+
+@pytest.mark.parametrize(
+    ("wikitext", "kinds"),
+    [
+        ("a '''b''' [[c|''d'']]\n* e [http://f g]<br>{{-}}\n\nh", ["plain"]),
+        ("a\n== b ==\nc", ["plain", "heading", "plain"]),
+        ("a {{b}}\nc", ["markup", "plain"]),
+        ("{{a|\nb\n}}\nc", ["markup", "plain"]),
+        ("<div>\na\n</div>\nb", ["markup", "plain"]),
+        ("[[a|b\nc]]\nd", ["markup", "plain"]),
+        ("{|\n| a\n|}\nb", ["markup", "plain"]),
+        ("a\n{{b\nc", ["plain", "markup"]),  # never closed
+        ("[a) {{b]}}\nc", ["markup"]),
+        ("{{a|{{{1}}}}}\nb", ["markup"]),
+        ("a\n<nowiki>{{</nowiki>\nb", ["markup"]),
+        ("''a\nb''", ["markup", "markup"]),
+        ("a ''''b''\nc", ["markup", "plain"]),
+        ("; a : b\n---- \n&copyx; &eacute;\nmailto:a@b.c", ["markup", "markup", "plain", "markup"]),
+    ],
+)
+def test_lines_are_plain_where_no_tokens_are_needed(wikitext, kinds):
+    assert [kind for kind, _, _ in blocks(wikitext)] == kinds
+
+
+def test_quotes_are_paired_within_a_line():
+    assert clean("''a\nb'' '''c'''s").text == "a\nb cs"
+
+
+def test_a_dropped_section_ends_at_the_next_of_its_level_in_any_block():
+    keep = Keep(dropped_sections=frozenset(["notes"]))
+    wikitext = (
+        "a\n== Notes ==\nb {{lang|fr|c}}\n=== d ===\ne\n== [[F]] ==\ng\n"
+        "==Notes==\nh\n<div>\ni\n== J ==\n</div>\nk\n== L ==\nm"
+    )
+    found = clean(wikitext, keep)
+    assert found.text == "a\ng\nm"
+    assert [section.title for section in found.sections] == ["F", "L"]
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["''a", "[[", "[[a|", "{{", "<b>", "[http://a ", "&#", "]]", "a: ", "'" * 4, "<b\n", "{|\n", "|}\n"],
+)
+def test_blocks_take_time_linear_in_the_text(piece):
+    def seconds(times):
+        best = []
+        for _ in range(3):
+            start = time.process_time()
+            list(blocks(piece * times))
+            best.append(time.process_time() - start)
+        return min(best)
+
+    assert seconds(80_000) < 20 * seconds(8_000) + 0.1
