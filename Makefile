@@ -10,7 +10,7 @@ run: .venv/installed
 	@cat results/default/report/gate.txt
 
 test: .venv/installed
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --dist loadfile --ignore tests/slurm
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --dist loadfile --no-loadscope-reorder --ignore tests/slurm
 
 # A single-machine SLURM (apt-get install slurmctld slurmd slurm-client munge), as root.
 test-slurm: .venv/installed

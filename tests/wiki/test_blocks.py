@@ -49,7 +49,7 @@ LINE = st.one_of(
     st.builds(
         "{0} {1} {0}".format,
         st.sampled_from(["==", "===", "===="]),
-        st.sampled_from(["H", "References", "[[J]]"]),
+        st.sampled_from(["H", "References", "R&amp;D&nbsp;x", "[[J]]"]),
     ),
     st.sampled_from(
         ["", "----", "{|\n! a\n|-\n| b || c\n|}", "<div>\n* d\n</div>", "{{quote|\n* e\n}}", " f"]

@@ -1,5 +1,6 @@
 """Runs of the real Snakefile in folders of their own."""
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -28,7 +29,8 @@ class Workflow:
         self.directory = directory
         directory.mkdir(parents=True, exist_ok=True)
         self.extra = directory / "settings.yaml"
-        self.extra.write_text(settings or "{}")
+        if not self.extra.exists() or self.extra.read_text() != (settings or "{}"):
+            self.extra.write_text(settings or "{}")
         self.preset = REPOSITORY / "workflow" / "presets" / f"{preset}.yaml"
 
     def command(self, *arguments: str, snakefile: Path = REPOSITORY / "Snakefile") -> list[str]:
@@ -95,13 +97,20 @@ def data_files(results: Path) -> dict[str, bytes]:
 
 def copy_of(finished: Workflow, directory: Path, settings: str = TINY) -> Workflow:
     """Return a copy of a finished run, with what Snakemake remembers of it, to go on from."""
-    shutil.copytree(finished.directory, directory)
+    # Another process may be looking at the run, and Snakemake's own files come and go.
+    shutil.copytree(finished.directory, directory, ignore=shutil.ignore_patterns("log", "locks", "tmp*"))
     return Workflow(directory, settings)
 
 
 @pytest.fixture(scope="session")
-def finished_tiny(tmp_path_factory) -> Workflow:
-    """A finished run of the tiny settings; tests that use it must leave it as it is."""
-    workflow = Workflow(tmp_path_factory.mktemp("tiny"), TINY)
-    workflow.run()
+def finished_tiny(tmp_path_factory, worker_id) -> Workflow:
+    """A finished run of the tiny settings, one for all processes of pytest; tests must not run anything in it."""
+    root = tmp_path_factory.getbasetemp()
+    root = root if worker_id == "master" else root.parent
+    with open(root / "tiny.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        workflow = Workflow(root / "tiny", TINY)
+        if not (root / "tiny.finished").exists():
+            workflow.run()
+            (root / "tiny.finished").touch()
     return workflow

@@ -112,13 +112,13 @@ def test_explain_tells_the_chain_from_the_report_and_from_scores_to_the_world(fi
     assert f"torch {installed_versions()['torch']}" in " ".join(text.split())
 
 
-def test_runs_that_do_nothing_leave_the_manifest_as_it_is(finished_tiny):
-    manifest = finished_tiny.results / "manifest.json"
+def test_runs_that_do_nothing_leave_the_manifest_as_it_is(copied):
+    manifest = copied.results / "manifest.json"
     before = (manifest.read_bytes(), manifest.stat().st_mtime_ns)
-    finished_tiny.run()
-    finished_tiny.run("--dry-run", "--forceall")
-    finished_tiny.run("--until", "plan")
-    finished_tiny.run("--lint")
+    copied.run()
+    copied.run("--dry-run", "--forceall")
+    copied.run("--until", "plan")
+    copied.run("--lint")
     assert (manifest.read_bytes(), manifest.stat().st_mtime_ns) == before
 
 

@@ -28,8 +28,6 @@ _OTHER_PROJECT = re.compile(
     re.IGNORECASE,
 )
 _INTERLANGUAGE = re.compile(r"\s*[a-z]{2,3}(-[a-z]+)?\s*:")
-
-
 _KEEP = Keep()
 
 
@@ -43,7 +41,7 @@ def clean(wikitext: str, keep: Keep = _KEEP) -> Article:
     walker = _Walker(out, keep)
     for kind, level, block in blocks(without_dropped(wikitext, keep)):
         if kind == "heading":
-            walker.begin_section(" ".join(block.split()), level)
+            walker.begin_section(" ".join(_ENTITY.sub(_unescaped, block).split()), level)
         elif kind == "plain":
             walker.plain(block)
         else:
