@@ -110,6 +110,23 @@ def test_quotes_are_paired_within_a_line():
     assert clean("''a\nb'' '''c'''s").text == "a\nb cs"
 
 
+@pytest.mark.parametrize(
+    ("wikitext", "text", "links"),
+    [
+        ("a [[B| c ]] d", "a c d", [("B", "c")]),
+        ("a[[B| c]][[D|e ]]f", "a ce f", [("B", "c"), ("D", "e")]),
+        ("a [[B|]] [[C| ]] [[D|&nbsp;]] [[E|e]] f", "a e f", [("E", "e")]),
+        ("a [[B|&nbsp;c&nbsp;]]&nbsp;d", "a c d", [("B", "c")]),
+        (" [[B]]\n\n [[C|c\t]]", "B\nc", [("B", "B"), ("C", "c")]),
+        ("a \x01b\x02 [[C]]", "a b C", [("C", "C")]),
+    ],
+)
+def test_anchors_have_no_blanks_at_their_edges(wikitext, text, links):
+    found = clean(wikitext)
+    assert found.text == text
+    assert [(link.target, found.text[link.start : link.end]) for link in found.links] == links
+
+
 def test_a_dropped_section_ends_at_the_next_of_its_level_in_any_block():
     keep = Keep(dropped_sections=frozenset(["notes"]))
     wikitext = (
@@ -121,17 +138,27 @@ def test_a_dropped_section_ends_at_the_next_of_its_level_in_any_block():
     assert [section.title for section in found.sections] == ["F", "L"]
 
 
-@pytest.mark.parametrize(
-    "piece",
-    ["''a", "[[", "[[a|", "{{", "<b>", "[http://a ", "&#", "]]", "a: ", "'" * 4, "<b\n", "{|\n", "|}\n"],
-)
-def test_blocks_take_time_linear_in_the_text(piece):
+def assert_linear(work, piece):
     def seconds(times):
         best = []
         for _ in range(3):
             start = time.process_time()
-            list(blocks(piece * times))
+            work(piece * times)
             best.append(time.process_time() - start)
         return min(best)
 
     assert seconds(80_000) < 20 * seconds(8_000) + 0.1
+
+
+@pytest.mark.parametrize(
+    "piece", [*"''a [[ [[a| {{ <b> &# ]] ''''".split(), "[http://a ", "<b\n", "{|\n", "|}\n", "a: "]
+)
+def test_blocks_are_found_in_time_linear_in_the_text(piece):
+    assert_linear(lambda wikitext: list(blocks(wikitext)), piece)
+
+
+@pytest.mark.parametrize(
+    "piece", ["[[a| ]] ", "[[a|b ]]", " ", "&nbsp;", "''a''", "<br>", "* a\n", "[http://a b]"]
+)
+def test_plain_lines_are_read_in_time_linear_in_the_text(piece):
+    assert_linear(clean, piece)

@@ -12,9 +12,10 @@ from typing import NamedTuple
 _IRREGULAR = re.compile(r"(?:[^\S \n]|[ \n](?=\s))\s*")
 # Around the anchor of a link; no XML has these characters.
 ANCHOR_START, ANCHOR_END = "\x01", "\x02"
-_BLANKS_AFTER_START = re.compile(rf"{ANCHOR_START}(\s+)")
-_BLANK_BEFORE_END = re.compile(rf"{ANCHOR_END}(?<=\s.)")  # found from its rare character, thus fast
-_BLANKS_BEFORE_END = re.compile(rf"(\s+){ANCHOR_END}")
+_BLANK_AFTER_START = re.compile(rf"{ANCHOR_START}(\s)")
+_BLANK_BEFORE_END = re.compile(rf"(\s){ANCHOR_END}")
+# One with a blank at its edge, or empty; found from its rare characters, thus fast.
+_LOOSE_ANCHOR = re.compile(rf"{ANCHOR_START}[\s{ANCHOR_END}]|{ANCHOR_END}(?<=\s.)")
 # A parenthesis, and behind an opening one what a dropped pronunciation or name in another script leaves of the rest:
 # "( , )", "(; born".
 _PARENTHESIS = re.compile(r"[()](?:(?<=\()(?:[\s,;:]*\)|[\s,;:]+))?")
@@ -71,24 +72,25 @@ class CleanText:
 
     def add(self, text: str) -> None:
         """Append text."""
-        if _IRREGULAR.search(text):
-            text = _IRREGULAR.sub(_folded, text)
-        self._append(text)
+        self._append(_fold(text))
 
     def add_linked(self, text: str, targets: list[str]) -> None:
         """Append text in which the anchors of links to `targets` are between ANCHOR_START and ANCHOR_END each."""
-        text = _BLANKS_AFTER_START.sub(rf"\1{ANCHOR_START}", text)
-        if _BLANK_BEFORE_END.search(text):
-            text = _BLANKS_BEFORE_END.sub(rf"{ANCHOR_END}\1", text)
-        if _IRREGULAR.search(text):
-            text = _IRREGULAR.sub(_folded, text)
+        text = _fold(text)
+        if _LOOSE_ANCHOR.search(text):
+            text = _BLANK_BEFORE_END.sub(
+                rf"{ANCHOR_END}\1", _BLANK_AFTER_START.sub(rf"\1{ANCHOR_START}", text)
+            )
+            anchors = re.split(f"[{ANCHOR_START}{ANCHOR_END}]", text)[1::2]
+            targets = [target for target, anchor in zip(targets, anchors, strict=True) if anchor]
+            text = _fold(text.replace(ANCHOR_START + ANCHOR_END, ""))
         pieces = text.replace(ANCHOR_END, ANCHOR_START).split(ANCHOR_START)
         text = "".join(pieces)
         self._append(text)
         end = self.length - len(text)
         for number, piece in enumerate(pieces):
             end += len(piece)
-            if number % 2 and piece:
+            if number % 2:
                 self.links.append(Link(targets[number // 2], end - len(piece), end))
 
     def _append(self, text: str) -> None:
@@ -180,5 +182,10 @@ def _gaps(text: str) -> Iterator[tuple[int, int]]:
             yield start - 1, end
 
 
-def _folded(match: re.Match) -> str:
+def _fold(text: str) -> str:
+    """Return text with each run of white space as one blank, or as a line end where one is in it."""
+    return _IRREGULAR.sub(_blank, text) if _IRREGULAR.search(text) else text
+
+
+def _blank(match: re.Match) -> str:
     return "\n" if "\n" in match[0] else " "
