@@ -41,7 +41,7 @@ TWINS = {
             max_position_embeddings=32,
             **SHAPE,
         ),
-        ["full", "tgl_fp"],
+        ["full"],
         "deepspeed",
     ),
 }
