@@ -158,7 +158,7 @@ def test_blocks_are_found_in_time_linear_in_the_text(piece):
 
 
 @pytest.mark.parametrize(
-    "piece", ["[[a| ]] ", "[[a|b ]]", " ", "&nbsp;", "''a''", "<br>", "* a\n", "[http://a b]"]
+    "piece", ["[[a| ]] ", "[[a|b ]]", " ", "&nbsp;", "''a'' ", "<br>", "* a\n", "[http://a b]"]
 )
 def test_plain_lines_are_read_in_time_linear_in_the_text(piece):
     assert_linear(clean, piece)
