@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import tgl.wiki.wikitext as wikitext_module
@@ -11,6 +11,9 @@ from tgl.wiki.blocks import blocks
 from tgl.wiki.clean_text import Keep
 from tgl.wiki.wikitext import clean
 
+quick = settings(
+    deadline=None, derandomize=True, max_examples=300, suppress_health_check=[HealthCheck.too_slow]
+)
 WORDS = st.sampled_from(
     ["a", "Beta", " c ", "1.5", " (d)", "it's", "&nbsp;", "&#91;", "&", "&x;", "|", "=", "#", "*", ":", ";", " ' ", ">",
      "!", "\t", "\u00a0", "İ", "news:x", "/", "-"]
@@ -63,12 +66,14 @@ def by_tokens_alone(wikitext, keep):
         return clean(wikitext, keep)
 
 
+@quick
 @given(st.lists(LINE, max_size=6).map("\n".join), st.booleans())
 def test_well_formed_wikitext_reads_the_same_as_by_its_tokens_alone(wikitext, tables):
     keep = Keep(tables=tables, dropped_sections=frozenset(["references"]))
     assert clean(wikitext, keep) == by_tokens_alone(wikitext, keep)
 
 
+@quick
 @given(
     st.lists(
         st.one_of(
