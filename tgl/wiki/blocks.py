@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from mwparserfromhell.definitions import URI_SCHEMES
 
-from tgl.wiki.cuts import NOTHING
+from tgl.wiki.cuts import LITERAL_TAG, NOTHING
 
 # Groups: target and anchor of a link; anchor of an external one; a line break.
 PIECE = re.compile(
@@ -37,8 +37,6 @@ _MARK = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _NEVER_CLOSED = frozenset(("br", "hr", "wbr"))
-# Where these stand, brackets may be none.
-_LITERAL = re.compile(r"<(?:nowiki|pre|!--)", re.IGNORECASE)
 
 
 def blocks(wikitext: str) -> Iterator[tuple[str, int, str]]:
@@ -47,12 +45,12 @@ def blocks(wikitext: str) -> Iterator[tuple[str, int, str]]:
     A heading has its level and its title; others have level 0. Linear in the text.
     """
     position, end = 0, len(wikitext)
-    literal = _LITERAL.search(wikitext)
+    literal = "<!--" in wikitext or LITERAL_TAG.search(wikitext)  # brackets in there may be none
     while position < end:
-        if literal is None and (match := _PLAIN.match(wikitext, position)):
+        if not literal and (match := _PLAIN.match(wikitext, position)):
             yield "plain", 0, match[0]
             position = match.end()
-        elif literal is None and (match := _HEADING.match(wikitext, position)):
+        elif not literal and (match := _HEADING.match(wikitext, position)):
             yield "heading", len(match[1]), match[2]
             position = match.end()
         else:

@@ -136,7 +136,7 @@ class CleaningProcess:
 
 def _encoded(article: Article, given_up: str = "") -> bytes:
     """Return a line of JSON with what the table `pages` holds of an article."""
-    # Written out, since _asdict takes several times as long.
+    # Written out, since _asdict takes twice as long.
     links = [{"target": target, "start": start, "end": end} for target, start, end in article.links]
     sections = [{"title": title, "level": level, "start": start} for title, level, start in article.sections]
     row = {"text": article.text, "links": links, "sections": sections, "given_up": given_up}

@@ -13,7 +13,7 @@ DROPPED_TAGS = frozenset([*_RAW, "references", "style"])
 # Between these nothing is markup, so nothing is cut.
 _LITERAL = ("nowiki", "pre")
 _RAW_OPENING = re.compile(rf"<!--|<(?P<name>{'|'.join([*_RAW, *_LITERAL])})(?=[\s/>])[^<>]*>", re.IGNORECASE)
-_LITERAL_TAG = re.compile(rf"<(?:{'|'.join(_LITERAL)})[\s/>]", re.IGNORECASE)
+LITERAL_TAG = re.compile(rf"<(?:{'|'.join(_LITERAL)})[\s/>]", re.IGNORECASE)
 _TAG_END = re.compile(r"\s*+>")
 _BRACES = re.compile(r"\{\{+|\}\}+")
 _BRACKETS = re.compile(r"\[\[+|\]\]+")
@@ -66,7 +66,7 @@ def _closed(lower: str, name: str, position: int) -> int:
 
 def cut_templates(wikitext: str, is_kept: Callable[[str], bool]) -> str:
     """Return wikitext without the templates whose lower-case name is not kept. Linear in the text."""
-    if _LITERAL_TAG.search(wikitext):
+    if LITERAL_TAG.search(wikitext):
         return wikitext
     open_at: list[int] = []
     found: list[tuple[int, int]] = []
@@ -91,7 +91,7 @@ def cut_templates(wikitext: str, is_kept: Callable[[str], bool]) -> str:
 
 def cut_links(wikitext: str, dropped: re.Pattern) -> str:
     """Return wikitext without the links whose target `dropped` matches from its start. Linear in the text."""
-    if _LITERAL_TAG.search(wikitext):
+    if LITERAL_TAG.search(wikitext):
         return wikitext
     found: list[tuple[int, int]] = []
     end = 0
@@ -116,7 +116,7 @@ def cut_links(wikitext: str, dropped: re.Pattern) -> str:
 
 def cut_tables(wikitext: str) -> str:
     """Return wikitext without tables. Linear in the text."""
-    if _LITERAL_TAG.search(wikitext):
+    if LITERAL_TAG.search(wikitext):
         return wikitext
     open_at: list[int] = []
     found: list[tuple[int, int]] = []
