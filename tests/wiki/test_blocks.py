@@ -186,6 +186,10 @@ def test_blocks_are_found_in_time_linear_in_the_text(piece):
     assert_linear(lambda wikitext: list(blocks(wikitext)), piece)
 
 
+def test_ends_of_tables_behind_much_that_is_open_take_linear_time():
+    assert_linear(lambda ends: list(blocks("[\n" * ends.count("|") + ends)), "|}\n")
+
+
 @pytest.mark.parametrize(
     "piece", ["[[a| ]] ", "[[a|b ]]", " ", "&nbsp;", "''a'' ", "<br>", "* a\n", "[http://a b]"]
 )

@@ -74,7 +74,7 @@ def _end(wikitext: str, start: int) -> int:
         elif match[1]:
             opened.append("{|")
         elif match[2]:
-            closed += ["{|"] * ("{|" in unclosed)
+            closed += [what for what in unclosed[-1:] if what == "{|"]
         elif mark in "[]":
             (opened if mark == "[" else closed).append("[")
         elif tag is None:

@@ -10,6 +10,8 @@ from tgl.config import WorldConfig
 from tgl.errors import TglError
 from tgl.files import sha1_file
 from tgl.tables import read_table, write_table
+from tgl.wiki.world import build_world
+from tgl.wiki.world_dump import write_dump
 
 
 def write_files(
@@ -45,9 +47,6 @@ def write_world(
     settings: WorldConfig, dates: list[str], folders: list[Path], files: list[Path], facts: Path
 ) -> None:
     """Write the synthetic world: a dump folder and a table `files` for each date, and the table `facts`."""
-    from tgl.wiki.world import build_world  # the tables of names take long, and other dumps need none
-    from tgl.wiki.world_dump import write_dump
-
     world = build_world(settings, dates)
     for number, (folder, listing) in enumerate(zip(folders, files, strict=True)):
         write_files([write_dump(world, number, folder)], listing)
