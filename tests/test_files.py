@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from tgl.files import atomic_folder, atomic_path, sha1_file, write_text
+from tgl.files import atomic_folder, atomic_path, how_to_mend, sha1_file, write_text
 
 
 def test_written_file_appears_whole_and_leaves_nothing_beside_it(tmp_path):
@@ -94,3 +94,13 @@ def test_mode_of_a_folder_follows_the_umask(tmp_path, mask, mode):
     finally:
         os.umask(before)
     assert (tmp_path / "a").stat().st_mode & 0o777 == mode
+
+
+@pytest.mark.parametrize("mark", ["Snakefile", ".snakemake"])
+def test_only_artifacts_of_the_workflow_are_to_be_deleted(tmp_path, mark, monkeypatch):
+    (tmp_path / "run" / "results").mkdir(parents=True)
+    (tmp_path / "run" / mark).mkdir()
+    monkeypatch.chdir(tmp_path / "run")
+    assert how_to_mend("results/mine/pages/0.parquet") == "Delete it and run the workflow again."
+    assert how_to_mend(tmp_path / "run" / "mine.parquet") == "Give an undamaged file."
+    assert how_to_mend(tmp_path / "results" / "mine.parquet") == "Give an undamaged file."

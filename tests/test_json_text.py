@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tgl.json_text import MOST_LEVELS, check_values, parse_json
+from tgl.errors import TglError
+from tgl.json_text import MOST_LEVELS, check_values, parse_json, read_json
 
 values = st.recursive(
     st.none()
@@ -66,3 +67,35 @@ def test_a_value_inside_itself_is_nested_too_deeply():
     value.append(value)
     with pytest.raises(ValueError, match="nested more than"):
         check_values(value)
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "message"),
+    [
+        (b'{"a":', dict, "not valid JSON"),
+        (b"", dict, "not valid JSON"),
+        (b"\xff\xfe", dict, "not valid JSON"),
+        (b"[1]", dict, "holds list, expected an object"),
+        (b"{}", list, "holds dict, expected a list"),
+        (b"3", dict, "holds int, expected an object"),
+        (b"null", list, "holds NoneType, expected a list"),
+    ],
+)
+def test_json_file_of_another_form_is_refused_by_name(tmp_path, content, kind, message):
+    path = tmp_path / "gate.json"
+    path.write_bytes(content)
+    with pytest.raises(TglError, match=rf"gate\.json: {message}.*Give an undamaged file"):
+        read_json(path, kind)
+
+
+def test_missing_and_unreadable_json_files_are_refused_by_name(tmp_path):
+    with pytest.raises(TglError, match=r"none\.json: no such file"):
+        read_json(tmp_path / "none.json")
+    with pytest.raises(TglError, match=r"cannot be read \(Is a directory\)"):
+        read_json(tmp_path)
+
+
+def test_json_file_comes_back(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text('{"a": [1]}')
+    assert read_json(path) == {"a": [1]}

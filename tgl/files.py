@@ -50,6 +50,21 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
         shutil.rmtree(part, ignore_errors=True)
 
 
+def how_to_mend(path: str | Path) -> str:
+    """Return one sentence: what to do about a damaged file.
+
+    Only the workflow's own artifacts can be made again: files under `results/` beside a Snakefile or Snakemake's
+    own folder. Any other file is the user's, and is not to be deleted.
+    """
+    whole = Path(os.path.abspath(path))
+    for parent in whole.parents:
+        if parent.name == "results" and any(
+            (parent.parent / name).exists() for name in ("Snakefile", ".snakemake")
+        ):
+            return "Delete it and run the workflow again."
+    return "Give an undamaged file."
+
+
 def write_text(path: str | Path, text: str) -> None:
     """Write `text` as UTF-8, atomically."""
     with atomic_path(path) as part:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterable
+from pathlib import Path
+
+from tgl.errors import TglError
+from tgl.files import how_to_mend
 
 MOST_LEVELS = 60
 
@@ -19,6 +23,30 @@ def parse_json(text: str) -> object:
     except RecursionError:
         raise ValueError(f"nested more than {MOST_LEVELS} levels deep") from None
     check_values(value)
+    return value
+
+
+def read_json(path: str | Path, kind: type = dict) -> dict | list:
+    """Read a JSON file that holds an object (`kind=dict`) or a list (`kind=list`).
+
+    Every JSON file of the project is read here. Raises TglError naming the file for a missing or unreadable file,
+    for text that `parse_json` refuses, and for a value of another kind.
+    """
+    expected = {dict: "an object", list: "a list"}[kind]
+    try:
+        value = parse_json(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise TglError(f"{path}: no such file; expected JSON that holds {expected}") from None
+    except OSError as error:
+        raise TglError(
+            f"{path}: cannot be read ({error.strerror}); expected JSON that holds {expected}"
+        ) from None
+    except ValueError as error:  # UnicodeDecodeError too
+        raise TglError(
+            f"{path}: not valid JSON ({error}); expected {expected}. {how_to_mend(path)}"
+        ) from None
+    if not isinstance(value, kind):
+        raise TglError(f"{path}: holds {type(value).__name__}, expected {expected}. {how_to_mend(path)}")
     return value
 
 

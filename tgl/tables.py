@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tgl.errors import TglError
-from tgl.files import atomic_path
+from tgl.files import atomic_path, how_to_mend
 from tgl.json_text import parse_json
 from tgl.schemas import SCHEMAS
 
@@ -204,7 +204,7 @@ class RowGroups:
 
 
 def _damaged(path: str | Path, error: Exception) -> TglError:
-    return TglError(f"{path}: not a readable Parquet file ({error}); delete it and run the workflow again")
+    return TglError(f"{path}: not a readable Parquet file ({error}). {how_to_mend(path)}")
 
 
 def read_counts(path: str | Path) -> dict[str, int]:

@@ -126,6 +126,20 @@ def write_blocks(
     )
 
 
+def first_token(tokenizer: PreTrainedTokenizerBase) -> int:
+    """Return the id that every sequence begins with: begin-of-text, or end-of-text where there is none.
+
+    Probes, windows, control spans and held-out blocks all begin with it, so that none of the groups that are
+    compared differs in it.
+    """
+    return tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
+
+
+def num_ids(tokenizer: PreTrainedTokenizerBase) -> int:
+    """Return the largest token id plus one, which is above `len(tokenizer)` where the ids have gaps."""
+    return max(tokenizer.get_vocab().values()) + 1
+
+
 def vocabulary_hash(tokenizer: PreTrainedTokenizerBase) -> str:
     """Return the SHA-256 of the vocabulary: tokens mean something to their own tokenizer only."""
     return hashlib.sha256(json.dumps(sorted(tokenizer.get_vocab().items())).encode()).hexdigest()
