@@ -8,7 +8,7 @@ beside a model with adapters (`tgl.k_adapter`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from operator import attrgetter
 
@@ -80,7 +80,8 @@ _LAYOUTS: dict[str, _Layout] = {
 class Sublayer:
     """One unit: its name (`block00.attention`), block number (-1 outside the blocks), part and parameters by name.
 
-    `output` is the module whose output the unit adds to the residual stream (None outside the blocks).
+    `output` is the module whose output the unit adds to the residual stream (None outside the blocks); `owners`: the
+    module that each parameter belongs to, by the parameter's name.
     """
 
     name: str
@@ -88,6 +89,7 @@ class Sublayer:
     part: str
     parameters: dict[str, nn.Parameter]
     output: nn.Module | None = field(default=None, compare=False)
+    owners: dict[str, nn.Module] = field(default_factory=dict, compare=False)
 
     @property
     def num_parameters(self) -> int:
@@ -99,14 +101,16 @@ def sublayers(model: nn.Module) -> list[Sublayer]:
     """Return the model's units in order of depth, `embedding` last.
 
     Beside a model with adapters stands the unit `adapter`, before `embedding`; the parameters of the model itself
-    keep the names they have without adapters. Raises TglError for an architecture whose blocks are not known here,
-    or whose blocks hold a child that belongs to no sublayer.
+    keep the names they have without adapters. A wrapped model has the units of the model inside (`unwrapped`); the
+    parameters of peft's adapters belong to the sublayer they sit in. Raises TglError for an architecture whose
+    blocks are not known here, or whose blocks hold a child that belongs to no sublayer.
     """
+    model = unwrapped(model)
     kind = _kind(model)
     if kind == "tgl_k_adapter":
         *units, embedding = sublayers(model.base)
         beside = {name: p for name, p in model.named_parameters() if not name.startswith("base.")}
-        return [*units, Sublayer(ADAPTER, -1, ADAPTER, beside), embedding]
+        return [*units, Sublayer(ADAPTER, -1, ADAPTER, beside, owners=_owners(model, beside)), embedding]
     layout = _layout(model)
     part_of_child = {child: part for part, children in layout.parts.items() for child in children}
     units: dict[tuple[int, str], dict[str, nn.Parameter]] = {}
@@ -137,10 +141,64 @@ def sublayers(model: nn.Module) -> list[Sublayer]:
             part,
             units[block, part],
             model.get_submodule(f"{layout.blocks}.{block}.{layout.parts[part][-1]}"),
+            _owners(model, units[block, part]),
         )
         for block, part in sorted(units, key=lambda unit: (unit[0], order.index(unit[1])))
     ]
-    return [*found, Sublayer(EMBEDDING, -1, EMBEDDING, rest)]
+    return [*found, Sublayer(EMBEDDING, -1, EMBEDDING, rest, owners=_owners(model, rest))]
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """Return the model inside torch.compile, DistributedDataParallel, DataParallel and peft; others as they are.
+
+    Raises TglError for wrappers that flatten parameters (FSDP) and for peft methods whose parameters stand outside the
+    model (prompt and prefix tuning): neither has parameters that belong to a sublayer.
+    """
+    if not isinstance(model, nn.Module):
+        raise TglError(
+            f"model: found {type(model).__name__}, expected a causal language model of transformers"
+        )
+    while True:
+        kind = type(model).__name__
+        if "FullyShardedDataParallel" in kind:
+            raise TglError(
+                f"model: found {kind}, whose flat parameters belong to no sublayer; expected a model with its own "
+                "parameters. Hand over the model before it is sharded"
+            )
+        if "_orig_mod" in model._modules:  # torch.compile
+            inner = model._orig_mod
+        elif isinstance(model, nn.parallel.DistributedDataParallel | nn.DataParallel):
+            inner = model.module
+        elif type(model).__module__.startswith("peft."):
+            inner = _inside_peft(model)
+        else:
+            return model
+        model = inner
+
+
+def has_adapters(model: nn.Module) -> bool:
+    """Tell whether the model is wrapped by peft, or holds layers of it."""
+    return any(type(module).__module__.startswith("peft.") for module in model.modules())
+
+
+def _inside_peft(model: nn.Module) -> nn.Module:
+    """Return the model that peft's wrapper, or one of its tuners, holds."""
+    if hasattr(model, "get_base_model"):
+        inner = model.get_base_model()
+    else:
+        inner = model.base_model.model if "base_model" in model._modules else model.model
+    known = {id(parameter) for parameter in inner.parameters()}
+    outside = [name for name, parameter in model.named_parameters() if id(parameter) not in known]
+    if outside:
+        raise TglError(
+            f"model: found {type(model).__name__} with the parameter '{outside[0]}' outside the model, which belongs "
+            "to no sublayer; expected adapters inside the blocks, as LoRA's. Hand over the model without them"
+        )
+    return inner
+
+
+def _owners(model: nn.Module, names: Iterable[str]) -> dict[str, nn.Module]:
+    return {name: model.get_submodule(name.rpartition(".")[0]) for name in names}
 
 
 def ranked(units: list[Sublayer]) -> Iterator[Sublayer]:

@@ -90,7 +90,7 @@ def test_a_scheduler_scales_every_group_s_own_rate():
         scheduler.step()
 
 
-def test_vectors_get_no_weight_decay_and_nothing_does_unless_asked():
+def test_norms_and_biases_get_no_weight_decay_and_nothing_does_unless_asked():
     model, plan = tiny_model(), plan_of([1.0, 1.0, 2.0, 0.0], 1.0)
     assert {group["weight_decay"] for group in plan.param_groups(model, RATE)} == {0.0}
     groups = plan.param_groups(model, RATE, weight_decay=0.1)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -72,10 +73,16 @@ class Plan:
         """Freeze what the plan freezes in `model` and return parameter groups for any optimiser.
 
         One group for each (multiplier, weight decay) with `params`, `lr` = lr * multiplier, `weight_decay`, none
-        empty; vectors get no weight decay. A scheduler must scale each group's own rate, as LambdaLR does. Raises
-        TglError when the plan does not fit the model, trains nothing, or has phases: those need an optimiser each
-        (see `phases`).
+        empty; norms, biases and state parameters get no weight decay. What is frozen when it is handed over stays
+        frozen; a sublayer that the plan trains and in which everything is frozen gives a warning. Of a model with
+        peft's adapters the adapters are trained, each at the multiplier of the sublayer it sits in. A scheduler must
+        scale each group's own rate, as LambdaLR does. Raises TglError when the plan does not fit the model, trains
+        nothing, or has phases: those need an optimiser each (see `phases`). Raises TglError as well for an lr or a
+        weight_decay that is no number from 0 on.
         """
+        for name, value in (("lr", lr), ("weight_decay", weight_decay)):
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+                raise TglError(f"param_groups: {name}: expected a number from 0 on, found {value!r}")
         # By name: a stage that only reads plans depends neither on torch nor on the code of training.
         groups = import_module("tgl.train.groups")
         if self.later:

@@ -2,23 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+import torch
+from torch import nn
 from transformers import PreTrainedModel
 
 
 @contextmanager
 def measuring(model: PreTrainedModel) -> Iterator[None]:
-    """Turn dropout off; every module's mode is put back afterwards.
+    """Turn dropout, activation checkpointing and compiled calls off; all of it is put back afterwards.
 
-    RWKV stays in training mode: in evaluation mode it rescales its weights in place, which would scale their
-    gradients and let two checkpoints look apart; it has no dropout.
+    RWKV is measured in training mode, which has no dropout: in evaluation mode it rescales its weights in place,
+    which would scale their gradients and let two checkpoints look apart. Weights that an earlier evaluation has
+    rescaled are as they were trained, in here and afterwards.
     """
-    modes = [(module, module.training) for module in model.modules()]
+    modules = list(model.modules())
+    kept = [(module, dict(_switches(module))) for module in modules]
     model.train(model.config.model_type == "rwkv")
+    own_weights(model)
+    for module in modules:
+        for name in _switches(module).keys() - {"training"}:
+            setattr(module, name, _OFF[name])
     try:
         yield
     finally:
-        for module, training in modes:
-            module.training = training
+        for module, switches in kept:
+            for name, value in switches.items():
+                setattr(module, name, value)
+
+
+def own_weights(model: nn.Module) -> None:
+    """Undo in place what RWKV's evaluation mode does to its weights; the model must be in training mode."""
+    for module in model.modules():
+        if getattr(module, "layers_are_rescaled", False):
+            module._rescale_layers()
+
+
+@contextmanager
+def differentiating(model: PreTrainedModel, wanted: Sequence[nn.Parameter]) -> Iterator[None]:
+    """Measure (see `measuring`) with gradients for the `wanted` parameters alone; all is put back afterwards."""
+    flags = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
+    for parameter, _ in flags:
+        parameter.requires_grad_(False)
+    for parameter in wanted:
+        parameter.requires_grad_(True)
+    try:
+        with measuring(model), torch.enable_grad():
+            yield
+    finally:
+        for parameter, flag in flags:
+            parameter.requires_grad_(flag)
+
+
+# Of transformers and torch: recomputing activations calls a block's modules twice, a compiled call skips hooks.
+_OFF = {"gradient_checkpointing": False, "_compiled_call_impl": None}
+
+
+def _switches(module: nn.Module) -> dict[str, object]:
+    return {name: vars(module)[name] for name in ("training", *_OFF) if name in vars(module)}

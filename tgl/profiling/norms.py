@@ -6,8 +6,7 @@ than a training step. Only parameters that no formula covers are differentiated,
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +17,7 @@ from transformers import PreTrainedModel
 from tgl.errors import TglError
 from tgl.evaluate.spans import SpanTokens
 from tgl.profiling.capture import Coverage, cover, hooked
-from tgl.profiling.mode import measuring
+from tgl.profiling.mode import differentiating
 from tgl.sublayers import Sublayer
 
 # Tokens a batch, padding included, by device: more is no faster on a CPU, and the logits need memory.
@@ -74,7 +73,7 @@ def gradient_norms(
     each, losses = np.zeros((len(examples), len(units))), np.zeros(len(examples))
     total: list[torch.Tensor | None] = [None] * len(wanted)
     waiting = batches(examples, 1 if coverage.autograd else batch_tokens)
-    with _prepared(model, wanted):
+    with differentiating(model, wanted):
         while waiting:
             members = waiting.pop()
             losses[members], squares, gradients = _one_batch(
@@ -126,7 +125,7 @@ def check_norms(
     """
     found = gradient_norms(model, units, [example], coverage, mean=False).each[0]
     parameters = [parameter for unit in units for parameter in unit.parameters.values()]
-    with _prepared(model, parameters):
+    with differentiating(model, parameters):
         tokens = torch.tensor([example.ids], device=parameters[0].device)
         logits = model(input_ids=tokens, use_cache=False).logits[0, example.first - 1 : -1]
         loss = functional.cross_entropy(logits, tokens[0, example.first :])
@@ -203,19 +202,3 @@ def _of_unit(unit: Sublayer, squares: dict, count: int) -> torch.Tensor:
     """Return the norm of the unit for each example, [count]; rounding below zero is cut off."""
     found = [squares[p].cpu() for p in unit.parameters.values() if p in squares]
     return torch.stack(found).sum(0).clamp(min=0).sqrt() if found else torch.zeros(count, dtype=torch.float64)
-
-
-@contextmanager
-def _prepared(model: PreTrainedModel, wanted: Sequence[torch.nn.Parameter]) -> Iterator[None]:
-    """No dropout, gradients for `wanted` parameters alone; all put back afterwards."""
-    flags = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
-    for parameter, _ in flags:
-        parameter.requires_grad_(False)
-    for parameter in wanted:
-        parameter.requires_grad_(True)
-    try:
-        with measuring(model), torch.enable_grad():
-            yield
-    finally:
-        for parameter, flag in flags:
-            parameter.requires_grad_(flag)

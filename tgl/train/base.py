@@ -80,7 +80,7 @@ def train_base(
             groups = parameter_groups(
                 sublayers(model), plan, settings.pretrain.learning_rate, settings.pretrain.weight_decay
             )
-            return make_engine(model, groups, settings.pretrain, engine_settings)
+            return make_engine(model, groups, settings.pretrain, engine_settings, seed=seed)
 
         def keep(step: int) -> None:
             if step in settings.pretrain.kept and is_first():

@@ -18,6 +18,7 @@ from tgl.errors import TglError
 from tgl.files import atomic_path, sha256_file
 from tgl.gru import GruForCausalLM  # noqa: F401, registers itself with the Auto classes
 from tgl.k_adapter import KAdapterForCausalLM  # noqa: F401, likewise
+from tgl.profiling.mode import measuring
 from tgl.sublayers import Sublayer
 from tgl.train.architectures import architecture_config
 
@@ -78,8 +79,11 @@ def _check_weights(folder: Path) -> None:
 
 
 def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    """Write model and tokenizer to `folder`, each file whole or not at all, the weights last."""
-    with tempfile.TemporaryDirectory() as scratch:
+    """Write model and tokenizer to `folder`, each file whole or not at all, the weights last.
+
+    RWKV's weights are written as they were trained, also after an evaluation, which rescales them in place.
+    """
+    with tempfile.TemporaryDirectory() as scratch, measuring(model):
         model.save_pretrained(scratch, max_shard_size="1TB")  # one file, which the workflow declares
         tokenizer.save_pretrained(scratch)
         # As sha256sum writes and checks it.
@@ -98,9 +102,10 @@ def copy_model(source: Path, target: Path) -> None:
 def weights_hash(model: PreTrainedModel) -> str:
     """Return the SHA-256 of all weights: a model may change behind its name."""
     digest = hashlib.sha256()
-    for name, parameter in model.named_parameters():
-        digest.update(name.encode())
-        digest.update(parameter.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    with measuring(model):  # RWKV's weights as they were trained
+        for name, parameter in model.named_parameters():
+            digest.update(name.encode())
+            digest.update(parameter.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
 
 

@@ -81,7 +81,7 @@ def train_period(
     def engine_of(phase: Plan) -> Callable[[], Engine]:
         def make() -> Engine:
             groups = baseline.groups(period, phase)
-            return make_engine(module, groups, schedule, settings.train, regulariser)
+            return make_engine(module, groups, schedule, settings.train, regulariser, seed=period.seed)
 
         return make
 

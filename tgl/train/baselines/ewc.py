@@ -17,7 +17,7 @@ from torch import nn
 from torch.nn import functional
 
 from tgl.config_baselines import EwcConfig
-from tgl.sublayers import sublayers
+from tgl.profiling.mode import differentiating
 from tgl.train.baselines.plain import Period, Plain
 from tgl.train.engines import Regulariser
 
@@ -27,18 +27,22 @@ def fisher_diagonal(
 ) -> list[torch.Tensor]:
     """Return the diagonal Fisher information a token of each parameter, shaped as it is.
 
-    sequences: int64 [num_sequences, time]; time - 1 tokens of each are predicted. seed: of the drawn labels.
+    sequences: int64 [num_sequences, time]; time - 1 tokens of each are predicted. seed: of the drawn labels. Dropout is
+    off; the model is left as it was.
     """
     generator = torch.Generator().manual_seed(seed)
     found = [torch.zeros_like(parameter) for parameter in parameters]
     device = parameters[0].device
-    for sequence in sequences:
-        logits = model(input_ids=sequence[None].to(device)).logits[0, :-1].float()  # [time - 1, vocabulary]
-        probabilities = logits.detach().softmax(-1).cpu()
-        labels = torch.multinomial(probabilities, 1, generator=generator)[:, 0].to(device)
-        loss = functional.cross_entropy(logits, labels, reduction="sum")
-        for total, gradient in zip(found, torch.autograd.grad(loss, parameters), strict=True):
-            total += gradient.square()
+    with differentiating(model, parameters):
+        for sequence in sequences:
+            logits = model(input_ids=sequence[None].to(device), use_cache=False).logits[0, :-1].float()
+            probabilities = logits.detach().softmax(-1).cpu()  # [time - 1, vocabulary]
+            labels = torch.multinomial(probabilities, 1, generator=generator)[:, 0].to(device)
+            loss = functional.cross_entropy(logits, labels, reduction="sum")
+            gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
+            for total, gradient in zip(found, gradients, strict=True):
+                if gradient is not None:  # the loss does not depend on it, its information is zero
+                    total += gradient.square()
     count = len(sequences) * (sequences.shape[1] - 1)
     return [total / count for total in found]
 
@@ -66,9 +70,7 @@ class Ewc(Plain):
 
     def regulariser(self, period: Period) -> Regulariser:
         """See `Plain`."""
-        trained = self.trained(period.plan)
-        units = [unit for unit in sublayers(period.model) if unit.name in trained]
-        parameters = [parameter for unit in units for parameter in unit.parameters.values()]
+        parameters = self.trained_parameters(period)
         stream = period.old_stream()
         sequences = torch.from_numpy(stream.batch(0, self.settings.sequences, period.block_size))
         fisher = fisher_diagonal(period.model, parameters, sequences, period.seed)

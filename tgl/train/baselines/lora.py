@@ -8,6 +8,7 @@ which is two adapters of rank r side by side; the key is never reached.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,14 +17,15 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from peft.tuners.lora import LoraLayer
 from safetensors.torch import load_file, save_file
 from torch import nn
+from torch.nn import functional
 from transformers import PreTrainedModel
 
 from tgl.config_baselines import LoraConfig as LoraSettings
 from tgl.errors import TglError
 from tgl.plans.plan import Plan
-from tgl.sublayers import Sublayer, sublayers
+from tgl.sublayers import Sublayer, has_adapters, sublayers
 from tgl.train.baselines.plain import Period, Plain, phases
-from tgl.train.groups import freeze
+from tgl.train.groups import check_fit, freeze
 
 _SEPARATE = ("q_proj", "v_proj")
 _FUSED = ("c_attn", "query_key_value", "qkv_proj")
@@ -37,8 +39,10 @@ def lora_config(
     multipliers: with 'ranks' a sublayer's rank is rank * multiplier (the largest of its phases), rounded, at least 1,
     at the same scale alpha / rank; with 'rates' all ranks are equal. A fused projection gets twice the rank and alpha,
     and peft alone would adapt its key as well: `with_lora` keeps it to query and value. Raises TglError when the plan
-    trains no attention sublayer or the model's projections are not known.
+    does not fit the model or trains no attention sublayer, when the model's projections are not known or it has
+    adapters already, and for a rank, alpha or `multipliers` that cannot be.
     """
+    _check(plan, model, rank, alpha, multipliers)
     ranks, alphas, fan_in_fan_out = {}, {}, False
     for unit in _attention(plan, model):
         largest = max(phase[unit.name] for phase in phases(plan))
@@ -62,13 +66,65 @@ def with_lora(
     model: PreTrainedModel, plan: Plan, rank: int = 4, alpha: float = 16, multipliers: str = "rates"
 ) -> PeftModel:
     """Return `model` with the adapters of `lora_config`, kept to query and value inside fused projections."""
-    adapted = get_peft_model(model, lora_config(plan, model, rank, alpha, multipliers))
+    return kept_to_query_and_value(get_peft_model(model, lora_config(plan, model, rank, alpha, multipliers)))
+
+
+def kept_to_query_and_value(adapted: PeftModel) -> PeftModel:
+    """Keep adapters of fused projections, made by `lora_config`, to query and value, and return the model.
+
+    `with_lora` does so already; an adapter that peft has loaded from a folder needs it before it is trained on. Raises
+    TglError for an adapter that has learned something for the key.
+    """
     for name, layer in adapted.base_model.model.named_modules():
         if isinstance(layer, LoraLayer) and name.endswith(_FUSED):
-            for up in layer.lora_B.values():  # weight [out, 2 * rank], zero at the start
-                mask = _fused_mask(name, up.weight, model.config).to(up.weight)
-                up.weight.register_hook(lambda gradient, mask=mask: gradient * mask)
+            for adapter, up in layer.lora_B.items():  # weight [out, 2 * rank], zero at the start
+                if not isinstance(up, _MaskedUp):
+                    layer.lora_B[adapter] = _MaskedUp(up, _fused_mask(name, up.weight, adapted.config))
+                    if up.weight[~layer.lora_B[adapter].mask].any():
+                        raise TglError(
+                            f"lora: the adapter '{adapter}' of '{name}' writes to the key rows, expected zeros there; "
+                            "it was not made by tgl.with_lora, or trained without it. Train it as peft made it"
+                        )
     return adapted
+
+
+class _MaskedUp(nn.Linear):
+    """The same linear map, with the same weight, of which only the entries in a mask are used and learn.
+
+    The mask is a buffer: it follows the model to other devices, and through copies and pickles. It is of bool, so that
+    it fits every dtype, and stands in no file of weights.
+    """
+
+    def __init__(self, up: nn.Linear, mask: torch.Tensor) -> None:
+        """up: its weight [out, in] becomes this map's. mask: [out, in], not 0 where an entry may differ from 0."""
+        super().__init__(up.in_features, up.out_features, bias=up.bias is not None, device="meta")
+        self.weight, self.bias = up.weight, up.bias
+        self.register_buffer("mask", mask.to(up.weight.device, torch.bool), persistent=False)
+        self.train(up.training)
+
+    def forward(self, seen: torch.Tensor) -> torch.Tensor:
+        """Map [..., in] to [..., out]."""
+        return functional.linear(seen, self.weight * self.mask, self.bias)
+
+
+def _check(plan: Plan, model: nn.Module, rank: int, alpha: float, multipliers: str) -> None:
+    if not isinstance(plan, Plan):
+        raise TglError(
+            f"lora: plan: found {type(plan).__name__}, expected a Plan; load_plan reads one from a file"
+        )
+    if type(rank) is not int or rank < 1:
+        raise TglError(f"lora: rank: expected a whole number from 1 on, found {rank!r}")
+    if isinstance(alpha, bool) or not isinstance(alpha, int | float) or not 0 < alpha < math.inf:
+        raise TglError(f"lora: alpha: expected a number above 0, found {alpha!r}")
+    if multipliers not in ("rates", "ranks"):
+        raise TglError(f"lora: multipliers: expected 'rates' or 'ranks', found {multipliers!r}")
+    units = sublayers(model)
+    if has_adapters(model):
+        raise TglError(
+            f"lora: {type(model).__name__} has adapters already, expected a model without; merge them first "
+            "(merge_and_unload)"
+        )
+    check_fit(plan, units)
 
 
 def _attention(plan: Plan, model: nn.Module) -> list[Sublayer]:

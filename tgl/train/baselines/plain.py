@@ -95,6 +95,12 @@ class Plain:
         """Return the names of the units that may change."""
         return plan.trained() | ({EMBEDDING} if plan.embedding > 0 else set())
 
+    def trained_parameters(self, period: Period) -> list[nn.Parameter]:
+        """Return the parameters of the units that may change, in whatever phase."""
+        trained = self.trained(period.plan)
+        units = [unit for unit in self.units(period) if unit.name in trained]
+        return [parameter for unit in units for parameter in unit.parameters.values()]
+
     def groups(self, period: Period, phase: Plan) -> list[dict]:
         """Set requires_grad as the phase's plan says and return the optimiser's groups."""
         freeze(period.model, phase)

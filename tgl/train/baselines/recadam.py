@@ -63,4 +63,4 @@ class Recadam(Plain):
 
     def regulariser(self, period: Period) -> Regulariser:
         """See `Plain`."""
-        return Recall(list(period.model.parameters()), self.num_steps(period), self.settings)
+        return Recall(self.trained_parameters(period), self.num_steps(period), self.settings)

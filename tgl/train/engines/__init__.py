@@ -19,9 +19,12 @@ def make_engine(
     settings: OptimiserConfig,
     engine: EngineConfig,
     regulariser: Regulariser | None = None,
+    *,
+    seed: int = 0,
 ) -> Engine:
     """Return the configured engine; 'auto' is DeepSpeed where there is a GPU or several processes, else plain PyTorch.
 
+    seed: of what dropout draws, with the number of the step (`tgl.train.engines.mode`).
     Raises TglError where the batch cannot be shared evenly, and for several processes of the plain engine.
     """
     name = engine.engine
@@ -32,4 +35,4 @@ def make_engine(
             f"engine 'plain': runs in one process and {world_size()} were started; set train.engine to 'deepspeed'"
         )
     kind = PlainEngine if name == "plain" else DeepSpeedEngine
-    return kind(model, groups, settings, engine, regulariser or Regulariser())
+    return kind(model, groups, settings, engine, regulariser or Regulariser(), seed)

@@ -20,6 +20,7 @@ from tgl.train.engines.interface import (
     precision,
     rows_a_pass,
 )
+from tgl.train.engines.mode import training_step
 from tgl.train.groups import realised_rates
 
 
@@ -33,13 +34,16 @@ class PlainEngine:
         settings: OptimiserConfig,
         engine: EngineConfig,
         regulariser: Regulariser,
+        seed: int = 0,
     ) -> None:
         self.model, self.settings, self.engine, self.regulariser = model, settings, engine, regulariser
+        self.seed = seed
         self.device = groups[0]["params"][0].device
         self.rows = rows_a_pass(settings.batch_size, settings.micro_batch_size)
         self.units = owners(model, groups)
         self.optimiser = adamw(groups)
 
+    @training_step
     def step(self, tokens: torch.Tensor, number: int, factor: float) -> StepResult:
         """See `Engine`; the loss that is told is the language model's, without a penalty."""
         weight = self.regulariser.task_weight(number)

@@ -21,6 +21,7 @@ from tgl.train.engines.interface import (
     own_passes,
     rows_a_pass,
 )
+from tgl.train.engines.mode import training_step
 from tgl.train.groups import realised_rates
 from tgl.train.processes import join, total, world_size
 
@@ -35,9 +36,11 @@ class DeepSpeedEngine:
         settings: OptimiserConfig,
         engine: EngineConfig,
         regulariser: Regulariser,
+        seed: int = 0,
     ) -> None:
         deepspeed = _import_deepspeed()
         self.model, self.zero_stage, self.regulariser = model, engine.zero_stage, regulariser
+        self.seed = seed
         self.rows = rows_a_pass(settings.batch_size, settings.micro_batch_size)
         self.units = owners(model, groups)
         # DeepSpeed puts flat partitions in place of the groups' parameters.
@@ -46,6 +49,7 @@ class DeepSpeedEngine:
             model=model, optimizer=adamw(groups), config=deepspeed_config(settings, engine, self.rows)
         )
 
+    @training_step
     def step(self, tokens: torch.Tensor, number: int, factor: float) -> StepResult:
         """See `Engine`; the loss that is told is the language model's, without a penalty."""
         weight = self.regulariser.task_weight(number)
