@@ -40,7 +40,7 @@ from tgl.report.profile_figures import write_profile_figures
 from tgl.sublayers import sublayers
 from tgl.tables import read_table, write_table
 from tgl.text.corpus import read_corpus
-from tgl.text.tokens import load_tokenizer
+from tgl.text.tokens import first_token, load_tokenizer
 from tgl.train.base import everything
 from tgl.train.checkpoint import load_model, save_model
 from tgl.train.engines import make_engine
@@ -88,7 +88,7 @@ def write_moved(base: Path, data: Path, folder: Path) -> None:
     model, tokenizer = load_model(base), load_tokenizer(base)
     stream = read_corpus(data / "text/enwiki-2021-new-pages.jsonl.xz", tokenizer)
     stream, held_out = stream[:-HELD_OUT], stream[-HELD_OUT:]
-    before = text_loss(model, held_out, 256, tokenizer.eos_token_id)[0] / HELD_OUT
+    before = text_loss(model, held_out, 256, first_token(tokenizer))[0] / HELD_OUT
     plan = dataclasses.replace(everything(model), embedding=0.0)
     freeze(model, plan)
     settings = TrainConfig(engine="plain", steps=STEPS, batch_size=4, warmup_share=0.2, decay="linear")
@@ -96,7 +96,7 @@ def write_moved(base: Path, data: Path, folder: Path) -> None:
     with tempfile.TemporaryDirectory() as state:
         order = TokenStream(stream, tokenizer.eos_token_id, 0)
         train([(0, lambda: engine)], order, settings, 256, Path(state) / "s", STEPS + 1, print)
-    after = text_loss(model, held_out, 256, tokenizer.eos_token_id)[0] / HELD_OUT
+    after = text_loss(model, held_out, 256, first_token(tokenizer))[0] / HELD_OUT
     print(
         f"held-out loss of new pages before and after {STEPS} steps: {before:.4f}, {after:.4f} nats a token"
     )

@@ -6,13 +6,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.model_fixtures import BLOCK, TEXTS, some_tokens, tiny_tokenizer
+from tests.model_fixtures import BLOCK, TEXTS, some_tokens, tiny_tokenizer, tokenizer_folder
 from tgl.errors import TglError
 from tgl.evaluate.spans import SpanTokens, span_tokens
 from tgl.profiling.plain_text import PlainText
+from tgl.text.tokens import load_tokenizer
 
 quick = settings(deadline=None, max_examples=50)
 seeds = st.integers(0, 10**6)
+BEGIN = 0  # the tiny tokenizer's end-of-text token
 MORE = [
     "The weather, which Anna Berg had seen before, was bad in Paris, Oslo and Lisbon.",
     "Nobody works. Everybody likes the quiet street of Carl Dahl (and Acme), zebras and quartz.",
@@ -33,8 +35,14 @@ def text():
 
 
 def counted(count):
-    """Return a text whose token at each place is the place."""
-    return PlainText(np.arange(count, dtype=np.int32), tiny_tokenizer())
+    """Return a text whose token at each place is the place plus one."""
+    return PlainText(np.arange(1, count + 1, dtype=np.int32), tiny_tokenizer())
+
+
+def in_text(example):
+    """Return the tokens of an example that are of the text: all but the first token, which every example has."""
+    assert example.ids[0] == BEGIN
+    return example.ids[1:]
 
 
 def like(repeat=1):
@@ -64,16 +72,17 @@ def log_counts(stream, ids):
 
 @quick
 @given(st.integers(2, 80), st.integers(2, 40), seeds)
-def test_windows_are_stretches_of_the_text_with_all_but_the_first_token_as_targets(count, length, seed):
+def test_windows_are_the_first_token_and_a_stretch_of_the_text_as_targets(count, length, seed):
     found = counted(count).windows(length, 5, seed)
     assert len(found) == 5
     for window in found:
-        assert window.ids == list(range(window.ids[0], window.ids[0] + min(length, count)))
+        own = in_text(window)
+        assert own == list(range(own[0], own[0] + min(length - 1, count)))
         assert window.first == 1
 
 
 def test_windows_reach_the_beginning_and_the_end_of_the_text():
-    assert {window.ids[0] for window in counted(12).windows(10, 200, 0)} == {0, 1, 2}
+    assert {window.ids[1] for window in counted(12).windows(11, 200, 0)} == {1, 2, 3}
 
 
 shapes = st.lists(st.tuples(st.integers(2, 40), st.integers(1, 39)), min_size=1, max_size=6)
@@ -86,16 +95,17 @@ def test_matched_stretches_have_as_many_targets_and_tokens_of_context(shapes, se
     found = counted(30).matched(wanted, seed)
     assert len(found) == len(wanted)
     for model, span in zip(wanted, found, strict=True):
-        if len(model.ids) > 30:
+        if len(model.ids) > 31:
             assert span is None
             continue
         assert shape(span) == shape(model)
-        assert span.ids == list(range(span.ids[0], span.ids[0] + len(span.ids)))
+        own = in_text(span)
+        assert own == list(range(own[0], own[0] + len(own)))
 
 
 def test_matched_stretches_reach_the_beginning_and_the_end_of_the_text():
-    found = counted(12).matched([SpanTokens([0] * 10, 7)] * 200, 0)
-    assert {span.ids[0] for span in found} == {0, 1, 2}
+    found = counted(12).matched([SpanTokens([0] * 11, 8)] * 200, 0)
+    assert {span.ids[1] for span in found} == {1, 2, 3}
 
 
 @quick
@@ -105,8 +115,8 @@ def test_frequency_matched_stretches_are_whole_words(seed):
     for model, span in zip(like(), text().frequency_matched(like(), seed), strict=True):
         assert shape(span) == shape(model)
         assert any(
-            starts_word(stream, place + span.first) and starts_word(stream, place + len(span.ids))
-            for place in places(stream, span.ids)
+            starts_word(stream, place + span.first - 1) and starts_word(stream, place + len(in_text(span)))
+            for place in places(stream, in_text(span))
         )
 
 
@@ -121,7 +131,7 @@ def test_frequency_matched_is_the_nearest_where_all_stretches_are_among_the_cand
             wanted = SpanTokens([0] + [token] * size, 1)
             whole = [
                 n
-                for n in range(1, len(stream) - size + 1)
+                for n in range(len(stream) - size + 1)
                 if starts_word(stream, n) and starts_word(stream, n + size)
             ]
             distances = [
@@ -154,9 +164,10 @@ def test_capitalised_stretches_are_whole_capitalised_words_that_begin_no_sentenc
     tokenizer, stream = tiny_tokenizer(), text().stream
     for model, span in zip(like(), text().capitalised(like(), seed), strict=True):
         assert shape(span) == shape(model)
-        before, words = tokenizer.decode(span.ids[: span.first]), tokenizer.decode(span.ids[span.first :])
+        before, words = tokenizer.decode(span.ids[1 : span.first]), tokenizer.decode(span.ids[span.first :])
         assert re.fullmatch(r"( [A-Z][\w']*)+", words)
-        after = {tokenizer.decode([int(stream[n + len(span.ids)])])[0] for n in places(stream, span.ids)}
+        own = in_text(span)
+        after = {tokenizer.decode([int(stream[n + len(own)])])[0] for n in places(stream, own)}
         assert after & set(" .,;:!?)")  # the last word is whole
         # A capital that follows another is the second word of a name that follows a lower-case word.
         assert re.search(r"[a-z,]( [A-Z][\w']*)*$", before)
@@ -185,9 +196,9 @@ def test_a_capitalised_stretch_needs_as_much_context_as_its_model():
     plain = PlainText(encoded(["the city of Lisbon."]), tiny_tokenizer())
     where = places(plain.stream, tiny_tokenizer()(" Lisbon")["input_ids"])[0]
     size = len(tiny_tokenizer()(" Lisbon")["input_ids"])
-    enough, too_much = (SpanTokens([0] * (context + size), context) for context in (where, where + 1))
+    enough, too_much = (SpanTokens([0] * (1 + n + size), 1 + n) for n in (where, where + 1))
     found = plain.capitalised([enough, too_much], 0)
-    assert found[0].ids == plain.stream[: where + size].tolist()
+    assert in_text(found[0]) == plain.stream[: where + size].tolist()
     assert found[1] is None
 
 
@@ -222,7 +233,7 @@ def test_tokens_of_another_tokenizer_are_refused():
     stream[7] = 299
     PlainText(stream, tiny_tokenizer())
     stream[7] = 300
-    with pytest.raises(TglError, match=r"holds token 300 and the model's tokenizer has 300"):
+    with pytest.raises(TglError, match=r"holds token 300, and the largest token .* is 299"):
         PlainText(stream, tiny_tokenizer())
 
 
@@ -241,3 +252,14 @@ def test_a_capitalised_stretch_does_not_run_into_the_next_line_or_document(end):
 def test_a_span_longer_than_the_text_has_no_stretch_as_frequent():
     plain = PlainText(some_tokens(8), tiny_tokenizer())
     assert plain.frequency_matched([SpanTokens(list(range(20)), 9)], 0) == [None]
+
+
+def test_every_stretch_begins_as_salient_spans_do_with_a_begin_of_text_token_of_its_own():
+    tokenizer = load_tokenizer(tokenizer_folder())  # not the shared one, which must stay as it is
+    tokenizer.bos_token = "!"
+    assert tokenizer.bos_token_id != tokenizer.eos_token_id  # what the test is about
+    plain = PlainText(encoded([*TEXTS, *MORE * 2]), tokenizer)
+    wanted = [span_tokens(tokenizer, text, text.index(part), len(text), BLOCK) for text, part in SPANS]
+    drawn = [*wanted, *plain.windows(8, 4, 0), *plain.matched(wanted, 0), *plain.capitalised(like(), 0)]
+    drawn += plain.frequency_matched(wanted, 0)
+    assert {example.ids[0] for example in drawn if example is not None} == {tokenizer.bos_token_id}

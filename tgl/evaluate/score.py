@@ -50,11 +50,11 @@ def log_likelihoods(model: PreTrainedModel, spans: Sequence[SpanTokens]) -> np.n
 
 @torch.no_grad()
 def text_loss(
-    model: PreTrainedModel, tokens: np.ndarray, block_size: int, end_token: int
+    model: PreTrainedModel, tokens: np.ndarray, block_size: int, begin_token: int
 ) -> tuple[float, int]:
     """Return (sum of negative log-likelihoods in nats, number of tokens) of a stream [num_tokens].
 
-    The stream is cut into blocks, each begun with the end-of-text token: every token of it is a target once.
+    The stream is cut into blocks, each begun with `begin_token`: every token of it is a target once.
     """
     total, device = 0.0, next(model.parameters()).device
     width = block_size - 1
@@ -66,7 +66,7 @@ def text_loss(
         whole = [row for row in rows if len(row) == width]
         for group in filter(None, (whole, [row for row in rows if len(row) < width])):
             targets = torch.from_numpy(np.stack(group).astype(np.int64)).to(device)
-            inputs = torch.cat([torch.full_like(targets[:, :1], end_token), targets[:, :-1]], dim=1)
+            inputs = torch.cat([torch.full_like(targets[:, :1], begin_token), targets[:, :-1]], dim=1)
             logits = model(input_ids=inputs).logits.float()
             each = logits.log_softmax(-1).gather(2, targets[..., None])[..., 0]
             total -= each.double().sum().item()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from tgl.errors import TglError
+from tgl.text.tokens import first_token
 
 
 class SpanError(TglError):
@@ -37,15 +38,12 @@ def span_tokens(
     end: int,
     max_length: int,
 ) -> SpanTokens:
-    """Tokenise `text` after the tokenizer's first token and return what is needed to score characters [start, end).
-
-    The first token is the begin-of-text token, or the end-of-text token of a tokenizer that has none.
+    """Tokenise `text` behind `tgl.text.tokens.first_token` and return what scoring characters [start, end) needs.
 
     A token belongs to the span when it holds one of its characters; the leading space goes with its word, also
-    where the tokenizer keeps it as a token of its own.
-    What stands right of the span is cut off: a causal model does not see it. A sentence longer than
-    `max_length` tokens loses tokens on the left. Raises SpanError for a span outside its text, without a token, or
-    longer than `max_length` allows.
+    where the tokenizer keeps it as a token of its own. What stands right of the span is cut off: a causal model
+    does not see it. A sentence longer than `max_length` tokens loses tokens on the left, but never the first token.
+    Raises SpanError for a span outside its text, without a token, or longer than `max_length` allows.
     """
     if not 0 <= start < end <= len(text):
         raise SpanError(
@@ -65,8 +63,7 @@ def span_tokens(
     first, last = inside[0], inside[-1]
     if first > 0 and text[start - 1] == " " and encoded["offset_mapping"][first - 1] == (start - 1, start):
         first -= 1
-    begin = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
-    ids = [begin, *encoded["input_ids"][: last + 1]]
+    ids = [first_token(tokenizer), *encoded["input_ids"][: last + 1]]
     first += 1
     if len(ids) > max_length:
         cut = len(ids) - max_length
@@ -76,5 +73,5 @@ def span_tokens(
                 f"span [{start}, {end}) has {len(ids) - first} tokens; with the model's {max_length} positions "
                 "nothing would be left of it",
             )
-        ids, first = ids[cut:], first - cut
+        ids, first = [ids[0], *ids[1 + cut :]], first - cut
     return SpanTokens(ids, first)

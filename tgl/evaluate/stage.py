@@ -12,7 +12,7 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from tgl.evaluate.score import score_probes, text_loss
 from tgl.tables import read_table, write_table
-from tgl.text.tokens import read_stream
+from tgl.text.tokens import first_token, read_stream
 
 
 def score_checkpoint(
@@ -36,7 +36,7 @@ def score_checkpoint(
     rows = []
     for name, path in texts.items():
         stream = read_stream(path, "held_out")
-        loss, count = text_loss(model, stream, block_size, tokenizer.eos_token_id)
+        loss, count = text_loss(model, stream, block_size, first_token(tokenizer))
         rows.append(
             {"checkpoint": checkpoint, "text": name, "num_tokens": count, "negative_log_likelihood": loss}
         )

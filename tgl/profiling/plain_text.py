@@ -1,4 +1,7 @@
-"""Stretches of plain text as examples: windows, and stretches that match salient spans ever more closely."""
+"""Stretches of plain text as examples: windows, and stretches that match salient spans ever more closely.
+
+Each of them stands behind the token that salient spans begin with too (`tgl.text.tokens.first_token`).
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from tgl.errors import TglError
 from tgl.evaluate.spans import SpanTokens
+from tgl.text.tokens import first_token, num_ids
 
 _CANDIDATES = 100  # stretches among which the one of nearest frequency is taken
 # Capitalised words after a lower-case word or a comma: they begin no sentence.
@@ -27,13 +31,14 @@ class PlainText:
         """Raises TglError for fewer than two tokens and for ids that the tokenizer does not have."""
         if len(stream) < 2:
             raise TglError(f"profile: the plain text has {len(stream)} tokens, too few for a window")
-        if int(stream.max()) >= len(tokenizer):
+        ids = num_ids(tokenizer)
+        if int(stream.max()) >= ids:
             raise TglError(
-                f"profile: the plain text holds token {int(stream.max())} and the model's tokenizer has "
-                f"{len(tokenizer)}: it was packed with another tokenizer; give the text itself"
+                f"profile: the plain text holds token {int(stream.max())}, and the largest token of the model's "
+                f"tokenizer is {ids - 1}: it was packed with another tokenizer; give the text itself"
             )
-        self.stream = stream
-        counts = np.bincount(stream, minlength=len(tokenizer))
+        self.stream, self._begin = stream, first_token(tokenizer)
+        counts = np.bincount(stream, minlength=ids)
         self._log_frequency = np.log((counts + 1) / (len(stream) + len(counts)))  # by token, never -inf
         used = np.unique(stream)
         pieces = dict(zip(used.tolist(), tokenizer.convert_ids_to_tokens(used.tolist()), strict=True))
@@ -46,19 +51,25 @@ class PlainText:
         self._names: dict[int, np.ndarray] | None = None
 
     def windows(self, length: int, count: int, seed: int) -> list[SpanTokens]:
-        """Return `count` windows of `length` tokens (all of the text, if shorter) at random places."""
-        length = min(length, len(self.stream))
-        starts = np.random.default_rng((seed, 1)).integers(0, len(self.stream) - length + 1, size=count)
-        return [SpanTokens(self.stream[start : start + length].tolist(), 1) for start in starts]
+        """Return `count` windows at random places: the first token and `length` - 1 tokens of text, all targets.
+
+        A shorter text is taken whole.
+        """
+        size = min(length - 1, len(self.stream))
+        starts = np.random.default_rng((seed, 1)).integers(0, len(self.stream) - size + 1, size=count)
+        return [self._example(start, start, start + size) for start in starts.tolist()]
 
     def matched(self, like: Sequence[SpanTokens], seed: int) -> list[SpanTokens | None]:
         """Return for each of `like` a random stretch with as many targets and tokens of context."""
         rng = np.random.default_rng((seed, 2))
         found: list[SpanTokens | None] = []
         for example in like:
-            most = len(self.stream) - len(example.ids)
-            first = len(example.ids) - example.num_targets
-            found.append(None if most < 0 else self._stretch(int(rng.integers(0, most + 1)) + first, example))
+            most = len(self.stream) - (len(example.ids) - 1)
+            found.append(
+                None
+                if most < 0
+                else self._stretch(int(rng.integers(0, most + 1)) + _context(example), example)
+            )
         return found
 
     def frequency_matched(self, like: Sequence[SpanTokens], seed: int) -> list[SpanTokens | None]:
@@ -69,11 +80,11 @@ class PlainText:
         rng = np.random.default_rng((seed, 3))
         found: list[SpanTokens | None] = []
         for example in like:
-            size, length = example.num_targets, len(example.ids)
-            if length > len(self.stream):
+            size, context = example.num_targets, _context(example)
+            if context + size > len(self.stream):
                 found.append(None)
                 continue
-            first = np.flatnonzero(self._begins[length - size : len(self.stream) - size + 1]) + length - size
+            first = np.flatnonzero(self._begins[context : len(self.stream) - size + 1]) + context
             whole = first[self._begins[first + size]]
             if not len(whole):
                 found.append(None)
@@ -91,14 +102,17 @@ class PlainText:
         found: list[SpanTokens | None] = []
         for example in like:
             starts = names.get(example.num_targets, np.empty(0, dtype=int))
-            starts = starts[starts >= len(example.ids) - example.num_targets]
+            starts = starts[starts >= _context(example)]
             found.append(self._stretch(int(rng.choice(starts)), example) if len(starts) else None)
         return found
 
     def _stretch(self, start: int, like: SpanTokens) -> SpanTokens:
-        """Return the tokens of an example like `like` whose targets begin at `start`."""
-        before = len(like.ids) - like.num_targets
-        return SpanTokens(self.stream[start - before : start + like.num_targets].tolist(), before)
+        """Return the tokens of an example like `like` whose targets begin at `start` of the text."""
+        return self._example(start - _context(like), start, start + like.num_targets)
+
+    def _example(self, begin: int, first: int, end: int) -> SpanTokens:
+        """Return the first token and tokens [begin, end) of the text; targets are those from `first` on."""
+        return SpanTokens([self._begin, *self.stream[begin:end].tolist()], 1 + first - begin)
 
     def _capitalised_starts(self) -> dict[int, np.ndarray]:
         """Return, by number of tokens, where runs of whole capitalised words begin."""
@@ -117,3 +131,8 @@ class PlainText:
                             found[token_at[end] - token_at[begin]].append(token_at[begin])
             self._names = {size: np.array(starts) for size, starts in found.items()}
         return self._names
+
+
+def _context(example: SpanTokens) -> int:
+    """Return how many tokens of its text stand left of an example's targets, behind the first token."""
+    return example.first - 1
