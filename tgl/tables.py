@@ -128,7 +128,8 @@ class TableWriter:
 def read_table(path: str | Path, name: str, columns: list[str] | None = None) -> pa.Table:
     """Read the Parquet table `name` (all columns, or some).
 
-    Raises TglError when it is missing, damaged (pages carry checksums), another table, or of other types.
+    Raises TglError when it is missing, damaged (pages carry checksums), another table, or of other types, and where two
+    probes have one id.
     """
     path = Path(path)
     schema = SCHEMAS[name]
@@ -149,12 +150,25 @@ def read_table(path: str | Path, name: str, columns: list[str] | None = None) ->
     except _DAMAGED as error:
         raise _damaged(path, error) from None
     expected = pa.schema([schema.field(column) for column in columns])
-    if table.schema.equals(expected):
-        return table
-    try:
-        return table.cast(expected)
-    except _DAMAGED as error:
-        raise TglError(f"{path}: not a '{name}' table: {error}") from None
+    if not table.schema.equals(expected):
+        try:
+            table = table.cast(expected)
+        except _DAMAGED as error:
+            raise TglError(f"{path}: not a '{name}' table: {error}") from None
+    if name == "probes" and "id" in columns:
+        check_unique(table["id"].to_pylist(), str(path))
+    return table
+
+
+def check_unique(ids: Iterable[str], where: str) -> None:
+    """Raise TglError naming the first probe id that occurs twice: pairs, controls and scores are found by id."""
+    seen: dict[str, int] = {}
+    for number, identity in enumerate(ids, 1):
+        if seen.setdefault(identity, number) != number:
+            raise TglError(
+                f"{where}: the id '{identity}' occurs twice, in records {seen[identity]} and {number}; expected an id "
+                "of its own for each probe. Rename one of them"
+            )
 
 
 def iter_rows(path: str | Path, name: str, columns: list[str]) -> Iterator[dict]:

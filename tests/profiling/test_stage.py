@@ -247,11 +247,14 @@ def test_a_group_with_one_finite_example_is_refused():
 
 def test_what_is_left_out_is_said_and_counted():
     said = []
-    bad = [probe(f"bad{n}", "Anna", "Anna", split="validation", span_end=99) for n in range(7)]
+    long = "Zq7" * 40  # more tokens than the model has positions
+    bad = [probe(f"bad{n}", long, long, split="validation") for n in range(7)]
     settings = SETTINGS.model_copy(update={"examples": 30})
     found = profiled(probes=some_probes() + bad, settings=settings, say=said.append)
-    assert found.about["counts"]["updated: span outside its text"] == 7
-    line = next(line for line in said if line.startswith("left out of updated, span outside its text: 7: "))
+    assert found.about["counts"]["updated: span longer than the context"] == 7
+    line = next(
+        line for line in said if line.startswith("left out of updated, span longer than the context: 7: ")
+    )
     assert line.count("bad") == 5
     assert line.endswith(" ...")
 

@@ -90,6 +90,12 @@ def agree(
 def _matrix(rows: pd.DataFrame, units: list[Sublayer]) -> pd.DataFrame:
     """Return norms [examples, units], by probe where the group has probes, without examples that are not finite."""
     rows = rows.assign(key=rows["pair"].where(rows["pair"] != "", rows["example"].astype(str)))
+    twice = rows[rows.duplicated(["key", "sublayer"])]
+    if len(twice):
+        raise TglError(
+            f"agree: the table norms has two norms of '{twice['key'].iloc[0]}' in '{twice['sublayer'].iloc[0]}', group "
+            f"'{twice['group'].iloc[0]}', expected one. Profile the model again"
+        )
     table = rows.pivot(index="key", columns="sublayer", values="norm").loc[rows["key"].unique()]
     return table[[unit.name for unit in units]].dropna()
 

@@ -75,14 +75,25 @@ def find_subject(probe: dict, tokenizer: PreTrainedTokenizerBase, length: int) -
 def trace(
     model: PreTrainedModel, units: Sequence[Sublayer], facts: Sequence[Fact], settings: AgreeConfig, seed: int
 ) -> list[Trace]:
-    """Trace every fact. The noise has `noise_scale` times the standard deviation of the token embeddings."""
+    """Trace every fact. The noise has `noise_scale` times the standard deviation of the embeddings (`deviation`)."""
     embedding = model.get_input_embeddings()
-    spread = settings.noise_scale * embedding.weight.float().std().item()
+    spread = settings.noise_scale * deviation(embedding)
     with measuring(model):
         return [
             _trace_one(model, embedding, units, fact, settings.noise_draws, spread, (seed, number))
             for number, fact in enumerate(facts)
         ]
+
+
+@torch.no_grad()
+def deviation(embedding: torch.nn.Module) -> float:
+    """Return the standard deviation of what an embedding gives for its vocabulary.
+
+    This is where the noise is added. Some modules multiply their weights, as Gemma's does by the square root of the
+    hidden size.
+    """
+    weight = embedding.weight
+    return embedding(torch.arange(len(weight), device=weight.device)).float().std().item()
 
 
 def _trace_one(

@@ -13,13 +13,18 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from tgl.errors import TglError
 from tgl.evaluate.spans import SpanTokens, span_tokens
+from tgl.tables import check_unique
 
 BATCH_SEQUENCES = 64
 
 
 def max_length(model: PreTrainedModel) -> int:
-    """Return the number of positions of the model."""
-    return int(getattr(model.config, "max_position_embeddings", None) or 2048)
+    """Return the number of positions of the model; 2048 where its configuration bounds them by nothing.
+
+    Some configurations say so with -1.
+    """
+    found = getattr(model.config, "max_position_embeddings", None)
+    return found if isinstance(found, int) and found > 0 else 2048
 
 
 @torch.no_grad()
@@ -83,6 +88,7 @@ def score_probes(
     """
     model.eval()
     length, rows = max_length(model), probes.to_pylist()
+    check_unique((row["id"] for row in rows), "score: probes")
     answers: dict[str, set[str]] = {}
     for row in rows:
         answers.setdefault(row["answer_group"], set()).add(row["text"][row["span_start"] : row["span_end"]])

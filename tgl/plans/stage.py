@@ -89,6 +89,13 @@ def units_of(rows: Iterable[dict], method: str, settings: PlanConfig, origin: st
         if (row["weights"], row["group"], row["denominator"]) == ("trained", salient, denominator)
         and row["sublayer"] not in (*UNRANKED, "all")
     ]
+    names = [unit.name for unit in units]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise TglError(
+            f"{origin}: '{twice}' has two relative norms of '{salient}' over '{denominator}', expected one. Several "
+            "profiles were put together; give one of them"
+        )
     if not units:
         raise TglError(
             f"{origin}: no relative norm of '{salient}' over '{denominator}', which the plan '{method}' asks for; "

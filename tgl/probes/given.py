@@ -1,19 +1,20 @@
-"""Probes from a file: the table `probes`, or JSON lines that anyone can write by hand.
+"""Probes that somebody gives: the table `probes`, JSON lines that anyone can write by hand, or rows in Python.
 
-A line holds `text`, and its span as `span` (its last occurrence is taken) or as `span_start` and `span_end`, in
-characters; `kind` is updated, new_entity or unchanged. Optional, null for none: id, period, relation, subject,
-answer_group, candidates and split (validation).
+A line, or a row, holds `text`, and its span as `span` (its last occurrence is taken) or as `span_start` and
+`span_end`, in characters; `kind` is updated, new_entity or unchanged. Optional, null for none: id, period, relation,
+subject, answer_group, candidates and split (validation). All three ways go through the same checks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from tgl.errors import TglError, nearest
+from tgl.json_text import check_values
 from tgl.probes.rows import read_records
 from tgl.schemas import SCHEMAS
-from tgl.tables import read_table, to_arrow
+from tgl.tables import check_unique, read_table, to_arrow
 
 KINDS = ("updated", "new_entity", "unchanged", "new")
 SPLITS = ("train", "validation", "test")
@@ -24,23 +25,57 @@ _OPTIONAL = {
 _KNOWN = {*SCHEMAS["probes"].names, "span"}
 
 
-def read_probes(path: str | Path) -> list[dict]:
-    """Return the rows of the table `probes`. Raises TglError naming file, line and key of what is wrong."""
-    if Path(path).suffix == ".parquet":
-        return read_table(path, "probes").to_pylist()
-    rows = [_row(path, number, record) for number, record in read_records(path)]
+def read_probes(given: str | Path | Iterable[Mapping]) -> list[dict]:
+    """Return the rows of the table `probes` from a file, or from rows that are handed over.
+
+    Raises TglError naming file or rows, number and key of what is wrong, and an id that occurs twice.
+    """
+    where = str(given) if isinstance(given, str | Path) else "probes"
+    if not isinstance(given, str | Path):
+        records = _handed_over(given)
+    elif Path(given).suffix == ".parquet":
+        records = enumerate(read_table(given, "probes").to_pylist(), 1)
+    else:
+        records = read_records(given)
+    rows = [_row(where, number, record) for number, record in records]
     if not rows:
-        raise TglError(f"{path}: no probe found; expected one JSON object a line with text, span and kind")
-    seen: set[str] = set()
-    for row in rows:
-        if row["id"] in seen:
-            raise TglError(f"{path}: the id '{row['id']}' occurs twice")
-        seen.add(row["id"])
+        raise TglError(f"{where}: no probe found; expected one JSON object a line with text, span and kind")
+    check_unique((row["id"] for row in rows), where)
     return to_arrow(rows, "probes").to_pylist()
 
 
-def _row(path: str | Path, number: int, record: Mapping) -> dict:
-    where = f"{path}, record {number}"
+def _handed_over(rows: object) -> Iterator[tuple[int, dict]]:
+    """Yield (number, row) of rows in Python; values of numpy and pandas become those that a file would give."""
+    wanted = "expected a file, or a list of rows with text, span and kind"
+    if isinstance(rows, Mapping | bytes) or not isinstance(rows, Iterable):
+        raise TglError(f"probes: found {type(rows).__name__}, {wanted}")
+    if hasattr(rows, "to_dict") or hasattr(rows, "to_pylist"):  # their columns would be iterated
+        raise TglError(
+            f"probes: found {type(rows).__name__}, {wanted}. Hand over its rows: table.to_pylist(), or "
+            "frame.to_dict('records')"
+        )
+    for number, row in enumerate(rows, 1):
+        if not isinstance(row, Mapping):
+            raise TglError(f"probes, record {number}: found {type(row).__name__}, expected a row as a dict")
+        record = {str(key): _plain(value) for key, value in row.items()}
+        try:
+            check_values(record)
+        except ValueError as error:
+            raise TglError(f"probes, record {number}: cannot be stored ({error})") from None
+        yield number, record
+
+
+def _plain(value: object) -> object:
+    """Return a value as JSON has it: numpy's scalars and arrays, tuples, and NaN for nothing."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, tuple):
+        value = list(value)
+    return None if isinstance(value, float) and value != value else value
+
+
+def _row(source: str, number: int, record: Mapping) -> dict:
+    where = f"{source}, record {number}"
     for key in record:
         if key not in _KNOWN:
             raise TglError(

@@ -30,7 +30,7 @@ from tgl.probes.rows import split_of
 from tgl.probes.spans import values_of
 from tgl.probes.teachers import Teachers
 from tgl.schemas import SCHEMAS
-from tgl.tables import RowGroups, iter_rows, read_table, write_table
+from tgl.tables import RowGroups, check_unique, iter_rows, read_table, write_table
 from tgl.text.documents import part_of
 from tgl.text.withheld import digest
 
@@ -106,6 +106,7 @@ def write_snapshot_probes(
         tables, base, wanted.total(), period, most, language, holdout_share, counts
     )
     chosen.take_so_many(unchanged, wanted)
+    check_unique((row["id"] for row in chosen.rows), str(output))
     write_table(chosen.rows, output, "probes", dict(sorted(counts.items())), chosen.digests)
     return counts
 

@@ -20,6 +20,7 @@ from transformers.pytorch_utils import Conv1D
 
 from tgl.errors import TglError
 from tgl.profiling import squares
+from tgl.profiling.mode import measuring
 from tgl.sublayers import Sublayer
 
 WAYS = ("linear", "norm", "embedding", "autograd")
@@ -41,7 +42,10 @@ class Coverage:
 
 
 def cover(model: PreTrainedModel, units: Sequence[Sublayer]) -> Coverage:
-    """Look at one small forward pass and decide each parameter's way. Raises TglError without an output head."""
+    """Look at one small forward pass and decide each parameter's way; the model is left as it was.
+
+    Raises TglError without an output head.
+    """
     head = model.get_output_embeddings()
     if head is None:
         raise TglError(f"{type(model).__name__}: no output head (get_output_embeddings() is None)")
@@ -94,7 +98,7 @@ def _trial(model: PreTrainedModel) -> Counter[nn.Module]:
             fits = output.dim() == 3 and output.shape[:2] == inputs[0].shape[:2] == _TRIAL
         calls[module] += 1 if fits else 2
 
-    with ExitStack() as stack, torch.no_grad():
+    with measuring(model), ExitStack() as stack, torch.no_grad():
         for module in model.modules():
             if not list(module.children()):
                 stack.callback(module.register_forward_hook(seen).remove)
@@ -145,7 +149,8 @@ def hooked(model: PreTrainedModel, coverage: Coverage, positions: torch.Tensor) 
         return (hidden.gather(1, positions[:, :, None].expand(-1, -1, hidden.shape[2])), *inputs[1:])
 
     def start(module: nn.Embedding, inputs: tuple, output: torch.Tensor) -> torch.Tensor:
-        if not output.requires_grad:
+        # By its weight: the output takes gradients also where a hook of the model's owner asks for them.
+        if not module.weight.requires_grad:
             output = output.detach().requires_grad_()
             capture.starts.append(output)
         # Positions shared by the batch get a gradient an example; the view takes the hook of a leaf.

@@ -24,6 +24,7 @@ from tgl.errors import TglError
 from tgl.evaluate.spans import SpanError, SpanTokens, span_tokens
 from tgl.profiling.group_names import KINDS, TRACED
 from tgl.profiling.plain_text import PlainText
+from tgl.tables import check_unique
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def make_groups(
     """Return the examples of every group; `length`: the model's positions, `stream`: tokens of plain text.
 
     A kind with fewer than two usable validation probes is left out; every probe that cannot be used is listed
-    with the reason. Raises TglError when no kind is left.
+    with the reason. Raises TglError when no kind is left, and when an id occurs twice.
     """
     found, seed = Groups(), settings.seed
     for kind in KINDS:
@@ -89,6 +90,7 @@ def make_groups(
     text = PlainText(stream, tokenizer)
     windows = text.windows(min(settings.window_tokens, length), settings.examples, seed)
     found.groups["window"] = Group(windows, [])
+    check_unique((probe["id"] for probe in probes), "profile: probes")
     by_id = {probe["id"]: probe for probe in probes}
     for kind in [kind for kind in TRACED if kind in found.groups]:
         own = found.groups[kind]

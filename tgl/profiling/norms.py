@@ -121,7 +121,7 @@ def check_norms(
     """Return the largest relative deviation, over units, of one example's norms from plain autograd.
 
     It guards against a model that uses a weight in a way its modules do not show. Raises TglError above
-    CHECK_TOLERANCE.
+    CHECK_TOLERANCE, or above eight roundings of the coarsest dtype among the parameters where that is more.
     """
     found = gradient_norms(model, units, [example], coverage, mean=False).each[0]
     parameters = [parameter for unit in units for parameter in unit.parameters.values()]
@@ -138,7 +138,8 @@ def check_norms(
     exact = np.array([_of_unit(unit, squares, 1).item() for unit in units])
     deviation = np.abs(found - exact) / np.maximum(exact, np.finfo(np.float64).tiny)
     worst = int(deviation.argmax())
-    if not deviation[worst] < CHECK_TOLERANCE:
+    coarsest = max(torch.finfo(parameter.dtype).eps for parameter in parameters)
+    if not deviation[worst] < max(CHECK_TOLERANCE, 8 * coarsest):
         raise TglError(
             f"gradient norms: the norm of '{units[worst].name}' is {found[worst]:.6g} by hooks and "
             f"{exact[worst]:.6g} by autograd; this model uses its weights in a way that the hooks do not see. "

@@ -33,11 +33,11 @@ def retrace(
 
     Raises TglError when one of the two groups is missing.
     """
+    units = sublayers(model)
     groups = make_groups(probes, stream, tokenizer, period, settings, max_length(model)).groups
     other = denominator_group(salient, denominator, groups) if salient in groups else None
     if other is None:
         raise TglError(f"profile of period {period}: no '{salient}' over '{denominator}' in {list(groups)}")
-    units = sublayers(model)
     coverage = cover(model, units)
     measured = {
         name: gradient_norms(model, units, groups[name].examples, coverage) for name in (salient, other)

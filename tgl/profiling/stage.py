@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 import pandas as pd
 import torch
 import transformers
+from torch import nn
 from transformers import PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
@@ -27,9 +29,10 @@ from tgl.profiling.capture import cover
 from tgl.profiling.group_names import KINDS
 from tgl.profiling.groups import Groups, make_groups
 from tgl.profiling.norms import GroupNorms, check_norms, gradient_norms
+from tgl.profiling.objects import measurable
 from tgl.sublayers import Sublayer, sublayers
 from tgl.tables import read_about, read_table, to_arrow, write_table
-from tgl.text.corpus import read_corpus
+from tgl.text.corpus import tokens_of
 from tgl.text.tokens import load_tokenizer
 from tgl.train.checkpoint import load_model, random_twin, weights_hash
 
@@ -71,6 +74,10 @@ class Profile:
         draws what is random. model: the profiled network, which 'spectrum' alone looks at. Raises TglError for an
         unknown name and for a group or denominator that the profile does not hold.
         """
+        if not isinstance(name, str):
+            raise TglError(f"plan: name: found {name!r:.100}, expected a text as 'tgl_fp.top25'")
+        if not isinstance(settings, PlanConfig | None):
+            raise TglError(f"plan '{name}': settings: found {settings!r:.100}, expected a PlanConfig")
         if parse_plan(name).borrowed:
             raise TglError(
                 f"plan '{name}': a profile has no other to borrow from; call plan() of that other profile"
@@ -90,10 +97,10 @@ class Profile:
 
 
 def profile(
-    model: str | Path | PreTrainedModel,
+    model: str | Path | nn.Module,
     *,
-    probes: str | Path | Sequence[dict],
-    corpus: str | Path | np.ndarray,
+    probes: str | Path | Iterable[Mapping],
+    corpus: str | Path | np.ndarray | Sequence[int],
     tokenizer: PreTrainedTokenizerBase | None = None,
     period: str | None = None,
     settings: ProfileConfig | None = None,
@@ -103,21 +110,29 @@ def profile(
 ) -> Profile:
     """Measure the gradient norms of salient spans and of every control, by sublayer.
 
-    model: a folder, a Hugging Face name, or a causal LM, which then needs its `tokenizer`. probes: a table
-    `probes`, a file of JSON lines (`tgl.probes.given`), or rows of that table. corpus: plain text like what the
-    model was pretrained on (`tgl.text.corpus`), or its tokens [num_tokens]. period: take only this period's
-    probes. twin: measure the same architecture with random weights as well, drawn by `seed`. Raises TglError for
-    input that cannot be used; probes that cannot be used are counted in `about` and left out.
+    model: a folder, a Hugging Face name, or a causal LM, which then needs its `tokenizer`. An object is measured in
+    fp32 and handed back as it was, also in bf16, with frozen parameters, activation checkpointing, compiled or in
+    DistributedDataParallel; with adapters it is refused. probes: a table `probes`, a file of JSON lines
+    (`tgl.probes.given`), or rows as in such a file. corpus: plain text like what the model was pretrained on
+    (`tgl.text.corpus`), or its tokens: whole numbers [num_tokens] as an array, a tensor or a list. period: take only
+    this period's probes. twin: measure the same architecture with random weights as well, drawn by `seed`. Raises
+    TglError for input that cannot be used; probes that cannot be used are counted in `about` and left out.
     """
     settings = settings or ProfileConfig()
-    if isinstance(model, PreTrainedModel):
+    _check(settings, tokenizer, period, seed)
+    if isinstance(model, str | Path):
+        trained, name = load_model(model), str(model)
+    else:
         if tokenizer is None:
             raise TglError("profile: a model handed over as an object needs its tokenizer")
-        trained, name = model, model.name_or_path or type(model).__name__
-    else:
-        trained, name, tokenizer = load_model(model), str(model), tokenizer or load_tokenizer(model)
-    rows = read_probes(probes) if isinstance(probes, str | Path) else list(probes)
-    stream = corpus if isinstance(corpus, np.ndarray) else read_corpus(corpus, tokenizer)
+        trained = measurable(model)
+        name = trained.name_or_path or type(trained).__name__
+    sublayers(trained)  # an architecture that is not known is refused before anything else is looked at
+    tokenizer = tokenizer or load_tokenizer(model)
+    rows, text_counts = read_probes(probes), Counter()
+    stream = tokens_of(corpus, tokenizer, text_counts)
+    for what, number in text_counts.items():
+        say(f"{what}: {number}")
     groups = make_groups(rows, stream, tokenizer, period, settings, max_length(trained))
     for group, reasons in groups.left_out.items():
         for reason, ids in reasons.items():
@@ -149,8 +164,10 @@ def profile(
         "settings": settings.model_dump(mode="json", exclude={"periods"}),
         "torch": torch.__version__,
         "transformers": transformers.__version__,
-        "counts": groups.counts(),
+        "counts": groups.counts() | text_counts,
     }
+    if not isinstance(model, str | Path) and (given := _dtypes(model)) != [about["dtype"]]:
+        about["dtypes of the object"] = given
     networks = [("trained", trained)]
     if twin:
         networks.append(("random", random_twin(trained.config, seed + 1_000_003).to(trained.dtype)))
@@ -165,6 +182,29 @@ def profile(
             weights, measured, pairs, units, settings.bootstrap, seed
         )
     return Profile(**{table: to_arrow(rows, table).to_pandas() for table, rows in found.items()}, about=about)
+
+
+def _check(settings: object, tokenizer: object, period: object, seed: object) -> None:
+    """Raise TglError naming an argument of `profile` that is of a wrong kind."""
+    for name, value, kind in (
+        ("settings", settings, ProfileConfig),
+        ("tokenizer", tokenizer, PreTrainedTokenizerBase | None),
+        ("period", period, str | None),
+        ("seed", seed, int),
+    ):
+        if not isinstance(value, kind) or isinstance(value, bool) or (name == "seed" and value < 0):
+            expected = {"seed": "a whole number from 0 on", "period": "a text"}.get(name, f"a {kind}")
+            raise TglError(f"profile: {name}: found {value!r:.100}, expected {expected}")
+    if tokenizer is not None and not (tokenizer.is_fast and tokenizer.eos_token_id is not None):
+        raise TglError(
+            f"profile: tokenizer: found a {'fast' if tokenizer.is_fast else 'slow'} {type(tokenizer).__name__} with "
+            f"end-of-text token {tokenizer.eos_token}; expected a fast one, which gives character offsets, with an "
+            "end-of-text token. Load it with AutoTokenizer"
+        )
+
+
+def _dtypes(model: nn.Module) -> list[str]:
+    return sorted({str(parameter.dtype).removeprefix("torch.") for parameter in model.parameters()})
 
 
 def _measure(

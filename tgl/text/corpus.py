@@ -7,7 +7,8 @@ column `text` (the table `pages` too), also compressed (.gz, .xz, .bz2, .zst), a
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,12 +25,49 @@ _BUILDERS = {".txt": "text", ".json": "json", ".jsonl": "json", ".parquet": "par
 _COMPRESSED = (".gz", ".xz", ".bz2", ".zst")
 
 
-def read_corpus(path: str | Path, tokenizer: PreTrainedTokenizerBase, most: int = MAX_TOKENS) -> np.ndarray:
+def tokens_of(
+    corpus: str | Path | np.ndarray | Sequence[int], tokenizer: PreTrainedTokenizerBase, counts: Counter
+) -> np.ndarray:
+    """Return the tokens of plain text [num_tokens]: read from a file by `read_corpus`, or handed over.
+
+    Raises TglError for tokens that are no whole numbers from 0 on in one dimension, and as `read_corpus`.
+    """
+    if isinstance(corpus, str | Path):
+        return read_corpus(corpus, tokenizer, counts=counts)
+    wanted = "expected a file, or token ids as whole numbers from 0 on, in one dimension"
+    try:
+        found = np.asarray(corpus)
+    except (ValueError, TypeError, RuntimeError) as error:  # ragged lists; tensors that take gradients
+        raise TglError(
+            f"corpus: found {type(corpus).__name__} that is no array ({error}); {wanted}"
+        ) from None
+    if found.ndim != 1:
+        raise TglError(
+            f"corpus: found {type(corpus).__name__} of shape {found.shape}; {wanted}. Flatten it first"
+        )
+    if not found.size:
+        raise TglError(f"corpus: found {type(corpus).__name__} without a token; {wanted}")
+    if not np.issubdtype(found.dtype, np.integer):
+        hint = " Texts go into a file of JSON lines" if found.dtype.kind in "UO" else ""
+        raise TglError(f"corpus: found {type(corpus).__name__} of {found.dtype}; {wanted}.{hint}")
+    if found.min() < 0 or found.max() > np.iinfo(np.int64).max:
+        raise TglError(f"corpus: found token ids from {found.min()} to {found.max()}; {wanted}")
+    return found if np.can_cast(found.dtype, np.int64) else found.astype(np.int64)
+
+
+def read_corpus(
+    path: str | Path,
+    tokenizer: PreTrainedTokenizerBase,
+    most: int = MAX_TOKENS,
+    *,
+    counts: Counter | None = None,
+) -> np.ndarray:
     """Return at most about `most` tokens of a file, int32 [num_tokens]; each document is ended by end-of-text.
 
-    Raises TglError for a missing file, an unknown kind, tokens of another tokenizer, no column `text`, and no text
-    at all.
+    counts: gets the number of documents that were skipped because their text is null. Raises TglError for a missing
+    file, an unknown kind, tokens of another tokenizer, no column `text`, a text that is none, and no text at all.
     """
+    counts = Counter() if counts is None else counts
     path = Path(path)
     if not path.is_file():
         raise TglError(f"{path}: no such file; expected plain text of the kind the model was pretrained on")
@@ -45,16 +83,23 @@ def read_corpus(path: str | Path, tokenizer: PreTrainedTokenizerBase, most: int 
         return read_stream(path, "train")
     found: list[int] = []
     for text in _documents(path):
+        if text is None:
+            counts["text: documents skipped, text is null"] += 1
+            continue
         found += tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
         found.append(tokenizer.eos_token_id)
         if len(found) >= most:
             break
     if len(found) < 2:
+        if counts:
+            raise TglError(
+                f"{path}: a column 'text' of sentences expected, found null in all {counts.total()} documents"
+            )
         raise TglError(f"{path}: no text found")
     return np.array(found, dtype=np.int32)
 
 
-def _documents(path: Path) -> Iterator[str]:
+def _documents(path: Path) -> Iterator[str | None]:
     suffixes = [suffix for suffix in path.suffixes if suffix not in _COMPRESSED]
     builder = _BUILDERS.get(suffixes[-1]) if suffixes else None
     if builder is None:
@@ -68,9 +113,14 @@ def _documents(path: Path) -> Iterator[str]:
     try:
         # a path may hold [ or *, which would be taken for a pattern
         files = glob.escape(str(path))
-        for row in load_dataset(builder, data_files=files, split="train", streaming=True, **whole):
-            if not isinstance(row.get("text"), str):
+        rows = load_dataset(builder, data_files=files, split="train", streaming=True, **whole)
+        for number, row in enumerate(rows, 1):
+            if "text" not in row:
                 raise TglError(f"{path}: a column 'text' of sentences expected, found {sorted(row)}")
+            if not isinstance(row["text"], str | None):
+                raise TglError(
+                    f"{path}: a column 'text' of sentences expected, found {row['text']!r:.80} in row {number}"
+                )
             yield row["text"]
     except TglError:
         raise

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pyarrow as pa
 
 from tgl.plans.plan import load_plan
-from tgl.tables import read_tables, write_table
+from tgl.tables import read_table, read_tables, write_table
 from tgl.text.tokens import load_tokenizer
 from tgl.train.baselines import make_baseline
 from tgl.train.checkpoint import copy_model
@@ -31,6 +31,7 @@ def train_periods(run: Run, settings: Settings, say: Callable[[str], None] = pri
     plan = load_plan(run.plan)
     if settings.profile.periods == "each":
         check_remaking(plan, run.plan)
+    read_table(run.probes, "probes")  # refused before anything is trained
     baseline = make_baseline(run.baseline, settings.baselines)
     baseline.check(plan, run.learning_rate)
     identity = {
