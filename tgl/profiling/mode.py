@@ -16,12 +16,12 @@ def measuring(model: PreTrainedModel) -> Iterator[None]:
 
     RWKV is measured in training mode, which has no dropout: in evaluation mode it rescales its weights in place,
     which would scale their gradients and let two checkpoints look apart. Weights that an earlier evaluation has
-    rescaled are as they were trained, in here and afterwards.
+    rescaled are in here as they were trained.
     """
     modules = list(model.modules())
     kept = [(module, dict(_switches(module))) for module in modules]
     model.train(model.config.model_type == "rwkv")
-    own_weights(model)
+    rescaled = own_weights(model)
     for module in modules:
         for name in _switches(module).keys() - {"training"}:
             setattr(module, name, _OFF[name])
@@ -31,13 +31,19 @@ def measuring(model: PreTrainedModel) -> Iterator[None]:
         for module, switches in kept:
             for name, value in switches.items():
                 setattr(module, name, value)
-
-
-def own_weights(model: nn.Module) -> None:
-    """Undo in place what RWKV's evaluation mode does to its weights; the model must be in training mode."""
-    for module in model.modules():
-        if getattr(module, "layers_are_rescaled", False):
+        for module in rescaled:
             module._rescale_layers()
+
+
+def own_weights(model: nn.Module) -> list[nn.Module]:
+    """Undo in place what RWKV's evaluation mode does to its weights, and return the modules where it was undone.
+
+    The model must be in training mode.
+    """
+    rescaled = [module for module in model.modules() if getattr(module, "layers_are_rescaled", False)]
+    for module in rescaled:
+        module._rescale_layers()
+    return rescaled
 
 
 @contextmanager

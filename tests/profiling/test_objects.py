@@ -1,0 +1,285 @@
+"""Model objects in whatever state their owner left them: the same norms, and the object handed back as it was."""
+
+import copy
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from peft import LoraConfig, get_peft_model
+from torch import nn
+from transformers import AutoModelForCausalLM, BertConfig, BertModel, XLNetConfig, XLNetLMHeadModel
+
+from tests.model_fixtures import (
+    TEXTS,
+    VOCABULARY,
+    sharp_model,
+    some_examples,
+    some_probes,
+    tiny_model,
+    tiny_tokenizer,
+)
+from tests.profiling.test_plain_text import encoded
+from tgl.config import ProfileConfig
+from tgl.errors import TglError
+from tgl.profiling.capture import cover
+from tgl.profiling.norms import check_norms, gradient_norms
+from tgl.profiling.stage import TABLES, profile
+from tgl.sublayers import sublayers
+from tgl.train.checkpoint import load_model, save_model
+
+SETTINGS = ProfileConfig(examples=4, window_tokens=20, bootstrap=100)
+
+
+def profiled(model, **changes):
+    options = {
+        "tokenizer": tiny_tokenizer(), "probes": some_probes(), "corpus": encoded(TEXTS), "settings": SETTINGS,
+        "twin": False,
+    }  # fmt: skip
+    return profile(model, **(options | changes))
+
+
+def assert_same(found, expected):
+    for name in TABLES:
+        pd.testing.assert_frame_equal(getattr(found, name), getattr(expected, name))
+
+
+def left_as(model):
+    """Return all that must be as it was: values, flags, modes, hooks, configuration, random state."""
+    return {
+        "values": {name: p.detach().clone() for name, p in model.named_parameters()},
+        "buffers": {name: b.clone() for name, b in model.named_buffers()},
+        "dtypes": [p.dtype for p in model.parameters()],
+        "flags": [p.requires_grad for p in model.parameters()],
+        "gradients": [None if p.grad is None else p.grad.clone() for p in model.parameters()],
+        "modes": [m.training for m in model.modules()],
+        "hooks": [len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.modules()],
+        "checkpointing": [vars(m).get("gradient_checkpointing") for m in model.modules()],
+        "compiled": [vars(m).get("_compiled_call_impl") for m in model.modules()],
+        "configuration": model.config.to_dict(),
+        "random": torch.get_rng_state(),
+    }
+
+
+def assert_left(before, after):
+    assert before.keys() == after.keys()
+    for key, value in before.items():
+        if key in ("values", "buffers"):
+            assert all(torch.equal(value[name], after[key][name]) for name in value), key
+        elif key == "gradients":
+            pairs = zip(value, after[key], strict=True)
+            assert all(a is b is None or torch.equal(a, b) for a, b in pairs)
+        elif key == "random":
+            assert torch.equal(value, after[key])
+        else:
+            assert value == after[key], key
+
+
+def frozen_in_part(model):
+    for number, parameter in enumerate(model.parameters()):
+        parameter.requires_grad_(number % 3 == 0)
+
+
+def with_gradients(model):
+    if model.config.model_type == "rwkv":  # which has no backward pass in evaluation mode
+        model.train()
+    logits = model(input_ids=torch.arange(12)[None]).logits
+    model.kept_graph = [logits.sum()]  # in a list: alive, as a loss in somebody's notebook is
+    model.kept_graph[0].backward(retain_graph=True)
+
+
+STATES = {
+    "training mode": lambda model: model.train(),
+    "gradient checkpointing": lambda model: model.gradient_checkpointing_enable(),
+    "reentrant checkpointing, training": lambda model: (
+        model.gradient_checkpointing_enable({"use_reentrant": True}),
+        model.train(),
+    ),
+    "input_require_grads": lambda model: model.enable_input_require_grads(),
+    "everything frozen": lambda model: model.requires_grad_(False),
+    "some frozen": frozen_in_part,
+    "frozen, checkpointing, input_require_grads, training": lambda model: (
+        model.requires_grad_(False),
+        model.gradient_checkpointing_enable(),
+        model.enable_input_require_grads(),
+        model.train(),
+    ),
+    "a graph and gradients alive": with_gradients,
+    "compiled in place": lambda model: model.compile(),
+    "evaluated before": lambda model: model.eval()(input_ids=torch.arange(12)[None]),
+    "a cache in the configuration": lambda model: setattr(model.config, "use_cache", False),
+}
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("kind", ["gpt2", "gemma", "rwkv"])
+def test_the_state_of_an_object_changes_no_norm_and_is_handed_back(kind, state):
+    model = tiny_model(kind, seed=4)
+    units, examples = sublayers(model), some_examples(3)
+    expected = gradient_norms(model, units, examples)
+    STATES[state](model)
+    torch.rand(1)
+    before = left_as(model)
+    found = gradient_norms(model, units, examples)
+    deviation = check_norms(model, units, examples[0], cover(model, units))
+    np.testing.assert_array_equal(found.each, expected.each)
+    np.testing.assert_array_equal(found.of_mean, expected.of_mean)
+    assert deviation < 1e-4
+    assert_left(before, left_as(model))
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize("state", ["gradient checkpointing", "input_require_grads", "some frozen"])
+def test_a_profile_of_a_trainer_s_object_is_that_of_the_model_as_made(state):
+    expected = profiled(tiny_model(seed=4, spread=3))
+    model = tiny_model(seed=4, spread=3)
+    STATES[state](model)
+    before = left_as(model)
+    found = profiled(model)
+    assert_same(found, expected)
+    assert found.about == expected.about
+    assert_left(before, left_as(model))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("kind", ["gpt2", "llama", "gemma", "mamba"])
+def test_an_object_in_half_precision_is_measured_as_the_same_weights_in_fp32(kind, dtype):
+    model = sharp_model(kind, seed=1).to(dtype)
+    twin = kind == "gpt2"
+    expected = profiled(copy.deepcopy(model).float(), twin=twin)
+    model.train()
+    before = left_as(model)
+    found = profiled(model, twin=twin)
+    assert_same(found, expected)
+    name = str(dtype).removeprefix("torch.")
+    assert (found.about["dtype"], found.about["dtypes of the object"]) == ("float32", [name])
+    assert found.about["model_sha256"] == expected.about["model_sha256"]
+    assert_left(before, left_as(model))
+
+
+def test_a_checkpoint_in_bf16_gives_the_same_profile_as_object_and_as_folder(tmp_path):
+    save_model(tiny_model(seed=4, spread=3).to(torch.bfloat16), tiny_tokenizer(), tmp_path)
+    found = profiled(AutoModelForCausalLM.from_pretrained(tmp_path))
+    assert found.about["dtypes of the object"] == ["bfloat16"]
+    assert_same(found, profiled(tmp_path))
+    assert found.about["model_sha256"] == profiled(load_model(tmp_path)).about["model_sha256"]
+
+
+def test_an_object_of_several_dtypes_is_measured_in_fp32():
+    model = tiny_model("llama", seed=2)
+    for layer in model.model.layers:
+        layer.mlp.to(torch.bfloat16)
+    expected = profiled(copy.deepcopy(model).float())
+    found = profiled(model)
+    assert_same(found, expected)
+    assert found.about["dtypes of the object"] == ["bfloat16", "float32"]
+
+
+def test_an_object_in_double_precision_stays_so():
+    found = profiled(tiny_model(seed=4).double())
+    assert found.about["dtype"] == "float64"
+    expected = profiled(tiny_model(seed=4)).profile["relative_norm"]
+    assert found.profile["relative_norm"].to_numpy() == pytest.approx(expected.to_numpy(), rel=1e-4)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_check_against_autograd_follows_the_dtype(seed):
+    model = tiny_model("gpt2", seed=seed, spread=3).to(torch.bfloat16)
+    units, coverage = sublayers(model), cover(model, sublayers(model))
+    check_norms(model, units, some_examples(1, seed)[0], coverage)
+
+
+def test_the_check_in_half_precision_still_refuses_what_the_hooks_do_not_see():
+    model = tiny_model("llama", seed=3).to(torch.bfloat16)
+    units, coverage = sublayers(model), cover(model, sublayers(model))
+    head = model.model.layers[0].mlp.down_proj
+    head.register_forward_hook(lambda module, inputs, output: output + inputs[0] @ module.weight.T)
+    with pytest.raises(TglError, match=r"norm of 'block00.mlp' is .* by hooks"):
+        check_norms(model, units, some_examples(1)[0], coverage)
+
+
+@pytest.mark.parametrize("wrap", [torch.compile, nn.DataParallel], ids=["compiled", "data parallel"])
+def test_a_wrapped_object_is_measured_inside(wrap):
+    expected = profiled(tiny_model(seed=4, spread=3))
+    wrapped = wrap(tiny_model(seed=4, spread=3))
+    found = profiled(wrapped)
+    assert_same(found, expected)
+    assert "dtypes of the object" not in found.about
+
+
+def test_an_object_in_distributed_data_parallel_is_measured_inside(tmp_path):
+    torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1)
+    try:
+        wrapped = nn.parallel.DistributedDataParallel(tiny_model(seed=4, spread=3))
+        assert_same(profiled(wrapped), profiled(tiny_model(seed=4, spread=3)))
+    finally:
+        torch.distributed.destroy_process_group()
+
+
+@pytest.mark.parametrize("given", ["wrapped", "inside"])
+def test_an_object_with_adapters_is_refused_until_they_are_merged(given):
+    adapted = get_peft_model(tiny_model("llama"), LoraConfig(r=2, target_modules=["q_proj"]))
+    with pytest.raises(TglError, match=r"found adapters in .*merge_and_unload"):
+        profiled(adapted if given == "wrapped" else adapted.base_model.model)
+    assert profiled(adapted.merge_and_unload()).about["model_type"] == "llama"
+
+
+def strange_objects():
+    quantised = tiny_model()
+    quantised.transformer.wte.weight = nn.Parameter(
+        torch.zeros(VOCABULARY, 16, dtype=torch.uint8), requires_grad=False
+    )
+    return {
+        "meta": (tiny_model().to("meta"), "'transformer.wte.weight' is float32 on device meta"),
+        "uint8": (quantised, "'transformer.wte.weight' is uint8 on device cpu"),
+        "module": (nn.Linear(2, 2), "model: found Linear, expected a folder"),
+        "number": (3, "model: found int"),
+        "None": (None, "model: found NoneType"),
+        "class": (BertModel, "model: found type"),
+    }
+
+
+@pytest.mark.parametrize("case", ["meta", "uint8", "module", "number", "None", "class"])
+def test_what_cannot_be_measured_is_refused(case):
+    model, words = strange_objects()[case]
+    with pytest.raises(TglError, match=words):
+        profiled(model)
+
+
+@pytest.mark.parametrize("probes", ["gone.jsonl", [{"text": 3}], some_probes()])
+def test_an_unknown_architecture_is_refused_first_with_the_block_lists_found(probes):
+    config = XLNetConfig(vocab_size=VOCABULARY, d_model=16, n_layer=3, n_head=2, d_inner=32)
+    with pytest.raises(
+        TglError, match=r"model type 'xlnet': its blocks are not known.*transformer\.layer\[3\]"
+    ):
+        profiled(XLNetLMHeadModel(config), probes=probes, corpus="gone.txt")
+
+
+def test_a_model_without_a_head_is_refused():
+    config = BertConfig(
+        vocab_size=VOCABULARY,
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+    )
+    with pytest.raises(TglError, match="model type 'bert'"):
+        profiled(BertModel(config))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"settings": {"examples": 4}}, "settings: found {'examples': 4}"),
+        ({"tokenizer": "gpt2"}, "tokenizer: found 'gpt2'"),
+        ({"period": 20200101}, "period: found 20200101, expected a text"),
+        ({"seed": -1}, "seed: found -1, expected a whole number from 0 on"),
+        ({"seed": 1.0}, r"seed: found 1\.0"),
+        ({"seed": True}, "seed: found True"),
+        ({"seed": None}, "seed: found None"),
+    ],
+)
+def test_arguments_of_a_wrong_kind_are_refused(changes, words):
+    with pytest.raises(TglError, match=words):
+        profiled(tiny_model(), **changes)
