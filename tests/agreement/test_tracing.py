@@ -277,3 +277,35 @@ def test_no_hook_is_left_when_a_run_fails(monkeypatch):
     with pytest.raises(RuntimeError):
         traced(model, some_facts())
     assert not [m for m in model.modules() if m._forward_hooks or m._forward_pre_hooks]
+
+
+# --- units of the noise ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", sorted(ARCHITECTURES))
+def test_the_noise_is_in_units_of_what_the_embedding_gives(kind):
+    model = sharp_model(kind)
+    embedding = model.get_input_embeddings()
+    own = embedding.weight.float().std().item()
+    if kind == "gemma":  # multiplies by the square root of its 16 dimensions
+        assert tracing.deviation(embedding) == pytest.approx(4 * own, rel=1e-6)
+    else:
+        assert tracing.deviation(embedding) == own  # to the digit
+
+
+def test_the_corruption_of_a_multiplying_embedding_has_the_size_asked_for():
+    model, seen = sharp_model("gemma"), {}
+    fact = some_facts()[0]
+    place = slice(fact.subject_first, fact.subject_last + 1)
+
+    def watch(module, inputs):
+        seen.setdefault("clean", inputs[0][:1, place].clone())
+        seen["noisy"] = inputs[0][:, place].clone()
+
+    model.model.layers[0].register_forward_pre_hook(watch)
+    traced(model, [fact], AgreeConfig(noise_scale=3.0, noise_draws=50))
+    added = (seen["noisy"] - seen["clean"]).std().item()
+    embedding = model.get_input_embeddings()
+    with torch.no_grad():
+        wanted = 3.0 * embedding(torch.arange(embedding.num_embeddings)).std().item()
+    assert added == pytest.approx(wanted, rel=0.1)

@@ -240,3 +240,13 @@ def test_dropout_is_off_while_scoring():
             module.p = 0.5
     row = probe("a", "Anna Berg lives in Oslo", "Oslo", candidates=CITIES)
     assert scores_of(model, [row]) == scores_of(sharp(), [row])
+
+
+@pytest.mark.parametrize("value", [-1, 0, "absent"])
+def test_positions_that_a_configuration_does_not_bound_are_2048(value):
+    model = tiny_model("llama")
+    if value == "absent":
+        del model.config.max_position_embeddings
+    else:
+        model.config.max_position_embeddings = value
+    assert max_length(model) == 2048

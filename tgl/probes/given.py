@@ -47,13 +47,13 @@ def read_probes(given: str | Path | Iterable[Mapping]) -> list[dict]:
 def _handed_over(rows: object) -> Iterator[tuple[int, dict]]:
     """Yield (number, row) of rows in Python; values of numpy and pandas become those that a file would give."""
     wanted = "expected a file, or a list of rows with text, span and kind"
-    if isinstance(rows, Mapping | bytes) or not isinstance(rows, Iterable):
-        raise TglError(f"probes: found {type(rows).__name__}, {wanted}")
     if hasattr(rows, "to_dict") or hasattr(rows, "to_pylist"):  # their columns would be iterated
         raise TglError(
             f"probes: found {type(rows).__name__}, {wanted}. Hand over its rows: table.to_pylist(), or "
             "frame.to_dict('records')"
         )
+    if isinstance(rows, Mapping | bytes) or not isinstance(rows, Iterable):
+        raise TglError(f"probes: found {type(rows).__name__}, {wanted}")
     for number, row in enumerate(rows, 1):
         if not isinstance(row, Mapping):
             raise TglError(f"probes, record {number}: found {type(row).__name__}, expected a row as a dict")
