@@ -142,6 +142,28 @@ def test_a_profile_of_a_trainer_s_object_is_that_of_the_model_as_made(state):
     assert_left(before, left_as(model))
 
 
+def surrounded(kind):
+    if kind == "no_grad":
+        return torch.no_grad()
+    return torch.inference_mode() if kind == "inference_mode" else torch.autocast("cpu", torch.bfloat16)
+
+
+@pytest.mark.parametrize("kind", ["no_grad", "inference_mode", "autocast"])
+def test_a_profile_does_not_depend_on_the_context_it_is_made_in(kind):
+    model = tiny_model(seed=4, spread=3).to(torch.bfloat16)
+    expected = profiled(model, twin=True)
+    with surrounded(kind):
+        found = profiled(model, twin=True)
+    assert_same(found, expected)
+
+
+def test_a_model_made_in_inference_mode_is_refused():
+    with torch.inference_mode():
+        model = tiny_model()
+    with pytest.raises(TglError, match=r"was made inside torch\.inference_mode"):
+        profiled(model)
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("kind", ["gpt2", "llama", "gemma", "mamba"])
 def test_an_object_in_half_precision_is_measured_as_the_same_weights_in_fp32(kind, dtype):

@@ -111,6 +111,23 @@ def test_what_the_profile_does_not_hold_is_refused_naming_the_profiled_model(fou
         found.plan("tgl_pf")
 
 
+@pytest.mark.parametrize(
+    ("name", "options", "words"),
+    [
+        (None, {}, "name: found None"),
+        (3, {}, "name: found 3"),
+        ("", {}, "no policy ''"),
+        ("only.99", {}, "there are 4 sublayers"),
+        ("tgl_fp", {"settings": {"embedding": "trained"}}, "settings: found {'embedding'"),
+        ("random", {"seed": "x"}, "seed: found 'x'"),
+        ("spectrum", {"model": "folder"}, "model: found str"),
+    ],
+)
+def test_arguments_of_a_wrong_kind_are_refused(found, name, options, words):
+    with pytest.raises(TglError, match=words):
+        found.plan(name, **options)
+
+
 def test_a_borrowed_plan_is_refused_as_there_is_no_other_profile(found):
     with pytest.raises(TglError, match="borrowed"):
         found.plan("tgl_fp.borrowed")

@@ -7,11 +7,10 @@ from contextlib import contextmanager
 
 import torch
 from torch import nn
-from transformers import PreTrainedModel
 
 
 @contextmanager
-def measuring(model: PreTrainedModel) -> Iterator[None]:
+def measuring(model: nn.Module) -> Iterator[None]:
     """Turn dropout, activation checkpointing and compiled calls off; all of it is put back afterwards.
 
     RWKV is measured in training mode, which has no dropout: in evaluation mode it rescales its weights in place,
@@ -20,7 +19,7 @@ def measuring(model: PreTrainedModel) -> Iterator[None]:
     """
     modules = list(model.modules())
     kept = [(module, dict(_switches(module))) for module in modules]
-    model.train(model.config.model_type == "rwkv")
+    model.train(any("layers_are_rescaled" in vars(module) for module in modules))  # RWKV's own switch
     rescaled = own_weights(model)
     for module in modules:
         for name in _switches(module).keys() - {"training"}:
@@ -47,15 +46,20 @@ def own_weights(model: nn.Module) -> list[nn.Module]:
 
 
 @contextmanager
-def differentiating(model: PreTrainedModel, wanted: Sequence[nn.Parameter]) -> Iterator[None]:
-    """Measure (see `measuring`) with gradients for the `wanted` parameters alone; all is put back afterwards."""
+def differentiating(model: nn.Module, wanted: Sequence[nn.Parameter]) -> Iterator[None]:
+    """Measure (see `measuring`) with gradients for the `wanted` parameters alone; all is put back afterwards.
+
+    It does not matter whether the caller has turned gradients off, or asked for lower precision by autocast.
+    """
     flags = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
     for parameter, _ in flags:
         parameter.requires_grad_(False)
     for parameter in wanted:
         parameter.requires_grad_(True)
     try:
-        with measuring(model), torch.enable_grad():
+        device = next(model.parameters()).device.type
+        exact = torch.autocast(device, enabled=False)
+        with torch.inference_mode(False), torch.enable_grad(), exact, measuring(model):
             yield
     finally:
         for parameter, flag in flags:

@@ -30,6 +30,11 @@ def measurable(model: nn.Module) -> PreTrainedModel:
             "expected a model without. Merge them first (merge_and_unload), or profile the base model"
         )
     for name, parameter in network.named_parameters():
+        if parameter.is_inference():
+            raise TglError(
+                f"profile: the parameter '{name}' was made inside torch.inference_mode, where nothing takes gradients; "
+                "expected a model made outside. Use torch.no_grad instead"
+            )
         if parameter.is_meta or hasattr(parameter, "placements") or not _plain(parameter):
             raise TglError(
                 f"profile: the parameter '{name}' is {_described(parameter)}; expected weights in fp32, bf16, fp16 or "

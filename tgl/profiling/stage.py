@@ -78,6 +78,8 @@ class Profile:
             raise TglError(f"plan: name: found {name!r:.100}, expected a text as 'tgl_fp.top25'")
         if not isinstance(settings, PlanConfig | None):
             raise TglError(f"plan '{name}': settings: found {settings!r:.100}, expected a PlanConfig")
+        if type(seed) is not int:
+            raise TglError(f"plan '{name}': seed: found {seed!r:.100}, expected a whole number")
         if parse_plan(name).borrowed:
             raise TglError(
                 f"plan '{name}': a profile has no other to borrow from; call plan() of that other profile"
@@ -96,6 +98,7 @@ class Profile:
         return cls(**tables, about=read_about(paths["profile"]))
 
 
+@torch.inference_mode(False)  # a copy or a twin made inside could take no gradients
 def profile(
     model: str | Path | nn.Module,
     *,

@@ -14,8 +14,8 @@ from torch.nn.modules.conv import _ConvNd
 from transformers.pytorch_utils import Conv1D
 
 _WEIGHTED = (nn.Linear, nn.Bilinear, nn.Embedding, nn.EmbeddingBag, _ConvNd, nn.RNNBase, Conv1D)
-# Parameters of modules of any other kind: in_proj_weight, gate_up_proj of experts, peft's adapters of embeddings.
-_WEIGHT_NAME = re.compile(r"(^|_)weight(_|$)|proj$|^lora_(embedding_)?[AB]$")
+# Parameters of modules of any other kind: in_proj_weight, gate_up_proj of experts, peft's adapters that are no modules.
+_WEIGHT_NAME = re.compile(r"(^|_)weight(_|$)|proj$|^lora_(embedding_)?[AB]$|^(hada|lokr)_w")
 
 
 def decays(name: str, parameter: nn.Parameter, owner: nn.Module) -> bool:

@@ -65,7 +65,7 @@ class KAdapter(Plain):
         return {ADAPTER}
 
     def groups(self, period: Period, phase: Plan) -> list[dict]:
-        """See `Plain`: matrices with weight decay and vectors without, at the run's learning rate itself.
+        """See `Plain`: weights with decay, norms and biases without, at the run's learning rate itself.
 
         A multiplier that is not 0 does not scale it.
         """
