@@ -10,7 +10,7 @@ from tests.train.continual_runs import PERIODS, contents, go, killing, run_of, w
 from tgl.errors import TglError
 from tgl.plans.plan import save_plan
 from tgl.sublayers import EMBEDDING
-from tgl.tables import read_table
+from tgl.tables import read_table, write_table
 from tgl.train import continual
 from tgl.train import period as of_period
 from tgl.train.engines import PlainEngine
@@ -169,3 +169,12 @@ def test_a_frozen_tensor_that_changes_stops_the_run_without_a_checkpoint(inputs,
         go(run)
     assert not list(tmp_path.rglob("model.safetensors"))
     assert not run.tables["scores"].exists()
+
+
+def test_probes_with_one_id_twice_are_refused_before_anything_is_trained(inputs, tmp_path):
+    rows = read_table(inputs / "probes.parquet", "probes").to_pylist()
+    write_table([*rows, rows[3]], tmp_path / "twice.parquet", "probes")
+    run = run_of(inputs, tmp_path / "out", probes=tmp_path / "twice.parquet")
+    with pytest.raises(TglError, match=rf"twice\.parquet: the id '{rows[3]['id']}' occurs twice, in records 4 and"):
+        go(run)
+    assert not (tmp_path / "out").exists()
