@@ -158,3 +158,13 @@ def test_what_is_no_model_is_refused(given):
 def test_rates_that_are_no_numbers_are_refused(lr, decay, words):
     with pytest.raises(TglError, match=words):
         EVERYTHING.param_groups(tiny_model(), lr, decay)
+
+
+def test_flat_parameters_of_fsdp_are_refused():
+    class FullyShardedDataParallel(nn.Module):
+        def __init__(self, module):
+            super().__init__()
+            self.module = module
+
+    with pytest.raises(TglError, match="found FullyShardedDataParallel, whose flat parameters"):
+        EVERYTHING.param_groups(FullyShardedDataParallel(tiny_model()), 0.1)

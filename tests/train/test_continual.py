@@ -175,6 +175,8 @@ def test_probes_with_one_id_twice_are_refused_before_anything_is_trained(inputs,
     rows = read_table(inputs / "probes.parquet", "probes").to_pylist()
     write_table([*rows, rows[3]], tmp_path / "twice.parquet", "probes")
     run = run_of(inputs, tmp_path / "out", probes=tmp_path / "twice.parquet")
-    with pytest.raises(TglError, match=rf"twice\.parquet: the id '{rows[3]['id']}' occurs twice, in records 4 and"):
+    with pytest.raises(
+        TglError, match=rf"twice\.parquet: the id '{rows[3]['id']}' occurs twice, in records 4 and"
+    ):
         go(run)
     assert not (tmp_path / "out").exists()
