@@ -6,6 +6,7 @@ import dataclasses
 import json
 from array import array
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,14 +84,15 @@ def extract_pages(
     written = array("q")  # page ids; a list or a set of millions would take much memory
     with TableWriter(output, "pages") as table:
         pages = _kept(dumps, shard, old, counts)
-        for group in _groups(clean_all(pages, keep, limits, processes)):
-            for (page, _), found in group:
-                written.append(page.page_id)
-                if found is not None:
-                    counts["kept_simplified" if found.given_up else "kept_parsed"] += 1
-                    if found.given_up:
-                        say(f"page {page.page_id} ('{page.title}'): cleaned simply ({found.given_up})")
-            table.add_table(_rows(group, old))
+        with closing(clean_all(pages, keep, limits, processes, _name)) as cleaned:
+            for group in _groups(cleaned):
+                for kept, found in group:
+                    written.append(kept[0].page_id)
+                    if found is not None:
+                        counts["kept_simplified" if found.given_up else "kept_parsed"] += 1
+                        if found.given_up:
+                            say(f"{_name(kept)}: cleaned simply ({found.given_up})")
+                table.add_table(_rows(group, old))
         _refuse_twice(written, output)
         table.finish(counts, {"wiki": site.wiki})
     if not _rises(written):  # dumps are in order of page id, which the diff joins by, hand-made exports not
@@ -128,6 +130,10 @@ def _rows(group: list[_Kept], old: _Previous | None) -> pa.Table:
         texts = texts.take(np.argsort([at for _, at in copied] + [at for _, at in parsed]))
     revisions = _from_json([_revision(page) for (page, _), _ in group], _REVISION)
     return pa.table([*revisions.columns, *texts.columns], schema=SCHEMAS["pages"])
+
+
+def _name(kept: tuple[RawPage, int | None]) -> str:
+    return f"page {kept[0].page_id} ({kept[0].title!r})"
 
 
 def _revision(page: RawPage) -> bytes:

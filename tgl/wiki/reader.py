@@ -16,6 +16,7 @@ from tgl.errors import TglError
 from tgl.wiki.siteinfo import local_name as _name
 from tgl.wiki.siteinfo import new_parser, read_siteinfo
 from tgl.wiki.streams import xml_pieces
+from tgl.wiki.xml_faults import Fault, beginning_fault, find_fault, is_too_large, reported_fault
 
 # Bytes without the end of a page or revision: MediaWiki's largest pages have 2 MiB. lxml itself refuses a text of more
 # than 10 million characters, elements nested deeper than 256, and entities that grow.
@@ -85,7 +86,7 @@ def _elements(path: Path, first: int = 0, last: int | None = None) -> Iterator[e
     """Yield the elements <revision> of each page as they end, and <page> after them with the last revision left."""
     parser = new_parser()
     root = None
-    depth = unfinished = 0
+    depth = unfinished = read = 0
     with closing(xml_pieces(path, first, last)) as pieces:
         for piece in pieces:
             try:
@@ -94,6 +95,7 @@ def _elements(path: Path, first: int = 0, last: int | None = None) -> Iterator[e
             except etree.XMLSyntaxError as error:
                 failure = error
             unfinished += len(piece)
+            read += len(piece)
             for event, element in parser.read_events():
                 if event == "start":
                     depth += 1
@@ -117,14 +119,39 @@ def _elements(path: Path, first: int = 0, last: int | None = None) -> Iterator[e
                     unfinished = 0
                     if _name(element.getparent()) == "page":
                         yield element
+            if failure is not None and root is None:
+                raise TglError(beginning_fault(failure, piece).message(path))
             if failure is not None:
-                raise TglError(f"{path}: not well-formed XML ({failure}); download the file again")
+                fault = _fault(path, first, last, read, failure)
+                raise TglError((fault or reported_fault(failure)).message(path))
             if unfinished > _MOST_UNFINISHED:
+                if fault := _fault(path, first, last, read):
+                    raise TglError(fault.message(path))
                 raise TglError(
                     f"{path}: {unfinished} bytes without the end of a page or revision found, at most "
                     f"{_MOST_UNFINISHED} expected; not a dump"
                 )
+    if root is not None and (fault := _fault(path, first, last, read)):
+        raise TglError(fault.message(path))
     raise TglError(f"{path}: ends before </mediawiki>; the file is cut off, download it again")
+
+
+def _fault(
+    path: Path, first: int, last: int | None, size: int, reported: etree.XMLSyntaxError | None = None
+) -> Fault | None:
+    """Read the same part again, as far as it was read, and return what is wrong with its XML, None for nothing."""
+    if reported is not None and is_too_large(reported):
+        return None
+    with closing(xml_pieces(path, first, last)) as pieces:
+        fault = find_fault(_so_many(pieces, size))
+    # Of a part the lines are not those of the file.
+    return fault and fault._replace(line=fault.line if (first, last) == (0, None) else 0)
+
+
+def _so_many(pieces: Iterator[bytes], size: int) -> Iterator[bytes]:
+    while size > 0 and (piece := next(pieces, b"")):
+        size -= len(piece)
+        yield piece
 
 
 def _check_root(path: Path, root: etree._Element) -> None:
