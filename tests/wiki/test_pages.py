@@ -70,10 +70,14 @@ def test_every_page_left_out_is_counted_under_its_reason(extract):
             page(4, model="css"),
             page(5, attributes=' deleted="deleted"'),
             page(6, text=" \n"),
+            page(7, text="", attributes=' bytes="52"'),
         ]
     )
     assert list(rows) == [1]
-    assert counts == dict.fromkeys(REASONS, 1) | {"kept_copied": 0, "kept_simplified": 0, "pages_read": 6}
+    left_out = dict.fromkeys(REASONS, 1) | dict.fromkeys(
+        ("kept_copied", "kept_earlier", "kept_simplified"), 0
+    )
+    assert counts == left_out | {"pages_read": 7}
 
 
 @pytest.mark.parametrize(

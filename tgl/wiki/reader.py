@@ -13,6 +13,7 @@ from pathlib import Path
 from lxml import etree
 
 from tgl.errors import TglError
+from tgl.wiki.missing_text import DOWNLOAD, TextCount, is_missing
 from tgl.wiki.siteinfo import local_name as _name
 from tgl.wiki.siteinfo import new_parser, read_siteinfo
 from tgl.wiki.streams import xml_pieces
@@ -28,7 +29,10 @@ _ENGLISH = {"Talk": 1, "User": 2, "User talk": 3, "File": 6, "MediaWiki": 8, "Te
 
 @dataclass(frozen=True)
 class RawPage:
-    """A page and one of its revisions, as the dump has them. `text` is None when it is missing or deleted."""
+    """A page and one of its revisions, as the dump has them.
+
+    `text` is None where it was deleted, and where it is `missing`: it failed to load when the dump was written.
+    """
 
     page_id: int
     title: str
@@ -39,21 +43,26 @@ class RawPage:
     model: str
     sha1: str
     text: str | None
+    missing: bool = False
 
 
 def read_pages(path: str | Path, first: int = 0, last: int | None = None) -> Iterator[RawPage]:
     """Yield the pages with ids `first` to `last` of a dump file: .xml, .bz2 or .7z, schema 0.9 to 0.11.
 
     Of several revisions the last one in the file counts. What stands after </mediawiki> is ignored. Raises TglError
-    when the file is not such a dump, or ends before </mediawiki>: pages would be missing without anyone noticing.
+    when the file is not such a dump, or ends before </mediawiki>: pages would be missing without anyone noticing; and
+    for a stub dump, which has no texts.
     """
     path = Path(path)
+    texts = TextCount(path)
     for element in _elements(path, first, last):
         if _name(element) == "page":
             revisions = element.findall("{*}revision")
             page = _page(path, element, revisions[-1] if revisions else None)
+            texts.add(page.text, page.missing)
             if first <= page.page_id and (last is None or page.page_id <= last):
                 yield page
+    texts.finish()
 
 
 def read_histories(path: str | Path) -> Iterator[Iterator[RawPage]]:
@@ -69,17 +78,21 @@ def read_histories(path: str | Path) -> Iterator[Iterator[RawPage]]:
 
 def _numbered_revisions(path: Path) -> Iterator[tuple[int, RawPage]]:
     """Yield (page's place in the file, the page with a revision) for each revision."""
+    texts = TextCount(path)
     number, revisions = 0, 0
     for element in _elements(path):
         if _name(element) == "revision":
             revisions += 1
             # How far past this revision the parser is depends on chance: what stands there does not count.
             before = takewhile(lambda child, end=element: child is not end, element.getparent())
-            yield number, _page(path, before, element)
+            page = _page(path, before, element)
+            texts.add(page.text, page.missing)
+            yield number, page
         elif revisions == 0:
             _page(path, element, None)
         else:
             number, revisions = number + 1, 0
+    texts.finish()
 
 
 def _elements(path: Path, first: int = 0, last: int | None = None) -> Iterator[etree._Element]:
@@ -109,6 +122,8 @@ def _elements(path: Path, first: int = 0, last: int | None = None) -> Iterator[e
                         deque(pieces, maxlen=0)
                     return
                 if depth == 1:
+                    if _name(element) == "logitem":
+                        raise TglError(f"{path}: a log of actions (<logitem>), expected pages. {DOWNLOAD}")
                     if _name(element) == "page":
                         yield element
                         unfinished = 0
@@ -177,6 +192,7 @@ def _page(path: Path, children: Iterable[etree._Element], of_revision: etree._El
     # Schema 0.11 may put the main slot's model and text into <content>; older ones know no slots.
     text = revision.get("text")
     deleted = text is None or text.get("deleted") is not None
+    missing = not deleted and is_missing(text)
     if text is not None and len(text):
         raise TglError(f"{path}: page '{title}': markup inside <text>, where dumps have none")
     try:
@@ -196,7 +212,8 @@ def _page(path: Path, children: Iterable[etree._Element], of_revision: etree._El
         timestamp=_text(revision, "timestamp"),
         model=_text(revision, "model") or "wikitext",
         sha1=_text(revision, "sha1"),
-        text=None if deleted else text.text or "",
+        text=None if deleted or missing else text.text or "",
+        missing=missing,
     )
 
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tgl.errors import TglError
+from tgl.wiki.missing_text import refuse_stub
 from tgl.wiki.seven_zip import seven_zip_pieces
 
 PIECE = 1 << 20
@@ -31,11 +32,12 @@ def xml_pieces(path: str | Path, first: int = 0, last: int | None = None) -> Ite
 
     With a range of page ids, streams and files whose name says that they hold none of them (-p1p1500) are left out,
     and the pieces still make one document; pages beside the range may come too. Raises TglError when there is no such
-    file, when it is no .xml, .bz2 or .7z, or damaged: of a .7z that is known only after the last piece.
+    file, when it is no .xml, .bz2 or .7z, a stub dump by its name, or damaged: of a .7z that is known only after the last piece.
     """
     path = Path(path)
     if not path.is_file():
         raise TglError(f"{path}: no such dump file")
+    refuse_stub(path)
     if path.suffix not in (".bz2", ".7z", ".xml"):
         raise TglError(f"{path}: .xml, .xml.bz2 or .xml.7z expected")
     if (named := _NAMED_RANGE.search(path.name)) and (
