@@ -93,7 +93,8 @@ def pages(
 
     settings = load_section(sections.PagesConfig, config)
     found = shard_range(shard, settings.shards, settings.pages_per_shard)
-    say(str(extract_pages(dump_paths(files), output, found, previous, settings, processes, say)))
+    dumps = dump_paths(files, found.first, found.last)
+    say(str(extract_pages(dumps, output, found, previous, settings, processes, say)))
 
 
 @command("base-text")
