@@ -12,8 +12,10 @@ SHAPES = {
     **dict.fromkeys("‘’‚‛‹›＇ʼ", "'"),
     **dict.fromkeys("“”„‟«»「」『』〝〞〟＂｢｣⹂", '"'),
     **dict.fromkeys("‐‑‒–—―−﹘﹣－־", "-"),
-    **dict.fromkeys("\u00ad\u200b\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff", ""),
-    **dict.fromkeys("\u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000\t\u2028", " "),
+    **dict.fromkeys("\u00ad\u200b\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2060", ""),
+    **dict.fromkeys("\u2066\u2067\u2068\u2069\ufeff", ""),
+    **dict.fromkeys("\u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a", " "),
+    **dict.fromkeys("\u202f\u205f\u3000\t\u2028", " "),
 }  # fmt: skip
 
 
