@@ -11,6 +11,7 @@ from tgl.errors import TglError
 from tgl.files import sha1_file
 from tgl.tables import read_table, write_table
 from tgl.wiki.missing_text import refuse_stub
+from tgl.wiki.seven_zip import unreadable
 from tgl.wiki.streams import holds_none
 from tgl.wiki.world import build_world
 from tgl.wiki.world_dump import write_dump
@@ -28,7 +29,7 @@ def write_files(
         if not path.is_file():
             raise TglError(f"{path}: no such dump file")
         refuse_stub(path)
-        rows.append({"path": str(path), "bytes": path.stat().st_size, "sha1": sha1_file(path)})
+        rows.append({"path": str(path), "bytes": path.stat().st_size, "sha1": _sha1(path)})
     if not rows:
         raise TglError(f"{output}: no dump file for this date")
     write_table(rows, output, "files", {"files": len(rows)}, about)
@@ -47,7 +48,7 @@ def dump_paths(files: str | Path, first: int = 0, last: int | None = None) -> li
             raise TglError(
                 f"{files}: {path} is gone or has changed its size since it was listed; list it again"
             )
-        if not holds_none(path, first, last) and sha1_file(path) != row["sha1"]:
+        if not holds_none(path, first, last) and _sha1(path) != row["sha1"]:
             raise TglError(
                 f"{files}: {path} has another content (SHA-1) than when it was listed, {row['sha1']} expected; list it "
                 "again"
@@ -64,6 +65,13 @@ def write_world(
         write_files([write_dump(world, number, folder)], listing)
     rows = list(world.facts())
     write_table(rows, facts, "facts", {"facts": len(rows), "entities": len(world.entities)})
+
+
+def _sha1(path: Path) -> str:
+    try:
+        return sha1_file(path)
+    except OSError as error:
+        raise unreadable(path, error) from None
 
 
 def _natural(path: Path) -> list:

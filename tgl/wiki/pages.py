@@ -17,7 +17,7 @@ from pyarrow.json import ParseOptions, ReadOptions, read_json
 from tgl.config import PagesConfig
 from tgl.errors import TglError
 from tgl.schemas import SCHEMAS
-from tgl.tables import RowGroups, TableWriter, read_table, write_table
+from tgl.tables import RowGroups, TableWriter, read_about, read_table, write_table
 from tgl.wiki.clean_text import Keep
 from tgl.wiki.cleaning import Cleaned, Limits, clean_all
 from tgl.wiki.reader import RawPage, read_pages
@@ -81,7 +81,7 @@ def extract_pages(
     TglError when a page id occurs twice, and as `clean_all` and `read_pages`.
     """
     settings, dumps = settings or PagesConfig(), list(dumps)
-    site = read_siteinfo(dumps[0]) if dumps else Siteinfo()
+    site = _wiki_of(dumps, previous)
     old = None if previous is None else _Previous(previous)
     counts = {"pages_read": 0, **dict.fromkeys(REASONS, 0)}
     dropped = frozenset(map(str.casefold, settings.drop_sections))
@@ -101,10 +101,30 @@ def extract_pages(
                             say(f"{_name(kept)}: cleaned simply ({found.given_up})")
                 table.add_table(_rows(group, old))
         _refuse_twice(written, output)
+        if not counts["pages_read"] and shard == Shard(0, None):
+            raise TglError(
+                f"{output}: no page in {', '.join(map(str, dumps))} found, a dump with pages expected"
+            )
         table.finish(counts, about)
     if not _rises(written):  # dumps are in order of page id, which the diff joins by, hand-made exports not
         write_table(read_table(output, "pages").sort_by("page_id"), output, "pages", counts, about)
     return counts
+
+
+def _wiki_of(dumps: list[str | Path], previous: str | Path | None) -> Siteinfo:
+    """Return the head of the first dump file; raise TglError where another, or `previous`, is of another wiki."""
+    site = read_siteinfo(dumps[0]) if dumps else Siteinfo()
+    others = {dump: read_siteinfo(dump).dbname for dump in dumps[1:]}
+    if previous is not None:
+        read_table(previous, "pages", ["page_id"])  # refuses a missing file
+        others[previous] = read_about(previous).get("wiki", {}).get("dbname", "")
+    for path, name in others.items():
+        if name and site.dbname and name != site.dbname:
+            raise TglError(
+                f"{path}: of the wiki '{name}', but {dumps[0]} is of '{site.dbname}'; files of one wiki expected. Give "
+                "those of one wiki."
+            )
+    return site
 
 
 # (a page without its wikitext, the row to copy), and its text where there is none to copy

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tgl.errors import TglError
 from tgl.wiki.missing_text import refuse_stub
-from tgl.wiki.seven_zip import seven_zip_pieces
+from tgl.wiki.seven_zip import seven_zip_pieces, unreadable
 
 PIECE = 1 << 20
 # "BZh", the block size, and the digits of pi that begin a block.
@@ -61,7 +61,7 @@ def xml_pieces(path: str | Path, first: int = 0, last: int | None = None) -> Ite
         if end is not None:
             yield b"</mediawiki>"
     except (EOFError, OSError) as error:
-        raise TglError(f"{path}: cannot be decompressed ({error}); the file is damaged or cut off") from None
+        raise unreadable(path, error) from None
 
 
 def holds_none(path: str | Path, first: int, last: int | None) -> bool:
