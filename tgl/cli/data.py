@@ -84,7 +84,7 @@ def pages(
     output: Annotated[Path, typer.Option()],
     shard: Annotated[int, typer.Option(help="Number of the shard, from 0.")] = 0,
     previous: Annotated[Path | None, typer.Option(help="The same shard of the date before.")] = None,
-    processes: Annotated[int, typer.Option(help="Processes that clean pages.", min=1)] = 1,
+    processes: Annotated[int, typer.Option(help="Processes that clean pages.", min=1, max=1024)] = 1,
     config: Config = "{}",
 ) -> None:
     """Extract clean text, links and sections of one shard of a snapshot."""

@@ -57,10 +57,10 @@ class CleaningProcess:
         self._patience = 60 + 20 * limits.seconds
         self._starting, self._stopped = threading.Lock(), False
         self._process: subprocess.Popen | None = None
-        self._fresh = True
+        self._ready = self._fresh = False
 
     def __enter__(self) -> CleaningProcess:
-        self._start()
+        self._start()  # several of them get ready at the same time
         return self
 
     def __exit__(self, *error) -> None:
@@ -84,6 +84,7 @@ class CleaningProcess:
         request = json.dumps(wikitext).encode("ascii") + b"\n"
         kills = crashes = 0
         while True:
+            self._get_ready()
             was_fresh, self._fresh = self._fresh, False
             answer = self._ask(request)
             if answer.startswith(b"{"):
@@ -102,26 +103,33 @@ class CleaningProcess:
             return Cleaned(encoded(clean_simply(wikitext), reason), reason)
 
     def _start(self) -> None:
-        """Start a process in place of the one before; raise TglError when it does not get ready."""
-        for _ in range(MOST_KILLS):
-            self._discard()
-            with self._starting:
-                if self._stopped:
-                    raise Stopped
-                self._process = self._new_process()
-            os.set_blocking(self._process.stdin.fileno(), False)
-            if self._receive(time.monotonic() + _START_SECONDS) == READY:
-                self._fresh = True
+        """Start a process in place of the one before."""
+        self._discard()
+        with self._starting:
+            if self._stopped:
+                raise Stopped
+            self._process = self._new_process()
+        self._ready, self._fresh = False, True
+
+    def _get_ready(self) -> None:
+        """Wait until the process is ready, another in its place where it is killed; raise TglError if none gets so."""
+        kills = 0
+        while not self._ready:
+            self._ready = self._receive(time.monotonic() + _START_SECONDS) == READY
+            if self._ready:
                 return
             how = self._how_it_ended()
             if not how.startswith(_FROM_OUTSIDE):
                 raise TglError(f"{_CANNOT_START} ({self._last_words()}). {_MEND_START}")
-        raise TglError(_killed_too_often(how.removeprefix(_FROM_OUTSIDE)))
+            kills += 1
+            if kills == MOST_KILLS:
+                raise TglError(_killed_too_often(how.removeprefix(_FROM_OUTSIDE)))
+            self._start()
 
     def _new_process(self) -> subprocess.Popen:
         settings = json.dumps(self._settings | {"parent": os.getpid()})
         try:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 [sys.executable, "-m", "tgl.wiki.cleaning_worker", settings],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -130,6 +138,8 @@ class CleaningProcess:
             )
         except OSError as error:
             raise TglError(f"{_CANNOT_START} ({error.strerror}). {_MEND_START}") from None
+        os.set_blocking(process.stdin.fileno(), False)
+        return process
 
     def _discard(self) -> None:
         """End the process, if there is one, and close its pipes."""
