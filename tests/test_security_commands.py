@@ -63,7 +63,7 @@ def test_hostile_paths_and_names_reach_commands_as_one_argument_each(tmp_path):
         "plan": {"borrow": str(root)},
         "snapshots": {
             "source": "local", "dates": ["20190101", "20200101"], "local": {"pattern": "{date}.xml"},
-            "wikimedia": {"part": BAD, "contact": BAD},
+            "wikimedia": {"part": BAD, "contact": f"a@b.org {BAD}"},
         },
         "pages": {"drop_sections": [BAD]},
         "text": {"base": "json_lines", "json_lines": f"{BAD}.jsonl", "language": BAD},
@@ -94,7 +94,12 @@ def test_a_hostile_language_reaches_what_splits_sentences_as_one_argument(tmp_pa
 
 
 def test_hostile_settings_of_a_download_reach_the_command_as_one_argument(tmp_path):
-    wikimedia = {"wiki": "synthetic", "part": BAD, "contact": BAD, "base_url": f"https://example.org/{BAD}"}
+    wikimedia = {
+        "wiki": "synthetic",
+        "part": BAD,
+        "contact": f"a@b.org {BAD}",
+        "base_url": f"https://example.org/{BAD}",
+    }
     wikimedia["base_url"] = wikimedia["base_url"].replace(" ", "")
     wikimedia["sources"] = f"{BAD}.csv"
     settings = {

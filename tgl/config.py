@@ -80,8 +80,8 @@ class PagesConfig(Section):
     page is cleaned simply.
     """
 
-    shards: Positive = 1
-    pages_per_shard: Positive = 1_000_000
+    shards: Annotated[Integer, Field(ge=1, le=10_000)] = 1
+    pages_per_shard: Annotated[Integer, Field(ge=1, le=1_000_000_000)] = 1_000_000
     tables: bool = False
     infoboxes: bool = False
     drop_sections: list[str] = [
@@ -94,8 +94,8 @@ class PagesConfig(Section):
         "Further reading",
         "External links",
     ]
-    page_seconds: Annotated[Number, Field(gt=0)] = 10
-    page_memory_mb: Annotated[Integer, Field(ge=500)] = 2000
+    page_seconds: Annotated[Number, Field(ge=0.1, le=3600)] = 10
+    page_memory_mb: Annotated[Integer, Field(ge=500, le=100_000)] = 2000
 
 
 class TextConfig(Section):

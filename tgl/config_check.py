@@ -12,7 +12,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from tgl.config import Config
-from tgl.config_types import Section, url_problem
+from tgl.config_types import Section, contact_problem, url_problem
 from tgl.errors import TglError, nearest
 from tgl.json_text import check_values, parse_json
 from tgl.plans.names import parse_method, parse_plan
@@ -109,14 +109,9 @@ def combination_problems(config: Config) -> Iterator[str]:
             )
         elif not _can_be_filled(config.snapshots.local.pattern):
             yield f"snapshots.local.pattern: '{config.snapshots.local.pattern}' has a brace without its partner"
-    if source == "wikimedia" and not config.snapshots.wikimedia.contact:
-        yield (
-            "snapshots.wikimedia.contact: required for source 'wikimedia': an e-mail address or URL, "
-            "sent in the User-Agent"
-        )
-    contact = config.snapshots.wikimedia.contact or ""
-    if not (contact.isascii() and contact.isprintable()):
-        yield f"snapshots.wikimedia.contact: {contact!r} must be one line of ASCII, as a header of HTTP is"
+    contact = config.snapshots.wikimedia.contact
+    if (source == "wikimedia" or contact is not None) and (problem := contact_problem(contact)):
+        yield f"snapshots.wikimedia.contact: {problem}"
     if problem := url_problem(config.snapshots.wikimedia.base_url):
         yield f"snapshots.wikimedia.base_url: {problem}"
     if config.text.base == "json_lines" and not config.text.json_lines:

@@ -67,6 +67,33 @@ def url_problem(url: str) -> str | None:
     return f"'{url}' must begin with https:// (http:// only to this machine)"
 
 
+_MOST_CONTACT = 200
+_EMAIL = re.compile(r"[^\s@<>()]+@[^\s@<>()]+\.[A-Za-z0-9-]+")
+_URL = re.compile(r"https?://[^\s/@<>()]+\.[^\s<>()]+")
+_PLACEHOLDER = re.compile(
+    r"\byou@example\.|\byour[\w.-]*@|@your[\w-]*\.|\byour\b|://your[\w-]*\.|<[^@<>]*>", re.IGNORECASE
+)
+
+
+def contact_problem(contact: str | None) -> str | None:
+    """Return what keeps `contact` from being sent in a User-Agent (None: nothing).
+
+    A host's operators must be able to write to whoever asks too much: it holds an e-mail address or a URL.
+    """
+    if not contact or not contact.strip():
+        return "required to download: an e-mail address or URL, sent in the User-Agent"
+    shown = repr(contact[:60])
+    if len(contact) > _MOST_CONTACT:
+        return f"{len(contact)} characters found ({shown}...), at most {_MOST_CONTACT} expected"
+    if not (contact.isascii() and contact.isprintable()):
+        return f"{shown} must be one line of ASCII, as a header of HTTP is"
+    if not (_EMAIL.search(contact) or _URL.search(contact)):
+        return f"{shown} holds neither an e-mail address nor a URL; give one that is read"
+    if _PLACEHOLDER.search(contact):
+        return f"{shown} is a placeholder; give an e-mail address or URL of your own"
+    return None
+
+
 Number = Annotated[float, BeforeValidator(number)]
 Integer = Annotated[int, BeforeValidator(number)]
 Flag = Annotated[bool, BeforeValidator(_flag)]

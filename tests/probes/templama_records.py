@@ -1,5 +1,6 @@
 """Records of TempLAMA files, and what is expected of them."""
 
+import zlib
 from collections import defaultdict
 
 PAIRS = {"20200101": ["2019", "2020"]}
@@ -7,7 +8,7 @@ REASONS = ("used", "other_date", "answer_not_last", "empty_answer")
 
 
 def record(date, *names, query="Alex plays for _X_.", key="Q1_P54", relation="P54"):
-    answer = [{"wikidata_id": "Q9", "name": name} for name in names]
+    answer = [{"wikidata_id": f"Q{zlib.crc32(name.strip().encode())}", "name": name} for name in names]
     found = {"query": query, "answer": answer, "date": date, "relation": relation}
     return found | ({"id": f"{key}_{date}"} if key else {})
 

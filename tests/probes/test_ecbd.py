@@ -68,9 +68,16 @@ def test_copied_layout_gives_each_of_its_sentences(probe):
         ("The group (NFAC<extra_id_0> grew.", ") is old and", "The group (NFAC) is old and grew."),
         ("It is (<extra_id_0>).", "big", "It is (big)."),
         ("It grew to <extra_id_0>", "six", "It grew to six"),  # no right context
+        ("Winds of <extra_id_0>mph at noon.", "60", "Winds of 60 mph at noon."),
+        ("Winds of<extra_id_0>mph at noon.", "60", "Winds of 60 mph at noon."),
+        ("In July<extra_id_0>3 it was hot.", "on July", "In July on July 3 it was hot."),
+        ("The gene of <extra_id_0>CoV-2 is long.", "SARS-", "The gene of SARS-CoV-2 is long."),
+        ("They spent <extra_id_0>5 billion.", "$", "They spent $5 billion."),
+        ("It is <extra_id_0>% of all.", "4", "It is 4% of all."),
+        ("It is <extra_id_0>-old.", "a year", "It is a year-old."),
     ],
 )
-def test_space_before_the_span_is_put_back_where_it_was_lost(probe, sentence, answer, text):
+def test_space_beside_the_span_is_put_back_where_it_was_lost(probe, sentence, answer, text):
     (row,), _ = probe(original(sentence, answer))
     assert (row["text"], span(row)) == (text, answer)
 

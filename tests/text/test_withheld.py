@@ -42,6 +42,7 @@ def withheld(tmp_path):
         ("One is here. Two is here.\nThree is here.", "One is here.\nThree is here.", 1),
         ('Two  is\there. It\'s "so". One is here.', "One is here.", 2),
         ("Two is here.", "", 1),
+        ("Two\u00a0is he\u00adre.\u200e One is here. It‘s „so“. One ends.", "One is here. One ends.", 2),
         # Not split off inside of brackets.
         ("One is here. Foo (Two is here. It left.) ok.", "One is here.", 1),
         ("One  is here. Two is here not.", "One  is here. Two is here not.", 0),

@@ -1,4 +1,5 @@
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,33 @@ def test_dump_changed_since_it_was_listed_is_an_error(tmp_path, change):
         dump.write_text("<mediawiki />")
     with pytest.raises(TglError, match=r"d\.xml is gone or has changed"):
         dump_paths(tmp_path / "files")
+
+
+def test_dump_of_another_content_at_the_same_size_is_an_error(tmp_path):
+    dump = tmp_path / "d.xml-p5p9.bz2"
+    dump.write_bytes(b"one")
+    write_files([dump], tmp_path / "files")
+    assert dump_paths(tmp_path / "files") == [str(dump)]
+    dump.write_bytes(b"two")
+    with pytest.raises(TglError, match=r"p5p9\.bz2 has another content \(SHA-1\) than when it was listed"):
+        dump_paths(tmp_path / "files")
+    # Of a file that holds none of a shard's pages nothing is read.
+    assert dump_paths(tmp_path / "files", 10, 20) == [str(dump)]
+
+
+def test_stub_dump_is_not_listed(tmp_path):
+    (tmp_path / "stub-articles.xml").write_text("<mediawiki/>")
+    with pytest.raises(TglError, match="a stub dump by its name"):
+        write_files([tmp_path / "stub-articles.xml"], tmp_path / "files")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_dump_that_may_not_be_read_is_an_error_about_rights(tmp_path):
+    dump = tmp_path / "d.xml"
+    dump.write_text("<mediawiki/>")
+    dump.chmod(0)
+    with pytest.raises(TglError, match=r"d\.xml: cannot be read \(Permission denied\)"):
+        write_files([dump], tmp_path / "files")
 
 
 def test_world_is_written_with_a_listing_for_each_date_and_its_facts(tmp_path):

@@ -168,7 +168,15 @@ def test_deleted_texts_and_pages_not_there_yet_are_counted(tmp_path):
     )
     found, counts, said = texts(path, tmp_path, "20200105", "20200110")
     assert found == [{1: "one"}, {1: "one", 3: "three"}]
-    first = {"pages": 3, "kept": 1, "no_revision_before": 1, "deleted_text": 1, "only_undone": 0, "undone": 0}
+    first = {
+        "pages": 3,
+        "kept": 1,
+        "no_revision_before": 1,
+        "deleted_text": 1,
+        "missing_text": 0,
+        "only_undone": 0,
+    }
+    first["undone"] = 0
     assert counts["20200105"] == first
     assert said[0] == f"20200105: {first}"
 

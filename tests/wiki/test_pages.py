@@ -70,10 +70,14 @@ def test_every_page_left_out_is_counted_under_its_reason(extract):
             page(4, model="css"),
             page(5, attributes=' deleted="deleted"'),
             page(6, text=" \n"),
+            page(7, text="", attributes=' bytes="52"'),
         ]
     )
     assert list(rows) == [1]
-    assert counts == dict.fromkeys(REASONS, 1) | {"kept_copied": 0, "kept_simplified": 0, "pages_read": 6}
+    left_out = dict.fromkeys(REASONS, 1) | dict.fromkeys(
+        ("kept_copied", "kept_earlier", "kept_simplified"), 0
+    )
+    assert counts == left_out | {"pages_read": 7}
 
 
 @pytest.mark.parametrize(
@@ -230,3 +234,32 @@ def test_failed_extraction_leaves_no_table(extract, tmp_path):
     with pytest.raises(TglError, match="cut off"):
         extract_pages([tmp_path / "cut.xml"], tmp_path / "out" / "pages.parquet", EVERYTHING)
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_dump_without_any_page_is_an_error(extract):
+    with pytest.raises(TglError, match=r"no page in .* found, a dump with pages expected"):
+        extract([])
+    assert extract([], shard=Shard(1, 5))[1]["pages_read"] == 0
+
+
+@pytest.mark.parametrize("number", [-1, 3, 4])
+def test_shard_that_there_is_none_of_is_an_error(number):
+    with pytest.raises(TglError, match=f"shard {number} found, 0 to 2 expected"):
+        shard_range(number, 3, 10)
+
+
+def of_wiki(tmp_path, name, number):
+    path = tmp_path / f"{name}.xml"
+    path.write_text(f"<mediawiki><siteinfo><dbname>{name}</dbname></siteinfo>{page(number)}</mediawiki>")
+    return path
+
+
+def test_files_of_two_wikis_are_refused(tmp_path):
+    dumps = [of_wiki(tmp_path, name, number) for number, name in enumerate(("enwiki", "dewiki"))]
+    with pytest.raises(
+        TglError, match=r"dewiki\.xml: of the wiki 'dewiki', but .*enwiki\.xml is of 'enwiki'"
+    ):
+        extract_pages(dumps, tmp_path / "p", EVERYTHING)
+    extract_pages(dumps[:1], tmp_path / "one", EVERYTHING)
+    with pytest.raises(TglError, match="one: of the wiki 'enwiki'"):
+        extract_pages(dumps[1:], tmp_path / "p", EVERYTHING, tmp_path / "one")

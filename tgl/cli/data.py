@@ -84,7 +84,7 @@ def pages(
     output: Annotated[Path, typer.Option()],
     shard: Annotated[int, typer.Option(help="Number of the shard, from 0.")] = 0,
     previous: Annotated[Path | None, typer.Option(help="The same shard of the date before.")] = None,
-    processes: Annotated[int, typer.Option(help="Processes that clean pages.", min=1)] = 1,
+    processes: Annotated[int, typer.Option(help="Processes that clean pages.", min=1, max=1024)] = 1,
     config: Config = "{}",
 ) -> None:
     """Extract clean text, links and sections of one shard of a snapshot."""
@@ -93,7 +93,8 @@ def pages(
 
     settings = load_section(sections.PagesConfig, config)
     found = shard_range(shard, settings.shards, settings.pages_per_shard)
-    say(str(extract_pages(dump_paths(files), output, found, previous, settings, processes, say)))
+    dumps = dump_paths(files, found.first, found.last)
+    say(str(extract_pages(dumps, output, found, previous, settings, processes, say)))
 
 
 @command("base-text")

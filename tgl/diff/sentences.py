@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 
 import sentencex
 
-_TYPOGRAPHY = (("‘", "'"), ("’", "'"), ("“", '"'), ("”", '"'), ("–", "-"), ("—", "-"))
+from tgl.diff.typography import level, level_with_places
 
 
 def split_sentences(text: str, language: str) -> Iterator[tuple[int, str]]:
@@ -30,27 +29,33 @@ def _paragraphs(text: str) -> Iterator[tuple[int, str]]:
 
 def _sentences(start: int, paragraph: str, language: str) -> Iterator[tuple[int, str]]:
     end = 0
-    for piece in sentencex.segment(language, _folded(paragraph)):
-        if sentence := piece.strip():
-            # Where runs of blanks were folded, the sentence may not stand there as it is.
-            found = paragraph.find(sentence, end)
-            begin = end if found < 0 else found
-            end = begin + len(sentence)
-            yield start + begin, sentence
+    for sentence in _pieces(_folded(paragraph), language):
+        # Where runs of blanks were folded, the sentence may not stand there as it is.
+        found = paragraph.find(sentence, end)
+        begin = end if found < 0 else found
+        end = begin + len(sentence)
+        yield start + begin, sentence
+
+
+def _pieces(folded: str, language: str) -> Iterator[str]:
+    """Yield the sentences of a paragraph, which end at the same words whatever the shape of its quotes is."""
+    levelled, places = level_with_places(folded)
+    begin = at = 0
+    for piece in sentencex.segment(language, levelled):
+        at += len(piece)
+        end = places[at] if at < len(levelled) else len(folded)
+        if sentence := folded[begin:end].strip():
+            yield sentence
+        begin = end
 
 
 def sentence_key(sentence: str) -> str:
     """Return what two sentences are compared by.
 
-    White space, Unicode composition and the shape of quotes and dashes are levelled; case, digits and all
-    other punctuation count, so that "3.5" and "35" differ.
+    White space, Unicode composition, characters that are not seen and the shape of quotes and dashes are levelled;
+    case, digits and all other punctuation count, so that "3.5" and "35" differ.
     """
-    if sentence.isascii():
-        return _folded(sentence)
-    sentence = unicodedata.normalize("NFC", sentence)
-    for shape, plain in _TYPOGRAPHY:
-        sentence = sentence.replace(shape, plain)
-    return _folded(sentence)
+    return _folded(level(sentence))
 
 
 def _folded(text: str) -> str:
@@ -76,7 +81,7 @@ def new_sentences(old_text: str, new_text: str, language: str) -> Iterator[tuple
             changed.append((start, paragraph))
     left: Counter[str] = Counter()
     for paragraph in unmatched.elements() if changed else ():
-        left.update(filter(None, map(sentence_key, sentencex.segment(language, _folded(paragraph)))))
+        left.update(filter(None, map(sentence_key, _pieces(_folded(paragraph), language))))
     for start, paragraph in changed:
         for begin, sentence in _sentences(start, paragraph, language):
             key = sentence_key(sentence)

@@ -9,7 +9,8 @@ from pathlib import Path
 from tgl.diff.published import temporalwiki, ticwiki
 from tgl.diff.sentences import new_sentences, split_sentences
 from tgl.errors import TglError
-from tgl.tables import TableWriter, iter_rows
+from tgl.files import how_to_mend
+from tgl.tables import TableWriter, iter_rows, read_about
 from tgl.wiki.revisions import same_revision
 
 _RULES = {
@@ -18,7 +19,7 @@ _RULES = {
     "ticwiki": lambda old, new, language: ticwiki(old, new),
 }
 COLUMNS = ["page_id", "title", "revision_id", "sha1", "text", "sections"]
-PAGE_COUNTS = ("new_page", "changed", "same_revision", "same_text")
+PAGE_COUNTS = ("new_page", "changed", "same_revision", "same_text", "missing_before")
 
 
 def diff_pages(
@@ -29,18 +30,23 @@ def diff_pages(
     A new page counts whole; in a changed page what the rule says: `tgl`, the sentences that the old page's multiset
     lacks, or one of `tgl.diff.published`. A page is the same under its id: one that was moved keeps it, one that was
     merged into another or deleted is gone, one that was restored under a new id is new. Deleted pages and sentences
-    do not count. Equal revision ids or sha1 mean unchanged, and nothing of that page is compared. Both tables must be
-    in order of page id, as the stage `pages` writes them; memory does not grow with them.
+    do not count. Equal revision ids or sha1 mean unchanged, and nothing of that page is compared. A page that a table
+    lacks since its text failed to load is neither new (`missing_before`) nor deleted (`missing_after`). Both tables
+    must be in order of page id, as the stage `pages` writes them; memory does not grow with them.
     """
     compare = _RULES[rule]
-    counts = {"pages": 0, **dict.fromkeys(PAGE_COUNTS, 0), "deleted": 0, "moved": 0}
+    counts = {"pages": 0, **dict.fromkeys(PAGE_COUNTS, 0), "deleted": 0, "missing_after": 0, "moved": 0}
+    missing_before, missing_after = _missing(old), _missing(new)
     counts |= {"new_page_sentences": 0, "changed_sentences": 0}
     with TableWriter(output, "diff") as table:
         for before, after in joined(page_rows(old, COLUMNS), page_rows(new, COLUMNS)):
             if after is None:
-                counts["deleted"] += 1
+                counts["missing_after" if before["page_id"] in missing_after else "deleted"] += 1
                 continue
             counts["pages"] += 1
+            if before is None and after["page_id"] in missing_before:
+                counts["missing_before"] += 1
+                continue
             counts["moved"] += before is not None and before["title"] != after["title"]
             if before is None:
                 kind = "new_page"
@@ -72,6 +78,18 @@ def diff_pages(
                 )
         table.finish(counts)
     return counts
+
+
+def _missing(pages: str | Path) -> frozenset[int]:
+    """Return the ids of the pages that a table lacks since their texts failed to load."""
+    # Of a missing file its rows' reader speaks.
+    found = read_about(pages).get("missing_text", []) if Path(pages).is_file() else []
+    if not isinstance(found, list) or not all(type(number) is int for number in found):
+        raise TglError(
+            f"{pages}: missing_text is {str(found)[:60]} in its metadata, a list of page ids expected. "
+            f"{how_to_mend(pages)}"
+        )
+    return frozenset(found)
 
 
 def page_rows(path: str | Path, columns: list[str]) -> Iterator[dict]:

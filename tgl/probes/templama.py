@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tgl.config_probes import ProbesConfig
+from tgl.diff.sentences import sentence_key
 from tgl.errors import TglError
 from tgl.probes.rows import read_records, split_of
 
@@ -39,20 +41,58 @@ _AFTER_SUBJECT = re.compile(
 )
 
 
+@dataclass
+class Answer:
+    """An answer as it is written first, its normal form, and the ids that Wikidata knows it under, if any."""
+
+    name: str
+    normal_form: str
+    ids: set[str] = field(default_factory=set)
+
+    def is_one_of(self, others: Iterable[Answer]) -> bool:
+        """Tell whether others hold the same answer: by id where both have one, else by normal form."""
+        return any(
+            self.ids & other.ids or (self.normal_form == other.normal_form and not (self.ids and other.ids))
+            for other in others
+        )
+
+
+class Answers:
+    """The answers to one query at one date, each once, in the file's order."""
+
+    def __init__(self) -> None:
+        self._found: list[Answer] = []
+
+    def __iter__(self) -> Iterator[Answer]:
+        return iter(self._found)
+
+    def add(self, name: str, identity: str) -> bool:
+        """Add an answer that is not there yet, by id or normal form; return False for another name of one."""
+        normal_form = sentence_key(name)
+        for answer in self._found:
+            if identity in answer.ids or answer.normal_form == normal_form:
+                answer.ids |= {identity} - {""}
+                return answer.normal_form == normal_form
+        self._found.append(Answer(name, normal_form, {identity} - {""}))
+        return True
+
+
 def templama_probes(
     path: str | Path, pairs: dict[str, list[str]], settings: ProbesConfig, name: str = "templama"
 ) -> tuple[list[dict], Counter]:
     """Return (rows of `probes`, counts); `pairs` maps a period to its (earlier, later) date in the file.
 
     One row an answer of the later date: `unchanged` (same query, answer held at the earlier date), `updated`
-    (same query, answer not held), `new` (query not seen at the earlier date). Every record of the two dates is
+    (same query, answer not held), `new` (query not seen at the earlier date). Answers are the same by their
+    `wikidata_id` where both have one, else by their normal form (`sentence_key`); of several names of one at a date the
+    first is taken, and the others are counted (`other_names`). Every record of the two dates is
     counted once: used, or under the reason it is left out. An answer of the earlier date that the later one lacks is
     counted as `deleted_answers` when its query is gone, as Dynamic TempLAMA counts them, else as `replaced_answers`.
     `name`: the set that the rows are of. Raises TglError when a date does not occur.
     """
     counts: Counter = Counter()
-    # date -> query key -> {answer: None} in the file's order, and the query's text, relation and subject
-    answers: dict[str, dict[str, dict[str, None]]] = defaultdict(lambda: defaultdict(dict))
+    # date -> query key -> answers, and the query's text, relation and subject
+    answers: dict[str, dict[str, Answers]] = defaultdict(lambda: defaultdict(Answers))
     queries: dict[tuple[str, str], tuple[str, str, str]] = {}
     wanted = {date for pair in pairs.values() for date in pair}
     for number, record in read_records(path):
@@ -60,7 +100,7 @@ def templama_probes(
         try:
             query, date = record["query"], record["date"]
             given = record["answer"] if isinstance(record["answer"], list) else [record["answer"]]
-            found = [answer["name"].strip() for answer in given]
+            found = [(answer["name"].strip(), (answer.get("wikidata_id") or "").strip()) for answer in given]
             optional = [record.get(key) or "" for key in ("id", "relation", "subject")]
             if not all(isinstance(text, str) for text in (query, date, *optional)):
                 raise TypeError("query, date, id, relation and subject must be texts")
@@ -76,11 +116,13 @@ def templama_probes(
         if question is None:
             counts["answer_not_last"] += 1
             continue
-        if not any(found):
+        if not any(name for name, _ in found):
             counts["empty_answer"] += 1
             continue
         key, relation = _key(record, question, date)
-        answers[date][key].update(dict.fromkeys(answer for answer in found if answer))
+        for answer in found:
+            if answer[0] and not answers[date][key].add(*answer):
+                counts["other_names"] += 1
         queries[date, key] = (question, relation, optional[2].strip())
         counts["used"] += 1
     rows: list[dict] = []
@@ -91,19 +133,19 @@ def templama_probes(
         for key, answered in answers[after].items():
             held = answers[before].get(key)
             for answer in answered:
-                kind = "new" if held is None else "unchanged" if answer in held else "updated"
+                kind = "new" if held is None else "unchanged" if answer.is_one_of(held) else "updated"
                 counts[f"{kind}_probes"] += 1
-                rows.append(_row(name, key, queries[after, key], answer, kind, period, settings))
+                rows.append(_row(name, key, queries[after, key], answer.name, kind, period, settings))
         counts.update(_lost(answers[before], answers[after]))
     return rows, counts
 
 
-def _lost(before: Mapping[str, Collection[str]], after: Mapping[str, Collection[str]]) -> Counter:
+def _lost(before: Mapping[str, Answers], after: Mapping[str, Answers]) -> Counter:
     """Count the answers of the earlier date that the later one lacks, by whether their query is gone as well."""
     counts: Counter = Counter()
     for key, held in before.items():
         kind = "replaced_answers" if key in after else "deleted_answers"
-        counts[kind] += sum(answer not in after.get(key, ()) for answer in held)
+        counts[kind] += sum(not answer.is_one_of(after.get(key, ())) for answer in held)
     return counts
 
 
@@ -117,11 +159,11 @@ def _object_last(query: str) -> str | None:
 
 
 def _key(record: dict, question: str, date: str) -> tuple[str, str]:
-    """Return (query key, relation): the id without its date, or the question where ids are missing."""
+    """Return (query key, relation): the id without its date, or the question's normal form where ids are missing."""
     identity = record.get("id") or ""
     match = re.fullmatch(r"(Q\d+)_(P\d+)_.*", identity)
     relation = record.get("relation") or (match[2] if match else "")
-    return (f"{match[1]}_{match[2]}" if match else question), relation
+    return (f"{match[1]}_{match[2]}" if match else sentence_key(question)), relation
 
 
 def _row(

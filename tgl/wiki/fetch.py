@@ -15,7 +15,7 @@ from pathlib import Path
 
 import httpx
 
-from tgl.config_types import url_problem
+from tgl.config_types import contact_problem, url_problem
 from tgl.errors import TglError
 from tgl.files import file_digest
 from tgl.wiki.sources import RemoteFile
@@ -32,7 +32,12 @@ class Refused(TglError):
 
 
 def new_client(contact: str | None) -> httpx.Client:
-    """Return a client that says who asks, and speaks to nothing that is not encrypted, at each redirection."""
+    """Return a client that names who asks, and speaks to nothing that is not encrypted, at each redirection.
+
+    Raises TglError for a contact that hosts cannot use.
+    """
+    if problem := contact_problem(contact):
+        raise TglError(f"contact: {problem}")
     return httpx.Client(
         headers={
             "User-Agent": f"tgl (continual-pretraining research; {contact})",

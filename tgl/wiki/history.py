@@ -38,9 +38,10 @@ def write_snapshots(
     """Write folder/<date>/dump/<name of the history>.xml.bz2 for each date; return the counts of each.
 
     dates: YYYYMMDD, rising. Of the counts `pages` is the sum of `kept` and of each reason for leaving a page out;
-    `undone` counts the undone revisions after the chosen one. A page whose revisions are so far out of order that a
-    text is wanted which was let go makes the file be read a second time, which is said. Memory holds of a page a few
-    revisions, one text a date, and some 200 bytes a revision; and of each date a megabyte that waits to be written.
+    `undone` counts the undone revisions after the chosen one, `missing`, where there are any, those whose text failed
+    to load. A page whose revisions are so far out of order that a text is wanted which was let go makes the file be
+    read a second time, which is logged. Memory holds of a page a few revisions, one text a date, and some 200 bytes a
+    revision; and of each date a megabyte that waits to be written.
     Raises TglError as the reader does, and for dates, timestamps or numbers of revisions that are none.
     """
     history, settings = Path(history), settings or HistoryConfig()
@@ -89,6 +90,8 @@ def _read(
                 count["pages"] += 1
                 count[choice.reason] += 1
                 count["undone"] += choice.undone
+                if choice.missing:
+                    count["missing"] = count.get("missing", 0) + choice.missing
                 if choice.revision is not None and not let_go:
                     writer.add(_written(choice.revision.page, choice.revision.number == page.newest))
         if let_go:
@@ -113,7 +116,13 @@ def _page(
         sha1 = raw.sha1 or ("" if raw.text is None else revision_sha1(raw.text))
         page.add(
             Revision(
-                _seconds(history, raw), raw.revision_id, number, sha1.encode()[:32], raw.text is not None, raw
+                _seconds(history, raw),
+                raw.revision_id,
+                number,
+                sha1.encode()[:32],
+                raw.text is not None,
+                raw,
+                raw.missing,
             )
         )
     return page.finish()

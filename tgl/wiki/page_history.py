@@ -12,7 +12,7 @@ from tgl.wiki.reader import RawPage
 from tgl.wiki.reverts import Choice, Choices, Revision
 
 _AHEAD = 16  # revisions that wait, so that neighbours may change places
-_RECORD = struct.Struct("<qqq32s?")
+_RECORD = struct.Struct("<qqq32s??")
 
 
 class Outcome(NamedTuple):
@@ -30,7 +30,7 @@ class PageHistory:
     """Takes the revisions of one page and chooses from them.
 
     They are nearly always in order, so that `Choices` sees them as they come and lets go of most. Where one comes too
-    late for that, the choice is made again from a record of all (57 bytes each), and the texts are those that the
+    late for that, the choice is made again from a record of all (58 bytes each), and the texts are those that the
     first choice held and the latest of those too late before each moment. `wanted`: numbers of revisions held anyway.
     """
 
@@ -53,7 +53,7 @@ class PageHistory:
         self._newest = key if self._newest is None else max(self._newest, key)
         if revision.seconds >= self._end:
             return
-        self._records += _RECORD.pack(*revision[:5])
+        self._records += _RECORD.pack(*revision[:5], revision.missing)
         if revision.number in self._wanted:
             self._held[revision.number] = revision.page
         if revision.seconds >= self._moments[-1]:
@@ -83,9 +83,11 @@ class PageHistory:
 
     def _choose_again(self) -> list[Choice]:
         choices = self._new_choices()
-        for seconds, revision_id, number, sha1, has_text in sorted(_RECORD.iter_unpack(self._records)):
+        for seconds, revision_id, number, sha1, has_text, missing in sorted(
+            _RECORD.iter_unpack(self._records)
+        ):
             page = self._held.get(number)
-            choices.add(Revision(seconds, revision_id, number, sha1.rstrip(b"\0"), has_text, page))
+            choices.add(Revision(seconds, revision_id, number, sha1.rstrip(b"\0"), has_text, page, missing))
         return choices.finish()
 
     def _release(self, revision: Revision) -> None:

@@ -6,6 +6,7 @@ import dataclasses
 import json
 from array import array
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from pyarrow.json import ParseOptions, ReadOptions, read_json
 from tgl.config import PagesConfig
 from tgl.errors import TglError
 from tgl.schemas import SCHEMAS
-from tgl.tables import RowGroups, TableWriter, read_table, write_table
+from tgl.tables import RowGroups, TableWriter, read_about, read_table, write_table
 from tgl.wiki.clean_text import Keep
 from tgl.wiki.cleaning import Cleaned, Limits, clean_all
 from tgl.wiki.reader import RawPage, read_pages
@@ -33,7 +34,9 @@ class Shard:
 
 
 def shard_range(number: int, shards: int, pages_per_shard: int) -> Shard:
-    """Return shard `number` (from 0) of `shards`; the last one has no end."""
+    """Return shard `number` (from 0) of `shards`; the last one has no end. Raises TglError for a number of no shard."""
+    if not 0 <= number < shards:
+        raise TglError(f"shard {number} found, 0 to {shards - 1} expected (pages.shards is {shards})")
     first = number * pages_per_shard + 1 if number else 0
     return Shard(first, None if number == shards - 1 else (number + 1) * pages_per_shard)
 
@@ -49,10 +52,12 @@ REASONS = (
     "kept_parsed",
     "kept_simplified",
     "kept_copied",
+    "kept_earlier",
     "other_namespace",
     "redirect",
     "other_content_model",
     "deleted_text",
+    "missing_text",
     "empty_text",
 )
 
@@ -69,35 +74,57 @@ def extract_pages(
     """Write the table `pages` of one shard and return its counts, which add up to `pages_read`.
 
     `previous` is the same shard's table of the date before: a page whose revision id or sha1 is the same
-    there is not parsed again, its text, links and sections are copied. A page that the parser is given up on is
-    said, and cleaned simply. Memory holds a few pages a process, and of each page of the shard two numbers.
-    The table's metadata say which wiki the first dump file is of. Raises TglError when a page id occurs twice.
+    there is not parsed again, its text, links and sections are copied. A page whose text failed to load keeps the
+    revision of the date before (`kept_earlier`), or is left out where there is none (`missing_text`). A page that takes
+    the parser too much is logged and cleaned simply. Memory holds a few pages a process, and of each page of the shard
+    two numbers. The table's metadata say which wiki the first dump file is of, and the ids of `missing_text`. Raises
+    TglError when a page id occurs twice, and as `clean_all` and `read_pages`.
     """
     settings, dumps = settings or PagesConfig(), list(dumps)
-    site = read_siteinfo(dumps[0]) if dumps else Siteinfo()
+    site = _wiki_of(dumps, previous)
     old = None if previous is None else _Previous(previous)
     counts = {"pages_read": 0, **dict.fromkeys(REASONS, 0)}
     dropped = frozenset(map(str.casefold, settings.drop_sections))
     keep = Keep(settings.tables, settings.infoboxes, dropped, site.dropped_links)
     limits = Limits(settings.page_seconds, settings.page_memory_mb)
     written = array("q")  # page ids; a list or a set of millions would take much memory
+    about: dict = {"wiki": site.wiki}
     with TableWriter(output, "pages") as table:
-        pages = _kept(dumps, shard, old, counts)
-        for group in _groups(clean_all(pages, keep, limits, processes)):
-            for (page, _), found in group:
-                written.append(page.page_id)
-                if found is not None:
-                    counts["kept_simplified" if found.given_up else "kept_parsed"] += 1
-                    if found.given_up:
-                        say(f"page {page.page_id} ('{page.title}'): cleaned simply ({found.given_up})")
-            table.add_table(_rows(group, old))
+        pages = _kept(dumps, shard, old, counts, about)
+        with closing(clean_all(pages, keep, limits, processes, _name)) as cleaned:
+            for group in _groups(cleaned):
+                for kept, found in group:
+                    written.append(kept[0].page_id)
+                    if found is not None:
+                        counts["kept_simplified" if found.given_up else "kept_parsed"] += 1
+                        if found.given_up:
+                            say(f"{_name(kept)}: cleaned simply ({found.given_up})")
+                table.add_table(_rows(group, old))
         _refuse_twice(written, output)
-        table.finish(counts, {"wiki": site.wiki})
+        if not counts["pages_read"] and shard == Shard(0, None):
+            raise TglError(
+                f"{output}: no page in {', '.join(map(str, dumps))} found, a dump with pages expected"
+            )
+        table.finish(counts, about)
     if not _rises(written):  # dumps are in order of page id, which the diff joins by, hand-made exports not
-        write_table(
-            read_table(output, "pages").sort_by("page_id"), output, "pages", counts, {"wiki": site.wiki}
-        )
+        write_table(read_table(output, "pages").sort_by("page_id"), output, "pages", counts, about)
     return counts
+
+
+def _wiki_of(dumps: list[str | Path], previous: str | Path | None) -> Siteinfo:
+    """Return the head of the first dump file; raise TglError where another, or `previous`, is of another wiki."""
+    site = read_siteinfo(dumps[0]) if dumps else Siteinfo()
+    others = {dump: read_siteinfo(dump).dbname for dump in dumps[1:]}
+    if previous is not None:
+        read_table(previous, "pages", ["page_id"])  # refuses a missing file
+        others[previous] = read_about(previous).get("wiki", {}).get("dbname", "")
+    for path, name in others.items():
+        if name and site.dbname and name != site.dbname:
+            raise TglError(
+                f"{path}: of the wiki '{name}', but {dumps[0]} is of '{site.dbname}'; files of one wiki expected. Give "
+                "those of one wiki."
+            )
+    return site
 
 
 # (a page without its wikitext, the row to copy), and its text where there is none to copy
@@ -130,6 +157,10 @@ def _rows(group: list[_Kept], old: _Previous | None) -> pa.Table:
     return pa.table([*revisions.columns, *texts.columns], schema=SCHEMAS["pages"])
 
 
+def _name(kept: tuple[RawPage, int | None]) -> str:
+    return f"page {kept[0].page_id} ({kept[0].title!r})"
+
+
 def _revision(page: RawPage) -> bytes:
     return json.dumps({name: getattr(page, name) for name in _REVISION.names}).encode("ascii") + b"\n"
 
@@ -151,15 +182,25 @@ def _kept(
     shard: Shard,
     old: _Previous | None,
     counts: dict[str, int],
+    about: dict,
 ) -> Iterator[tuple[tuple[RawPage, int | None], str | None]]:
-    """Yield ((page, row to copy), wikitext to clean): one of the two is None; count what is left out."""
+    """Yield ((page, row to copy), wikitext to clean): one of the two is None; count what is left out.
+
+    The ids of pages whose text is missing, and was at the date before, are added to about["missing_text"].
+    """
     for dump in dumps:
         for page in read_pages(dump, shard.first, shard.last):
             counts["pages_read"] += 1
-            if reason := _reason(page):
+            reason = _reason(page)
+            if reason == "missing_text":
+                if old is not None and (row := old.row(page.page_id)) is not None:
+                    counts["kept_earlier"] += 1
+                    yield (old.with_revision(page, row), row), None
+                    continue
+                about.setdefault(reason, []).append(page.page_id)
+            if reason:
                 counts[reason] += 1
-                continue
-            if old is not None and (row := old.row_of(page)) is not None:
+            elif old is not None and (row := old.row_of(page)) is not None:
                 counts["kept_copied"] += 1
                 yield (dataclasses.replace(page, text=None), row), None
             else:
@@ -190,16 +231,32 @@ class _Previous:
         self._revision_ids = known["revision_id"].to_numpy()
         self._sha1 = known["sha1"].combine_chunks()
         self.texts = RowGroups(path, "pages", _TEXT.names)
+        self._timestamps = RowGroups(path, "pages", ["timestamp"])
+
+    def row(self, page_id: int) -> int | None:
+        """Return the row of a page, None when it is new."""
+        row = int(np.searchsorted(self._page_ids, page_id))
+        return row if row < len(self._page_ids) and self._page_ids[row] == page_id else None
 
     def row_of(self, page: RawPage) -> int | None:
         """Return the row of a page's text, None when it has changed or is new."""
-        row = int(np.searchsorted(self._page_ids, page.page_id))
-        if row == len(self._page_ids) or self._page_ids[row] != page.page_id:
+        row = self.row(page.page_id)
+        if row is None:
             return None
         same = same_revision(
             int(self._revision_ids[row]), self._sha1[row].as_py(), page.revision_id, page.sha1
         )
         return row if same else None
+
+    def with_revision(self, page: RawPage, row: int) -> RawPage:
+        """Return a page with the revision of a row in place of its own."""
+        timestamp = self._timestamps.take([row])["timestamp"][0].as_py()
+        return dataclasses.replace(
+            page,
+            revision_id=int(self._revision_ids[row]),
+            timestamp=timestamp,
+            sha1=self._sha1[row].as_py(),
+        )
 
 
 def _reason(page: RawPage) -> str | None:
@@ -210,6 +267,8 @@ def _reason(page: RawPage) -> str | None:
         return "redirect"
     if page.model != "wikitext":
         return "other_content_model"
+    if page.missing:
+        return "missing_text"
     if page.text is None:
         return "deleted_text"
     if not page.text.strip():

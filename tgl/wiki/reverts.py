@@ -17,13 +17,14 @@ from typing import NamedTuple
 from tgl.wiki.reader import RawPage
 
 # Each page is counted under exactly one of these, at each date.
-REASONS = ("kept", "no_revision_before", "deleted_text", "only_undone")
+REASONS = ("kept", "no_revision_before", "deleted_text", "missing_text", "only_undone")
 
 
 class Revision(NamedTuple):
     """A revision in the order that counts; sha1 is empty where the text is not there and its SHA-1 neither.
 
     seconds: since 1970, UTC. number: its place in the file. page: what is to be written when it stands at a date.
+    missing: the text is not there because it failed to load.
     """
 
     seconds: int
@@ -32,14 +33,19 @@ class Revision(NamedTuple):
     sha1: bytes
     has_text: bool
     page: RawPage | None = None
+    missing: bool = False
 
 
 class Choice(NamedTuple):
-    """What stands at a moment: a revision, or none for a reason; `undone`: undone revisions passed over since."""
+    """What stands at a moment: a revision, or none for a reason.
+
+    `undone`, `missing`: revisions after it that were passed over since they were undone, or their text is missing.
+    """
 
     revision: Revision | None
     reason: str
     undone: int
+    missing: int = 0
 
 
 class Choices:
@@ -55,7 +61,7 @@ class Choices:
         self._first: dict[bytes, int] = {}  # SHA-1: place of the first revision that has it
         self._open: deque[tuple[int, Revision]] = deque()  # what may still be undone, with its place
         self._undone: set[int] = set()  # places in `_open`
-        self._added = self._settled = self._passed_over = 0
+        self._added = self._settled = self._passed_over = self._missing = 0
         self._last: Revision | None = None
 
     def add(self, revision: Revision) -> None:
@@ -85,11 +91,11 @@ class Choices:
         self._answer(revision.seconds)
         self._settled += 1
         if not revision.has_text:
-            pass
+            self._missing += revision.missing
         elif place in self._undone:
             self._passed_over += 1
         else:
-            self._last, self._passed_over = revision, 0
+            self._last, self._passed_over, self._missing = revision, 0, 0
         self._undone.discard(place)
 
     def _answer(self, until: int | None) -> None:
@@ -97,11 +103,13 @@ class Choices:
         while len(self.found) < len(self._moments) and (
             until is None or self._moments[len(self.found)] <= until
         ):
-            self.found.append(Choice(self._last, self._reason(), self._passed_over))
+            self.found.append(Choice(self._last, self._reason(), self._passed_over, self._missing))
 
     def _reason(self) -> str:
         if self._last is not None:
             return "kept"
         if self._settled == 0:
             return "no_revision_before"
-        return "only_undone" if self._passed_over else "deleted_text"
+        if self._passed_over:
+            return "only_undone"
+        return "missing_text" if self._missing else "deleted_text"

@@ -49,7 +49,12 @@ def seven_zip_pieces(path: Path, size: int) -> Iterator[bytes]:
         pieces.put(end)
 
     thread = threading.Thread(target=decompress, name=f"7z {path.name}", daemon=True)
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError as error:  # the system gives no more threads
+        raise TglError(
+            f"{path}: a thread to decompress it cannot start ({error}). Raise `ulimit -u`."
+        ) from None
     item: bytes | Exception | None = b""
     try:
         while isinstance(item := pieces.get(), bytes):
@@ -62,9 +67,17 @@ def seven_zip_pieces(path: Path, size: int) -> Iterator[bytes]:
     if isinstance(item, TglError):
         raise item
     if item is not None:
-        raise TglError(
-            f"{path}: cannot be decompressed ({type(item).__name__}: {item}); the file is damaged or cut off"
+        raise unreadable(path, item)
+
+
+def unreadable(path: Path, error: Exception) -> TglError:
+    """Return the error for a file that the system does not let be read, or whose content is damaged."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return TglError(
+            f"{path}: cannot be read ({error.strerror}). Expected a readable file: see to its disk and rights."
         )
+    what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return TglError(f"{path}: cannot be decompressed ({what}); the file is damaged or cut off")
 
 
 def _decompress(path: Path, hand_over: Callable[[bytes], None]) -> None:

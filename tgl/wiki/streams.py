@@ -15,7 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tgl.errors import TglError
-from tgl.wiki.seven_zip import seven_zip_pieces
+from tgl.wiki.missing_text import refuse_stub
+from tgl.wiki.seven_zip import seven_zip_pieces, unreadable
 
 PIECE = 1 << 20
 # "BZh", the block size, and the digits of pi that begin a block.
@@ -31,16 +32,16 @@ def xml_pieces(path: str | Path, first: int = 0, last: int | None = None) -> Ite
 
     With a range of page ids, streams and files whose name says that they hold none of them (-p1p1500) are left out,
     and the pieces still make one document; pages beside the range may come too. Raises TglError when there is no such
-    file, when it is no .xml, .bz2 or .7z, or damaged: of a .7z that is known only after the last piece.
+    file, when it is no .xml, .bz2 or .7z, a stub dump by its name, or damaged: of a .7z that is known only after the
+    last piece.
     """
     path = Path(path)
     if not path.is_file():
         raise TglError(f"{path}: no such dump file")
+    refuse_stub(path)
     if path.suffix not in (".bz2", ".7z", ".xml"):
         raise TglError(f"{path}: .xml, .xml.bz2 or .xml.7z expected")
-    if (named := _NAMED_RANGE.search(path.name)) and (
-        int(named[2]) < first or (last is not None and int(named[1]) > last)
-    ):
+    if holds_none(path, first, last):
         yield b"<mediawiki></mediawiki>"
         return
     if path.suffix == ".7z":
@@ -60,7 +61,13 @@ def xml_pieces(path: str | Path, first: int = 0, last: int | None = None) -> Ite
         if end is not None:
             yield b"</mediawiki>"
     except (EOFError, OSError) as error:
-        raise TglError(f"{path}: cannot be decompressed ({error}); the file is damaged or cut off") from None
+        raise unreadable(path, error) from None
+
+
+def holds_none(path: str | Path, first: int, last: int | None) -> bool:
+    """Tell whether a file's name says that it holds no page of a range of ids."""
+    named = _NAMED_RANGE.search(Path(path).name)
+    return named is not None and (int(named[2]) < first or (last is not None and int(named[1]) > last))
 
 
 def written_name(path: str | Path) -> str:
