@@ -8,7 +8,10 @@ from tgl.report.methods import Findings
 MET = {"name": "facts known", "value": 0.9, "limit": 0.75, "met": True}
 MISSED = {"name": "facts learnt", "value": 1.0, "limit": 3.0, "met": False}
 VERDICTS = pd.DataFrame(
-    {"verdict": ["", "better", "no difference shown", "no difference shown", "worse"], "kind": "new_text"}
+    {
+        "verdict": ["", "better", "no significant difference", "no significant difference", "worse"],
+        "kind": "new_text",
+    }
 )
 
 

@@ -16,7 +16,7 @@ from tgl.files import write_text
 from tgl.report.page import render
 from tgl.statistics.bootstrap import Estimate, pooled
 from tgl.statistics.compare import holm_levels, verdict
-from tgl.statistics.uptake import SOME_SEEDS
+from tgl.statistics.uptake import NOT_MEASURED, SOME_SEEDS
 from tgl.statistics.values import exp
 from tgl.tables import read_table
 
@@ -76,12 +76,13 @@ def pooled_uptake(table: pd.DataFrame, num_experiments: int) -> pd.DataFrame:
     """Return forgetting at equal uptake pooled over experiments, for what all of them compare.
 
     Columns: reference, method, share, ratio, low, high, p_value, p_holm, verdict. table: rows of `equal_uptake.csv`
-    with a column experiment; one that only some seeds reach counts as not compared. Words are corrected within each
-    reference.
+    with a column experiment; one that only some seeds reach, or whose level no two measured rates enclose, counts as not
+    compared. Verdicts are corrected within each reference.
     """
     if table.empty:
         return table
-    reached = table[(table["seeds"] > 1) & table["error"].notna() & (table["verdict"] != SOME_SEEDS)]
+    no_verdict = table["verdict"].isin([SOME_SEEDS, NOT_MEASURED])
+    reached = table[(table["seeds"] > 1) & table["error"].notna() & ~no_verdict]
     estimates = {
         key: pooled([Estimate(math.log(row.ratio), row.error, int(row.seeds)) for row in rows.itertuples()])
         for key, rows in reached.groupby(["reference", "method", "share"], sort=False)

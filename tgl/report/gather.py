@@ -9,9 +9,8 @@ import pandas as pd
 from tgl.config import Config
 from tgl.plans.names import method_folder
 from tgl.plans.plan import Plan, load_plan
+from tgl.report.runs import BASE, Runs
 from tgl.tables import read_about, read_counts, read_table
-
-BASE = ("base", 0.0)  # the base model among the runs: a method that trains nothing
 
 
 def runs(config: Config) -> list[tuple[str, float]]:
@@ -19,31 +18,22 @@ def runs(config: Config) -> list[tuple[str, float]]:
     return [(method, rate) for method in config.methods for rate in config.train.learning_rates]
 
 
-def all_scores(results: Path, config: Config) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the tables `scores` (with each probe's subject) and `lm_loss` of all runs.
-
-    Both have columns method, rate and seed; the base model is the method 'base' at rate 0.
-    """
+def all_runs(results: Path, config: Config) -> Runs:
+    """Return all runs with the base model, reading the tables `scores` and `lm_loss` of one run at a time."""
     probes = read_table(results / "probes" / "probes.parquet", "probes").to_pandas()
     subjects = dict(zip(probes["id"], probes["set"] + " " + probes["subject"], strict=True))
-    scores, losses = [], []
-    for method, rate in (BASE, *runs(config)):
+    found = Runs(probes, config.snapshots.dates)
+    for method, rate in ((BASE, 0.0), *runs(config)):
         for seed in config.seeds:
-            run = {"method": method, "rate": rate, "seed": seed}
             folder = results / "scores" / config.model.name / _folder(method, rate) / f"seed{seed}"
-            scores.append(read_table(folder / "scores.parquet", "scores").to_pandas().assign(**run))
-            losses.append(read_table(folder / "lm_loss.parquet", "lm_loss").to_pandas().assign(**run))
-    found = pd.concat(scores, ignore_index=True)
-    return found.assign(subject=found["probe"].map(subjects)), pd.concat(losses, ignore_index=True)
-
-
-def all_probes(results: Path) -> pd.DataFrame:
-    """Return the table `probes`."""
-    return read_table(results / "probes" / "probes.parquet", "probes").to_pandas()
+            scores = read_table(folder / "scores.parquet", "scores").to_pandas()
+            losses = read_table(folder / "lm_loss.parquet", "lm_loss").to_pandas()
+            found.add((method, rate, seed), scores.assign(subject=scores["probe"].map(subjects)), losses)
+    return found
 
 
 def _folder(method: str, rate: float) -> str:
-    return method if method == BASE[0] else method_folder(method, rate)
+    return method if method == BASE else method_folder(method, rate)
 
 
 def all_profiles(results: Path, config: Config, name: str = "profile") -> pd.DataFrame:

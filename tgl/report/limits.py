@@ -48,7 +48,7 @@ def limits(
     summary = told.summary
     if "new_text" not in set(summary["kind"]):
         yield "No new page fell into the held-out share: there is no held-out loss of new text."
-    compared = summary[summary["verdict"] == "no difference shown"]
+    compared = summary[summary["verdict"] == "no significant difference"]
     num_told = int(summary["verdict"].isin(["better", "worse"]).sum())
     if len(compared) + num_told:
         yield (

@@ -15,8 +15,9 @@ from tgl.profiling.factors import example_norms
 from tgl.report import gather, method_figures, profile_figures, profile_tables
 from tgl.report.gate import gates
 from tgl.report.limits import limits
-from tgl.report.methods import BASE, REFERENCE, Findings, all_measures, chain_tables, findings
+from tgl.report.methods import REFERENCE, Findings, chain_tables, findings
 from tgl.report.page import render
+from tgl.report.runs import BASE
 
 PACKAGES = ("torch", "transformers", "tokenizers", "deepspeed", "pandas", "pyarrow", "numpy", "snakemake")
 HEADLINE = ("perplexity", "ranked_first", "log_likelihood_per_byte", "loss")
@@ -30,11 +31,9 @@ def write_report(results: Path, config: Config, output: Path) -> None:
     curves.csv, equal_uptake.csv, chain.csv, transfers.csv, power.csv: the other tables on methods. gate.json: a list
     of {name, value, limit, met}. along_training.csv: the profile along training taken apart.
     """
-    scores, losses = gather.all_scores(results, config)
-    measures = all_measures(scores, losses)
-    told = findings(
-        scores, losses, gather.all_probes(results), config.snapshots.dates, config.report.bootstrap
-    )
+    runs = gather.all_runs(results, config)
+    measures = runs.measures()
+    told = findings(runs, config.report.bootstrap)
     profile = gather.all_profiles(results, config)
     norms = gather.all_profiles(results, config, "norms")
     seeds = [example_norms(own) for _, own in norms.groupby("seed", sort=False)]
