@@ -19,7 +19,11 @@ def lasting(probes: pd.DataFrame) -> set[str]:
     A fact that changes again is not forgotten when its old answer goes: it is left out of every measure of
     forgetting. probes: columns of the table `probes`.
     """
-    last = probes[probes["kind"].isin(KINDS)].groupby(["set", "subject", "relation"])["period"].max()
+    last = (
+        probes[probes["kind"].isin(KINDS)]
+        .groupby(["set", "subject", "relation"], dropna=False)["period"]
+        .max()
+    )
     keys = pd.MultiIndex.from_frame(probes[["set", "subject", "relation"]])
     newest = pd.Series(last.reindex(keys).to_numpy(), index=probes.index)
     return set(probes["id"][newest.isna() | (newest <= probes["period"])])

@@ -119,7 +119,7 @@ class Gathered:
             )
         weight = np.ones(len(scores))
         if self.measure == "macro_perplexity":  # each relation counts the same
-            weight = 1 / scores.groupby("relation")["subject"].transform("size").to_numpy()
+            weight = 1 / scores.groupby("relation", dropna=False)["subject"].transform("size").to_numpy()
         clusters, member = np.unique(scores["subject"].to_numpy(dtype=str), return_inverse=True)
         self._layouts.append(_Layout(probes, clusters, member, weight))
         return len(self._layouts) - 1
