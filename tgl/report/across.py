@@ -76,8 +76,8 @@ def pooled_uptake(table: pd.DataFrame, num_experiments: int) -> pd.DataFrame:
     """Return forgetting at equal uptake pooled over experiments, for what all of them compare.
 
     Columns: reference, method, share, ratio, low, high, p_value, p_holm, verdict. table: rows of `equal_uptake.csv`
-    with a column experiment; one that only some seeds reach, or whose level no two measured rates enclose, counts as not
-    compared. Verdicts are corrected within each reference.
+    with a column experiment; one that only some seeds reach, or whose level no two measured rates enclose, counts as
+    not compared. Verdicts are corrected within each reference.
     """
     if table.empty:
         return table

@@ -9,6 +9,7 @@ import pandas as pd
 from tgl.config import Config
 from tgl.plans.names import method_folder
 from tgl.plans.plan import Plan, load_plan
+from tgl.profiling.factors import example_norms
 from tgl.report.runs import BASE, Runs
 from tgl.tables import read_about, read_counts, read_table
 
@@ -40,6 +41,16 @@ def all_profiles(results: Path, config: Config, name: str = "profile") -> pd.Dat
     """Return one table of the base model's profile, named as in `tgl.schemas`, of all seeds with a column seed."""
     folders = {seed: _profile_folder(results, config, seed) for seed in config.seeds}
     return _of_seeds({seed: folder / f"{name}.parquet" for seed, folder in folders.items()}, name)
+
+
+def all_example_norms(results: Path, config: Config) -> list[pd.DataFrame]:
+    """Return each seed's norms by example (`tgl.profiling.factors.example_norms`), one table `norms` at a time."""
+    return [
+        example_norms(
+            read_table(_profile_folder(results, config, seed) / "norms.parquet", "norms").to_pandas()
+        )
+        for seed in config.seeds
+    ]
 
 
 def along_training(results: Path, config: Config) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -109,13 +120,14 @@ def stage_counts(results: Path, config: Config) -> list[tuple[str, dict[str, int
 
 
 def realised_rates(results: Path, config: Config) -> pd.DataFrame:
-    """Return the tables `rates` of all runs with columns method and seed."""
+    """Return each unit's largest learning rate and change by method, seed and period, of all runs."""
     found = []
     for method, rate in runs(config):
         folder = results / "scores" / config.model.name / _folder(method, rate)
         for seed in config.seeds:
             table = read_table(folder / f"seed{seed}" / "rates.parquet", "rates").to_pandas()
-            found.append(table.assign(method=_folder(method, rate), seed=seed))
+            peak = table.groupby(["period", "sublayer"], sort=False)[["learning_rate", "max_change"]].max()
+            found.append(peak.reset_index().assign(method=_folder(method, rate), seed=seed))
     return pd.concat(found, ignore_index=True)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from tgl.evaluate.measures import probe_measures, text_measures
-from tgl.statistics.chain import add_transfer, cells, lasting
+from tgl.statistics.chain import KINDS, add_transfer, cells, lasting
 from tgl.statistics.rates import kind_losses
 from tgl.statistics.values import MEASURES, RUN, Gathered, Values, own_period, text_values
 
@@ -27,6 +27,7 @@ class Runs:
         self._texts: dict[str, list[dict]] = {"old_text": [], "new_text": []}
         self._validation: list[pd.DataFrame] = []
         self._uptake = {kind: Gathered("perplexity") for kind in ("updated", "unchanged")}
+        self.chain_kinds: set[str] = set()
         self._cells: list[pd.DataFrame] = []
         self._transfer = (Gathered("perplexity"), Gathered("perplexity"))
 
@@ -44,6 +45,7 @@ class Runs:
             if len(table)
         ]
         facts = test[test["probe"].isin(self.lasting)]
+        self.chain_kinds |= set(facts["kind"]) & set(KINDS)
         self._cells.append(cells(facts))
         periods = self.dates[1:]
         if run[0] == BASE:  # no training at all: the same probes as the base model leaves them
