@@ -163,7 +163,8 @@ def write_tables(config: Config, results: Path, output: Path) -> None:
         write_text(
             output / f"{name}.csv", table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
         )
-    write_text(output / "uptake.svg", method_figures.uptake_curves(found.curves, REFERENCE))
+    if len(found.curves):
+        write_text(output / "uptake.svg", method_figures.uptake_curves(found.curves, REFERENCE))
     if len(found.equal_uptake):
         write_text(output / "equal_uptake.svg", method_figures.equal_uptake(found.equal_uptake, REFERENCE))
     print(found.equal_uptake.to_string(index=False, float_format=lambda value: f"{value:.3g}"))

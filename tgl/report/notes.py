@@ -26,6 +26,11 @@ def base_model(config: Config) -> str:
     return "the loaded model after adaptation" if config.model.pretrain.steps else "the loaded model"
 
 
+def together(config: Config) -> str:
+    """Return what is added where the probes of several sets are taken as one."""
+    return " of all sets together" if len(config.probes.sets) > 1 else ""
+
+
 def lead(config: Config) -> str:
     """Return what was run, in a sentence."""
     counts = (
@@ -180,7 +185,7 @@ def uptake_notes(config: Config, table: pd.DataFrame, reference: str) -> dict[st
     many = ", geometric means over seeds" if len(config.seeds) > 1 else ""
     curves = (
         f"Perplexity of updated facts against that of unchanged facts along each method's learning rates{many}, test "
-        "probes. The hollow square is the base model; the dotted line from there to the lowest rate is not measured. "
+        f"probes{together(config)}. The hollow square is the base model; the dotted line from there to the lowest rate is not measured. "
         "Lower and further right is better."
     )
     if table.empty:
@@ -210,7 +215,7 @@ def chain_note(config: Config, kinds: Iterable[str], transfers: pd.DataFrame) ->
     shown = listed(names[kind] for kind in names if kind in set(kinds))
     over = ", geometric mean over seeds" if len(config.seeds) > 1 else ""
     rate = "at the chosen rate" if len(config.train.learning_rates) > 1 else "at the one learning rate"
-    text = f"Perplexity of each period's {shown} (test probes) at every checkpoint, {rate}{over}."
+    text = f"Perplexity of each period's {shown} (test probes{together(config)}) at every checkpoint, {rate}{over}."
     if len(config.periods) > 1:
         text += " Facts that change again later are left out: to lose their old answer is not forgetting."
     if len(transfers):

@@ -133,8 +133,9 @@ def _pictures(profile: pd.DataFrame, told: Findings, config: Config, denominator
         ("new_text", "loss", "new held-out text\nloss, difference"),
     ]
     known = {(row["set"], row["kind"], row["measure"]) for row in summary.to_dict("records")}
+    several = len(config.probes.sets) > 1
     wanted = [
-        ((probe_set, kind, measure), title)
+        ((probe_set, kind, measure), f"{probe_set}: {title}" if several and probe_set != "text" else title)
         for kind, measure, title in order
         for probe_set in (*config.probes.sets, "text")
         if (probe_set, kind, measure) in known
