@@ -185,8 +185,8 @@ def uptake_notes(config: Config, table: pd.DataFrame, reference: str) -> dict[st
     many = ", geometric means over seeds" if len(config.seeds) > 1 else ""
     curves = (
         f"Perplexity of updated facts against that of unchanged facts along each method's learning rates{many}, test "
-        f"probes{together(config)}. The hollow square is the base model; the dotted line from there to the lowest rate is not measured. "
-        "Lower and further right is better."
+        f"probes{together(config)}. The hollow square is the base model; the dotted line from there to the lowest rate "
+        "is not measured. Lower and further right is better."
     )
     if table.empty:
         return {"curves": curves, "figure": "", "table": "", "advice": ""}

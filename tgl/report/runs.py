@@ -10,6 +10,27 @@ from tgl.statistics.rates import kind_losses
 from tgl.statistics.values import MEASURES, RUN, Gathered, Values, own_period, text_values
 
 BASE = "base"
+_MEASURED = ("checkpoint", "set", "kind", "period", "measure", "value", "count")
+
+
+class _Rows:
+    """Rows of a table that grows run by run, as tuples: many small tables would take several times the memory."""
+
+    def __init__(self, columns: list[str]) -> None:
+        self.columns = columns
+        self._rows: list[tuple] = []
+        self._texts: dict[str, str] = {}  # each text is kept once
+
+    def add(self, table: pd.DataFrame) -> None:
+        """Append a table's rows."""
+        for row in table[self.columns].itertuples(index=False, name=None):
+            self._rows.append(
+                tuple(self._texts.setdefault(cell, cell) if isinstance(cell, str) else cell for cell in row)
+            )
+
+    def table(self) -> pd.DataFrame:
+        """Return all rows."""
+        return pd.DataFrame(self._rows, columns=self.columns)
 
 
 class Runs:
@@ -22,13 +43,13 @@ class Runs:
     def __init__(self, probes: pd.DataFrame, dates: list[str]) -> None:
         """probes: the table `probes`; dates: the base model's checkpoint, then the periods."""
         self.dates, self.lasting = dates, lasting(probes)
-        self._measures: dict[tuple, list[pd.DataFrame]] = {}
+        self._of_probes, self._of_text = (_Rows([*RUN, *_MEASURED]) for _ in range(2))
         self._values: dict[tuple[str, str, str], Gathered] = {}
         self._texts: dict[str, list[dict]] = {"old_text": [], "new_text": []}
-        self._validation: list[pd.DataFrame] = []
+        self._validation = _Rows([*RUN, "set", "kind", "loss"])
         self._uptake = {kind: Gathered("perplexity") for kind in ("updated", "unchanged")}
         self.chain_kinds: set[str] = set()
-        self._cells: list[pd.DataFrame] = []
+        self._cells = _Rows(["method", "rate", "checkpoint", "period", "seed", "value"])
         self._transfer = (Gathered("perplexity"), Gathered("perplexity"))
 
     def add(self, run: tuple[str, float, int], scores: pd.DataFrame, losses: pd.DataFrame) -> None:
@@ -39,20 +60,18 @@ class Runs:
         """
         scores = scores.assign(**dict(zip(RUN, run, strict=True)))
         test = scores[scores["split"] == "test"]
-        self._measures[run] = [
-            table.assign(**dict(zip(RUN, run, strict=True)))
-            for table in (probe_measures(test), text_measures(losses))
-            if len(table)
-        ]
+        for kept, table in ((self._of_probes, probe_measures(test)), (self._of_text, text_measures(losses))):
+            if len(table):
+                kept.add(table.assign(**dict(zip(RUN, run, strict=True))))
         facts = test[test["probe"].isin(self.lasting)]
         self.chain_kinds |= set(facts["kind"]) & set(KINDS)
-        self._cells.append(cells(facts))
+        self._cells.add(cells(facts))
         periods = self.dates[1:]
         if run[0] == BASE:  # no training at all: the same probes as the base model leaves them
             own = test[test["period"].isin(periods)]
         else:
             own = own_period(test)
-            self._validation.append(kind_losses(scores[scores["split"] == "validation"]))
+            self._validation.add(kind_losses(scores[scores["split"] == "validation"]))
             self._add_values(run, own, losses)
             if len(self.dates) > 2:
                 add_transfer(*self._transfer, run, facts, periods)
@@ -78,23 +97,15 @@ class Runs:
 
     def measures(self) -> pd.DataFrame:
         """Return every measure on test probes and held-out text by method, rate, seed and checkpoint."""
-        columns = [*RUN, "checkpoint", "set", "kind", "period", "measure", "value", "count"]
-        of_probes = [
-            part for parts in self._measures.values() for part in parts if part["set"].iloc[0] != "text"
-        ]
-        of_text = [
-            part for parts in self._measures.values() for part in parts if part["set"].iloc[0] == "text"
-        ]
-        return pd.concat(of_probes + of_text, ignore_index=True)[columns]
+        return pd.concat([self._of_probes.table(), self._of_text.table()], ignore_index=True)
 
     def validation(self) -> pd.DataFrame:
         """Return the mean log perplexity of validation probes by run, set and kind, as `kind_losses`."""
-        return pd.concat(self._validation, ignore_index=True)
+        return self._validation.table()
 
     def cells(self) -> pd.DataFrame:
         """Return the mean log perplexity of lasting facts by run, checkpoint and period (`chain.cells`)."""
-        found = [own for own in self._cells if len(own)] or self._cells
-        return pd.concat(found, ignore_index=True)
+        return self._cells.table()
 
     def values(self) -> dict[tuple[str, str, str], Values]:
         """Return what is compared by (set, kind, measure)."""
