@@ -146,13 +146,11 @@ def write_tables(config: Config, results: Path, output: Path) -> None:
     from tgl.files import write_text
     from tgl.report import gather, method_figures
     from tgl.report.gate import gates
-    from tgl.report.methods import BASE, REFERENCE, all_measures, findings
+    from tgl.report.methods import REFERENCE, findings
+    from tgl.report.runs import BASE
 
-    scores, losses = gather.all_scores(results, config)
-    found = findings(
-        scores, losses, gather.all_probes(results), config.snapshots.dates, config.report.bootstrap
-    )
-    measures = all_measures(scores, losses)
+    runs = gather.all_runs(results, config)
+    found, measures = findings(runs, config.report.bootstrap), runs.measures()
     plain = (measures["method"] == REFERENCE) & (measures["rate"] == found.rates[REFERENCE])
     of_gate = measures[(measures["method"] == BASE) | plain]
     gate = gates(of_gate, config.gate, config.periods, config.snapshots.dates[0])
@@ -165,7 +163,8 @@ def write_tables(config: Config, results: Path, output: Path) -> None:
         write_text(
             output / f"{name}.csv", table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
         )
-    write_text(output / "uptake.svg", method_figures.uptake_curves(found.curves, REFERENCE))
+    if len(found.curves):
+        write_text(output / "uptake.svg", method_figures.uptake_curves(found.curves, REFERENCE))
     if len(found.equal_uptake):
         write_text(output / "equal_uptake.svg", method_figures.equal_uptake(found.equal_uptake, REFERENCE))
     print(found.equal_uptake.to_string(index=False, float_format=lambda value: f"{value:.3g}"))

@@ -25,6 +25,13 @@ def test_perplexities_by_hand():
     found = measured([score(-4, 2), score(-12, 3), score(-9, 1, "job")])
     assert found["updated", "perplexity"] == pytest.approx(math.exp((2 + 4 + 9) / 3))
     assert found["updated", "macro_perplexity"] == pytest.approx(math.exp((3 + 9) / 2))
+    assert found["updated", "token_perplexity"] == pytest.approx(math.exp((4 + 12 + 9) / (2 + 3 + 1)))
+
+
+@pytest.mark.parametrize("relation", ["", None])
+def test_probes_without_a_relation_are_one_relation(relation):
+    found = measured([score(-4, 2, relation), score(-12, 3, relation)])
+    assert found["updated", "macro_perplexity"] == pytest.approx(found["updated", "perplexity"])
 
 
 def test_log_likelihood_per_byte_by_hand():
@@ -41,13 +48,14 @@ def test_ranks_and_chance_leave_out_probes_without_candidates():
     assert table.loc["ranked_first", "value"] == pytest.approx(2 / 3)
     assert table.loc["chance", "value"] == pytest.approx((0.25 + 0.5 + 0.25) / 3)
     assert table["count"].to_dict() == {
-        "perplexity": 4, "macro_perplexity": 4, "log_likelihood_per_byte": 4, "ranked_first": 3, "chance": 3,
+        "perplexity": 4, "token_perplexity": 4, "macro_perplexity": 4, "log_likelihood_per_byte": 4,
+        "ranked_first": 3, "chance": 3,
     }  # fmt: skip
 
 
 def test_without_candidates_there_is_no_measure_of_ranks():
     assert {name for _, name in measured([score(-1, 1)])} == {
-        "perplexity", "macro_perplexity", "log_likelihood_per_byte",
+        "perplexity", "token_perplexity", "macro_perplexity", "log_likelihood_per_byte",
     }  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from tests.report.score_world import DATES, losses, probes, scores
 from tgl.errors import TglError
 from tgl.report.across import base_profiles, carried_over, pooled_uptake, write_across
 from tgl.report.methods import findings
+from tgl.report.runs import gathered
 from tgl.schemas import SCHEMAS
 from tgl.tables import write_table
 
@@ -43,7 +44,7 @@ def experiment(folder, found=None, gates=(GATE,), norms=(NORMS, NORMS)):
 @pytest.fixture(scope="module")
 def told():
     asked = probes(4)
-    return findings(scores(GAINS, 2, asked), losses(GAINS, 2), asked, DATES, 50)
+    return findings(gathered(scores(GAINS, 2, asked), losses(GAINS, 2), asked, DATES), 50)
 
 
 def test_two_experiments_stand_side_by_side_in_every_table(told, tmp_path):
@@ -123,7 +124,7 @@ def uptake_row(
 ):
     found = {
         "experiment": experiment, "reference": reference, "method": method, "share": share, "seeds": seeds,
-        "ratio": math.exp(log_ratio), "error": error, "verdict": "no difference shown",
+        "ratio": math.exp(log_ratio), "error": error, "verdict": "no significant difference",
     }  # fmt: skip
     return found | changes
 
@@ -146,7 +147,7 @@ def test_pooled_ratios_are_geometric_means_of_worlds_by_hand():
 
 
 def test_what_two_worlds_contradict_is_not_told():
-    assert pool(uptake_row("a", -0.5), uptake_row("b", 0.5)).iloc[0]["verdict"] == "no difference shown"
+    assert pool(uptake_row("a", -0.5), uptake_row("b", 0.5)).iloc[0]["verdict"] == "no significant difference"
 
 
 @pytest.mark.parametrize(

@@ -8,21 +8,23 @@ import pytest
 
 from tests.report.score_world import DATES, RATES, losses, probes, scores
 from tgl.errors import TglError
-from tgl.report.methods import all_measures, chain_tables, findings, matched_controls
+from tgl.report.methods import chain_tables, findings, matched_controls
+from tgl.report.runs import gathered
 
 GAINS = {"full": 0.0, "tgl_fp": 0.4, "random": 0.0, "full+ewc": -0.4}
 
 
 @pytest.fixture(scope="module")
 def told():
-    return findings(scores(GAINS), losses(GAINS), probes(), DATES, 200)
+    return findings(gathered(scores(GAINS), losses(GAINS), probes(), DATES), 200)
 
 
 def small(gains=GAINS, change=None, dates=DATES, seeds=2, asked=None, **settings):
     """Return findings of a smaller world, its scores changed by `change`."""
     asked = probes(4) if asked is None else asked
     table = scores(gains, seeds, asked, **settings)
-    return findings(table if change is None else change(table), losses(gains, seeds), asked, dates, 50)
+    table = table if change is None else change(table)
+    return findings(gathered(table, losses(gains, seeds), asked, dates), 50)
 
 
 def summary(told, kind, measure="perplexity"):
@@ -49,9 +51,9 @@ def test_a_method_that_learns_more_is_better_by_as_much_and_one_that_learns_less
     assert found["difference"]["tgl_fp"] == pytest.approx(math.exp(-0.4), rel=0.02)
     assert found["difference"]["full+ewc"] == pytest.approx(math.exp(0.4), rel=0.02)
     assert found["verdict"].to_dict() == {
-        "full": "", "tgl_fp": "better", "random": "no difference shown", "full+ewc": "worse",
+        "full": "", "tgl_fp": "better", "random": "no significant difference", "full+ewc": "worse",
     }  # fmt: skip
-    assert set(summary(told, "unchanged")["verdict"]) == {"", "no difference shown"}
+    assert set(summary(told, "unchanged")["verdict"]) == {"", "no significant difference"}
 
 
 def test_text_and_ranks_are_compared_too(told):
@@ -197,7 +199,7 @@ def test_two_seeds_that_disagree_among_many_comparisons_have_an_interval_without
         return table.assign(log_likelihood=table["log_likelihood"] - 30.0 * wild)
 
     found = summary(small(gains, apart, rates=(0.01,)), "updated")
-    assert found.loc["only.3", "verdict"] == "no difference shown"
+    assert found.loc["only.3", "verdict"] == "no significant difference"
     assert math.isinf(found.loc["only.3", "corrected_high"])
 
 
@@ -207,7 +209,9 @@ def test_without_validation_probes_no_rate_can_be_chosen_and_it_is_said():
 
 
 def test_measures_hold_every_checkpoint_of_test_probes_and_text():
-    found = all_measures(scores({"full": 0.0}, 1, probes(4)), losses({"full": 0.0}, 1))
+    found = gathered(
+        scores({"full": 0.0}, 1, probes(4)), losses({"full": 0.0}, 1), probes(4), DATES
+    ).measures()
     assert set(found["checkpoint"]) == set(DATES)
     assert set(found[found["measure"] == "perplexity"]["count"]) == {4}
 

@@ -80,7 +80,7 @@ def test_limits_themselves_are_met():
 def test_what_was_not_measured_is_missed():
     table = measures()
     without = gates(table[table["kind"] != "new_entity"], SETTINGS, PERIODS, BASE)
-    assert math.isnan(without[4]["value"])
+    assert without[4]["value"] is None  # NaN is no JSON
     assert not without[4]["met"]
 
 
@@ -140,17 +140,26 @@ def test_a_missed_binding_gate_is_an_error_that_says_which_and_what_to_do(tmp_pa
 def test_a_missed_gate_that_is_not_binding_is_told_but_passes(tmp_path):
     text = check_gate(written(tmp_path, [GOOD, BAD]), False)
     assert "MISSED  facts learnt" in text
-    assert "not binding here: the numbers of the report mean nothing" in text
+    assert "not binding: the report is no evidence about methods" in text
 
 
 def test_no_gate_is_said_and_passes(tmp_path):
-    assert "no gate: none of the probes has known candidates" in check_gate(written(tmp_path, []), True)
+    assert "no gate: no test probe has candidates" in check_gate(written(tmp_path, []), True)
 
 
-def test_a_value_that_was_not_measured_survives_the_file_and_is_missed(tmp_path):
-    path = written(tmp_path, [{**BAD, "value": math.nan}])
-    with pytest.raises(TglError, match="facts learnt: nan"):
+@pytest.mark.parametrize("value", [None, math.nan])
+def test_a_value_that_was_not_measured_survives_the_file_and_is_told_from_a_missed_one(tmp_path, value):
+    path = written(tmp_path, [GOOD, {**BAD, "value": value}])
+    with pytest.raises(TglError, match=r"NOT MEASURED  facts learnt: – .*\n.*Add test probes of the kinds"):
         check_gate(path, True)
+
+
+@pytest.mark.parametrize(
+    "entry", [3, {}, {**GOOD, "met": "yes"}, {**GOOD, "value": "0.9"}, {"name": "x", "met": True}]
+)
+def test_a_list_of_something_else_is_refused_naming_the_entry(tmp_path, entry):
+    with pytest.raises(TglError, match=r"entry 1 is .*expected name, value, limit and met"):
+        check_gate(written(tmp_path, [GOOD, entry]), True)
 
 
 def test_an_unreadable_list_of_gates_is_refused_with_its_name(tmp_path):

@@ -1,6 +1,7 @@
 import pandas as pd
+import pytest
 
-from tgl.config import Config, ModelConfig, PlanConfig, TrainConfig
+from tgl.config import Config, ModelConfig, TrainConfig
 from tgl.plans.plan import Plan
 from tgl.report.limits import limits
 from tgl.report.methods import Findings
@@ -8,7 +9,10 @@ from tgl.report.methods import Findings
 MET = {"name": "facts known", "value": 0.9, "limit": 0.75, "met": True}
 MISSED = {"name": "facts learnt", "value": 1.0, "limit": 3.0, "met": False}
 VERDICTS = pd.DataFrame(
-    {"verdict": ["", "better", "no difference shown", "no difference shown", "worse"], "kind": "new_text"}
+    {
+        "verdict": ["", "better", "no significant difference", "no significant difference", "worse"],
+        "kind": "new_text",
+    }
 )
 
 
@@ -29,28 +33,35 @@ def profile(**values):
     return pd.DataFrame(rows, columns=columns)
 
 
-def said(config=None, gates=(MET,), plans=(), summary=VERDICTS, table=None, edges=()):
+PLANS = ((0, Plan("full", 0.0, {})),)
+
+
+def said(config=None, gates=(MET,), plans=PLANS, summary=VERDICTS, table=None, edges=(), uptake=None):
     table = profile() if table is None else table
     empty = pd.DataFrame()
-    told = Findings(empty, {}, empty, list(edges), summary, empty, empty, empty, empty, empty)
+    uptake = empty if uptake is None else uptake
+    told = Findings(empty, {}, empty, list(edges), summary, uptake, empty, empty, empty, empty)
     return "\n".join(limits(config or Config(), list(gates), list(plans), told, table))
 
 
 def test_a_missed_gate_comes_first_and_is_named():
     text = said(gates=[MET, MISSED])
-    assert text.startswith("The gate was missed (facts learnt): no number of this report says anything")
+    assert text.startswith("The gate was missed (facts learnt): the comparisons of this run are no evidence")
     assert "gate was missed" not in said()
 
 
 def test_without_a_gate_knowledge_is_not_claimed():
-    assert "No probe has known candidates" in said(gates=[])
-    assert "No probe has known candidates" not in said()
+    assert "does not show whether the base model knows the facts" in said(gates=[])
+    assert "does not show whether" not in said()
 
 
-def test_fewer_than_three_seeds_tell_nothing_from_noise():
-    assert "2 seed(s): below three, no difference" in said(Config(seeds=[0, 1]))
-    assert "3 seeds of one world" in said(Config(seeds=[0, 1, 2]))
-    assert "below three" not in said(Config(seeds=[0, 1, 2]))
+def test_what_the_number_of_seeds_allows():
+    assert "One seed: differences between methods have no interval" in said(Config(seeds=[7]))
+    assert "seeds of one" not in said(Config(seeds=[7]))
+    assert "2 seeds: the comparisons are underpowered" in said(Config(seeds=[0, 1]))
+    three = said(Config(seeds=[0, 1, 2]))
+    assert "3 seeds of one synthetic world: the intervals cover initialisation, data order" in three
+    assert "underpowered" not in three
 
 
 def test_a_single_learning_rate_is_a_limit():
@@ -61,15 +72,15 @@ def test_a_single_learning_rate_is_a_limit():
 
 
 def test_a_rate_at_the_edge_of_the_grid_is_a_limit():
-    assert "smallest or largest tried for tgl_fp, full+ewc: a wider grid" in said(
+    assert "smallest or largest tried for tgl_fp, full+ewc: the best rate" in said(
         edges=["tgl_fp", "full+ewc"]
     )
     assert "smallest or largest tried" not in said()
 
 
 def test_comparisons_are_counted():
-    assert "2 of 4 comparisons exclude no difference after Holm's correction" in said()
-    assert "comparisons" not in said(summary=VERDICTS[:1])
+    assert "2 of 4 comparisons are significant after Holm correction" in said()
+    assert "Holm" not in said(summary=VERDICTS[:1])
 
 
 def test_missing_held_out_loss_of_new_text_is_told():
@@ -88,17 +99,53 @@ def test_a_random_plan_without_its_conditions_is_told():
     assert "Seed 4" not in text
 
 
-def test_the_embedding_s_state_is_always_said():
-    assert "output head were kept frozen where a plan's name does not say otherwise" in said()
-    assert "output head were trained where a plan's name does not say otherwise" in said(
-        Config(plan=PlanConfig(embedding="trained"))
+@pytest.mark.parametrize(
+    ("states", "expected"),
+    [
+        ({"full": 0.0, "random": 0.0}, "output head are frozen in every plan"),
+        ({"full": 1.0, "random": 1.0}, "output head are trained in every plan"),
+        (
+            {"full": 0.0, "full.trained_embedding": 1.0},
+            "trained in full.trained_embedding and frozen in the other plans",
+        ),
+    ],
+)
+def test_the_embedding_s_state_is_that_of_the_plans(states, expected):
+    plans = [(seed, Plan(name, value, {})) for seed in (0, 1) for name, value in states.items()]
+    assert expected in said(plans=plans)
+
+
+def test_a_model_from_scratch_is_named_by_its_shape_and_a_loaded_one_by_its_name():
+    scratch = said(Config(model=ModelConfig(layers=2, hidden_size=16, heads=2)))
+    assert "2 blocks of width 16 and was trained from scratch" in scratch
+    loaded = said(Config(model=ModelConfig(load="some/model")))
+    assert "One model was studied (some/model)" in loaded
+    assert "trained from scratch" not in loaded
+    assert "initialisation" not in loaded
+
+
+def test_multipliers_of_the_one_rate_are_spoken_of_where_a_plan_has_them():
+    one = TrainConfig(learning_rates=[0.002])
+    assert "tgl_alr and full_at_mean_lr+ewc train sublayers at multiples" in said(
+        Config(train=one, methods=["full", "tgl_alr", "full_at_mean_lr+ewc"])
     )
+    assert "multiples" not in said(Config(train=one, methods=["full", "tgl_fp"]))
+    alone = said(Config(train=one, methods=["full"]))
+    assert "One learning rate (0.002), not chosen on validation." in alone
 
 
-def test_a_small_model_from_scratch_is_a_limit_a_loaded_one_is_not():
-    scratch = Config(model=ModelConfig(layers=2, hidden_size=16, heads=2))
-    assert "2 blocks of width 16, trained from scratch" in said(scratch)
-    assert "trained from scratch" not in said(Config(model=ModelConfig(load="gpt2")))
+def test_without_a_verdict_the_rates_to_add_are_named():
+    table = pd.DataFrame({"missing": ["full: below 0.002; random: below 0.002", "random: above 0.002", ""]})
+    text = said(Config(train=TrainConfig(learning_rates=[0.002])), uptake=table)
+    assert "2 of 3 comparisons at equal uptake have no verdict" in text
+    assert "below 0.002 (for instance 0.001 and 0.0005) for full, random" in text
+    assert "above 0.002 (for instance 0.004 and 0.008) for random" in text
+    assert "as one rate was run" in text
+    table = pd.DataFrame({"missing": ["full: near 0.004"]})
+    text = said(Config(train=TrainConfig(learning_rates=[0.001, 0.004, 0.016])), uptake=table)
+    assert "near 0.004 (for instance 0.002 and 0.008) for full" in text
+    assert "as one rate was run" not in text
+    assert "have no verdict" not in said(uptake=table.assign(missing=""))
 
 
 def test_averaging_is_set_beside_the_salient_ratio():

@@ -5,7 +5,8 @@ import math
 import pandas as pd
 import pytest
 
-from tgl.report.methods import all_measures, findings, matched_controls
+from tgl.report.methods import findings, matched_controls
+from tgl.report.runs import gathered
 
 DATES = ["2019", "2020", "2021"]
 KEYS = ["set", "kind", "measure", "method"]
@@ -53,7 +54,7 @@ def losses():
 
 
 @pytest.fixture(scope="module")
-def runs():
+def experiment():
     probes = pd.DataFrame(
         {
             "id": f"{period}-test-updated", "set": "world", "subject": f"{period}-test", "relation": "city",
@@ -61,7 +62,12 @@ def runs():
         }
         for period in DATES[1:]
     )  # fmt: skip
-    return findings(scores(), losses(), probes, DATES, 100).runs.set_index(KEYS)["value"]
+    return gathered(scores(), losses(), probes, DATES)
+
+
+@pytest.fixture(scope="module")
+def runs(experiment):
+    return findings(experiment, 100).runs.set_index(KEYS)["value"]
 
 
 def test_each_period_s_test_probes_count_at_its_own_checkpoint_averaged_as_logs(runs):
@@ -74,8 +80,8 @@ def test_old_text_counts_at_every_checkpoint_of_a_period_and_new_text_at_its_own
     assert runs["text", "new_text", "loss", "full"] == pytest.approx(1.5)
 
 
-def test_no_measure_is_taken_from_validation_probes():
-    found = all_measures(scores(), losses())
+def test_no_measure_is_taken_from_validation_probes(experiment):
+    found = experiment.measures()
     probes = found[found["set"] == "world"]
     assert probes[probes["measure"] == "perplexity"]["value"].max() < math.exp(10)
     assert set(probes["count"]) == {1}

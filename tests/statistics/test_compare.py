@@ -52,13 +52,13 @@ def test_one_seed_gives_no_interval_and_no_p_value():
         (1.5, "loss", "worse"),
         (1.5, "ranked_first", "better"),
         (1.5, "log_likelihood_per_byte", "better"),
-        (0.3, "perplexity", "no difference shown"),
-        (-0.3, "ranked_first", "no difference shown"),
+        (0.3, "perplexity", "no significant difference"),
+        (-0.3, "ranked_first", "no significant difference"),
     ],
 )
 def test_the_verdict_follows_the_interval_and_what_is_better(mean, measure, expected):
     assert verdict(Estimate(mean, 0.1, 3), 0.95, True, measure) == expected  # half of the interval: 0.43
-    assert verdict(Estimate(mean, 0.1, 3), 0.95, False, measure) == "no difference shown"
+    assert verdict(Estimate(mean, 0.1, 3), 0.95, False, measure) == "no significant difference"
     assert verdict(Estimate(mean, math.nan, 1), 0.95, True, measure) == "one seed: no interval"
 
 
@@ -91,7 +91,7 @@ def test_perplexities_are_compared_as_ratios_with_geometric_means():
     apart = stats.t.interval(0.95, 1, loc=logs.mean(), scale=stats.sem(logs))
     assert found.loc["tgl", "difference_low"] == pytest.approx(math.exp(apart[0]))
     assert found.loc["tgl", "difference_is"] == "ratio"
-    assert found.loc["tgl", "verdict"] == "no difference shown"
+    assert found.loc["tgl", "verdict"] == "no significant difference"
 
 
 def test_a_lower_perplexity_in_every_seed_is_better_and_a_higher_one_worse():
@@ -136,7 +136,7 @@ def test_many_comparisons_of_one_measure_need_more_than_one():
     noise = {f"m{n}": full + np.array([0.01, -0.02, 0.03]) * (-1) ** n for n in range(20)}
     among = summary({"full": full, "tgl": full + apart, **noise}, "ranked_first")
     assert alone.loc["tgl", "verdict"] == "better"
-    assert among.loc["tgl", "verdict"] == "no difference shown"
+    assert among.loc["tgl", "verdict"] == "no significant difference"
     assert among.loc["tgl", "p_holm"] == pytest.approx(21 * among.loc["tgl", "p_value"])
     assert among.loc["tgl", "difference_low"] == alone.loc["tgl", "difference_low"]
     assert among.loc["tgl", "corrected_low"] < alone.loc["tgl", "corrected_low"]

@@ -113,8 +113,8 @@ def test_words_agree_with_the_corrected_interval_and_p_value():
             assert row.corrected_high < 1
         elif row.verdict == "worse":
             assert row.corrected_low > 1
-        assert (row.verdict != "no difference shown") == (row.p_holm < 0.05)
-    assert set(found["verdict"]) == {"better", "worse", "no difference shown"}
+        assert (row.verdict != "no significant difference") == (row.p_holm < 0.05)
+    assert set(found["verdict"]) == {"better", "worse", "no significant difference"}
 
 
 def test_the_interval_of_a_difference_is_paired_by_probe():

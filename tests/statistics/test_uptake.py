@@ -10,7 +10,15 @@ from scipy import stats
 
 from tests.statistics.score_tables import values
 from tgl.errors import TglError
-from tgl.statistics.uptake import LEVELS, SOME_SEEDS, at_equal_uptake, curve_points, forgetting_at
+from tgl.statistics.uptake import (
+    LEVELS,
+    NOT_MEASURED,
+    SOME_SEEDS,
+    at_equal_uptake,
+    curve_points,
+    forgetting_at,
+    missing_rates,
+)
 from tgl.statistics.values import Values
 
 NAN = math.nan
@@ -113,7 +121,7 @@ def compared(methods, reference="full", resamples=300, **settings):
 def test_equal_curves_give_a_ratio_of_exactly_one_at_every_level():
     found = compared({"full": FULL, "same": FULL})
     assert found["ratio"].tolist() == found["low"].tolist() == found["high"].tolist() == [1.0] * len(LEVELS)
-    assert set(found["verdict"]) == {"no difference shown"}
+    assert set(found["verdict"]) == {"no significant difference"}
     assert set(found["p_holm"]) == {1.0}
 
 
@@ -180,6 +188,73 @@ def test_a_reference_that_takes_up_nothing_gives_no_level_to_compare_at():
     found = compared({"full": [(6.0, 1.2), (7.0, 1.6), (8.0, 2.0)], "same": FULL})
     assert set(found["verdict"]) == {"not reached"}
     assert found[["ratio", "uptake_perplexity", "p_holm"]].isna().all(axis=None)
+
+
+def by_method(found):
+    return found.set_index(["method", "share"])
+
+
+def test_a_single_rate_gives_no_verdict_however_clear_the_difference():
+    """All levels then lie between the base model and the rate, on a line that nothing was measured along."""
+    shifts = 0.01 * np.random.default_rng(0).normal(size=(4, 12))
+    points = {("base", 0.0): (5.0, 1.0), ("full", 0.01): (2.0, 4.0), ("less", 0.01): (1.8, 1.1)}
+    updated, unchanged = (
+        values({run: shifts + point[axis] for run, point in points.items()}, kind)
+        for axis, kind in enumerate(("updated", "unchanged"))
+    )
+    found = at_equal_uptake(updated, unchanged, ["full", "less"], "full", 200)
+    assert (found["high"] < 1).all()
+    assert set(found["verdict"]) == {NOT_MEASURED}
+    assert set(found["missing"]) == {"full: below 0.01; less: below 0.01"}
+
+
+def test_a_level_below_the_uptake_of_the_lowest_rate_of_either_curve_gives_no_verdict():
+    late = [(2.5, 1.0), (2.0, 1.1), (1.0, 1.5)]  # levels at 3.0, 2.2 and 1.4
+    found = by_method(compared({"full": FULL, "late": late}, noise=0.001))
+    assert found.loc[("late", 0.5), "verdict"] == NOT_MEASURED
+    assert found.loc[("late", 0.5), "missing"] == "late: below 0.001"
+    assert found.loc[("late", 0.7), ["verdict", "missing"]].tolist() == ["better", ""]
+    turned = by_method(compared({"late": late, "full": FULL}, reference="late", noise=0.001))
+    assert turned.loc[("full", 0.5), "missing"] == "late: below 0.001"
+
+
+def test_a_measured_point_on_the_far_side_of_too_large_a_rate_does_not_count():
+    """The curve passes the level before its lowest rate; that it falls back later is another passage."""
+    fallen = [(2.0, 1.1), (1.0, 1.5), (4.5, 9.0)]
+    found = by_method(compared({"full": FULL, "fallen": fallen}, noise=0.001))
+    assert found.loc[("fallen", 0.5), "missing"] == "fallen: below 0.001"
+
+
+def test_a_level_beyond_the_best_rate_asks_for_larger_ones_or_for_rates_near_the_best():
+    weak = [(4.5, 1.0), (3.5, 1.0), (2.5, 1.0)]
+    found = by_method(compared({"full": FULL, "weak": weak}, noise=0.001))
+    assert found.loc[("weak", 0.9), "missing"] == "weak: above 0.1"
+    peaked = [(4.5, 1.0), (2.5, 1.0), (3.5, 1.0)]
+    found = by_method(compared({"full": FULL, "peaked": peaked}, noise=0.001))
+    assert found.loc[("peaked", 0.9), "missing"] == "peaked: near 0.01"
+
+
+def test_a_seed_whose_level_is_not_measured_takes_the_verdict():
+    """Three seeds pass the level between two rates, one already below the lowest."""
+    apart = seeds_apart(full=(NONE, NONE), early=([0.0, 0.0, 0.0, -1.5], [-0.10, -0.11, -0.09, -0.10]))
+    found = by_method(at_equal_uptake(*apart, ["early"], "full", 200))
+    assert found.loc[("early", 0.5), "verdict"] == NOT_MEASURED
+    assert found.loc[("early", 0.9), "verdict"] == "no significant difference"
+
+
+@settings(deadline=None, derandomize=True, max_examples=200)
+@given(numbers, numbers, st.integers(-20, 20), st.integers(1, 3))
+def test_no_rate_is_missing_exactly_where_the_measured_curve_alone_gives_the_value(
+    uptake, forgetting, level, num_rates
+):
+    points = [("base", 0.0), *(("m", float(rate)) for rate in range(1, num_rates + 1))]
+    pair = tuple(
+        values({run: [[float(value)]] for run, value in zip(points, line, strict=False)})
+        for line in (uptake, forgetting)
+    )
+    whole = at(uptake[: num_rates + 1], forgetting[: num_rates + 1], level)
+    alone = at(uptake[1 : num_rates + 1], forgetting[1 : num_rates + 1], level)
+    assert (missing_rates(*pair, "m", level) == []) == (whole == alone)
 
 
 def seeds_apart(**methods):

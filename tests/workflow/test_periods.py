@@ -99,6 +99,6 @@ def test_a_profile_before_each_period_trains_anew_and_leaves_profile_and_plans_a
             first["relative_norm"].to_numpy() != table.iloc[len(first) :]["relative_norm"].to_numpy()
         ).all()
     text, rows = section(workflow, "Does the profile drift over periods?")
-    assert "Every run profiled itself before each period and planned anew." in text
+    assert "Every run profiled itself before each period and made its plan again." in text
     assert [row[:2] for row in rows] == [[f"{method}-plain-lr0.003", SECOND] for method in methods]
     assert workflow.planned() == set()

@@ -11,8 +11,11 @@ from tgl.statistics.values import exp
 def probe_measures(scores: pd.DataFrame) -> pd.DataFrame:
     """Return measures of each (checkpoint, set, kind, period) of one run's table `scores`.
 
-    - perplexity: exp of the mean over probes of the probe's mean negative log-likelihood a token (micro).
-    - macro_perplexity: the same, averaged within each relation first.
+    - perplexity: exp of the mean over probes of the probe's mean negative log-likelihood a token; each probe counts
+      the same, however long its answer (ECBD calls this micro).
+    - token_perplexity: exp of the negative log-likelihood of all probes over the number of their tokens; each token
+      counts the same.
+    - macro_perplexity: as perplexity, averaged within each relation first.
     - log_likelihood_per_byte: mean over probes of the log-likelihood in nats a byte, comparable across
       tokenizers.
     - ranked_first: share of the probes with candidates whose answer ranks first.
@@ -26,7 +29,8 @@ def probe_measures(scores: pd.DataFrame) -> pd.DataFrame:
     for key, group in scores.groupby(["checkpoint", "set", "kind", "period"], sort=True):
         values = {
             "perplexity": exp(group["nll"].mean()),
-            "macro_perplexity": exp(group.groupby("relation")["nll"].mean().mean()),
+            "token_perplexity": exp(-group["log_likelihood"].sum() / group["num_tokens"].sum()),
+            "macro_perplexity": exp(group.groupby("relation", dropna=False)["nll"].mean().mean()),
             "log_likelihood_per_byte": group["per_byte"].mean(),
         }
         ranked = group[group["num_candidates"] > 0]

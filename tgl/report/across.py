@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import io
 import itertools
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,15 +12,22 @@ import pandas as pd
 
 from tgl.agreement.rank import rank_correlation
 from tgl.errors import TglError
-from tgl.files import write_text
+from tgl.files import how_to_mend, write_text
+from tgl.report.gate import read_gates
 from tgl.report.page import render
 from tgl.statistics.bootstrap import Estimate, pooled
 from tgl.statistics.compare import holm_levels, verdict
-from tgl.statistics.uptake import SOME_SEEDS
+from tgl.statistics.uptake import NOT_MEASURED, SOME_SEEDS
 from tgl.statistics.values import exp
 from tgl.tables import read_table
 
-TABLES = ("summary", "equal_uptake", "transfers", "gate")
+# Tables of a report, and the columns of each that are read here.
+NEEDED = {
+    "summary": ("set", "kind", "measure", "method", "rate", "mean", "low", "high", "difference", "difference_is",
+                "difference_low", "difference_high", "verdict"),
+    "equal_uptake": ("reference", "method", "share", "seeds", "ratio", "error", "low", "high", "verdict"),
+    "transfers": ("method", "backward_transfer", "low", "high", "forgetting"),
+}  # fmt: skip
 
 
 def write_across(results: Sequence[Path], output: Path) -> None:
@@ -32,7 +39,7 @@ def write_across(results: Sequence[Path], output: Path) -> None:
     names = [folder.name for folder in results]
     if twice := [name for name in names if names.count(name) > 1]:
         raise TglError(f"two experiments are called '{twice[0]}'; expected folders of different names")
-    found: dict[str, list[pd.DataFrame]] = {name: [] for name in TABLES}
+    found: dict[str, list[pd.DataFrame]] = {name: [] for name in (*NEEDED, "gate")}
     profiles = {}
     for folder in results:
         report = folder / "report"
@@ -40,8 +47,10 @@ def write_across(results: Sequence[Path], output: Path) -> None:
             raise TglError(
                 f"{folder}: no report there (report/gate.json is missing); run this experiment first"
             )
-        gate = pd.DataFrame(json.loads((report / "gate.json").read_text(encoding="utf-8")))
-        tables = {name: _read(report / f"{name}.csv") for name in TABLES[:-1]} | {"gate": gate}
+        gate = pd.DataFrame(read_gates(report / "gate.json"))
+        tables = {name: _read(report / f"{name}.csv", columns) for name, columns in NEEDED.items()} | {
+            "gate": gate
+        }
         for name, table in tables.items():
             found[name].append(table.assign(experiment=folder.name))
         profiles[folder.name] = base_profiles(folder)
@@ -54,12 +63,14 @@ def write_across(results: Sequence[Path], output: Path) -> None:
         )
     headline = joined["summary"]
     headline = headline[headline["measure"].isin(["perplexity", "loss"])]
+    gated = set(joined["gate"]["experiment"])
     write_text(
         output / "index.html",
         render(
             "across.html.j2",
-            experiments=[folder.name for folder in results],
+            experiments=names,
             gates=joined["gate"].to_dict("records"),
+            ungated=[name for name in names if name not in gated],
             profiles=joined["profiles"].to_dict("records"),
             groups=[
                 (f"{probe_set} · {kind.replace('_', ' ')}", rows.to_dict("records"))
@@ -76,12 +87,13 @@ def pooled_uptake(table: pd.DataFrame, num_experiments: int) -> pd.DataFrame:
     """Return forgetting at equal uptake pooled over experiments, for what all of them compare.
 
     Columns: reference, method, share, ratio, low, high, p_value, p_holm, verdict. table: rows of `equal_uptake.csv`
-    with a column experiment; one that only some seeds reach counts as not compared. Words are corrected within each
-    reference.
+    with a column experiment; one that only some seeds reach, or whose level no two measured rates enclose, counts as
+    not compared. Verdicts are corrected within each reference.
     """
     if table.empty:
         return table
-    reached = table[(table["seeds"] > 1) & table["error"].notna() & (table["verdict"] != SOME_SEEDS)]
+    no_verdict = table["verdict"].isin([SOME_SEEDS, NOT_MEASURED])
+    reached = table[(table["seeds"] > 1) & table["error"].notna() & ~no_verdict]
     estimates = {
         key: pooled([Estimate(math.log(row.ratio), row.error, int(row.seeds)) for row in rows.itertuples()])
         for key, rows in reached.groupby(["reference", "method", "share"], sort=False)
@@ -154,6 +166,19 @@ def carried_over(profiles: dict[str, dict[str, pd.DataFrame]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["left", "right", "denominator", "correlation", "pairs"])
 
 
-def _read(path: Path) -> pd.DataFrame:
-    """Return a CSV table; an empty one for a table without columns."""
-    return pd.read_csv(path) if path.read_text(encoding="utf-8").strip() else pd.DataFrame()
+def _read(path: Path, needed: Sequence[str]) -> pd.DataFrame:
+    """Return a CSV table of a report; an empty one for a table without columns.
+
+    Raises TglError for one that is missing, no CSV, or without a column that is needed.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        table = pd.read_csv(io.StringIO(text)) if text.strip() else pd.DataFrame()
+    except (OSError, ValueError) as error:  # pandas' own errors are ValueErrors
+        raise TglError(f"{path}: not a readable CSV table ({error}). {how_to_mend(path)}") from None
+    missing = [column for column in needed if column not in table.columns]
+    if missing and len(table.columns):
+        raise TglError(
+            f"{path}: has no column '{missing[0]}', expected {', '.join(needed)}. {how_to_mend(path)}"
+        )
+    return table

@@ -1,8 +1,7 @@
-"""Gates: what must be seen before an experiment means anything, as a list of {name, value, limit, met}."""
+"""Gates: what a run must show before its comparisons count, as a list of {name, value, limit, met}."""
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 
@@ -10,6 +9,10 @@ import pandas as pd
 
 from tgl.config import GateConfig
 from tgl.errors import TglError
+from tgl.files import how_to_mend
+from tgl.json_text import read_json
+
+NOT_MEASURED = "NOT MEASURED"
 
 
 def gates(measures: pd.DataFrame, settings: GateConfig, periods: list[str], base: str) -> list[dict]:
@@ -31,11 +34,18 @@ def gates(measures: pd.DataFrame, settings: GateConfig, periods: list[str], base
         return float(chosen["value"].mean()) if len(chosen) else math.nan
 
     def add(name: str, value: float, limit: float, met: bool) -> None:
-        found.append({"name": name, "value": value, "limit": limit, "met": bool(met)})
+        # JSON has no NaN: null stands for what was not measured.
+        known_value, known_limit = (None if math.isnan(number) else number for number in (value, limit))
+        found.append({"name": name, "value": known_value, "limit": known_limit, "met": bool(met)})
 
     known, chance = mean(first, "unchanged", "ranked_first"), mean(first, "unchanged", "chance")
-    add("base-year facts ranked first", known, settings.base_ranking, known >= settings.base_ranking)
-    add("base-year facts ranked first, times chance", known / chance, settings.times_chance,
+    add(
+        "unchanged facts that the base model ranks first",
+        known,
+        settings.base_ranking,
+        known >= settings.base_ranking,
+    )
+    add("unchanged facts that the base model ranks first, times chance", known / chance, settings.times_chance,
         known / chance >= settings.times_chance)  # fmt: skip
     new, limit = mean(at_base, "updated", "ranked_first"), mean(at_base, "updated", "chance")
     add("new values ranked first before training, at most chance", new, limit, new <= limit)
@@ -65,24 +75,52 @@ def plain_gain(measures: pd.DataFrame, kind: str, periods: list[str], base: str)
 
 
 def check_gate(path: str | Path, binding: bool) -> str:
-    """Return what the gates say. Raises TglError when one was missed and they are binding."""
-    try:
-        found = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise TglError(f"{path}: not a readable list of gates ({error})") from None
+    """Return the gates as lines of text. Raises TglError when one was missed and they are binding."""
+    found = read_gates(path)
+    width = max([6, *(len(outcome(gate)) for gate in found)])
     lines = [
-        f"{'met   ' if gate['met'] else 'MISSED'}  {gate['name']}: {gate['value']:.3g} (limit {gate['limit']:.3g})"
+        f"{outcome(gate):<{width}}  {gate['name']}: {_shown(gate['value'])} (limit {_shown(gate['limit'])})"
         for gate in found
-    ] or ["no gate: none of the probes has known candidates"]
-    missed = [gate["name"] for gate in found if not gate["met"]]
+    ] or ["no gate: no test probe has candidates to rank"]
+    missed = [gate for gate in found if not gate["met"]]
     page = Path(path).parent / "index.html"
     if missed and binding:
+        advice = "Train longer, or set gate.binding to false to let it pass."
+        if all(outcome(gate) == NOT_MEASURED for gate in missed):
+            advice = "Add test probes of the kinds that were not measured, or set gate.binding to false to let it pass."
         raise TglError(
-            "the experiment cannot mean anything, its gate was missed:\n  "
+            "the gate was missed, so the comparisons of this run are no evidence about methods:\n  "
             + "\n  ".join(lines)
-            + f"\nThe report is at {page}. Train longer, or set gate.binding to false to let it pass."
+            + f"\nThe report is at {page}. {advice}"
         )
     if missed:
-        lines.append("the gate is not binding here: the numbers of the report mean nothing")
+        lines.append("the gate was missed and is not binding: the report is no evidence about methods")
     lines.append(f"report: {page}")
     return "\n".join(lines)
+
+
+def read_gates(path: str | Path) -> list[dict]:
+    """Read a report's gate.json. Raises TglError where it is no list of {name, value, limit, met}."""
+    found = read_json(path, list)
+    for number, gate in enumerate(found):
+        numbers = [gate.get(key, "") for key in ("value", "limit")] if isinstance(gate, dict) else [""]
+        if (
+            any(type(value) not in (int, float, type(None)) for value in numbers)
+            or not isinstance(gate.get("name"), str)
+            or not isinstance(gate.get("met"), bool)
+        ):
+            raise TglError(
+                f"{path}: entry {number} is {gate!r:.80}; expected name, value, limit and met. {how_to_mend(path)}"
+            )
+    return found
+
+
+def outcome(gate: dict) -> str:
+    """Return 'met', 'MISSED' or, where the run holds nothing to measure it by, 'NOT MEASURED'."""
+    if gate["met"]:
+        return "met"
+    return NOT_MEASURED if _shown(gate["value"]) == "–" else "MISSED"
+
+
+def _shown(value: float | None) -> str:
+    return "–" if value is None or math.isnan(value) else f"{value:.3g}"

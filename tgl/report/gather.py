@@ -9,9 +9,9 @@ import pandas as pd
 from tgl.config import Config
 from tgl.plans.names import method_folder
 from tgl.plans.plan import Plan, load_plan
+from tgl.profiling.factors import example_norms
+from tgl.report.runs import BASE, Runs
 from tgl.tables import read_about, read_counts, read_table
-
-BASE = ("base", 0.0)  # the base model among the runs: a method that trains nothing
 
 
 def runs(config: Config) -> list[tuple[str, float]]:
@@ -19,37 +19,38 @@ def runs(config: Config) -> list[tuple[str, float]]:
     return [(method, rate) for method in config.methods for rate in config.train.learning_rates]
 
 
-def all_scores(results: Path, config: Config) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the tables `scores` (with each probe's subject) and `lm_loss` of all runs.
-
-    Both have columns method, rate and seed; the base model is the method 'base' at rate 0.
-    """
+def all_runs(results: Path, config: Config) -> Runs:
+    """Return all runs with the base model, reading the tables `scores` and `lm_loss` of one run at a time."""
     probes = read_table(results / "probes" / "probes.parquet", "probes").to_pandas()
     subjects = dict(zip(probes["id"], probes["set"] + " " + probes["subject"], strict=True))
-    scores, losses = [], []
-    for method, rate in (BASE, *runs(config)):
+    found = Runs(probes, config.snapshots.dates)
+    for method, rate in ((BASE, 0.0), *runs(config)):
         for seed in config.seeds:
-            run = {"method": method, "rate": rate, "seed": seed}
             folder = results / "scores" / config.model.name / _folder(method, rate) / f"seed{seed}"
-            scores.append(read_table(folder / "scores.parquet", "scores").to_pandas().assign(**run))
-            losses.append(read_table(folder / "lm_loss.parquet", "lm_loss").to_pandas().assign(**run))
-    found = pd.concat(scores, ignore_index=True)
-    return found.assign(subject=found["probe"].map(subjects)), pd.concat(losses, ignore_index=True)
-
-
-def all_probes(results: Path) -> pd.DataFrame:
-    """Return the table `probes`."""
-    return read_table(results / "probes" / "probes.parquet", "probes").to_pandas()
+            scores = read_table(folder / "scores.parquet", "scores").to_pandas()
+            losses = read_table(folder / "lm_loss.parquet", "lm_loss").to_pandas()
+            found.add((method, rate, seed), scores.assign(subject=scores["probe"].map(subjects)), losses)
+    return found
 
 
 def _folder(method: str, rate: float) -> str:
-    return method if method == BASE[0] else method_folder(method, rate)
+    return method if method == BASE else method_folder(method, rate)
 
 
 def all_profiles(results: Path, config: Config, name: str = "profile") -> pd.DataFrame:
     """Return one table of the base model's profile, named as in `tgl.schemas`, of all seeds with a column seed."""
     folders = {seed: _profile_folder(results, config, seed) for seed in config.seeds}
     return _of_seeds({seed: folder / f"{name}.parquet" for seed, folder in folders.items()}, name)
+
+
+def all_example_norms(results: Path, config: Config) -> list[pd.DataFrame]:
+    """Return each seed's norms by example (`tgl.profiling.factors.example_norms`), one table `norms` at a time."""
+    return [
+        example_norms(
+            read_table(_profile_folder(results, config, seed) / "norms.parquet", "norms").to_pandas()
+        )
+        for seed in config.seeds
+    ]
 
 
 def along_training(results: Path, config: Config) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -119,13 +120,14 @@ def stage_counts(results: Path, config: Config) -> list[tuple[str, dict[str, int
 
 
 def realised_rates(results: Path, config: Config) -> pd.DataFrame:
-    """Return the tables `rates` of all runs with columns method and seed."""
+    """Return each unit's largest learning rate and change by method, seed and period, of all runs."""
     found = []
     for method, rate in runs(config):
         folder = results / "scores" / config.model.name / _folder(method, rate)
         for seed in config.seeds:
             table = read_table(folder / f"seed{seed}" / "rates.parquet", "rates").to_pandas()
-            found.append(table.assign(method=_folder(method, rate), seed=seed))
+            peak = table.groupby(["period", "sublayer"], sort=False)[["learning_rate", "max_change"]].max()
+            found.append(peak.reset_index().assign(method=_folder(method, rate), seed=seed))
     return pd.concat(found, ignore_index=True)
 
 

@@ -7,8 +7,15 @@ from collections.abc import Iterator
 import pandas as pd
 
 from tgl.config import Config
+from tgl.plans.names import parse_method, parse_plan
 from tgl.plans.plan import Plan
 from tgl.report.methods import Findings
+from tgl.report.notes import embedding_note, listed
+from tgl.report.profile_figures import LABELS
+from tgl.report.uptake_advice import advice
+from tgl.statistics.compare import NO_DIFFERENCE
+
+SCALED = ("tgl_alr", "shuffled_alr", "full_at_mean_lr")
 
 
 def limits(
@@ -19,60 +26,94 @@ def limits(
     profile: pd.DataFrame,
 ) -> Iterator[str]:
     """Yield sentences for the section of that name."""
-    missed = [gate["name"] for gate in gates if not gate["met"]]
-    if missed:
-        yield f"The gate was missed ({'; '.join(missed)}): no number of this report says anything about methods."
+    if missed := [gate["name"] for gate in gates if not gate["met"]]:
+        yield f"The gate was missed ({'; '.join(missed)}): the comparisons of this run are no evidence about methods."
     if not gates:
         yield (
-            "No probe has known candidates, so nothing shows that the base model knows the facts it is asked for. "
-            "A model this small does not know them: the perplexities below say how well text of this kind is "
-            "predicted, not what is known."
+            "No test probe has candidates to rank, so this run does not show whether the base model knows the facts it "
+            "is asked for. The perplexities below say how well text of this kind is predicted, not what is known."
         )
-    if len(config.seeds) < 3:
-        yield f"{len(config.seeds)} seed(s): below three, no difference between methods can be told from noise."
-    else:
-        yield (
-            f"{len(config.seeds)} seeds of one world: the intervals cover initialisation, data order and the choice of "
-            "subjects asked, not the choice of world or of text."
-        )
-    if len(config.train.learning_rates) == 1:
-        yield (
-            f"One learning rate ({config.train.learning_rates[0]:g}) for all methods, not chosen on validation: a "
-            "method that wants another rate is at a disadvantage, and tgl_alr moves as far as its multipliers say."
-        )
-    if told.edges:
-        yield (
-            f"The rate chosen on validation is the smallest or largest tried for {', '.join(told.edges)}: a wider grid "
-            "might do these methods more justice."
-        )
-    summary = told.summary
-    if "new_text" not in set(summary["kind"]):
+    yield from _seeds(config)
+    yield from _rates(config, told)
+    if text := advice(told.equal_uptake, config.train.learning_rates):
+        yield text
+    kinds = set(told.summary["kind"])
+    if "new_text" not in kinds:
         yield "No new page fell into the held-out share: there is no held-out loss of new text."
-    compared = summary[summary["verdict"] == "no difference shown"]
-    num_told = int(summary["verdict"].isin(["better", "worse"]).sum())
-    if len(compared) + num_told:
-        yield (
-            f"{num_told} of {len(compared) + num_told} comparisons exclude no difference after Holm's correction "
-            "for the number of comparisons of the same measure; the measures of one kind of probe are views of the "
-            "same scores."
-        )
+    if "old_text" not in kinds:
+        yield "No page of the base text fell into the held-out share: there is no held-out loss of old text."
+    yield from _comparisons(told.summary)
     for seed, plan in plans:
         if plan.note.startswith("no random subset"):
             yield f"Seed {seed}, plan {plan.method}: {plan.note}."
-    yield from _averaging(profile)
-    embedding = "kept frozen" if config.plan.embedding == "frozen" else "trained"
-    yield (
-        f"Embeddings, final norm and output head were {embedding} where a plan's name does not say otherwise; results "
-        "may differ with them."
-    )
+    for group in ("updated", "new_entity"):
+        yield from _averaging(profile, group)
+    yield f"{embedding_note(plans)} Results may differ with them."
     if config.model.load is None:
         yield (
-            f"The model has {config.model.layers} blocks of width {config.model.hidden_size}, trained from scratch: "
-            "nothing here speaks of large pretrained models."
+            f"The model has {config.model.layers} blocks of width {config.model.hidden_size} and was trained from "
+            "scratch: results may differ for other sizes and for models pretrained on other text."
+        )
+    else:
+        yield (
+            f"One model was studied ({config.model.load}): results may differ for others. What it learned in its own "
+            "pretraining, and when that ended, is not known to this report."
         )
 
 
-def _averaging(profile: pd.DataFrame) -> Iterator[str]:
+def _seeds(config: Config) -> Iterator[str]:
+    """Say what the number of seeds allows, and what the intervals over them cover."""
+    number = len(config.seeds)
+    if len(config.seeds) < 2:
+        yield "One seed: differences between methods have no interval over seeds, and none is tested."
+        return
+    if len(config.seeds) < 3:
+        yield f"{number} seeds: the comparisons are underpowered. No significant difference is not no difference."
+    base = "initialisation, " if config.model.load is None else ""
+    source = (
+        "of one synthetic world"
+        if config.snapshots.source == "synthetic"
+        else "on one set of snapshots and probes"
+    )
+    yield (
+        f"{number} seeds {source}: the intervals cover {base}data order and the choice of subjects asked, not the "
+        f"choice of {'world' if config.snapshots.source == 'synthetic' else 'text'}."
+    )
+
+
+def _rates(config: Config, told: Findings) -> Iterator[str]:
+    rates = config.train.learning_rates
+    if len(rates) == 1:
+        text = f"One learning rate ({rates[0]:g})"
+        text += (
+            " for all methods, not chosen on validation"
+            if len(config.methods) > 1
+            else ", not chosen on validation"
+        )
+        if len(config.methods) > 1:
+            text += ": a method whose best rate is another is at a disadvantage"
+        scaled = [name for name in config.methods if parse_plan(parse_method(name)[0]).policy in SCALED]
+        if scaled:
+            text += f"; {listed(scaled)} train{'s' if len(scaled) == 1 else ''} sublayers at multiples of it"
+        yield f"{text}."
+    if told.edges:
+        yield (
+            f"The rate chosen on validation is the smallest or largest tried for {', '.join(told.edges)}: the best "
+            "rate of these methods may lie outside the grid."
+        )
+
+
+def _comparisons(summary: pd.DataFrame) -> Iterator[str]:
+    significant = int(summary["verdict"].isin(["better", "worse"]).sum())
+    tested = significant + int((summary["verdict"] == NO_DIFFERENCE).sum())
+    if tested:
+        yield (
+            f"{significant} of {tested} comparisons are significant after Holm correction for the number of "
+            "comparisons of the same measure. The measures of one kind of probe are views of the same scores."
+        )
+
+
+def _averaging(profile: pd.DataFrame, kind: str) -> Iterator[str]:
     """Say how much of the relative norm over windows random spans and random weights reach as well."""
 
     def mean(weights: str, group: str) -> float | None:
@@ -84,19 +125,22 @@ def _averaging(profile: pd.DataFrame) -> Iterator[str]:
         ]["relative_norm"]
         return float(chosen.mean()) if len(chosen) else None
 
-    salient, spans = mean("trained", "updated"), mean("trained", "matched_span.updated")
-    shuffled, random = mean("trained", "shuffled.updated"), mean("random", "updated")
+    salient, spans = mean("trained", kind), mean("trained", f"matched_span.{kind}")
+    shuffled, random = mean("trained", f"shuffled.{kind}"), mean("random", kind)
     if salient is None or spans is None:
         return
     text = (
-        f"Over windows of plain text, updated facts have {salient:.1f} times the gradient norm; random spans of "
+        f"Over windows of plain text, {LABELS[kind]} have {salient:.1f} times the gradient norm; random spans of "
         f"the same length have {spans:.1f} times"
     )
     if shuffled is not None:
-        text += f", the same questions with shuffled answers {shuffled:.1f} times"
+        text += f", the same probes with shuffled answers {shuffled:.1f} times"
     if random is not None:
-        text += f", and updated facts under random weights {random:.1f} times"
-    yield text + (
-        ". As much of the ratio as these controls reach comes from averaging over few tokens, from the kind of "
-        "text, or from any wrong answer being a surprise; it does not show where a fact is stored."
+        text += f", and {LABELS[kind]} under random weights {random:.1f} times"
+    causes = ["from averaging over few tokens"]
+    if shuffled is not None:
+        causes.append("from the kind of text or any wrong answer being a surprise")
+    yield (
+        f"{text}. As much of the ratio as these controls reach comes {' or '.join(causes)}; it is no evidence of where "
+        "a fact is stored."
     )

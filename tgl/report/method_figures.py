@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
 from tgl.report.figures import STYLE, svg
+from tgl.statistics.uptake import NOT_MEASURED
 
+MOST_COLUMNS = 5
 COLOURS = {"better": "#2d6a4f", "worse": "#9d0208"}
 
 
@@ -15,14 +19,21 @@ def differences(summary: pd.DataFrame, wanted: list[tuple[str, str, str]], title
     """Return paired differences to the reference with their intervals, a panel for each (set, kind, measure)."""
     methods = summary.loc[summary["difference"].notna(), "method"].nunique()
     with plt.rc_context(STYLE):
-        figure, panels = plt.subplots(
-            1,
-            max(1, len(wanted)),
-            figsize=(11, max(3, 1 + 0.25 * methods)),
+        columns = min(len(wanted), MOST_COLUMNS)
+        lines = math.ceil(len(wanted) / columns)
+        figure, grid = plt.subplots(
+            lines,
+            columns,
+            figsize=(11, lines * max(3, 1 + 0.25 * methods)),
             layout="constrained",
             squeeze=False,
         )
-        for panel, (probe_set, kind, measure), title in zip(panels[0], wanted, titles, strict=True):
+        panels = grid.ravel()
+        for panel in panels[len(wanted) :]:
+            panel.set_axis_off()
+        for number, (panel, (probe_set, kind, measure), title) in enumerate(
+            zip(panels, wanted, titles, strict=False)
+        ):
             rows = summary[
                 (summary["set"] == probe_set)
                 & (summary["kind"] == kind)
@@ -33,7 +44,7 @@ def differences(summary: pd.DataFrame, wanted: list[tuple[str, str, str]], title
             for y, row in rows.iterrows():
                 _point(panel, row, y, ("difference", "difference_low", "difference_high"))
             panel.axvline(neutral, color="#444444", linewidth=0.8, linestyle=":")
-            panel.set_yticks(range(len(rows)), rows["method"] if panel is panels[0][0] else [""] * len(rows))
+            panel.set_yticks(range(len(rows)), rows["method"] if number % columns == 0 else [""] * len(rows))
             panel.set_ylim(len(rows) - 0.5, -0.5)
             panel.set_title(title, fontsize=11)
         return svg(figure)
@@ -48,12 +59,24 @@ def uptake_curves(points: pd.DataFrame, reference: str) -> str:
         for number, method in enumerate(methods):
             own = points[points["method"] == method]
             plain = "+" not in method
+            style = {
+                "color": "black" if method == reference else colours(number % 20),
+                "linewidth": 2.2 if method == reference else 1.2,
+            }
+            # Colours repeat after twenty methods; the marker then differs.
+            marker = ("o" if plain else "s") if number < 20 else ("^" if plain else "D")
+            measured = own[own["rate"] > 0]
             panel.plot(
-                own["updated"], own["unchanged"],
-                color="black" if method == reference else colours(number % 20), marker="o" if plain else "s",
-                markersize=4, linewidth=2.2 if method == reference else 1.2, linestyle="-" if plain else "--",
-                label=method,
+                measured["updated"], measured["unchanged"], marker=marker, markersize=4,
+                linestyle="-" if plain else "--", label=method, **style,
             )  # fmt: skip
+            # From the base model to the lowest rate nothing was measured.
+            panel.plot(own["updated"][:2], own["unchanged"][:2], linestyle=":", **style | {"linewidth": 0.8})
+        base = points[points["rate"] == 0].iloc[:1]
+        panel.plot(
+            base["updated"], base["unchanged"], marker="s", markersize=7, markerfacecolor="white",
+            color="black", linestyle="", label="base model",
+        )  # fmt: skip
         panel.set_xscale("log")
         panel.set_yscale("log")
         for axis in (panel.xaxis, panel.yaxis):
@@ -95,4 +118,7 @@ def _point(panel, row: pd.Series, y: int, columns: tuple[str, str, str]) -> None
     middle, low, high = (row[column] for column in columns)
     error = [[max(0, middle - low)], [max(0, high - middle)]] if np.isfinite(low) else None
     colour = COLOURS.get(row["verdict"], "#666666")
-    panel.errorbar(middle, y, xerr=error, fmt="o", markersize=4, linewidth=1.2, color=colour)
+    fill = "white" if row["verdict"] == NOT_MEASURED else colour
+    panel.errorbar(
+        middle, y, xerr=error, fmt="o", markersize=4, linewidth=1.2, color=colour, markerfacecolor=fill
+    )

@@ -1,4 +1,4 @@
-"""What the report says of methods: everything from scores to corrected comparisons, in one place. Pure functions."""
+"""What the report states of methods: from the runs to corrected comparisons. Pure functions."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from tgl.errors import TglError
-from tgl.evaluate.measures import probe_measures, text_measures
 from tgl.plans.names import parse_method, parse_plan
-from tgl.statistics.chain import lasting, matrix, transfers
+from tgl.report.runs import BASE, Runs
+from tgl.statistics.chain import mean_cells, transfers_of
 from tgl.statistics.compare import compare, spread
 from tgl.statistics.power import seeds_needed
-from tgl.statistics.rates import at_the_edge, chosen_rates, criteria
+from tgl.statistics.rates import at_the_edge, chosen_rates, mean_criteria
 from tgl.statistics.uptake import at_equal_uptake, curve_points
-from tgl.statistics.values import MEASURES, RATIOS, RUN, Values, exp, own_period, probe_values, text_values
+from tgl.statistics.values import RATIOS, Values, exp
 
 REFERENCE = "full"
 # Of each traced policy: what trains as much without looking at gradients, or against them.
@@ -22,7 +22,6 @@ CONTROLS = {
     "tgl_fp": ("random", "inverse", "first", "last", "spectrum", "lisa"),
     "tgl_alr": ("shuffled_alr", "full_at_mean_lr"),
 }
-BASE = "base"
 
 
 @dataclass(frozen=True)
@@ -47,80 +46,54 @@ class Findings:
     power: pd.DataFrame
 
 
-def findings(
-    scores: pd.DataFrame, losses: pd.DataFrame, probes: pd.DataFrame, dates: list[str], resamples: int
-) -> Findings:
-    """Return all that is said of methods.
+def findings(runs: Runs, resamples: int) -> Findings:
+    """Return all that is reported of methods.
 
-    scores, losses: the tables `scores` (with subject) and `lm_loss` of all runs, with method, rate and seed; dates:
-    the base model's checkpoint, then the periods. Raises TglError where the reference has no validation or no test
-    probes.
+    Raises TglError where the reference has no validation or no test probes.
     """
-    of_base = scores["method"] == BASE
-    found = criteria(scores[(scores["split"] == "validation") & ~of_base])
+    found = mean_criteria(runs.validation())
     rates = chosen_rates(found)
     if REFERENCE not in rates:
         raise TglError(
             f"scores: '{REFERENCE}' has no validation probe at the checkpoint of its own period; expected some to "
             "choose its learning rate by (probes.validation_share, or splits of your own probes)"
         )
-    test = scores[scores["split"] == "test"]
-    if own_period(test[test["method"] == REFERENCE]).empty:
+    values = runs.values()
+    if not any(REFERENCE in dict(own.runs) for (probe_set, *_), own in values.items() if probe_set != "text"):
         raise TglError(
             f"scores: '{REFERENCE}' has no test probe at the checkpoint of its own period; expected some to compare "
             "methods by (probes.test_share, or splits of your own probes)"
         )
-    values = _values(test[test["method"] != BASE], losses[losses["method"] != BASE], dates[1:])
-    summary = compare(values, rates, REFERENCE, resamples)
-    uptake, points = _uptake(test, list(rates), resamples)
-    facts = test[test["probe"].isin(lasting(probes))]
-    own = facts[
-        [rates.get(method, 0.0) == rate for method, rate in zip(facts["method"], facts["rate"], strict=True)]
-    ]
+    uptake, points = _uptake(runs, list(rates), resamples)
+    own = runs.cells()
+    own = own[own["rate"] == own["method"].map(rates).fillna(0.0)]  # the base model has the rate 0
+    periods, pair = runs.dates[1:], runs.transfer(rates)
+    trained = own[own["method"] != BASE]
     return Findings(
         runs=_runs(values),
         rates=rates,
         criteria=found,
         edges=at_the_edge(found, rates),
-        summary=summary,
+        summary=compare(values, rates, REFERENCE, resamples),
         equal_uptake=uptake,
         curves=points,
-        matrix=matrix(own, dates, dates[1:]),
-        transfers=transfers(own[own["method"] != BASE], dates[1:], resamples)
-        if len(dates) > 2
-        else pd.DataFrame(),
+        matrix=mean_cells(own, runs.dates, periods),
+        transfers=transfers_of(*pair, trained, periods, resamples) if pair else pd.DataFrame(),
         power=_power(values, rates),
     )
 
 
-def all_measures(scores: pd.DataFrame, losses: pd.DataFrame) -> pd.DataFrame:
-    """Return every measure on test probes and held-out text by method, rate, seed and checkpoint."""
-    parts = []
-    for kind, make in ((scores[scores["split"] == "test"], probe_measures), (losses, text_measures)):
-        for run, rows in kind.groupby(RUN, sort=False):
-            parts.append(make(rows).assign(**dict(zip(RUN, run, strict=True))))
-    columns = [*RUN, "checkpoint", "set", "kind", "period", "measure", "value", "count"]
-    return pd.concat([part for part in parts if len(part)], ignore_index=True)[columns]
-
-
-def _values(
-    test: pd.DataFrame, losses: pd.DataFrame, periods: list[str]
-) -> dict[tuple[str, str, str], Values]:
-    """Return what is compared by (set, kind, measure): probes and new text at their own period, old text at all."""
-    found = {}
-    for (probe_set, kind), rows in own_period(test).groupby(["set", "kind"], sort=True):
-        for measure in MEASURES:
-            if measure != "ranked_first" or (rows["num_candidates"] > 0).any():
-                found[probe_set, kind, measure] = probe_values(rows, measure)
-    texts = losses[losses["num_tokens"] > 0]
-    texts = texts.assign(value=texts["negative_log_likelihood"] / texts["num_tokens"])
-    for kind, rows in (
-        ("old_text", texts[(texts["text"] == "base") & texts["checkpoint"].isin(periods)]),
-        ("new_text", texts[texts["text"] == texts["checkpoint"]]),
-    ):
-        if len(rows):
-            found["text", kind, "loss"] = text_values(rows)
-    return found
+def _uptake(runs: Runs, methods: list[str], resamples: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    if (pair := runs.uptake()) is None:
+        return pd.DataFrame(), pd.DataFrame()
+    tables = [
+        at_equal_uptake(*pair, own, reference, resamples)
+        for reference, own in ((REFERENCE, methods), *matched_controls(methods))
+    ]
+    return (
+        pd.concat([table for table in tables if len(table)] or [pd.DataFrame()], ignore_index=True),
+        curve_points(*pair, methods, resamples),
+    )
 
 
 def _runs(values: dict[tuple[str, str, str], Values]) -> pd.DataFrame:
@@ -133,25 +106,6 @@ def _runs(values: dict[tuple[str, str, str], Values]) -> pd.DataFrame:
                 row = {"method": method, "rate": rate, "seed": seed, "set": probe_set, "kind": kind}
                 rows.append(row | {"measure": measure, "value": back(value)})
     return pd.DataFrame(rows)
-
-
-def _uptake(test: pd.DataFrame, methods: list[str], resamples: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    trained = own_period(test[test["method"] != BASE])
-    # No training at all: the same probes as the base model leaves them.
-    base = test[(test["method"] == BASE) & test["probe"].isin(trained["probe"])]
-    rows = pd.concat([trained, base], ignore_index=True)
-    pair = [rows[rows["kind"] == kind] for kind in ("updated", "unchanged")]
-    if any(part.empty for part in pair):
-        return pd.DataFrame(), pd.DataFrame()
-    updated, unchanged = (probe_values(part, "perplexity") for part in pair)
-    tables = [
-        at_equal_uptake(updated, unchanged, own, reference, resamples)
-        for reference, own in ((REFERENCE, methods), *matched_controls(methods))
-    ]
-    return (
-        pd.concat([table for table in tables if len(table)] or [pd.DataFrame()], ignore_index=True),
-        curve_points(updated, unchanged, methods, resamples),
-    )
 
 
 def matched_controls(methods: list[str]) -> list[tuple[str, list[str]]]:

@@ -8,6 +8,8 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from tgl.report.rate_table import trained_in
+
 
 def render(template: str, **values: object) -> str:
     """Return a page; text is escaped, numbers go through the filter `number`."""
@@ -22,9 +24,11 @@ def render(template: str, **values: object) -> str:
         "number": number,
         "interval": interval,
         "highlight": highlight,
+        "trained_in": trained_in,
         "exp": math.exp,
         "svg": Markup,
     }
+    environment.tests["startswith"] = str.startswith
     return environment.get_template(template).render(**values)
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from tgl.agreement.rank import rank_correlation
 from tgl.plans.subsets import jaccard
-from tgl.profiling.factors import at_equal_loss, factors
+from tgl.profiling.factors import PLAIN, at_equal_loss, factors
 from tgl.profiling.group_names import TRACED
 from tgl.report.profile_figures import LABELS, label
 
@@ -17,7 +17,7 @@ LEVEL = 0.05
 def ratios(profile: pd.DataFrame) -> list[dict]:
     """Return mean relative norms over sublayers by weights and group, every denominator side by side.
 
-    Values are means over seeds; intervals the widest bootstrap limits of any seed.
+    Values are means over the seeds that have the group, `seeds` of them; intervals the widest bootstrap limits of any.
     """
     rows = profile[profile["sublayer"] == "all"]
     table = []
@@ -30,8 +30,8 @@ def ratios(profile: pd.DataFrame) -> list[dict]:
             }
             for denominator, cell in found.groupby("denominator", sort=False)
         }
-        examples = int(found["num_examples"].min())
-        table.append({"weights": weights, "group": label(group), "examples": examples, "over": cells})
+        about = {"examples": int(found["num_examples"].min()), "seeds": int(found["seed"].nunique())}
+        table.append({"weights": weights, "group": label(group), "over": cells, **about})
     return table
 
 
@@ -51,8 +51,17 @@ def chains(seeds: list[pd.DataFrame]) -> list[tuple[str, list[dict]]]:
 
 
 def equal_loss(seeds: list[pd.DataFrame]) -> list[dict]:
-    """Return how far the probes' groups lie above plain text of the same loss; seeds as above."""
+    """Return how far the probes' groups lie above plain text of the same loss; seeds as above.
+
+    Empty where a seed has no spans of plain text to compare with.
+    """
+    if not _have_plain_text(seeds):
+        return []
     return [{**row, "group": label(row["group"])} for row in at_equal_loss(seeds).to_dict("records")]
+
+
+def _have_plain_text(seeds: list[pd.DataFrame]) -> bool:
+    return all(table["group"].str.partition(".")[0].isin(PLAIN).any() for table in seeds)
 
 
 def along(examples: pd.DataFrame) -> pd.DataFrame:
@@ -67,8 +76,9 @@ def along(examples: pd.DataFrame) -> pd.DataFrame:
         for kind in TRACED:
             if all((table["group"] == kind).any() for table in seeds):
                 parts.append(factors(seeds, kind).assign(step=step, kind=kind))
-        found = at_equal_loss(seeds).rename(columns={"group": "to", "ratio": "factor"})
-        parts.append(found.assign(**{"step": step, "kind": "", "from": "plain text of equal loss"}))
+        if _have_plain_text(seeds):
+            found = at_equal_loss(seeds).rename(columns={"group": "to", "ratio": "factor"})
+            parts.append(found.assign(**{"step": step, "kind": "", "from": "plain text of equal loss"}))
     columns = ["step", "kind", "from", "to", "factor", "low", "high", "loss"]
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 
@@ -108,8 +118,9 @@ def paired(comparisons: pd.DataFrame) -> list[dict]:
 def drift(drifts: pd.DataFrame) -> list[dict]:
     """Return, by method and period after the first, how far the traced profile is from the first one's.
 
-    Means over seeds of the rank correlation over sublayers, of the Jaccard index of the sublayers above the
-    mean, and of the mean relative norm; a period that was not measured has no row.
+    Means, over the seeds in which it was measured (`seeds` of them), of the rank correlation over sublayers, of the
+    Jaccard index of the sublayers above the mean, and of the mean relative norm; a period that was not measured has no
+    row.
     """
     table = []
     for method, runs in drifts.groupby("method", sort=False):
@@ -130,15 +141,18 @@ def drift(drifts: pd.DataFrame) -> list[dict]:
                     }
                 )
         if rows:
-            means = pd.DataFrame(rows).drop(columns="seed").groupby("period").mean().reset_index()
-            table += [{"method": method, **row} for row in means.to_dict("records")]
+            by_period = pd.DataFrame(rows).groupby("period")
+            means = by_period[["correlation", "jaccard", "mean", "first_mean"]].mean()
+            means["seeds"] = by_period["seed"].nunique()
+            table += [{"method": method, **row} for row in means.reset_index().to_dict("records")]
     return table
 
 
 def agreements(agreement: pd.DataFrame, denominator: str) -> list[dict]:
     """Return one row a group, measure and part: the rank correlation with a denominator's profile.
 
-    Means over seeds; intervals the widest of any seed; `seeds_told` counts the seeds whose interval excludes zero.
+    Means over the seeds that have a correlation, `seeds` of them; intervals the widest of any seed; `seeds_told` counts
+    the seeds whose interval excludes zero.
     """
     rows = agreement[agreement["denominator"] == denominator]
     table = []
@@ -153,7 +167,7 @@ def agreements(agreement: pd.DataFrame, denominator: str) -> list[dict]:
                 "mean": found["correlation"].mean(),
                 "low": found["low"].min(),
                 "high": found["high"].max(),
-                "seeds": len(found),
+                "seeds": int(found["correlation"].notna().sum()),
                 "seeds_told": int(((found["low"] > 0) | (found["high"] < 0)).sum()),
             }
         )

@@ -11,12 +11,13 @@ import pandas as pd
 
 from tgl.config import Config
 from tgl.files import write_text
-from tgl.profiling.factors import example_norms
-from tgl.report import gather, method_figures, profile_figures, profile_tables
+from tgl.report import gather, method_figures, notes, profile_figures, profile_tables
 from tgl.report.gate import gates
 from tgl.report.limits import limits
-from tgl.report.methods import BASE, REFERENCE, Findings, all_measures, chain_tables, findings
+from tgl.report.methods import REFERENCE, Findings, chain_tables, findings
 from tgl.report.page import render
+from tgl.report.rate_table import rate_table
+from tgl.report.runs import BASE
 
 PACKAGES = ("torch", "transformers", "tokenizers", "deepspeed", "pandas", "pyarrow", "numpy", "snakemake")
 HEADLINE = ("perplexity", "ranked_first", "log_likelihood_per_byte", "loss")
@@ -30,14 +31,12 @@ def write_report(results: Path, config: Config, output: Path) -> None:
     curves.csv, equal_uptake.csv, chain.csv, transfers.csv, power.csv: the other tables on methods. gate.json: a list
     of {name, value, limit, met}. along_training.csv: the profile along training taken apart.
     """
-    scores, losses = gather.all_scores(results, config)
-    measures = all_measures(scores, losses)
-    told = findings(
-        scores, losses, gather.all_probes(results), config.snapshots.dates, config.report.bootstrap
-    )
+    runs = gather.all_runs(results, config)
+    measures = runs.measures()
+    told = findings(runs, config.report.bootstrap)
     profile = gather.all_profiles(results, config)
-    norms = gather.all_profiles(results, config, "norms")
-    seeds = [example_norms(own) for _, own in norms.groupby("seed", sort=False)]
+    denominator = _shown_denominator(profile, config)
+    seeds = gather.all_example_norms(results, config)
     along, along_examples = gather.along_training(results, config)
     by_step = profile_tables.along(along_examples) if len(along) else None
     agreement = gather.all_agreements(results, config)
@@ -46,7 +45,10 @@ def write_report(results: Path, config: Config, output: Path) -> None:
         (measures["method"] == REFERENCE) & (measures["rate"] == told.rates[REFERENCE])
     )
     found = gates(measures[of_gate], config.gate, config.periods, config.snapshots.dates[0])
-    pictures = _pictures(profile, told, config)
+    pictures = _pictures(profile, told, config, denominator)
+    drift = profile_tables.drift(gather.all_drifts(results, config))
+    about = gather.profile_about(results, config)
+    rates = rate_table(gather.realised_rates(results, config))
     if by_step is not None:
         pictures["along_training"] = profile_figures.along_training(along)
         write_text(output / "along_training.csv", _csv(by_step))
@@ -87,22 +89,41 @@ def write_report(results: Path, config: Config, output: Path) -> None:
         equal_loss=profile_tables.equal_loss(seeds),
         by_step=by_step,
         paired=profile_tables.paired(gather.all_profiles(results, config, "comparisons")),
-        drift=profile_tables.drift(gather.all_drifts(results, config)),
-        agreements=profile_tables.agreements(agreement, config.plan.denominator),
-        about=gather.profile_about(results, config),
+        drift=drift,
+        agreements=profile_tables.agreements(agreement, denominator),
+        about=about,
         plans=plans,
         told=told,
         measures=_method_tables(told.summary),
         chain=chain_tables(told),
         reference=REFERENCE,
-        rates=_rate_table(gather.realised_rates(results, config)),
+        rates=[(method, own.to_dict("records")) for method, own in rates.groupby("method", sort=False)],
         limits=list(limits(config, found, plans, told, profile)),
+        denominator=denominator,
+        notes={
+            "lead": notes.lead(config),
+            **notes.profile_notes(config, profile, denominator),
+            "taken": notes.examples_of(about),
+            "along": notes.along_note(config),
+            "drift": notes.drift_note(config, drift),
+            "plans": notes.plans_note(config, plans),
+            "methods": notes.methods_note(config, told.summary, REFERENCE),
+            "uptake": notes.uptake_notes(config, told.equal_uptake, REFERENCE),
+            "chain": notes.chain_note(config, runs.chain_kinds, told.transfers),
+            "trained": notes.trained_note(config, rates),
+        },
     )
     write_text(output / "index.html", page)
     write_text(output / "gate.json", json.dumps(found, indent=1) + "\n")
 
 
-def _pictures(profile: pd.DataFrame, told: Findings, config: Config) -> dict[str, str]:
+def _shown_denominator(profile: pd.DataFrame, config: Config) -> str:
+    """Return the plan's denominator, or the first there is where plans name others and no group of its own exists."""
+    found = list(dict.fromkeys(profile["denominator"]))
+    return config.plan.denominator if config.plan.denominator in found else found[0]
+
+
+def _pictures(profile: pd.DataFrame, told: Findings, config: Config, denominator: str) -> dict[str, str]:
     summary = told.summary
     order = [
         ("updated", "perplexity", "updated facts\nperplexity, ratio"),
@@ -112,19 +133,21 @@ def _pictures(profile: pd.DataFrame, told: Findings, config: Config) -> dict[str
         ("new_text", "loss", "new held-out text\nloss, difference"),
     ]
     known = {(row["set"], row["kind"], row["measure"]) for row in summary.to_dict("records")}
+    several = len(config.probes.sets) > 1
     wanted = [
-        ((probe_set, kind, measure), title)
+        ((probe_set, kind, measure), f"{probe_set}: {title}" if several and probe_set != "text" else title)
         for kind, measure, title in order
         for probe_set in (*config.probes.sets, "text")
         if (probe_set, kind, measure) in known
     ]
     found = {
-        "profile": profile_figures.profile_by_block(profile, config.plan.denominator),
+        "profile": profile_figures.profile_by_block(profile, denominator),
         "denominators": profile_figures.ratio_by_denominator(profile),
-        "differences": method_figures.differences(
-            summary, [key for key, _ in wanted], [title for _, title in wanted]
-        ),
     }
+    if wanted and summary["difference"].notna().any():
+        found["differences"] = method_figures.differences(
+            summary, [key for key, _ in wanted], [title for _, title in wanted]
+        )
     if len(told.curves):
         found["uptake"] = method_figures.uptake_curves(told.curves, REFERENCE)
     if len(told.equal_uptake):
@@ -139,18 +162,6 @@ def _method_tables(summary: pd.DataFrame) -> list[tuple[str, list[dict]]]:
     ):
         tables.append((f"{probe_set} · {kind.replace('_', ' ')}", found.to_dict("records")))
     return tables
-
-
-def _rate_table(rates: pd.DataFrame) -> list[dict]:
-    """Return the largest rate that each sublayer really had, and how far it moved, mean over seeds and periods."""
-    peak = rates.groupby(["method", "seed", "period", "sublayer"], sort=False)[
-        ["learning_rate", "max_change"]
-    ].max()
-    mean = peak.groupby(["method", "sublayer"], sort=False).mean().reset_index()
-    return [
-        {"method": method, "units": found.to_dict("records")}
-        for method, found in mean.groupby("method", sort=False)
-    ]
 
 
 def _csv(table: pd.DataFrame) -> str:

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import pandas as pd
 
 from tgl.statistics.bootstrap import mean_estimate
-from tgl.statistics.values import probe_values
+from tgl.statistics.values import RUN, Gathered, Values, own_period
 
 KINDS = ("updated", "new_entity")
+_CELL = ["method", "rate", "checkpoint", "period"]
 
 
 def lasting(probes: pd.DataFrame) -> set[str]:
@@ -18,7 +19,11 @@ def lasting(probes: pd.DataFrame) -> set[str]:
     A fact that changes again is not forgotten when its old answer goes: it is left out of every measure of
     forgetting. probes: columns of the table `probes`.
     """
-    last = probes[probes["kind"].isin(KINDS)].groupby(["set", "subject", "relation"])["period"].max()
+    last = (
+        probes[probes["kind"].isin(KINDS)]
+        .groupby(["set", "subject", "relation"], dropna=False)["period"]
+        .max()
+    )
     keys = pd.MultiIndex.from_frame(probes[["set", "subject", "relation"]])
     newest = pd.Series(last.reindex(keys).to_numpy(), index=probes.index)
     return set(probes["id"][newest.isna() | (newest <= probes["period"])])
@@ -30,39 +35,70 @@ def matrix(scores: pd.DataFrame, checkpoints: Sequence[str], periods: Sequence[s
     scores: rows of `scores` of lasting updated facts and new entities, test split, columns method, rate, seed; the
     value is a mean over probes, then seeds.
     """
-    chosen = scores[scores["kind"].isin(KINDS) & scores["period"].isin(periods)]
+    return mean_cells(cells(scores), checkpoints, periods)
+
+
+def cells(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return the mean log perplexity of each run's updated facts and new entities by checkpoint and period."""
+    chosen = scores[scores["kind"].isin(KINDS)]
+    if chosen.empty:
+        return pd.DataFrame(columns=[*_CELL, "seed", "value"])
     loss = -chosen["log_likelihood"] / chosen["num_tokens"]
-    keys = ["method", "rate", "checkpoint", "period"]
-    each = chosen.assign(value=loss).groupby([*keys, "seed"], sort=False)["value"].mean()
-    table = each.groupby(keys, sort=False).mean().reset_index()
-    return table[table["checkpoint"].isin(checkpoints)].reset_index(drop=True)
+    return chosen.assign(value=loss).groupby([*_CELL, "seed"], sort=False)["value"].mean().reset_index()
+
+
+def mean_cells(found: pd.DataFrame, checkpoints: Sequence[str], periods: Sequence[str]) -> pd.DataFrame:
+    """Return the mean over seeds of what `cells` returns of all runs, for some checkpoints and periods."""
+    chosen = found[found["period"].isin(periods) & found["checkpoint"].isin(checkpoints)]
+    return chosen.groupby(_CELL, sort=False)["value"].mean().reset_index()
 
 
 def transfers(scores: pd.DataFrame, periods: Sequence[str], resamples: int) -> pd.DataFrame:
     """Return backward transfer of each run, with intervals: method, rate, seeds, mean, low, high, and forgetting.
 
-    Backward transfer (Lopez-Paz and Ranzato 2017) is the mean over the facts of all periods but the last of the log
-    perplexity right after their period minus that after the last one: below zero they were forgotten.
-    `forgetting` (Chaudhry et al. 2018) takes, by period, the last log perplexity minus the best before it, from the
-    period's own on, and averages: below zero they were learnt better still.
+    scores: as for `matrix`; what is computed: `transfers_of`. Empty where no period but the last has such facts.
+    """
+    now, then = Gathered("perplexity"), Gathered("perplexity")
+    for run, rows in scores.groupby(RUN, sort=False):
+        add_transfer(now, then, run, rows, periods)
+    if now.empty:
+        return pd.DataFrame()
+    return transfers_of(now.values(), then.values(), cells(scores), periods, resamples)
+
+
+def add_transfer(
+    now: Gathered, then: Gathered, run: tuple, scores: pd.DataFrame, periods: Sequence[str]
+) -> None:
+    """Add to `now` and `then` a run's facts of all periods but the last, after their own period and the last one."""
+    chosen = scores[scores["kind"].isin(KINDS) & scores["period"].isin(periods[:-1])]
+    if len(chosen):
+        now.add(run, own_period(chosen))
+        then.add(run, chosen[chosen["checkpoint"] == periods[-1]])
+
+
+def transfers_of(
+    now: Values, then: Values, found: pd.DataFrame, periods: Sequence[str], resamples: int
+) -> pd.DataFrame:
+    """Return backward transfer and forgetting of each run.
+
+    now, then: log perplexities of the facts of all periods but the last right after their period, and after the last
+    one. found: `cells` of these runs. Backward transfer (Lopez-Paz and Ranzato 2017) is the mean over facts of the
+    first minus the second: below zero they were forgotten. `forgetting` (Chaudhry et al. 2018) takes, by period, the
+    last log perplexity minus the best before it, from the period's own on, and averages: below zero they were learnt
+    better still.
     """
     last = periods[-1]
-    chosen = scores[scores["kind"].isin(KINDS) & scores["period"].isin(periods[:-1])]
-    if chosen.empty:
-        return pd.DataFrame()
-    now = probe_values(chosen[chosen["checkpoint"] == chosen["period"]], "perplexity")
-    then = probe_values(chosen[chosen["checkpoint"] == last], "perplexity")
-    since = matrix(chosen[chosen["checkpoint"] >= chosen["period"]], periods, periods)
+    since = mean_cells(found[found["checkpoint"] >= found["period"]], periods, periods[:-1])
     rows = []
     for method, rate in now.runs:
         apart = now.of(method, rate) - then.of(method, rate)
-        found = mean_estimate(apart, now.weights, resamples, 0)
-        low, high = found.interval()
+        estimate = mean_estimate(apart, now.weights, resamples, 0)
+        low, high = estimate.interval()
         own = since[(since["method"] == method) & (since["rate"] == rate)]
         table = own.pivot(index="checkpoint", columns="period", values="value")
         forgetting = float((table.loc[last] - table.drop(index=last).min()).mean())
         rows.append(
-            {"method": method, "rate": rate, "seeds": found.num_seeds, "backward_transfer": found.mean}
+            {"method": method, "rate": rate, "seeds": estimate.num_seeds, "backward_transfer": estimate.mean}
             | {"low": low, "high": high, "forgetting": forgetting}
         )
     return pd.DataFrame(rows)

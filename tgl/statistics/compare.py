@@ -1,4 +1,4 @@
-"""Comparisons with a reference, paired by seed and probe and corrected for their number; the words come from here."""
+"""Comparisons with a reference, paired by seed and probe and corrected for their number; verdicts are made here."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from tgl.statistics.bootstrap import Estimate, mean_estimate
 from tgl.statistics.values import LOWER_IS_BETTER, RATIOS, Values, exp
 
 LEVEL = 0.95
+NO_DIFFERENCE = "no significant difference"
 
 
 def compare(
@@ -22,7 +23,7 @@ def compare(
     values: by (set, kind, measure). rates: the methods to show and the rate of each. Perplexities are compared as
     logarithms: their mean is geometric and their difference a ratio. `p_holm` and the corrected interval hold the
     family-wise error at 5 % over all comparisons of the same measure (Holm 1979); `verdict` is 'better' or 'worse'
-    where the corrected interval excludes no difference, else 'no difference shown'; with one seed there is none.
+    where the corrected interval excludes no difference, else 'no significant difference'; one seed gives no verdict.
     """
     rows, differences = [], {}
     for (probe_set, kind, measure), found in values.items():
@@ -97,12 +98,12 @@ def holm_levels(p_values: Mapping[int, float]) -> dict[int, tuple[float, float, 
 
 
 def verdict(apart: Estimate, level: float, passed: bool, measure: str) -> str:
-    """Return the word that the corrected interval of a paired difference allows."""
+    """Return the verdict that the corrected interval of a paired difference supports."""
     if apart.num_seeds < 2:
         return "one seed: no interval" if apart.num_seeds else "no seed in common"
     low, high = apart.interval(level)
     if not passed or low <= 0 <= high:
-        return "no difference shown"
+        return NO_DIFFERENCE
     return "better" if (high < 0) == (measure in LOWER_IS_BETTER) else "worse"
 
 

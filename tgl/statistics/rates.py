@@ -15,10 +15,20 @@ def criteria(validation: pd.DataFrame) -> pd.DataFrame:
     new entities and unchanged facts weigh the same, so that a rate pays for what it forgets. NaN for a rate that has
     one anywhere: it is not chosen for the runs that are left.
     """
+    return mean_criteria(kind_losses(validation))
+
+
+def kind_losses(validation: pd.DataFrame) -> pd.DataFrame:
+    """Return the mean log perplexity of each run and (set, kind) at the checkpoints of the probes' own periods."""
     scores = own_period(validation)
     loss = -scores["log_likelihood"] / scores["num_tokens"]
     kinds = scores.assign(loss=loss).groupby(["method", "rate", "seed", "set", "kind"], sort=False)["loss"]
-    rates = kinds.mean(skipna=False).groupby(["method", "rate"], sort=False)
+    return kinds.mean(skipna=False).reset_index()
+
+
+def mean_criteria(losses: pd.DataFrame) -> pd.DataFrame:
+    """Return the criterion of each method and rate from what `kind_losses` returns of all runs."""
+    rates = losses.groupby(["method", "rate"], sort=False)["loss"]
     return rates.mean(skipna=False).rename("criterion").reset_index()
 
 

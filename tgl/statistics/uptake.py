@@ -3,6 +3,9 @@
 Uptake is the log perplexity of updated facts, forgetting that of unchanged facts, both on test probes at the checkpoint
 of their own period. A method's rates, beginning with none at all (the base model), trace a curve; neighbouring rates
 are joined by straight lines. At a level of uptake a method's forgetting is the smallest at which its curve passes it.
+
+The base model is no measurement of training: between it and the lowest rate the curve is an assumption. A comparison
+gets a verdict only where, in every seed, both curves pass the level between two rates that were run.
 """
 
 from __future__ import annotations
@@ -20,6 +23,8 @@ from tgl.statistics.values import Values, exp
 LEVELS = (0.5, 0.7, 0.9)  # shares of the reference's best uptake
 BASE = ("base", 0.0)
 SOME_SEEDS = "reached in some seeds"
+NOT_REACHED = "not reached"
+NOT_MEASURED = "no verdict: no measured rate on one side of the level"
 
 
 def forgetting_at(uptake: np.ndarray, forgetting: np.ndarray, level: np.ndarray | float) -> np.ndarray:
@@ -50,8 +55,10 @@ def at_equal_uptake(
     updated, unchanged: log perplexities that hold the base model as ('base', 0.0). A level is a share of the fall
     in log perplexity of updated facts that the reference reaches at its best rate (mean over seeds). The difference
     is taken within each seed that both curves pass, `seeds` of them, and given as a ratio of perplexities (`error`:
-    standard error of its logarithm). Words are corrected over all rows, as in `compare`; a row that some seeds do not
-    reach has none, as those that do are the lucky ones. A reference that takes up nothing gives no level to reach.
+    standard error of its logarithm). Verdicts are corrected over all rows, as in `compare`. A row that some seeds do
+    not reach has none, as those that do are the lucky ones; nor has a row where a level does not lie between two
+    measured rates of both methods in every seed. `missing` says which rates would have to be run, as in 'full: below
+    0.003' (several parted by '; '). A reference that takes up nothing gives no level to reach.
     """
     if (updated.runs, updated.seeds) != (unchanged.runs, unchanged.seeds):
         raise TglError(
@@ -66,13 +73,16 @@ def at_equal_uptake(
         (len(values.clusters) for values in (updated, unchanged) if len(values.clusters) > 1),
         default=math.inf,
     )
-    rows, estimates = [], {}
+    rows, estimates, measured = [], {}, {}
     for share in LEVELS:
         level = start - share * fall
         base = _curve_values(updated, unchanged, reference, level, drawn, names)
+        of_reference = missing_rates(updated, unchanged, reference, level)
         for method in methods:
             if method == reference:
                 continue
+            missing = of_reference + missing_rates(updated, unchanged, method, level)
+            measured[len(rows)] = not missing
             apart = [
                 own - other
                 for own, other in zip(
@@ -86,6 +96,7 @@ def at_equal_uptake(
                     "method": method,
                     "share": share,
                     "uptake_perplexity": exp(level),
+                    "missing": "; ".join(missing),
                 }
             )
     everywhere = {row: apart.num_seeds == len(updated.seeds) for row, apart in estimates.items()}
@@ -96,7 +107,14 @@ def at_equal_uptake(
         apart = estimates[number]
         p_holm, level, passed = corrected[number]
         low, high = apart.interval()
-        word = verdict(apart, level, passed, "perplexity") if everywhere[number] else SOME_SEEDS
+        if not apart.num_seeds:
+            word = NOT_REACHED
+        elif not everywhere[number]:
+            word = SOME_SEEDS
+        elif not measured[number]:
+            word = NOT_MEASURED
+        else:
+            word = verdict(apart, level, passed, "perplexity")
         row |= {
             "seeds": apart.num_seeds,
             "ratio": exp(apart.mean),
@@ -104,9 +122,35 @@ def at_equal_uptake(
             "low": exp(low),
             "high": exp(high),
             "p_holm": p_holm,
-            "verdict": word if apart.num_seeds else "not reached",
+            "verdict": word,
+            "missing": row.pop("missing"),
         }
     return pd.DataFrame(rows)
+
+
+def missing_rates(updated: Values, unchanged: Values, method: str, level: float) -> list[str]:
+    """Return which rates of a method would have to be run for its curve to pass `level` between measured points.
+
+    Lines such as 'full: below 0.003'; none where every seed's curve passes the level between two rates, and none for a
+    level that does not exist.
+    """
+    own = curves(updated, method)
+    uptake, forgetting = (values.means()[own].T for values in (updated, unchanged))  # [seeds, points]
+    rates = [updated.runs[number][1] for number in own[1:]]
+    if math.isnan(level) or not rates:
+        return []
+    present = ~np.isnan(uptake).any(axis=1)
+    reached = forgetting_at(uptake, forgetting, level)[present]
+    measured = forgetting_at(uptake[:, 1:], forgetting[:, 1:], level)[present]
+    best = rates[int(np.nanargmin(np.nanmean(uptake[:, 1:], axis=0)))]
+    lines = []
+    # Read on the stretch from the base model to the lowest rate.
+    if (~np.isnan(reached) & (reached != measured)).any():
+        lines.append(f"{method}: below {rates[0]:g}")
+    if np.isnan(reached).any():
+        # A larger rate than the best one takes up less.
+        lines.append(f"{method}: above {best:g}" if best == rates[-1] else f"{method}: near {best:g}")
+    return lines
 
 
 def _curve_values(

@@ -1,4 +1,4 @@
-# The report, and the gate that fails when the experiment cannot mean anything.
+# The report, and the gate, which fails when it is binding and was missed.
 rule report:
     input:
         files=expand("{results}/wiki/{date}/files.parquet", results=RESULTS, date=DATES),
@@ -54,7 +54,7 @@ rule gate:
     benchmark:
         f"{RESULTS}/benchmarks/gate.tsv"
     retries: 0
-    # Not submitted to a cluster, and not tried again: it fails when the experiment cannot mean anything.
+    # Not submitted to a cluster, and not tried again: it fails when a binding gate was missed.
     localrule: True
     conda:
         "../../envs/report.yaml"

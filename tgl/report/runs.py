@@ -1,0 +1,137 @@
+"""The runs of an experiment, each reduced as it is read to what the report needs of it."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from tgl.evaluate.measures import probe_measures, text_measures
+from tgl.statistics.chain import KINDS, add_transfer, cells, lasting
+from tgl.statistics.rates import kind_losses
+from tgl.statistics.values import MEASURES, RUN, Gathered, Values, own_period, text_values
+
+BASE = "base"
+_MEASURED = ("checkpoint", "set", "kind", "period", "measure", "value", "count")
+
+
+class _Rows:
+    """Rows of a table that grows run by run, as tuples: many small tables would take several times the memory."""
+
+    def __init__(self, columns: list[str]) -> None:
+        self.columns = columns
+        self._rows: list[tuple] = []
+        self._texts: dict[str, str] = {}  # each text is kept once
+
+    def add(self, table: pd.DataFrame) -> None:
+        """Append a table's rows."""
+        for row in table[self.columns].itertuples(index=False, name=None):
+            self._rows.append(
+                tuple(self._texts.setdefault(cell, cell) if isinstance(cell, str) else cell for cell in row)
+            )
+
+    def table(self) -> pd.DataFrame:
+        """Return all rows."""
+        return pd.DataFrame(self._rows, columns=self.columns)
+
+
+class Runs:
+    """The runs of an experiment, added one at a time.
+
+    Each is reduced to what findings need of it (a number a subject, means by period and checkpoint), so that memory
+    hardly grows with the number of runs.
+    """
+
+    def __init__(self, probes: pd.DataFrame, dates: list[str]) -> None:
+        """probes: the table `probes`; dates: the base model's checkpoint, then the periods."""
+        self.dates, self.lasting = dates, lasting(probes)
+        self._of_probes, self._of_text = (_Rows([*RUN, *_MEASURED]) for _ in range(2))
+        self._values: dict[tuple[str, str, str], Gathered] = {}
+        self._texts: dict[str, list[dict]] = {"old_text": [], "new_text": []}
+        self._validation = _Rows([*RUN, "set", "kind", "loss"])
+        self._uptake = {kind: Gathered("perplexity") for kind in ("updated", "unchanged")}
+        self.chain_kinds: set[str] = set()
+        self._cells = _Rows(["method", "rate", "checkpoint", "period", "seed", "value"])
+        self._transfer = (Gathered("perplexity"), Gathered("perplexity"))
+
+    def add(self, run: tuple[str, float, int], scores: pd.DataFrame, losses: pd.DataFrame) -> None:
+        """Add a run (method, rate, seed), the base model as ('base', 0.0, seed).
+
+        scores (with subject), losses: its tables `scores` and `lm_loss`. Raises TglError for scores that cannot be
+        compared, as `Gathered` does.
+        """
+        scores = scores.assign(**dict(zip(RUN, run, strict=True)))
+        test = scores[scores["split"] == "test"]
+        for kept, table in ((self._of_probes, probe_measures(test)), (self._of_text, text_measures(losses))):
+            if len(table):
+                kept.add(table.assign(**dict(zip(RUN, run, strict=True))))
+        facts = test[test["probe"].isin(self.lasting)]
+        self.chain_kinds |= set(facts["kind"]) & set(KINDS)
+        self._cells.add(cells(facts))
+        periods = self.dates[1:]
+        if run[0] == BASE:  # no training at all: the same probes as the base model leaves them
+            own = test[test["period"].isin(periods)]
+        else:
+            own = own_period(test)
+            self._validation.add(kind_losses(scores[scores["split"] == "validation"]))
+            self._add_values(run, own, losses)
+            if len(self.dates) > 2:
+                add_transfer(*self._transfer, run, facts, periods)
+        for kind, found in self._uptake.items():
+            if (own["kind"] == kind).any():
+                found.add(run, own[own["kind"] == kind])
+
+    def _add_values(self, run: tuple[str, float, int], own: pd.DataFrame, losses: pd.DataFrame) -> None:
+        """Keep what is compared: probes and new text at their own period, old text at the end of every period."""
+        for (probe_set, kind), rows in own.groupby(["set", "kind"], sort=True):
+            for measure in MEASURES:
+                if measure != "ranked_first" or (rows["num_candidates"] > 0).any():
+                    self._values.setdefault((probe_set, kind, measure), Gathered(measure)).add(run, rows)
+        texts = losses[losses["num_tokens"] > 0]
+        value = texts["negative_log_likelihood"] / texts["num_tokens"]
+        for kind, chosen in (
+            ("old_text", (texts["text"] == "base") & texts["checkpoint"].isin(self.dates[1:])),
+            ("new_text", texts["text"] == texts["checkpoint"]),
+        ):
+            if chosen.any():
+                row = dict(zip(RUN, run, strict=True))
+                self._texts[kind].append(row | {"value": value[chosen].mean()})
+
+    def measures(self) -> pd.DataFrame:
+        """Return every measure on test probes and held-out text by method, rate, seed and checkpoint."""
+        return pd.concat([self._of_probes.table(), self._of_text.table()], ignore_index=True)
+
+    def validation(self) -> pd.DataFrame:
+        """Return the mean log perplexity of validation probes by run, set and kind, as `kind_losses`."""
+        return self._validation.table()
+
+    def cells(self) -> pd.DataFrame:
+        """Return the mean log perplexity of lasting facts by run, checkpoint and period (`chain.cells`)."""
+        return self._cells.table()
+
+    def values(self) -> dict[tuple[str, str, str], Values]:
+        """Return what is compared by (set, kind, measure)."""
+        keys = sorted(self._values, key=lambda key: (key[0], key[1], MEASURES.index(key[2])))
+        found = {key: self._values[key].values() for key in keys}
+        texts = {kind: pd.DataFrame(rows) for kind, rows in self._texts.items() if rows}
+        return found | {("text", kind, "loss"): text_values(table) for kind, table in texts.items()}
+
+    def uptake(self) -> tuple[Values, Values] | None:
+        """Return log perplexities of updated and of unchanged facts, with the base model; None without either kind."""
+        if any(found.empty for found in self._uptake.values()):
+            return None
+        return self._uptake["updated"].values(), self._uptake["unchanged"].values()
+
+    def transfer(self, rates: dict[str, float]) -> tuple[Values, Values] | None:
+        """Return, of each method at its rate, log perplexities of facts right after their period and after the last."""
+        now, then = self._transfer
+        if now.empty:
+            return None
+        return tuple(found.values(lambda method, rate: rates.get(method) == rate) for found in (now, then))
+
+
+def gathered(scores: pd.DataFrame, losses: pd.DataFrame, probes: pd.DataFrame, dates: list[str]) -> Runs:
+    """Return the runs of tables that are in memory as a whole, with columns method, rate and seed."""
+    found = Runs(probes, dates)
+    own_losses = dict(list(losses.groupby(RUN, sort=False)))
+    for run, rows in scores.groupby(RUN, sort=False):
+        found.add(run, rows, own_losses.get(run, losses[:0]))
+    return found
