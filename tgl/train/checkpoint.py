@@ -20,11 +20,13 @@ from tgl.gru import GruForCausalLM  # noqa: F401, registers itself with the Auto
 from tgl.k_adapter import KAdapterForCausalLM  # noqa: F401, likewise
 from tgl.sublayers import Sublayer
 from tgl.train.architectures import architecture_config
+from tgl.train.quiet import silence_deepspeed
 
 _CHECKSUM = "model.safetensors.sha256"
 
 logging.disable_progress_bar()
 logging.set_verbosity_error()
+silence_deepspeed()
 
 
 def make_model(
