@@ -92,4 +92,4 @@ def _srun(nodes: int) -> subprocess.Popen:
 
 
 def _program() -> list[str]:
-    return [sys.executable, "-m", "tgl", *sys.argv[1:]]
+    return [sys.executable, *sys.orig_argv[1:]]
