@@ -37,7 +37,9 @@ def run(folder: Path, ending: str, processes: int = 2, nodes: int = 1, state: st
         raise ValueError("a fault of the program")
     if ending == "killed" and last:
         os.kill(os.getpid(), signal.SIGKILL)
-    if ending == "waits":
+    if ending == "starter killed" and last:
+        os.kill(os.getppid(), signal.SIGKILL)
+    if ending in ("waits", "starter killed"):
         several.on_first(lambda: (folder / "begun").touch())
         time.sleep(600)
     assert several.total(torch.ones(1)).item() == processes * nodes

@@ -248,7 +248,7 @@ def test_starts_and_ends_of_two_nodes_in_a_row(cluster, tmp_path):
     assert output == "done\n" * STARTS
 
 
-@pytest.mark.parametrize("ending", ["killed", "error of one", "aborted late"])
+@pytest.mark.parametrize("ending", ["killed", "starter killed", "error of one", "aborted late"])
 def test_what_happens_on_one_of_two_nodes_ends_both_within_seconds(cluster, tmp_path, ending):
     start = time.monotonic()
     python = f"{sys.executable} -m tests.cli.several several {tmp_path} '{ending}' --processes 1 --nodes 2"
@@ -256,6 +256,8 @@ def test_what_happens_on_one_of_two_nodes_ends_both_within_seconds(cluster, tmp_
     assert time.monotonic() - start < 150, "not after 300 s at a barrier"
     if ending == "killed":
         assert "was killed by SIGKILL" in output
+        assert "status 0" not in output
+    elif ending == "starter killed":
         assert "status 0" not in output
     elif ending == "error of one":
         assert output.count("an error of one process") == 1
