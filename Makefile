@@ -19,7 +19,8 @@ test-slurm: .venv/installed
 
 # For a night.
 test-faults: .venv/installed
-	TGL_KILLS=30 $(BIN)/python -m pytest -s tests/workflow/test_fault_kills.py tests/workflow/test_fault_storage.py
+	TGL_KILLS=30 TGL_STARTS=50 $(BIN)/python -m pytest -s tests/workflow/test_fault_kills.py \
+		tests/workflow/test_fault_storage.py tests/cli/test_launch.py
 
 test-fuzz: .venv/installed
 	TGL_FUZZ_CASES=100000 $(BIN)/python -m pytest tests/fuzz

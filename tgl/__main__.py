@@ -1,5 +1,11 @@
 """`python -m tgl` is `tgl`."""
 
-from tgl.cli import app
+import signal
 
-app()
+# Ctrl-C while the program is still being loaded: end without a traceback.
+if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+from tgl.cli import main
+
+main()

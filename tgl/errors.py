@@ -21,4 +21,11 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 class Stopped(TglError):
-    """The run was asked to stop, has saved its state and can go on; the command line exits with 143, as on SIGTERM."""
+    """A signal stopped the run, which has saved its state and can go on.
+
+    The command line exits with 128 + `number`: 143 for SIGTERM, 130 for SIGINT.
+    """
+
+    def __init__(self, message: str, number: int) -> None:
+        super().__init__(message)
+        self.number = number

@@ -3,6 +3,7 @@
 import contextlib
 import signal
 import subprocess
+import sys
 import threading
 import time
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.test_launch import STARTS
 from tests.slurm.cluster import Cluster, call, processes_of, until
 from tests.workflow.conftest import REPOSITORY, TINY, Workflow, copy_of, data_files
 
@@ -191,7 +193,7 @@ def on_gpus(calm, directory: Path):
 
 
 def given_gpus(job: str) -> set[str]:
-    """Return on which nodes the processes that torchrun has started for a job run, and which GPUs they see."""
+    """Return on which nodes the processes of a training job run, and which GPUs they see."""
     found = set()
     for pid in processes_of(job):
         with contextlib.suppress(OSError):
@@ -237,3 +239,41 @@ def test_a_training_run_on_two_nodes(cluster, calm, tmp_path, monkeypatch):
         workflow.finish(process)
     assert (asked["NumNodes"], asked["NumTasks"], asked["TresPerNode"]) == ("2", "2", "gres:gpu:1")
     assert cluster.jobs()[job][0] == "COMPLETED"
+
+
+def test_starts_and_ends_of_two_nodes_in_a_row(cluster, tmp_path):
+    """The exit barrier, the end of the groups and the exit of each node; `make test-faults` does 50."""
+    python = f"{sys.executable} -m tests.cli.several several {tmp_path} well --processes 1 --nodes 2"
+    output = submitted(cluster, tmp_path, f"for i in $(seq {STARTS}); do {python} || exit 1; done")
+    assert output == "done\n" * STARTS
+
+
+@pytest.mark.parametrize("ending", ["killed", "starter killed", "error of one", "aborted late"])
+def test_what_happens_on_one_of_two_nodes_ends_both_within_seconds(cluster, tmp_path, ending):
+    start = time.monotonic()
+    python = f"{sys.executable} -m tests.cli.several several {tmp_path} '{ending}' --processes 1 --nodes 2"
+    output = submitted(cluster, tmp_path, f"{python}; echo status $?")
+    assert time.monotonic() - start < 150, "not after 300 s at a barrier"
+    if ending == "killed":
+        assert "was killed by SIGKILL" in output
+        assert "status 0" not in output
+    elif ending == "starter killed":
+        assert "status 0" not in output
+    elif ending == "error of one":
+        assert output.count("an error of one process") == 1
+        assert output.endswith("status 1\n")
+    else:
+        assert output.endswith("status 0\n")
+
+
+def submitted(cluster: Cluster, folder: Path, script: str) -> str:
+    """Run a script in an allocation of two nodes and return what it prints."""
+    output = folder / "output"
+    call(
+        "sbatch", "--nodes=2", "--ntasks=2", "--ntasks-per-node=1", f"--output={output}", f"--chdir={REPOSITORY}",
+        "--export=ALL,OMP_NUM_THREADS=1", "--wrap", script, f"--comment={folder.name}",
+    )  # fmt: skip
+    until(
+        lambda: folder.name in {c for s, c in cluster.jobs("COMPLETED,FAILED").values()}, "the job ends", 3000
+    )
+    return output.read_text()

@@ -13,7 +13,7 @@ from pathlib import Path
 from safetensors.torch import load_file, save_file
 
 from tests.train.engine_runs import PARTLY, engine_of, run
-from tgl.train.processes import is_first, on_first, rank, world_size
+from tgl.train.processes import is_first, leave, on_first, rank, world_size
 
 
 def main() -> None:
@@ -33,6 +33,7 @@ def main() -> None:
             (folder / f"stage{stage}.json").write_text(json.dumps(found))
             save_file(state, folder / f"stage{stage}.safetensors")
     assert on_first(rank) == 0
+    leave(0)
 
 
 if __name__ == "__main__":

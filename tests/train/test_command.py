@@ -1,4 +1,4 @@
-"""`tgl train` as a user starts it: in two processes, and stopped by SIGTERM."""
+"""`tgl train` as a user starts it: in two processes, and stopped by a signal."""
 
 import json
 import os
@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from tests.cli.processes import hear_sigint, living
 from tests.train.continual_runs import PERIODS, write_inputs
 from tests.workflow.conftest import REPOSITORY, environment
 from tgl.tables import read_table
@@ -39,7 +40,7 @@ def finished(*arguments, **options):
 def started(*arguments):
     return subprocess.Popen(
         command(*arguments, steps=2000), cwd=REPOSITORY, env=environment(), text=True, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, start_new_session=True,
+        stderr=subprocess.STDOUT, start_new_session=True, preexec_fn=hear_sigint,
     )  # fmt: skip
 
 
@@ -72,25 +73,55 @@ def test_two_processes_write_what_one_does_and_speak_once(inputs, tmp_path):
     assert sorted(path.name for path in (two / "models").iterdir()) == list(PERIODS)
 
 
-@pytest.mark.parametrize("processes", [1, 2])
-def test_a_run_that_sigterm_stopped_goes_on(inputs, tmp_path, processes):
-    more = ("--processes", str(processes))
-    process = started(inputs, tmp_path, *more)
-    progress, end = tmp_path / "state" / PERIODS[0] / "training" / "progress.json", time.monotonic() + 240
+def until_saved(process, folder):
+    """Wait for the first saved state and return its file."""
+    progress, end = folder / "state" / PERIODS[0] / "training" / "progress.json", time.monotonic() + 240
     while not progress.exists():
         assert process.poll() is None, process.stdout.read()
         assert time.monotonic() < end, "no state was saved"
         time.sleep(0.05)
-    process.send_signal(signal.SIGTERM)
-    said = process.communicate(timeout=120)[0]
-    assert "stopped by SIGTERM" in said, said
-    assert process.returncode == (143 if processes == 1 else 1)  # torchrun has a status of its own
-    saved = json.loads(progress.read_text())["step"]
-    assert f"the state after {saved} steps is saved" in said
-    process = started(inputs, tmp_path, *more)
+    return progress
+
+
+def assert_goes_on(inputs, folder, saved, *more):
+    process = started(inputs, folder, *more)
     try:
         lines = iter(process.stdout.readline, "")
         assert any(f"resumed at step {saved} of 2000" in line for line in lines)
     finally:
-        os.killpg(process.pid, signal.SIGKILL)  # torchrun's processes too
+        os.killpg(process.pid, signal.SIGKILL)  # the processes that it has started too
         process.wait()
+
+
+@pytest.mark.parametrize(
+    ("processes", "number"), [(1, signal.SIGTERM), (1, signal.SIGINT), (2, signal.SIGINT)]
+)
+def test_a_run_that_a_signal_stopped_goes_on(inputs, tmp_path, processes, number):
+    more = ("--processes", str(processes))
+    process = started(inputs, tmp_path, *more)
+    progress = until_saved(process, tmp_path)
+    os.killpg(process.pid, number)  # as a terminal does
+    said = process.communicate(timeout=120)[0].splitlines()
+    assert process.returncode == 128 + number, said
+    saved = json.loads(progress.read_text())["step"]
+    assert said[-1] == (
+        f"tgl train: stopped by {number.name}; the state after {saved} steps is saved, "
+        f"the same command goes on from step {saved}"
+    )
+    assert len(said) == 2, "nothing but the period and why it stopped"
+    assert_goes_on(inputs, tmp_path, saved, *more)
+
+
+def test_a_run_of_which_one_process_was_killed_goes_on_in_another_number(inputs, tmp_path):
+    process = started(inputs, tmp_path, "--processes", "2")
+    progress = until_saved(process, tmp_path)
+    children = [pid for pid in living(process.pid) if pid != process.pid]
+    start = time.monotonic()
+    os.kill(max(children), signal.SIGKILL)
+    said = process.communicate(timeout=120)[0].splitlines()
+    assert time.monotonic() - start < 30
+    assert process.returncode == 128 + signal.SIGKILL
+    assert f"rank 1 (process {max(children)} on " in said[-1]
+    assert "was killed by SIGKILL" in said[-1]
+    assert len(said) == 2
+    assert_goes_on(inputs, tmp_path, json.loads(progress.read_text())["step"], "--processes", "1")

@@ -104,7 +104,7 @@ def test_an_interrupted_and_resumed_run_gives_the_same_bytes(whole, inputs, tmp_
         (of_period, "save_model"),
         (of_period, "score_checkpoint"),
         (of_period, "write_table"),
-        (of_period, "write_text"),
+        (of_period, "seal"),
         (continual, "_publish"),
         (continual, "write_table"),
     ],

@@ -1,4 +1,4 @@
-"""SIGTERM, and a saved state that is damaged."""
+"""SIGTERM and SIGINT, and a saved state that is damaged."""
 
 import signal
 
@@ -11,40 +11,50 @@ from tgl.errors import Stopped
 from tgl.train.progress import TrainingLog, read_progress, read_tensors, save_progress
 
 
-def asked_to_stop(engine, number):
-    """Send SIGTERM to this process during the engine's step `number`."""
+def asked_to_stop(engine, number, by=signal.SIGTERM):
+    """Send a signal to this process during the engine's step `number`."""
     step = engine.step
 
     def asked(tokens, at, scale):
         if at == number:
-            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(by)
         return step(tokens, at, scale)
 
     engine.step = asked
 
 
-def test_sigterm_saves_the_state_and_the_run_goes_on_bit_equal(tmp_path):
+@pytest.fixture(autouse=True)
+def _sigint_is_heard():
+    """As in a terminal: a shell's background jobs ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_saves_the_state_and_the_run_goes_on_bit_equal(tmp_path, by):
     settings = settings_of(steps=8)
     expected, model = uninterrupted(settings, tmp_path)
     engine, _ = started(settings)
-    asked_to_stop(engine, 2)
-    before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(Stopped, match="after 3 steps is saved"):
+    asked_to_stop(engine, 2, by)
+    before = signal.getsignal(by)
+    with pytest.raises(Stopped, match=f"by {by.name}; .* after 3 steps is saved, .* from step 3$") as caught:
         train_on(engine, settings, tmp_path / "state", save_every=100)
-    assert signal.getsignal(signal.SIGTERM) is before
+    assert caught.value.number == by
+    assert signal.getsignal(by) is before
     engine, resumed = started(settings)
     assert train_on(engine, settings, tmp_path / "state", save_every=100) == expected
     assert engine.calls == 5
     assert all(torch.equal(value, resumed.state_dict()[name]) for name, value in model.state_dict().items())
 
 
-@pytest.mark.parametrize("how", ["sigterm", "killed"])
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, "killed"])
 def test_a_run_that_ends_after_its_last_step_has_only_to_be_read(tmp_path, how):
     settings = settings_of(steps=3)
     expected, model = uninterrupted(settings, tmp_path)
     engine, _ = started(settings)
-    if how == "sigterm":
-        asked_to_stop(engine, 2)
+    if how != "killed":
+        asked_to_stop(engine, 2, how)
         with pytest.raises(Stopped, match="after 3 steps is saved"):
             train_on(engine, settings, tmp_path / "state", save_every=100)
     else:  # while the model is scored, say

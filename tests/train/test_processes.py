@@ -9,8 +9,6 @@ from safetensors.torch import load_file, save_file
 
 from tests.train.engine_runs import PARTLY, engine_of, run
 from tests.workflow.conftest import REPOSITORY, environment
-from tgl.cli import launch
-from tgl.errors import TglError
 
 STAGES = (0, 1, 2)
 
@@ -56,10 +54,3 @@ def test_the_state_of_two_processes_is_whole_and_goes_on_in_one_on_plain_pytorch
     engine.load(load_file(by_two / f"stage{stage}.safetensors"))
     expected = [result.loss for result in by_one[0][3:]]
     assert [result.loss for result in run(engine, settings, 3)] == pytest.approx(expected, rel=1e-5)
-
-
-def test_several_nodes_outside_slurm_are_refused(monkeypatch):
-    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
-    monkeypatch.delenv("RANK", raising=False)
-    with pytest.raises(TglError, match="inside a SLURM allocation"):
-        launch.start(1, 2)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import functools
+import os
 import sys
+import traceback
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from tgl.errors import Stopped, TglError
+from tgl.interruptions import Interrupted, interruptible
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -23,26 +26,77 @@ Config = Annotated[
 ]
 Seed = Annotated[int, typer.Option(help="Fixes initialisation, data order and draws.")]
 Threads = Annotated[int, typer.Option(help="Threads of torch.")]
-Processes = Annotated[int, typer.Option(help="Processes a node, started by torchrun; one a GPU.")]
+Processes = Annotated[int, typer.Option(help="Processes a node; one a GPU.")]
 Nodes = Annotated[int, typer.Option(help="Nodes; more than one only inside a SLURM allocation.")]
 Paths = Annotated[list[Path], typer.Argument()]
 
 
 def command(name: str):
-    """Register a subcommand that prints a TglError as its message and exits with 1, or 143 for a stopped run."""
+    """Register a subcommand that prints a TglError as its message.
+
+    Exit status: 1, or 128 + the signal's number where one stopped the run: 143 for SIGTERM, 130 for SIGINT. Of
+    several processes the first that fails prints its message, or its traceback.
+    """
 
     def register(function):
         @functools.wraps(function)
         def run(*args, **kwargs):
             try:
-                function(*args, **kwargs)
-            except TglError as error:
-                print(f"tgl {name}: {error}", file=sys.stderr)
-                raise typer.Exit(143 if isinstance(error, Stopped) else 1) from None
+                with interruptible():
+                    function(*args, **kwargs)
+            except (TglError, Interrupted) as error:
+                if _speaks():
+                    more = f"; {_how_to_go_on(kwargs)}" if isinstance(error, Interrupted) else ""
+                    print(f"tgl {name}: {error}{more}", file=sys.stderr)
+                number = error.number if isinstance(error, Stopped | Interrupted) else None
+                raise typer.Exit(1 if number is None else 128 + number) from None
 
         return app.command(name)(run)
 
     return register
+
+
+def _how_to_go_on(options: dict) -> str:
+    if "state" in options:
+        return "the same command goes on from the last saved state"
+    return "the same command starts this stage again"
+
+
+def main() -> None:
+    """Run the command line; the end of a process that has joined others is `tgl.train.processes.leave`."""
+    try:
+        app()
+        status = 0
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except Exception as error:
+        processes = _processes()
+        if processes is None:
+            raise
+        if processes.lost_peer(error):
+            status = processes.LOST_PEER
+        else:
+            if processes.first_to_speak():
+                traceback.print_exception(error)
+            status = 1
+    if processes := _processes():
+        processes.leave(status)
+    sys.exit(status)
+
+
+def _speaks() -> bool:
+    processes = _processes()
+    return processes is None or processes.first_to_speak()
+
+
+def _processes():
+    """Return the module `processes` where this is one of several, or has made a process group; else None."""
+    if "RANK" in os.environ:
+        from tgl.train import processes
+
+        return processes
+    loaded = sys.modules.get("tgl.train.processes")
+    return loaded if loaded and loaded.has_group() else None
 
 
 def say(text: str) -> None:

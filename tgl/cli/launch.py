@@ -1,53 +1,95 @@
-"""Several processes for one stage: the program replaces itself by torchrun, which starts it again as often as asked."""
+"""Several processes for one stage: the program starts itself as often as asked, and watches over what it started.
+
+torchrun can start the processes as well; it is not used here because it exits with a status of its own, prints pages
+about a failure that a process has reported, and waits 300 seconds for a node whose work failed.
+"""
 
 from __future__ import annotations
 
 import os
 import socket
+import subprocess
 import sys
 
+from tgl.cli.supervise import end_with_parent, supervise
 from tgl.errors import TglError
 
-# Seconds that processes get, once they are told to end, to finish their step and save their state.
-_PATIENCE = 600
+# Set in the tasks that srun starts, one a node: this program again, which starts the node's processes.
+_NODE = "TGL_NODE_OF"
 
 
 def start(processes: int, nodes: int) -> None:
-    """Make this program run in `processes` processes on each of `nodes` nodes: replace it by torchrun.
+    """Run this program in `processes` processes on each of `nodes` nodes, and exit with their status.
 
-    Does nothing for one process, and in a process that torchrun has started. Several nodes: inside a SLURM
-    allocation, where srun starts torchrun once a node and they meet on the first.
+    Returns where there is one process alone, and in a process that this function or torchrun has started. Several
+    nodes: inside a SLURM allocation. Raises TglError where there is none.
     """
-    if processes * nodes == 1 or "RANK" in os.environ:
+    if "RANK" in os.environ:
+        end_with_parent()
         return
-    torchrun = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        f"--nnodes={nodes}",
-        f"--nproc-per-node={processes}",
-        f"--shutdown-timeout={_PATIENCE}",
-    ]
-    if nodes == 1:
-        command = [*torchrun, "--standalone"]
-    else:
-        command = [*_srun(nodes), *torchrun, *_rendezvous()]
-    command += ["-m", "tgl", *sys.argv[1:]]
-    os.execvp(command[0], command)
-
-
-def _srun(nodes: int) -> list[str]:
-    # Beside the step that this program itself runs in, whose cores it may use.
-    return ["srun", "--overlap", f"--nodes={nodes}", f"--ntasks={nodes}", "--ntasks-per-node=1"]
-
-
-def _rendezvous() -> list[str]:
-    """Return torchrun's options for meeting on this node, the first of the SLURM job."""
-    # Of the SLURM job's variables no more than its number gets through Snakemake.
-    if not (job := os.environ.get("SLURM_JOB_ID")):
+    if processes * nodes == 1:
+        return
+    if _NODE in os.environ:
+        first = int(os.environ["SLURM_PROCID"]) * processes
+        sys.exit(_watched(_local(processes, first), lambda: False))
+    if nodes > 1 and "SLURM_JOB_ID" not in os.environ:
         raise TglError(
             "--nodes: several nodes are started by srun inside a SLURM allocation, and SLURM_JOB_ID is not set; "
             "elsewhere start torchrun on each node yourself"
         )
-    port = 29400 + int(job) % 1000  # two jobs that share a node must not meet each other
-    return ["--rdzv-backend=c10d", f"--rdzv-endpoint={socket.gethostname()}:{port}", f"--rdzv-id={job}"]
+    sys.exit(_meet(processes, nodes))
+
+
+def _meet(processes: int, nodes: int) -> int:
+    """Offer the store where all processes meet, start them, and return the exit status of the whole."""
+    from torch import distributed
+
+    from tgl.train.processes import DONE
+
+    size = processes * nodes
+    # Port 0: the system chooses a free one. The store stays in this process, which outlives the others.
+    store = distributed.TCPStore("localhost", 0, is_master=True, wait_for_workers=False)
+    os.environ |= {
+        "MASTER_ADDR": "localhost" if nodes == 1 else socket.gethostname(),
+        "MASTER_PORT": str(store.port),
+        "WORLD_SIZE": str(size),
+        "LOCAL_WORLD_SIZE": str(processes),
+        # PyTorch's way to say that no process has to offer the store.
+        "TORCHELASTIC_USE_AGENT_STORE": "True",
+        # Without it each process would take a thread for every core.
+        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),
+    }
+    started = _local(processes, 0) if nodes == 1 else {"srun": _srun(nodes)}
+    return _watched(started, lambda: store.add(DONE, 0) == size)
+
+
+def _watched(started: dict[str, subprocess.Popen], done) -> int:
+    from tgl.train.processes import LOST_PEER
+
+    return supervise(started, done, LOST_PEER)
+
+
+def _local(processes: int, first: int) -> dict[str, subprocess.Popen]:
+    """Start this node's processes, whose ranks begin at `first`; return them by name."""
+    return {
+        f"rank {first + number}": subprocess.Popen(
+            _program(), env=os.environ | {"RANK": str(first + number), "LOCAL_RANK": str(number)}
+        )
+        for number in range(processes)
+    }
+
+
+def _srun(nodes: int) -> subprocess.Popen:
+    options = [
+        "--overlap",  # beside the step that this program itself runs in, whose cores it may use
+        f"--nodes={nodes}",
+        f"--ntasks={nodes}",
+        "--ntasks-per-node=1",
+        "--kill-on-bad-exit=1",  # a node that failed ends the others
+        "--quiet",  # which is reported here already
+    ]
+    return subprocess.Popen(["srun", *options, *_program()], env=os.environ | {_NODE: socket.gethostname()})
+
+
+def _program() -> list[str]:
+    return [sys.executable, *sys.orig_argv[1:]]

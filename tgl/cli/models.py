@@ -31,6 +31,11 @@ def base(
     nodes: Nodes = 1,
 ) -> None:
     """Pretrain the base model, or load and adapt one."""
+    settings = (
+        load_section(sections.ModelConfig, config),
+        load_section(sections.TokensConfig, token_config),
+        load_section(sections.EngineConfig, engine_config),
+    )
     launch.start(processes, nodes)
     from tgl.train.base import train_base
 
@@ -38,9 +43,7 @@ def base(
     train_base(
         tokenizer,
         tokens,
-        load_section(sections.ModelConfig, config),
-        load_section(sections.TokensConfig, token_config),
-        load_section(sections.EngineConfig, engine_config),
+        *settings,
         seed,
         output,
         steps,
@@ -196,12 +199,19 @@ def train(
     nodes: Nodes = 1,
 ) -> None:
     """Continual pretraining by one plan through all periods, scored after each."""
+    named = named_paths(tokens)
+    sections_of_settings = {
+        "train": load_section(sections.TrainConfig, config),
+        "tokens": load_section(sections.TokensConfig, token_config),
+        "profile": load_section(sections.ProfileConfig, profile_config),
+        "plan": load_section(sections.PlanConfig, plan_config),
+        "baselines": load_section(BaselinesConfig, baseline_config),
+    }
     launch.start(processes, nodes)
     from tgl.train.continual import train_periods
     from tgl.train.run import TABLES, Run, Settings
 
     set_up_torch(threads)
-    named = named_paths(tokens)
     run = Run(
         base_model=base_model,
         base_tokens=base_tokens,
@@ -216,14 +226,7 @@ def train(
         learning_rate=learning_rate,
         seed=seed,
     )
-    settings = Settings(
-        train=load_section(sections.TrainConfig, config),
-        tokens=load_section(sections.TokensConfig, token_config),
-        profile=load_section(sections.ProfileConfig, profile_config),
-        plan=load_section(sections.PlanConfig, plan_config),
-        baselines=load_section(BaselinesConfig, baseline_config),
-    )
-    train_periods(run, settings, say)
+    train_periods(run, Settings(**sections_of_settings), say)
 
 
 @command("report")

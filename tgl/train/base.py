@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from tgl.config import EngineConfig, ModelConfig, TokensConfig
@@ -17,7 +18,8 @@ from tgl.train.engines import Engine, make_engine
 from tgl.train.groups import freeze, parameter_groups
 from tgl.train.loop import train
 from tgl.train.processes import first_only, is_first, join, on_first, world_size
-from tgl.train.state import claimed_state, remove_state
+from tgl.train.progress import read_progress
+from tgl.train.state import claimed_state, damage, remove_state, seal
 from tgl.train.stream import TokenStream
 
 _SAVE_EVERY = 100  # steps
@@ -84,8 +86,11 @@ def train_base(
 
         def keep(step: int) -> None:
             if step in settings.pretrain.kept and is_first():
-                save_model(model, loaded_tokenizer, state / "along" / str(step))
+                folder = state / "along" / str(step)
+                save_model(model, loaded_tokenizer, folder)
+                seal(folder, _seal_of(folder))
 
+        on_first(lambda: _check_kept(state, settings.pretrain.kept, say))
         log = train(
             [(0, engine)],
             TokenStream(read_stream(tokens, "train"), loaded_tokenizer.eos_token_id, seed),
@@ -97,6 +102,20 @@ def train_base(
             keep,
         )
         on_first(lambda: leave([{"period": "base", **row} for row in log.steps]))
+
+
+def _check_kept(state: Path, kept: Iterable[int], say: Callable[[str], None]) -> None:
+    """Remove the training's state where weights kept before it are damaged: only the start can give them again."""
+    done, _ = read_progress(state / "training", say)
+    for folder in (state / "along" / str(step) for step in kept if step < done):
+        if what := damage(folder, _seal_of(folder)):
+            say(f"{what}; weights kept on the way are damaged, all steps are done again")
+            shutil.rmtree(state / "training")
+            return
+
+
+def _seal_of(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.done")
 
 
 def everything(model) -> Plan:

@@ -21,11 +21,13 @@ from tgl.k_adapter import KAdapterForCausalLM  # noqa: F401, likewise
 from tgl.profiling.mode import measuring
 from tgl.sublayers import Sublayer
 from tgl.train.architectures import architecture_config
+from tgl.train.quiet import silence_deepspeed
 
 _CHECKSUM = "model.safetensors.sha256"
 
 logging.disable_progress_bar()
 logging.set_verbosity_error()
+silence_deepspeed()
 
 
 def make_model(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Callable
 
 import pyarrow as pa
@@ -12,11 +13,11 @@ from tgl.tables import read_table, read_tables, write_table
 from tgl.text.tokens import load_tokenizer
 from tgl.train.baselines import make_baseline
 from tgl.train.checkpoint import copy_model
-from tgl.train.period import train_period
+from tgl.train.period import DONE, train_period
 from tgl.train.planning import check_remaking
 from tgl.train.processes import first_only, on_first
 from tgl.train.run import TABLES, Run, Settings
-from tgl.train.state import claimed_state, remove_state
+from tgl.train.state import claimed_state, damage, remove_state
 
 
 def train_periods(run: Run, settings: Settings, say: Callable[[str], None] = print) -> None:
@@ -61,11 +62,25 @@ def train_periods(run: Run, settings: Settings, say: Callable[[str], None] = pri
         on_first(lambda: stack.enter_context(claimed_state(run.state, identity, inputs, say)))
         tokenizer = load_tokenizer(run.base_model)
         for number, period in enumerate(run.tokens):
-            if on_first((run.state / period / "done").is_file):
+            if on_first(lambda number=number: _done(run, number, say)):
                 say(f"period {period}: done before")
             else:
                 train_period(run, plan, baseline, number, tokenizer, settings, say)
         on_first(lambda: _publish(run))
+
+
+def _done(run: Run, number: int, say: Callable[[str], None]) -> bool:
+    """Tell whether a period is done. One that was and is damaged is reported and removed, with those after it."""
+    periods = list(run.tokens)
+    folder = run.state / periods[number]
+    if not (folder / DONE).exists():
+        return False
+    if (what := damage(folder, folder / DONE)) is None:
+        return True
+    say(f"{what}; period {periods[number]} and what follows is done again")
+    for period in periods[number:]:
+        shutil.rmtree(run.state / period, ignore_errors=True)
+    return False
 
 
 def _publish(run: Run) -> None:

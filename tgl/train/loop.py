@@ -31,7 +31,7 @@ def train(
 
     phases: (first step, what makes the engine from there on); the first begins at 0. The schedule and the data
     order run through all of them. A run that is stopped and started again gives the same weights and the same log
-    as one that was not. Raises Stopped after SIGTERM, when the state is saved.
+    as one that was not. Raises Stopped after SIGTERM or SIGINT, when the state is saved.
     """
     start, log = on_first(lambda: read_progress(state, say))
     if start:
@@ -61,7 +61,7 @@ def train(
                     if done == settings.steps or (done < end and (done % save_every == 0 or stop)):
                         _save(engine, state, done, log)
                         if stop:
-                            raise stopped(done)
+                            raise stopped(stop, done)
     return log
 
 

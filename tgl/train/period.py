@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +13,6 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from tgl.errors import TglError
 from tgl.evaluate.stage import score_checkpoint
-from tgl.files import write_text
 from tgl.plans.plan import Plan
 from tgl.sublayers import sublayers
 from tgl.tables import read_table, write_table
@@ -27,6 +25,9 @@ from tgl.train.planning import drift_rows, plan_again, profile_again
 from tgl.train.processes import on_first
 from tgl.train.progress import TrainingLog
 from tgl.train.run import Run, Settings
+from tgl.train.state import seal
+
+DONE = "done"  # the file that seals the folder of a period
 
 
 def train_period(
@@ -143,7 +144,7 @@ def _leave(
     write_table([{"period": name, **row} for row in log.steps], folder / "steps.parquet", "steps")
     write_table(rates, folder / "rates.parquet", "rates")
     shutil.rmtree(folder / "training", ignore_errors=True)
-    write_text(folder / "done", json.dumps({"period": name}))
+    seal(folder, folder / DONE)
 
 
 def _planned(

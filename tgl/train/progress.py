@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -13,7 +14,9 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
+from tgl.errors import TglError
 from tgl.files import sha1_file
+from tgl.json_text import read_json
 
 _TENSORS, _PROGRESS = "state.safetensors", "progress.json"
 
@@ -35,13 +38,14 @@ def save_progress(folder: Path, step: int, log: TrainingLog, tensors: Mapping[st
     fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
         save_file({name: value.contiguous() for name, value in tensors.items()}, fresh / _TENSORS)
-        progress = {
+        record = {
             "step": step,
             "steps": log.steps,
-            "rates": log.rates,
+            "rates": {str(at): rates for at, rates in log.rates.items()},
             "sha1": sha1_file(fresh / _TENSORS),
         }
-        (fresh / _PROGRESS).write_text(json.dumps(progress), encoding="utf-8")
+        text = json.dumps(record | {"own_sha1": _digest(record)})
+        (fresh / _PROGRESS).write_text(text, encoding="utf-8")
         for path in fresh.iterdir():
             _to_disk(path)
     except BaseException:
@@ -54,6 +58,10 @@ def save_progress(folder: Path, step: int, log: TrainingLog, tensors: Mapping[st
     fresh.rename(folder)
     _to_disk(folder.parent)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _digest(record: Mapping) -> str:
+    return hashlib.sha1(json.dumps(record, sort_keys=True).encode()).hexdigest()
 
 
 def _old(folder: Path) -> Path:
@@ -72,7 +80,7 @@ def _to_disk(path: Path) -> None:
 def read_progress(folder: Path, say: Callable[[str], None]) -> tuple[int, TrainingLog]:
     """Return (steps done, log) of the saved state; (0, an empty log) where there is none.
 
-    A state that is damaged is said, removed, and counts as none: its steps are done again.
+    A damaged state is reported with the file's name, removed, and counts as none: its steps are done again.
     """
     if not folder.is_dir() and _old(folder).is_dir():  # killed between the two
         _old(folder).rename(folder)
@@ -81,15 +89,37 @@ def read_progress(folder: Path, say: Callable[[str], None]) -> tuple[int, Traini
     if not folder.is_dir():
         return 0, TrainingLog()
     try:
-        progress = json.loads((folder / _PROGRESS).read_text(encoding="utf-8"))
-        if sha1_file(folder / _TENSORS) != progress["sha1"]:
-            raise ValueError(f"{_TENSORS} is not as it was written")
-        rates = {int(step): found for step, found in progress["rates"].items()}
-        return progress["step"], TrainingLog(progress["steps"], rates)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        say(f"{folder}: the saved state is damaged ({error}); these steps are done again")
+        record = _checked(folder)
+    except _Damaged as damage:
+        say(f"{damage}; the saved state is damaged, its steps are done again from step 0")
         shutil.rmtree(folder)
         return 0, TrainingLog()
+    rates = {int(step): found for step, found in record["rates"].items()}
+    return record["step"], TrainingLog(record["steps"], rates)
+
+
+class _Damaged(Exception):
+    pass
+
+
+def _checked(folder: Path) -> dict:
+    """Return what `save_progress` recorded; raise _Damaged naming the file that is not as it was written."""
+    path = folder / _PROGRESS
+    try:
+        record = read_json(path)
+    except TglError:
+        what = "is not the JSON object that was saved" if path.exists() else "is missing"
+        raise _Damaged(f"{path} {what}") from None
+    if record.pop("own_sha1", None) != _digest(record):
+        raise _Damaged(f"{path} does not have the SHA-1 that it was saved with")
+    path = folder / _TENSORS
+    try:
+        found = sha1_file(path)
+    except OSError as error:
+        raise _Damaged(f"{path} cannot be read ({error.strerror})") from None
+    if found != record["sha1"]:
+        raise _Damaged(f"{path} has the SHA-1 {found}, saved was {record['sha1']}")
+    return record
 
 
 def read_tensors(folder: Path) -> dict[str, torch.Tensor]:

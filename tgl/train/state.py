@@ -9,7 +9,9 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from tgl.errors import TglError
 from tgl.files import sha1_file, write_text
+from tgl.json_text import read_json
 
 _IDENTITY = "identity.json"
 
@@ -18,9 +20,9 @@ _IDENTITY = "identity.json"
 def claimed_state(
     folder: Path, settings: Mapping, inputs: Mapping[str, str | Path], say: Callable[[str], None]
 ) -> Iterator[None]:
-    """Hold the state folder for this process; empty it when it belongs to other settings or inputs.
+    """Hold the state folder for this process; empty it when it belongs to other settings or inputs, or is damaged.
 
-    A process left over from a killed run may still hold it: then this one waits. What differs is said.
+    A process left over from a killed run may still hold it: then this one waits. What differs or is damaged is printed.
     """
     folder.mkdir(parents=True, exist_ok=True)
     lock_path = folder.parent / f".{folder.name}.lock"
@@ -34,16 +36,52 @@ def claimed_state(
             say(f"{folder}: no lock on this file system ({error}); see to it that nothing else trains here")
         folder.mkdir(parents=True, exist_ok=True)
         identity = {**settings, **{name: sha1_file(path) for name, path in inputs.items()}}
-        marker = folder / _IDENTITY
-        found = json.loads(marker.read_text()) if marker.is_file() else None
-        if found is None or found != identity:
-            if found is not None:
-                different = sorted(key for key in identity | found if identity.get(key) != found.get(key))
-                say(f"{folder}: the state there is of another run ({', '.join(different)}); starting afresh")
+        if reason := _not_ours(folder, identity):
+            if any(folder.iterdir()):
+                say(f"{reason}; starting from the beginning")
             remove_state(folder)
             folder.mkdir(parents=True)
-            write_text(marker, json.dumps(identity, indent=1))
+            write_text(folder / _IDENTITY, json.dumps(identity, indent=1))
         yield
+
+
+def _not_ours(folder: Path, identity: Mapping) -> str | None:
+    """Return why what the folder holds cannot be gone on from, or None."""
+    marker = folder / _IDENTITY
+    try:
+        found = read_json(marker)
+    except TglError:
+        what = "damaged (not the JSON object that was saved)" if marker.exists() else "missing"
+        return f"{marker}: {what}, so the state beside it cannot be recognised and is removed"
+    if different := sorted(key for key in identity | found if identity.get(key) != found.get(key)):
+        return f"{folder}: the state there is of another run ({', '.join(different)})"
+    return None
+
+
+def seal(folder: Path, marker: Path) -> None:
+    """Record that the folder is complete: write the SHA-1 of each of its files to `marker`."""
+    write_text(marker, json.dumps({"sha1": _digests(folder, marker)}, indent=1))
+
+
+def damage(folder: Path, marker: Path) -> str | None:
+    """Return what is wrong with a folder that `seal` recorded in `marker`; None where every file is as it was."""
+    try:
+        expected = read_json(marker).get("sha1")
+    except TglError:
+        return f"{marker}: {'not the JSON object that was saved' if marker.exists() else 'missing'}"
+    found = _digests(folder, marker)
+    if not isinstance(expected, dict):
+        return f"{marker}: holds no checksums"
+    wrong = sorted(name for name in expected | found if expected.get(name) != found.get(name))
+    return f"{folder}: not as saved: {', '.join(wrong)}" if wrong else None
+
+
+def _digests(folder: Path, marker: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): sha1_file(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path != marker
+    }
 
 
 def remove_state(folder: Path) -> None:

@@ -1,54 +1,51 @@
-"""SIGTERM stops a run between two steps, with its state saved: preemption, a time limit, a cancelled job."""
+"""SIGTERM and SIGINT stop a run between two steps, with its state saved: preemption, a time limit, Ctrl-C."""
 
 from __future__ import annotations
 
 import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 
 from tgl.errors import Stopped
+from tgl.interruptions import SIGNALS, noted
 from tgl.train.processes import total
 
 
 class StopRequest:
-    """Whether the run was asked to stop (SIGTERM: preemption, a time limit, a cancelled job)."""
+    """Whether the run was asked to stop: the signal's number, or None."""
 
     def __init__(self) -> None:
-        self.received = False
+        self.received: int | None = None
 
-    def by_any(self) -> bool:
-        """Tell whether any process was asked; all of them get the same answer."""
-        return bool(total(torch.tensor([int(self.received)])).item())
+    def by_any(self) -> int | None:
+        """Return the signal that any process got; all of them get the same answer."""
+        counts = total(torch.tensor([int(self.received == number) for number in SIGNALS])).tolist()
+        return next((number for number, count in zip(SIGNALS, counts, strict=True) if count), None)
 
 
 @contextmanager
 def stop_request() -> Iterator[StopRequest]:
-    """Note SIGTERM inside the block instead of dying of it, so that the step is finished and the state saved.
+    """Note SIGTERM and SIGINT inside the block, so that the step is finished and the state saved.
 
-    Whoever leaves the block without an exception dies of it there.
+    A signal that came too late for a state to be saved is raised again when the block ends without an exception.
     """
     request = StopRequest()
 
-    def note(number, frame) -> None:
-        request.received = True
+    def note(number: int) -> None:
+        request.received = number
 
-    if threading.current_thread() is not threading.main_thread():  # only the main thread may set handlers
+    with noted(note):
         yield request
-        return
-    before = signal.signal(signal.SIGTERM, note)
-    try:
-        yield request
-    finally:
-        signal.signal(signal.SIGTERM, before)
-    if request.received:  # it came where no state could be saved any more
-        signal.raise_signal(signal.SIGTERM)
+    if request.received is not None:
+        signal.raise_signal(request.received)
 
 
-def stopped(step: int) -> Stopped:
-    """Return the exception of a run that was asked to stop and has saved its state after `step` steps."""
+def stopped(number: int, step: int) -> Stopped:
+    """Return the exception of a run that signal `number` stopped and that has saved its state after `step` steps."""
     return Stopped(
-        f"stopped by SIGTERM; the state after {step} steps is saved, the same command goes on from it"
+        f"stopped by {signal.Signals(number).name}; the state after {step} steps is saved, "
+        f"the same command goes on from step {step}",
+        number,
     )

@@ -1,4 +1,4 @@
-"""The same AdamW inside DeepSpeed (ZeRO 0 to 2), in one process or several that torchrun has started."""
+"""The same AdamW inside DeepSpeed (ZeRO 0 to 2), in one process or several."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from tgl.train.engines.interface import (
 from tgl.train.engines.mode import training_step
 from tgl.train.groups import realised_rates
 from tgl.train.processes import join, total, world_size
+from tgl.train.quiet import silence_deepspeed
 
 
 class DeepSpeedEngine:
@@ -205,6 +206,7 @@ def deepspeed_config(settings: OptimiserConfig, engine: EngineConfig, rows: int)
 
 
 def _import_deepspeed():
+    silence_deepspeed()
     try:
         import deepspeed
     except ImportError as error:
