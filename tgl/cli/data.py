@@ -10,8 +10,10 @@ import typer
 from tgl import config as sections
 from tgl import config_probes
 from tgl.cli.app import Config, Paths, command, say
+from tgl.cli.options import HoldoutShare, OneDate, Period, RisingDates, TextLanguage
 from tgl.config_check import load_config, load_section
 
+_TEXT = sections.TextConfig()
 Withhold = Annotated[
     Path | None, typer.Option(help="Probes: the sentences of set `snapshots` are left out of training text.")
 ]
@@ -26,7 +28,7 @@ def check(file: Annotated[Path, typer.Argument(help="A configuration, as config.
 
 @command("world")
 def world(
-    dates: Annotated[list[str], typer.Argument(help="Dates YYYYMMDD, rising.")],
+    dates: RisingDates,
     output: Annotated[Path, typer.Option(help="Folder: <date>/dump, <date>/files.parquet, facts.parquet.")],
     config: Config = "{}",
 ) -> None:
@@ -53,7 +55,7 @@ def files(dumps: Paths, output: Annotated[Path, typer.Option()]) -> None:
 @command("history")
 def history(
     file: Annotated[Path, typer.Argument(help="A full history: .xml, .bz2 or .7z.")],
-    dates: Annotated[list[str], typer.Argument(help="Dates YYYYMMDD, rising.")],
+    dates: RisingDates,
     output: Annotated[Path, typer.Option(help="Folder: <date>/dump/<name>.xml.bz2.")],
     config: Config = "{}",
 ) -> None:
@@ -65,7 +67,7 @@ def history(
 
 @command("download")
 def download(
-    date: str,
+    date: OneDate,
     folder: Annotated[Path, typer.Option(help="Where the dump files go.")],
     output: Annotated[Path, typer.Option(help="The table `files`.")],
     config: Config = "{}",
@@ -82,9 +84,9 @@ def download(
 def pages(
     files: Annotated[Path, typer.Argument(help="The table `files` of the date.")],
     output: Annotated[Path, typer.Option()],
-    shard: Annotated[int, typer.Option(help="Number of the shard, from 0.")] = 0,
+    shard: Annotated[int, typer.Option(help="Number of the shard, from 0.", min=0)] = 0,
     previous: Annotated[Path | None, typer.Option(help="The same shard of the date before.")] = None,
-    processes: Annotated[int, typer.Option(help="Processes that clean pages.", min=1)] = 1,
+    processes: Annotated[int, typer.Option(help="Processes that clean pages.", min=1, max=1024)] = 1,
     config: Config = "{}",
 ) -> None:
     """Extract clean text, links and sections of one shard of a snapshot."""
@@ -115,13 +117,13 @@ def diff(old: Path, new: Path, output: Annotated[Path, typer.Option()], config: 
 
 @command("probes")
 def probes(
-    dates: Annotated[list[str], typer.Argument(help="Dates of the snapshots.")],
+    dates: RisingDates,
     base_pages: Annotated[list[Path], typer.Option(help="Tables `pages` of the base text.")],
     output: Annotated[Path, typer.Option()],
     facts: Annotated[Path | None, typer.Option(help="The synthetic world's table `facts`.")] = None,
     wikidata: Annotated[Path | None, typer.Option(help="What tgl wikidata wrote for the dates.")] = None,
     snapshots: Annotated[list[Path] | None, typer.Option(help="Tables of snapshot-probes.")] = None,
-    holdout_share: Annotated[float, typer.Option()] = sections.TextConfig().holdout_share,
+    holdout_share: HoldoutShare = _TEXT.holdout_share,
     config: Config = "{}",
 ) -> None:
     """Write the salient spans of every configured set."""
@@ -135,7 +137,7 @@ def probes(
 @command("wikidata")
 def wikidata(
     file: Annotated[Path, typer.Argument(help="An entity dump, or the saved answer of a SPARQL service.")],
-    dates: Annotated[list[str], typer.Argument(help="Dates YYYYMMDD.")],
+    dates: RisingDates,
     output: Annotated[Path, typer.Option(help="JSON lines, as Dynamic TempLAMA publishes them.")],
     config: Config = "{}",
 ) -> None:
@@ -150,11 +152,11 @@ def snapshot_probes(
     old: Path,
     new: Path,
     diff: Annotated[Path, typer.Argument(help="What is new in `new`.")],
-    period: Annotated[str, typer.Option(help="The date of `new`.")],
+    period: Period,
     base_pages: Annotated[list[Path], typer.Option(help="Tables `pages` of the base text.")],
     output: Annotated[Path, typer.Option()],
-    language: Annotated[str, typer.Option()] = sections.TextConfig().language,
-    holdout_share: Annotated[float, typer.Option()] = sections.TextConfig().holdout_share,
+    language: TextLanguage = _TEXT.language,
+    holdout_share: HoldoutShare = _TEXT.holdout_share,
     config: Config = "{}",
 ) -> None:
     """Find salient spans in the sentences of one shard of two snapshots."""
@@ -169,9 +171,9 @@ def snapshot_probes(
 def tokenizer(
     pages: Paths,
     output: Annotated[Path, typer.Option(help="Folder.")],
-    holdout_share: Annotated[float, typer.Option()] = sections.TextConfig().holdout_share,
+    holdout_share: HoldoutShare = _TEXT.holdout_share,
     withhold: Withhold = None,
-    language: Annotated[str, typer.Option()] = sections.TextConfig().language,
+    language: TextLanguage = _TEXT.language,
     config: Config = "{}",
 ) -> None:
     """Train a tokenizer on the base text, or put the configured one into the folder."""
@@ -189,9 +191,9 @@ def pack(
     kind: Annotated[str, typer.Option(help="What the tables are: pages or diff.")],
     tokenizer: Annotated[Path, typer.Option(help="Folder of the tokenizer.")],
     output: Annotated[Path, typer.Option()],
-    holdout_share: Annotated[float, typer.Option()] = sections.TextConfig().holdout_share,
+    holdout_share: HoldoutShare = _TEXT.holdout_share,
     withhold: Withhold = None,
-    language: Annotated[str, typer.Option()] = sections.TextConfig().language,
+    language: TextLanguage = _TEXT.language,
     config: Config = "{}",
 ) -> None:
     """Tokenise text and pack it into blocks."""

@@ -13,7 +13,7 @@ import pandas as pd
 from tgl.agreement.rank import rank_correlation
 from tgl.errors import TglError
 from tgl.files import write_text
-from tgl.report.page import render
+from tgl.report.page import csv_text, render
 from tgl.statistics.bootstrap import Estimate, pooled
 from tgl.statistics.compare import holm_levels, verdict
 from tgl.statistics.uptake import SOME_SEEDS
@@ -49,9 +49,7 @@ def write_across(results: Sequence[Path], output: Path) -> None:
     joined["profiles"] = carried_over(profiles)
     joined["pooled"] = pooled_uptake(joined["equal_uptake"], len(results))
     for name, table in joined.items():
-        write_text(
-            output / f"{name}.csv", table.to_csv(index=False, float_format="%.10g", lineterminator="\n")
-        )
+        write_text(output / f"{name}.csv", csv_text(table))
     headline = joined["summary"]
     headline = headline[headline["measure"].isin(["perplexity", "loss"])]
     write_text(
@@ -156,4 +154,8 @@ def carried_over(profiles: dict[str, dict[str, pd.DataFrame]]) -> pd.DataFrame:
 
 def _read(path: Path) -> pd.DataFrame:
     """Return a CSV table; an empty one for a table without columns."""
-    return pd.read_csv(path) if path.read_text(encoding="utf-8").strip() else pd.DataFrame()
+    return (
+        pd.read_csv(path, float_precision="round_trip")
+        if path.read_text(encoding="utf-8").strip()
+        else pd.DataFrame()
+    )

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from tgl.config import Config
+from tgl.plans.names import rate_text
 from tgl.plans.plan import Plan
 from tgl.report.methods import Findings
 
@@ -37,8 +38,9 @@ def limits(
         )
     if len(config.train.learning_rates) == 1:
         yield (
-            f"One learning rate ({config.train.learning_rates[0]:g}) for all methods, not chosen on validation: a "
-            "method that wants another rate is at a disadvantage, and tgl_alr moves as far as its multipliers say."
+            f"One learning rate ({rate_text(config.train.learning_rates[0])}) for all methods, not chosen on "
+            "validation: a method that wants another rate is at a disadvantage, and tgl_alr moves as far as its "
+            "multipliers say."
         )
     if told.edges:
         yield (

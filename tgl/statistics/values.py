@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from tgl.errors import TglError
+from tgl.plans.names import rate_text
 
 # Probe measures by name: lower is better for the first two, whose means are taken as logarithms of perplexities.
 MEASURES = ("perplexity", "macro_perplexity", "log_likelihood_per_byte", "ranked_first")
@@ -73,8 +74,8 @@ def probe_values(scores: pd.DataFrame, measure: str) -> Values:
     for run, row in finite[~finite.all(axis=1)].iterrows():
         (method, rate, seed), missing = run, table.columns[~row]
         raise TglError(
-            f"scores: {method} at rate {rate:g}, seed {seed} has no finite score of probe '{missing[0]}' that "
-            f"other runs have ({len(missing)} missing); delete its scores and run again"
+            f"scores: {method} at rate {rate_text(rate)}, seed {seed} has no finite score of probe '{missing[0]}' "
+            f"that other runs have ({len(missing)} missing); delete its scores and run again"
         )
     about = scores.drop_duplicates("probe").set_index("probe").loc[table.columns]
     if unknown := about.index[about["subject"].isna()].tolist():

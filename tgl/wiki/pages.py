@@ -33,7 +33,9 @@ class Shard:
 
 
 def shard_range(number: int, shards: int, pages_per_shard: int) -> Shard:
-    """Return shard `number` (from 0) of `shards`; the last one has no end."""
+    """Return shard `number` (from 0) of `shards`; the last one has no end. Raises TglError for one beyond."""
+    if not 0 <= number < shards:
+        raise TglError(f"shard {number}: not there; pages.shards is {shards}, expected 0 to {shards - 1}")
     first = number * pages_per_shard + 1 if number else 0
     return Shard(first, None if number == shards - 1 else (number + 1) * pages_per_shard)
 
