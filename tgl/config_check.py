@@ -78,13 +78,9 @@ def _validated(kind: type[AnySection], raw: dict) -> tuple[AnySection | None, li
 
 
 def _read_yaml(path: Path) -> dict:
+    check_keys(path)
     try:
-        text = path.read_text(encoding="utf-8")
-        if twice := repeated_keys(text):
-            raise TglError(
-                f"{path}: the key {', '.join(twice)} is written twice, and YAML keeps the last; keep one of them"
-            )
-        raw = yaml.safe_load(text)
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise TglError(f"{path}: no such file; expected a YAML configuration") from None
     except RecursionError:
@@ -97,7 +93,19 @@ def _read_yaml(path: Path) -> dict:
     return raw
 
 
-def repeated_keys(text: str) -> list[str]:
+def check_keys(path: str | Path) -> None:
+    """Raise TglError for a YAML file that holds a key twice; leave all other faults to its reader."""
+    try:
+        twice = _repeated_keys(Path(path).read_text(encoding="utf-8"))
+    except (yaml.YAMLError, OSError, ValueError, RecursionError):
+        return
+    if twice:
+        raise TglError(
+            f"{path}: the key {', '.join(twice)} is written twice, and YAML keeps the last; keep one of them"
+        )
+
+
+def _repeated_keys(text: str) -> list[str]:
     """Return the keys, with their sections, that a mapping of YAML text holds more than once."""
     found, seen = [], set()
     waiting = [((), yaml.compose(text, yaml.SafeLoader))]

@@ -12,6 +12,8 @@ from tgl import config_probes
 from tgl.cli.app import Config, Paths, command, say
 from tgl.cli.options import HoldoutShare, OneDate, Period, RisingDates, TextLanguage
 from tgl.config_check import load_config, load_section
+from tgl.config_files import check_folder, missing_files
+from tgl.errors import TglError
 
 _TEXT = sections.TextConfig()
 Withhold = Annotated[
@@ -22,7 +24,12 @@ Withhold = Annotated[
 @command("check")
 def check(file: Annotated[Path, typer.Argument(help="A configuration, as config.yaml.")]) -> None:
     """Check a configuration file and say everything that is wrong with it."""
-    load_config(file)
+    config = load_config(file)
+    check_folder(config.experiment)
+    if config.data_root is not None and not Path(config.data_root).is_dir():
+        say(f"data_root: '{config.data_root}' is not there; the files below it are not checked")
+    elif missing := list(missing_files(config)):
+        raise TglError("\n  - ".join([f"{file}: {len(missing)} missing", *missing]))
     say(f"{file}: valid")
 
 
