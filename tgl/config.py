@@ -157,7 +157,7 @@ class AgreeConfig(Section):
 
     facts: Annotated[Integer, Field(ge=2, le=1_000_000)] = 32
     noise_scale: Factor = 3.0
-    noise_draws: Annotated[Integer, Field(ge=1, le=10_000)] = 4
+    noise_draws: Annotated[Integer, Field(ge=1, le=1000)] = 4
 
 
 Denominator = Literal["window", "matched_span", "unchanged"]

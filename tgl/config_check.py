@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
@@ -108,9 +108,9 @@ def check_keys(path: str | Path) -> None:
 def _repeated_keys(text: str) -> list[str]:
     """Return the keys, with their sections, that a mapping of YAML text holds more than once."""
     found, seen = [], set()
-    waiting = [((), yaml.compose(text, yaml.SafeLoader))]
+    waiting = deque([((), yaml.compose(text, yaml.SafeLoader))])
     while waiting:
-        path, node = waiting.pop()
+        path, node = waiting.popleft()
         if id(node) in seen:  # an alias
             continue
         seen.add(id(node))

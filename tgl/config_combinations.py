@@ -11,6 +11,8 @@ from tgl.config_types import twice, url_problem
 from tgl.plans.names import parse_method, parse_plan, rate_text
 from tgl.wiki.years import years_between
 
+# A fact of the synthetic world stands in so many articles; a profile needs so many examples of a kind.
+ARTICLES_A_FACT, FEWEST_PROBES = 3, 2
 _DATE_FIELDS = {"date", "year", "month", "day"}
 
 
@@ -58,6 +60,8 @@ def _pattern_problems(pattern: str) -> Iterator[str]:
 
 def _probe_problems(config: Config) -> Iterator[str]:
     sets = config.probes.sets
+    if "world" in sets and config.snapshots.source == "synthetic":
+        yield from _world_problems(config)
     if "world" in sets and config.snapshots.source != "synthetic":
         yield (
             f"probes.sets: 'world' needs snapshots.source 'synthetic', found '{config.snapshots.source}'; "
@@ -87,6 +91,19 @@ def _probe_problems(config: Config) -> Iterator[str]:
         )
     if config.text.base == "json_lines" and not config.text.json_lines:
         yield "text.json_lines: required when text.base is 'json_lines': a file of lines {id, title, text}"
+
+
+def _world_problems(config: Config) -> Iterator[str]:
+    """Yield the kinds of probes that plans are made from and of which the synthetic world has too few."""
+    world, (first, period) = config.snapshots.synthetic, config.snapshots.dates[:2]
+    shares = {"updated": world.updated_share, "new_entity": world.new_share}
+    for kind in sorted({parse_plan(plan).salient or config.plan.salient for plan in config.plans}):
+        subjects = world.pages / ARTICLES_A_FACT * shares[kind] * years_between(first, period)
+        if (found := subjects * config.probes.validation_share) < FEWEST_PROBES:
+            yield (
+                f"probes.validation_share: leaves about {found:.1f} probes of kind '{kind}' in the period {period}, "
+                f"expected at least {FEWEST_PROBES}; raise it, or pages or the shares of snapshots.synthetic"
+            )
 
 
 def _model_problems(config: Config) -> Iterator[str]:

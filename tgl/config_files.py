@@ -14,7 +14,9 @@ from tgl.config_types import FilePath
 from tgl.errors import TglError
 
 # What a model's or tokenizer's name on Hugging Face looks like; anything else is a folder.
-_HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
+_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?", re.ASCII)
+# Either describes what a folder holds: a model, or an adapter for one.
+_DESCRIPTIONS = ("config.json", "adapter_config.json")
 _USABLE = TypeAdapter(FilePath)
 
 
@@ -62,6 +64,9 @@ def missing_files(config: Config) -> Iterator[str]:
             and (Path(name).exists() or not _HUB_NAME.fullmatch(name))
         ):
             yield f"{key}: '{name}' is no folder and no Hugging Face name such as gpt2 or owner/name; expected one"
+    folder = Path(config.model.load or "")
+    if config.model.load and folder.is_dir() and not any((folder / name).is_file() for name in _DESCRIPTIONS):
+        yield f"model.load: the folder '{folder}' holds neither of {', '.join(_DESCRIPTIONS)}; expected a saved model"
     root = config.data_root
     for key, path in _data_files(config):
         if not Path(data_path(root, path)).is_file():

@@ -16,11 +16,17 @@ class TemplamaConfig(Section):
     file: FilePath | None = None
     pairs: dict[Date, Annotated[list[str], Field(min_length=2, max_length=2)]] = {}
 
+    def problems(self) -> Iterator[str]:
+        """See `Section`."""
+        for period, (earlier, later) in self.pairs.items():
+            if earlier == later:
+                yield f"pairs.{period}: '{earlier}' twice, so that nothing changes between them; expected two dates"
+
 
 class EcbdConfig(Section):
     """ECBD: files of either layout, and the period whose new entities they hold."""
 
-    files: list[FilePath] = []
+    files: Annotated[list[FilePath], Field(max_length=1000)] = []
     period: Date | None = None
 
 

@@ -156,7 +156,7 @@ Positive = Annotated[Integer, Field(ge=1, le=1_000_000_000)]
 Seed = Annotated[Integer, Field(ge=0, le=MOST_SEED)]
 Rate = Annotated[Number, Field(ge=1e-12, le=100)]
 Factor = Annotated[Number, Field(ge=1e-9, le=1e9)]
-Resamples = Annotated[Integer, Field(ge=100, le=1_000_000)]
+Resamples = Annotated[Integer, Field(ge=100, le=100_000)]
 Holdout = Annotated[Number, Field(ge=1e-6, le=0.9)]
 Date = Annotated[str, BeforeValidator(_date), AfterValidator(_is_date)]
 # A run's seed stands apart by 1000 from the next, and its periods lie between.
