@@ -133,7 +133,8 @@ def test_wrong_value_is_refused_by_its_key(raw, key):
 
 def test_loaded_model_with_its_tokenizer_needs_no_shape_and_no_pretraining():
     model = {"load": "gpt2", "pretrain": {"steps": 0}, "hidden_size": 10, "heads": 3}
-    assert load_config({"model": model, "tokens": {"tokenizer": "gpt2"}}).model.pretrain.steps == 0
+    raw = {"model": model, "tokens": {"tokenizer": "gpt2"}, "train": {"learning_rates": [0.0001]}}
+    assert load_config(raw).model.pretrain.steps == 0
 
 
 @pytest.mark.parametrize(

@@ -66,31 +66,17 @@ def test_hostile_paths_and_names_reach_commands_as_one_argument_each(tmp_path):
             "wikimedia": {"part": BAD, "contact": f"a@b.org {BAD}"},
         },
         "pages": {"drop_sections": [BAD]},
-        "text": {"base": "json_lines", "json_lines": f"{BAD}.jsonl", "language": BAD},
+        "text": {"base": "json_lines", "json_lines": f"{BAD}.jsonl"},
         "probes": {"sets": ["ecbd", "templama", "wikidata"],
                    "wikidata": {"file": f"{BAD}.json", "templates": f"{BAD}.csv"},
                    "ecbd": {"files": [f"{BAD}.json"], "period": "20200101"},
                    "templama": {"file": f"{BAD}.json", "pairs": {"20200101": [BAD, "2020"]}}},
         "tokens": {"tokenizer": BAD},
-        "model": {"name": "m", "load": BAD},
+        "model": {"name": "m", "load": BAD, "pretrain": {"steps": 0}},
+        "train": {"learning_rates": [0.001]},
     }  # fmt: skip
     workflow = Workflow(tmp_path / "run", json.dumps(settings))
     check_commands(commands_of(workflow), workflow.directory, times=12)
-
-
-def test_a_hostile_language_reaches_what_splits_sentences_as_one_argument(tmp_path):
-    for date in ("20190101", "20200101"):
-        (tmp_path / f"{date}.xml").touch()
-    snapshots = {"source": "local", "dates": ["20190101", "20200101"], "local": {"pattern": "{date}.xml"}}
-    settings = {
-        "data_root": str(tmp_path),
-        "snapshots": snapshots,
-        "text": {"language": BAD},
-        "probes": {"sets": ["snapshots"]},
-    }
-    workflow = Workflow(tmp_path / "run", json.dumps(settings))
-    # diff, probes of snapshots, tokenizer, packing of the base text and of the period
-    check_commands(commands_of(workflow), workflow.directory, times=5)
 
 
 def test_hostile_settings_of_a_download_reach_the_command_as_one_argument(tmp_path):

@@ -7,11 +7,32 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from tgl.config_baselines import BaselinesConfig
 from tgl.config_probes import ProbesConfig
-from tgl.config_types import Date, Flag, Integer, Method, Name, Number, Positive, Section, Share, number
+from tgl.config_training import EngineConfig as EngineConfig
+from tgl.config_training import ModelConfig, TrainConfig
+from tgl.config_training import OptimiserConfig as OptimiserConfig
+from tgl.config_training import PretrainConfig as PretrainConfig
+from tgl.config_types import (
+    Dates,
+    ExperimentName,
+    Factor,
+    FilePath,
+    Flag,
+    Holdout,
+    Integer,
+    Language,
+    Method,
+    Name,
+    Number,
+    PathPattern,
+    Resamples,
+    Section,
+    Seed,
+    Share,
+)
 from tgl.plans.names import parse_method
 
 
@@ -23,17 +44,17 @@ class WorldConfig(Section):
 
     domain: Literal["encyclopedia", "records"] = "encyclopedia"
     pages: Annotated[Integer, Field(ge=200, le=1_000_000)] = 480
-    seed: Integer = 0
+    seed: Seed = 0
     updated_share: Share = 0.25
     new_share: Share = 0.2
     edited_share: Share = 0.02
-    candidates: Annotated[Integer, Field(ge=2)] = 12
+    candidates: Annotated[Integer, Field(ge=2, le=200)] = 12
 
 
 class LocalConfig(Section):
     """Dump files below data_root; the pattern's {date}, or {year}, {month}, {day}, stand for each date."""
 
-    pattern: str = "{date}*.xml*"
+    pattern: PathPattern = "{date}*.xml*"
 
 
 class WikimediaConfig(Section):
@@ -66,7 +87,7 @@ class SnapshotsConfig(Section):
     """Which dates, and where their dump files come from."""
 
     source: Literal["synthetic", "local", "wikimedia", "history"] = "synthetic"
-    dates: Annotated[list[Date], Field(min_length=2)] = ["20190101", "20200101", "20210101", "20220101"]
+    dates: Annotated[Dates, Field(min_length=2)] = ["20190101", "20200101", "20210101", "20220101"]
     synthetic: WorldConfig = WorldConfig()
     local: LocalConfig = LocalConfig()
     wikimedia: WikimediaConfig = WikimediaConfig()
@@ -102,63 +123,19 @@ class TextConfig(Section):
     """Training text: which base corpus, which share of pages is withheld for held-out loss, what counts as changed."""
 
     base: Literal["first_snapshot", "json_lines"] = "first_snapshot"
-    json_lines: str | None = None
-    max_characters: Positive | None = None
-    holdout_share: Annotated[Number, Field(gt=0, lt=1)] = 0.05
-    language: str = "en"
+    json_lines: FilePath | None = None
+    max_characters: Annotated[Integer, Field(ge=1, le=10**15)] | None = None
+    holdout_share: Holdout = 0.05
+    language: Language = "en"
     diff_rule: Literal["tgl", "temporalwiki", "ticwiki"] = "tgl"
 
 
 class TokensConfig(Section):
     """Tokenizer (trained, or loaded by Hugging Face name or folder) and length of packed blocks in tokens."""
 
-    tokenizer: str | None = None
-    vocab_size: Annotated[Integer, Field(ge=300)] = 650
-    block_size: Annotated[Integer, Field(ge=16)] = 128
-
-
-class OptimiserConfig(Section):
-    """AdamW with linear warm-up, then decay to zero; gradients are clipped to a global norm.
-
-    `micro_batch_size`: rows of the batch that a process passes at once (None: all of its share).
-    """
-
-    steps: Annotated[Integer, Field(ge=0)]
-    batch_size: Positive
-    micro_batch_size: Positive | None = None
-    warmup_share: Share = 0.1
-    decay: Literal["cosine", "linear", "constant"] = "cosine"
-    weight_decay: Annotated[Number, Field(ge=0)] = 0.01
-    clip_norm: Annotated[Number, Field(gt=0)] = 1.0
-
-
-class PretrainConfig(OptimiserConfig):
-    """Pretraining from scratch, or adaptation of a loaded model (0 steps: none).
-
-    `keep`: steps before which the weights are kept, for the profile along training.
-    """
-
-    steps: Annotated[Integer, Field(ge=0)] = 500
-    keep: list[Annotated[Integer, Field(ge=0)]] = [0, 50, 100, 200, 300]
-    batch_size: Positive = 8
-    learning_rate: Annotated[Number, Field(gt=0)] = 0.006
-
-    @property
-    def kept(self) -> list[int]:
-        """The steps of `keep` that training reaches."""
-        return [step for step in self.keep if step < self.steps]
-
-
-class ModelConfig(Section):
-    """The base model: of this architecture and shape from scratch, or loaded by Hugging Face name or folder."""
-
-    name: Name = "gpt2-6x96"
-    load: str | None = None
-    architecture: Literal["gpt2", "gpt_neo", "llama", "mamba", "tgl_gru"] = "gpt2"
-    layers: Positive = 6
-    hidden_size: Positive = 96
-    heads: Positive = 4
-    pretrain: PretrainConfig = PretrainConfig()
+    tokenizer: FilePath | None = None
+    vocab_size: Annotated[Integer, Field(ge=300, le=1_000_000)] = 650
+    block_size: Annotated[Integer, Field(ge=16, le=131_072)] = 128
 
 
 class ProfileConfig(Section):
@@ -168,18 +145,18 @@ class ProfileConfig(Section):
     """
 
     periods: Literal["first", "each"] = "first"
-    examples: Annotated[Integer, Field(ge=2)] = 32
-    window_tokens: Annotated[Integer, Field(ge=2)] = 512
-    bootstrap: Annotated[Integer, Field(ge=100)] = 1000
-    seed: Integer = 0
+    examples: Annotated[Integer, Field(ge=2, le=1_000_000)] = 32
+    window_tokens: Annotated[Integer, Field(ge=2, le=131_072)] = 512
+    bootstrap: Resamples = 1000
+    seed: Seed = 0
 
 
 class AgreeConfig(Section):
     """Causal tracing: how many facts a kind, noise in standard deviations of the embeddings, draws of noise."""
 
-    facts: Annotated[Integer, Field(ge=2)] = 32
-    noise_scale: Annotated[Number, Field(gt=0)] = 3.0
-    noise_draws: Positive = 4
+    facts: Annotated[Integer, Field(ge=2, le=1_000_000)] = 32
+    noise_scale: Factor = 3.0
+    noise_draws: Annotated[Integer, Field(ge=1, le=1000)] = 4
 
 
 Denominator = Literal["window", "matched_span", "unchanged"]
@@ -191,50 +168,41 @@ class PlanConfig(Section):
     salient: Literal["updated", "new_entity"] = "updated"
     denominator: Denominator = "window"
     embedding: Literal["frozen", "trained"] = "frozen"
-    borrow: str | None = None
+    borrow: FilePath | None = None
 
 
-class EngineConfig(Section):
-    """What does the steps, of the base model too: precision of products, what ZeRO shares out, optimiser on the CPU."""
-
-    engine: Literal["auto", "plain", "deepspeed"] = "auto"
-    zero_stage: Annotated[Literal[0, 1, 2], BeforeValidator(number)] = 1
-    precision: Literal["fp32", "bf16"] = "fp32"
-    offload: Flag = False
-
-
-class TrainConfig(OptimiserConfig, EngineConfig):
-    """Continual pretraining, the same for every plan."""
-
-    steps: Annotated[Integer, Field(gt=0)] = 45
-    batch_size: Positive = 4
-    learning_rates: Annotated[list[Annotated[Number, Field(gt=0)]], Field(min_length=1)] = [0.003]
-    checkpoint_steps: Positive = 15
+Limit = Annotated[Number, Field(ge=0, le=1e9)]
 
 
 class GateConfig(Section):
     """What must be seen before the experiment means anything; `binding` makes a miss an error."""
 
     binding: Flag = True
-    base_ranking: Number = 0.75
-    times_chance: Number = 6.0
-    updated_gain: Number = 3.0
-    new_entity_gain: Number = 2.0
+    base_ranking: Annotated[Number, Field(ge=0, le=1)] = 0.75
+    times_chance: Limit = 6.0
+    updated_gain: Limit = 3.0
+    new_entity_gain: Limit = 2.0
 
 
 class ReportConfig(Section):
     """Resamples of the bootstrap over seeds and subjects."""
 
-    bootstrap: Annotated[Integer, Field(ge=100)] = 1000
+    bootstrap: Resamples = 1000
 
 
 class Config(Section):
     """The whole configuration."""
 
-    experiment: Name = "default"
-    seeds: Annotated[list[Annotated[Integer, Field(ge=0)]], Field(min_length=1)] = [0, 1, 2, 3]
-    methods: Annotated[list[Method], Field(min_length=1)] = ["full", "tgl_fp", "tgl_alr", "random", "inverse"]
-    data_root: str | None = None
+    experiment: ExperimentName = "default"
+    seeds: Annotated[list[Seed], Field(min_length=1, max_length=1000)] = [0, 1, 2, 3]
+    methods: Annotated[list[Method], Field(min_length=1, max_length=1000)] = [
+        "full",
+        "tgl_fp",
+        "tgl_alr",
+        "random",
+        "inverse",
+    ]
+    data_root: FilePath | None = None
     snapshots: SnapshotsConfig = SnapshotsConfig()
     pages: PagesConfig = PagesConfig()
     text: TextConfig = TextConfig()

@@ -2,41 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from tgl.config_types import Number, Positive, Section, Share
+from tgl.config_types import Factor, Integer, Number, Section, Share
 
-AboveZero = Annotated[Number, Field(gt=0)]
+Ratio = Annotated[Number, Field(ge=0.001, le=1000)]
 
 
 class ReplayConfig(Section):
     """Old rows for each new one, the same throughout."""
 
-    ratio: AboveZero = 1.0
+    ratio: Ratio = 1.0
 
 
 class MixReviewConfig(Section):
     """Old rows for each new one at pass e (from 0) over the new text: ratio * decay^e."""
 
-    ratio: AboveZero = 4.0
-    decay: Annotated[Number, Field(gt=0, le=1)] = 0.7
+    ratio: Ratio = 4.0
+    decay: Annotated[Number, Field(ge=1e-6, le=1)] = 0.7
 
 
 class RecadamConfig(Section):
     """Pull towards the weights before the period, weaker and weaker; its schedule as shares of the run."""
 
-    strength: AboveZero = 100.0
+    strength: Factor = 100.0
     midpoint_share: Share = 0.25
-    rise_share: Annotated[Number, Field(gt=0, le=1)] = 0.2
+    rise_share: Annotated[Number, Field(ge=1e-6, le=1)] = 0.2
 
 
 class EwcConfig(Section):
     """Quadratic penalty weighted by the diagonal Fisher information of old text: weight, sequences it is taken from."""
 
-    strength: AboveZero = 5000.0
-    sequences: Positive = 64
+    strength: Factor = 5000.0
+    sequences: Annotated[Integer, Field(ge=1, le=1_000_000)] = 64
 
 
 class LoraConfig(Section):
@@ -46,8 +47,8 @@ class LoraConfig(Section):
     with the adapter, merges it into the weights and begins another, or begins anew from the base model.
     """
 
-    rank: Positive = 4
-    alpha: AboveZero = 16.0
+    rank: Annotated[Integer, Field(ge=1, le=65_536)] = 4
+    alpha: Factor = 16.0
     multipliers: Literal["rates", "ranks"] = "rates"
     between: Literal["keep", "merge", "new"] = "merge"
 
@@ -55,17 +56,16 @@ class LoraConfig(Section):
 class KAdapterConfig(Section):
     """Small transformer blocks beside the frozen model: how many adapters, layers and width of each."""
 
-    adapters: Positive = 3
-    layers: Positive = 2
-    width: Positive = 32
-    heads: Positive = 2
+    adapters: Annotated[Integer, Field(ge=1, le=1000)] = 3
+    layers: Annotated[Integer, Field(ge=1, le=1000)] = 2
+    width: Annotated[Integer, Field(ge=1, le=65_536)] = 32
+    heads: Annotated[Integer, Field(ge=1, le=1024)] = 2
     between: Literal["keep", "new"] = "keep"
 
-    @model_validator(mode="after")
-    def _heads_divide_width(self) -> KAdapterConfig:
+    def problems(self) -> Iterator[str]:
+        """See `Section`."""
         if self.width % self.heads:
-            raise ValueError(f"width {self.width} is no multiple of heads {self.heads}")
-        return self
+            yield f"width: {self.width} is no multiple of heads {self.heads}; expected one"
 
 
 class BaselinesConfig(Section):

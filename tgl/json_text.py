@@ -13,17 +13,26 @@ from tgl.files import how_to_mend
 MOST_LEVELS = 60
 
 
-def parse_json(text: str) -> object:
+def parse_json(text: str, *, unique_keys: bool = False) -> object:
     """Return the value of JSON text.
 
-    Raises ValueError for what is no JSON, for numbers of thousands of digits, and as `check_values`.
+    Raises ValueError for what is no JSON, for numbers of thousands of digits, and as `check_values`; with
+    `unique_keys` also for an object that holds a key twice, of which JSON would keep the last.
     """
     try:
-        value = json.loads(text)
+        value = json.loads(text, object_pairs_hook=_unique if unique_keys else None)
     except RecursionError:
         raise ValueError(f"nested more than {MOST_LEVELS} levels deep") from None
     check_values(value)
     return value
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} is written twice")
+    return found
 
 
 def read_json(path: str | Path, kind: type = dict) -> dict | list:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import fcntl
-import glob
+import hashlib
 import json
 import os
 import re
-import shlex
 import sys
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -16,7 +16,8 @@ from snakemake.exceptions import WorkflowError
 from tgl.codehash import code_hash
 from tgl.config import EngineConfig, TrainConfig
 from tgl.config_baselines import BaselinesConfig
-from tgl.config_check import check
+from tgl.config_check import check, check_keys
+from tgl.config_files import check_folder, data_path, matching_files
 from tgl.config_types import Section
 from tgl.errors import TglError
 from tgl.plans.names import BASELINE_MODULES
@@ -37,9 +38,12 @@ def set_environment(basedir: str) -> None:
 class Experiment:
     """The configuration of this run, with the paths and slices that rules ask for."""
 
-    def __init__(self, config: dict) -> None:
+    def __init__(self, config: dict, files: Iterable[str | Path] = ()) -> None:
         try:
+            for file in files:
+                check_keys(file)
             self.config = check(config)
+            check_folder(self.config.experiment)
         except TglError as error:
             raise WorkflowError(str(error)) from None
         self.results = f"results/{self.config.experiment}"
@@ -62,33 +66,32 @@ class Experiment:
             f"{self.results}/diff/{self.before(period)}_{period}/{shard}.parquet" for shard in self.shards
         ]
 
-    def withhold(self, wildcards, input) -> str:
+    def withhold(self, wildcards, input) -> list[str]:
         """Return the options that leave the sentences of probes out of a text, none where no probes are given."""
-        if not input.withheld:
-            return ""
-        return f"--withhold {input.withheld} --language {shlex.quote(self.config.text.language)}"
+        found = options("--withhold", input.withheld)
+        return [*found, "--language", self.config.text.language] if found else []
 
     def data(self, path: str) -> str:
         """Return a data file's path, relative ones starting from data_root."""
-        return path if self.config.data_root is None else str(Path(self.config.data_root) / path)
+        return data_path(self.config.data_root, path)
+
+    def _matching(self, key: str, pattern: str) -> list[str]:
+        """Return the files that match a pattern below data_root, sorted; none, or one no rule can name, is an error."""
+        try:
+            return matching_files(self.config.data_root, pattern)
+        except TglError as error:
+            raise WorkflowError(f"{key}: {error}") from None
 
     def local_dumps(self, date: str) -> list[str]:
         """Return the dump files of a date for source `local`; a date without any is an error."""
         names = {"date": date, "year": date[:4], "month": date[4:6], "day": date[6:]}
-        pattern = self.data(self.config.snapshots.local.pattern.format(**names))
-        found = sorted(glob.glob(pattern))
-        if not found:
-            raise WorkflowError(
-                f"snapshots.local.pattern: no file matches '{pattern}'. Set data_root to the folder that "
-                "holds the dumps: --config data_root=FOLDER"
-            )
-        return found
+        return self._matching("snapshots.local.pattern", self.config.snapshots.local.pattern.format(**names))
 
     def histories(self) -> dict[str, str]:
         """Return the full histories for source `history` by the name that each date's dump of them gets."""
-        pattern = self.data(self.config.snapshots.history.pattern)
+        pattern = self.config.snapshots.history.pattern
         found: dict[str, str] = {}
-        for path in sorted(glob.glob(pattern)):
+        for path in self._matching("snapshots.history.pattern", pattern):
             name = written_name(path)
             if not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
                 raise WorkflowError(
@@ -100,11 +103,6 @@ class Experiment:
                     f"become {name}; narrow the pattern to one of them"
                 )
             found[name] = path
-        if not found:
-            raise WorkflowError(
-                f"snapshots.history.pattern: no file matches '{pattern}'. Set data_root to the folder that "
-                "holds the history: --config data_root=FOLDER"
-            )
         return found
 
     def listed_dumps(self, date: str) -> list[str]:
@@ -146,14 +144,45 @@ class Experiment:
         return files
 
 
-def section(value: Section, *, without: tuple[str, ...] = ()) -> str:
-    """Return a section as JSON for a stage's --config, without keys that the stage does not depend on."""
-    return json.dumps(value.model_dump(mode="json", exclude=set(without)), sort_keys=True)
+def options(name: str, values: str | Iterable[str]) -> list[str]:
+    """Return an option once for each value, as arguments of a command that `:q` quotes."""
+    values = [values] if isinstance(values, str) else values
+    return [argument for value in values for argument in (name, value)]
 
 
-def engine_section(value: TrainConfig) -> str:
+def named(paths: Mapping[object, str]) -> list[str]:
+    """Return NAME=PATH of each path."""
+    return [f"{name}={path}" for name, path in paths.items()]
+
+
+class Settings(str):
+    """JSON of settings as a rule hands it to its stage.
+
+    Snakemake stores and compares the `repr` of a parameter, and prints it when it changed: this one is short. The
+    settings themselves are in the manifest (`tgl explain`).
+    """
+
+    def __repr__(self) -> str:
+        return f"settings {hashlib.sha256(self.encode()).hexdigest()[:12]}"
+
+
+def _settings(value: Section, **which: set[str]) -> Settings:
+    return Settings(json.dumps(value.model_dump(mode="json", **which), sort_keys=True))
+
+
+def section(value: Section, *, without: tuple[str, ...] = ()) -> Callable[[object], Settings]:
+    """Return a section as JSON for a stage's --config, without keys that the stage does not depend on.
+
+    As a function of the wildcards: what a function returns, Snakemake takes as it is, braces in it too.
+    """
+    settings = _settings(value, exclude=set(without))
+    return lambda wildcards: settings
+
+
+def engine_section(value: TrainConfig) -> Callable[[object], Settings]:
     """Return what is said of the engine as JSON, for the base model, which is trained by it too."""
-    return json.dumps(value.model_dump(mode="json", include=set(EngineConfig.model_fields)), sort_keys=True)
+    settings = _settings(value, include=set(EngineConfig.model_fields))
+    return lambda wildcards: settings
 
 
 def baseline_code(baseline: str) -> str:
@@ -161,9 +190,9 @@ def baseline_code(baseline: str) -> str:
     return code_hash(f"tgl.train.baselines.{BASELINE_MODULES[baseline]}")
 
 
-def baseline_section(value: BaselinesConfig, baseline: str) -> str:
+def baseline_section(value: BaselinesConfig) -> Callable[[object], Settings]:
     """Return the settings of one baseline alone as JSON, so that another's change reruns nothing."""
-    return json.dumps(value.model_dump(mode="json", include={baseline}), sort_keys=True)
+    return lambda wildcards: _settings(value, include={wildcards.baseline})
 
 
 _held = []

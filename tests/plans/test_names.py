@@ -1,3 +1,4 @@
+import math
 import re
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.workflow.conftest import REPOSITORY
 from tgl.errors import TglError
-from tgl.plans.names import BASELINES, POLICIES, PlanName, method_folder, parse_method, parse_plan
+from tgl.plans.names import BASELINES, POLICIES, PlanName, method_folder, parse_method, parse_plan, rate_text
 
 quick = settings(deadline=None, derandomize=True, max_examples=100)
 # What each policy may be told, of: a ranking, a share, a divisor, whose mean, a number.
@@ -176,6 +177,8 @@ def test_a_method_of_an_unknown_plan_or_baseline_is_refused(name, words):
         ("full", 0.003, "full-plain-lr0.003"),
         ("tgl_fp.top25+mix_review", 1e-5, "tgl_fp.top25-mix_review-lr1e-05"),
         ("only.3+ewc", 1.0, "only.3-ewc-lr1"),
+        ("full", 0.0030000001, "full-plain-lr0.0030000001"),
+        ("full", 0.00150000000000001, "full-plain-lr0.00150000000000001"),
     ],
 )
 def test_the_folder_of_a_method_names_plan_baseline_and_rate(method, rate, folder):
@@ -186,15 +189,26 @@ def test_the_folder_of_a_method_names_plan_baseline_and_rate(method, rate, folde
 @given(
     st.sampled_from(["full", "tgl_fp.top25.unchanged", "only.3", "full_at_mean_lr.tgl_fp"]),
     st.sampled_from(BASELINES),
-    st.floats(1e-7, 10),
+    st.floats(1e-12, 100),
 )
 def test_the_workflow_takes_a_folder_apart_again(plan, baseline, rate):
     common = (REPOSITORY / "workflow" / "rules" / "common.smk").read_text()
     patterns = dict(re.findall(r"^    (plan|baseline|rate)=r\"(.*)\",$", common, flags=re.M))
     whole = "({plan})-({baseline})-lr({rate})".format(**patterns)
     assert re.fullmatch(whole, method_folder(f"{plan}+{baseline}", rate)).groups() == (
-        plan, baseline, f"{rate:g}",
+        plan, baseline, rate_text(rate),
     )  # fmt: skip
+
+
+@quick
+@given(st.floats(1e-12, 100), st.integers(-3, 3))
+def test_a_rate_reads_back_from_its_folder_exactly_so_two_never_share_one(rate, apart):
+    other = rate
+    for _ in range(abs(apart)):
+        other = math.nextafter(other, math.copysign(math.inf, apart))
+    for value in (rate, other):
+        assert float(method_folder("full", value).rpartition("-lr")[2]) == value
+    assert (rate_text(rate) == rate_text(other)) == (rate == other)
 
 
 def test_reading_names_loads_no_heavy_package():

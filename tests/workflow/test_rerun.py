@@ -44,6 +44,21 @@ def test_changed_key_reruns_what_depends_on_it(finished_tiny, settings, expected
     assert finished_tiny.planned("--config", f"{key}={{{name}: {value}}}") == expected
 
 
+def test_a_changed_key_is_reported_in_short_lines(finished_tiny):
+    output = finished_tiny.run("--dry-run", "--config", "gate={base_ranking: 0.5}")
+    (line,) = {line for line in output.splitlines() if "Params have changed" in line}
+    assert re.search(r"before: settings \w{12} now: settings \w{12} $", line)
+    assert "base_ranking" not in output.replace("--config gate={base_ranking: 0.5}", "")
+
+
+def test_learning_rates_that_hardly_differ_have_jobs_of_their_own(finished_tiny):
+    rates = "train={learning_rates: [0.003, 0.0030000001]}"
+    output = finished_tiny.run("--dry-run", "--printshellcmds", "--config", rates)
+    assert "lr0.0030000001/" in output
+    assert "--learning-rate 0.0030000001 " in output
+    assert "--learning-rate 0.003 " not in output  # done before
+
+
 def test_new_learning_rate_trains_only_that_rate(finished_tiny):
     output = finished_tiny.run("--dry-run", "--config", "train={learning_rates: [0.003, 0.004]}")
     assert "lr0.004" in output

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from tgl.config_types import MOST_SEED
 from tgl.errors import Stopped, TglError
 from tgl.interruptions import Interrupted, interruptible
 
@@ -24,10 +25,12 @@ app = typer.Typer(
 Config = Annotated[
     str, typer.Option(help="The stage's part of the configuration, as JSON; omitted keys: defaults.")
 ]
-Seed = Annotated[int, typer.Option(help="Fixes initialisation, data order and draws.")]
-Threads = Annotated[int, typer.Option(help="Threads of torch.")]
-Processes = Annotated[int, typer.Option(help="Processes a node; one a GPU.")]
-Nodes = Annotated[int, typer.Option(help="Nodes; more than one only inside a SLURM allocation.")]
+Seed = Annotated[int, typer.Option(help="Fixes initialisation, data order and draws.", min=0, max=MOST_SEED)]
+Threads = Annotated[int, typer.Option(help="Threads of torch.", min=1, max=1024)]
+Processes = Annotated[int, typer.Option(help="Processes a node; one a GPU.", min=1, max=1024)]
+Nodes = Annotated[
+    int, typer.Option(help="Nodes; more than one only inside a SLURM allocation.", min=1, max=10_000)
+]
 Paths = Annotated[list[Path], typer.Argument()]
 
 

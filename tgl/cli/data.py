@@ -10,8 +10,12 @@ import typer
 from tgl import config as sections
 from tgl import config_probes
 from tgl.cli.app import Config, Paths, command, say
+from tgl.cli.options import HoldoutShare, OneDate, Period, RisingDates, TextLanguage
 from tgl.config_check import load_config, load_section
+from tgl.config_files import check_folder, missing_files
+from tgl.errors import TglError
 
+_TEXT = sections.TextConfig()
 Withhold = Annotated[
     Path | None, typer.Option(help="Probes: the sentences of set `snapshots` are left out of training text.")
 ]
@@ -20,13 +24,18 @@ Withhold = Annotated[
 @command("check")
 def check(file: Annotated[Path, typer.Argument(help="A configuration, as config.yaml.")]) -> None:
     """Check a configuration file and say everything that is wrong with it."""
-    load_config(file)
+    config = load_config(file)
+    check_folder(config.experiment)
+    if config.data_root is not None and not Path(config.data_root).is_dir():
+        say(f"data_root: '{config.data_root}' is not there; the files below it are not checked")
+    elif missing := list(missing_files(config)):
+        raise TglError("\n  - ".join([f"{file}: {len(missing)} missing", *missing]))
     say(f"{file}: valid")
 
 
 @command("world")
 def world(
-    dates: Annotated[list[str], typer.Argument(help="Dates YYYYMMDD, rising.")],
+    dates: RisingDates,
     output: Annotated[Path, typer.Option(help="Folder: <date>/dump, <date>/files.parquet, facts.parquet.")],
     config: Config = "{}",
 ) -> None:
@@ -53,7 +62,7 @@ def files(dumps: Paths, output: Annotated[Path, typer.Option()]) -> None:
 @command("history")
 def history(
     file: Annotated[Path, typer.Argument(help="A full history: .xml, .bz2 or .7z.")],
-    dates: Annotated[list[str], typer.Argument(help="Dates YYYYMMDD, rising.")],
+    dates: RisingDates,
     output: Annotated[Path, typer.Option(help="Folder: <date>/dump/<name>.xml.bz2.")],
     config: Config = "{}",
 ) -> None:
@@ -65,7 +74,7 @@ def history(
 
 @command("download")
 def download(
-    date: str,
+    date: OneDate,
     folder: Annotated[Path, typer.Option(help="Where the dump files go.")],
     output: Annotated[Path, typer.Option(help="The table `files`.")],
     config: Config = "{}",
@@ -82,7 +91,7 @@ def download(
 def pages(
     files: Annotated[Path, typer.Argument(help="The table `files` of the date.")],
     output: Annotated[Path, typer.Option()],
-    shard: Annotated[int, typer.Option(help="Number of the shard, from 0.")] = 0,
+    shard: Annotated[int, typer.Option(help="Number of the shard, from 0.", min=0)] = 0,
     previous: Annotated[Path | None, typer.Option(help="The same shard of the date before.")] = None,
     processes: Annotated[int, typer.Option(help="Processes that clean pages.", min=1, max=1024)] = 1,
     config: Config = "{}",
@@ -116,13 +125,13 @@ def diff(old: Path, new: Path, output: Annotated[Path, typer.Option()], config: 
 
 @command("probes")
 def probes(
-    dates: Annotated[list[str], typer.Argument(help="Dates of the snapshots.")],
+    dates: RisingDates,
     base_pages: Annotated[list[Path], typer.Option(help="Tables `pages` of the base text.")],
     output: Annotated[Path, typer.Option()],
     facts: Annotated[Path | None, typer.Option(help="The synthetic world's table `facts`.")] = None,
     wikidata: Annotated[Path | None, typer.Option(help="What tgl wikidata wrote for the dates.")] = None,
     snapshots: Annotated[list[Path] | None, typer.Option(help="Tables of snapshot-probes.")] = None,
-    holdout_share: Annotated[float, typer.Option()] = sections.TextConfig().holdout_share,
+    holdout_share: HoldoutShare = _TEXT.holdout_share,
     config: Config = "{}",
 ) -> None:
     """Write the salient spans of every configured set."""
@@ -136,7 +145,7 @@ def probes(
 @command("wikidata")
 def wikidata(
     file: Annotated[Path, typer.Argument(help="An entity dump, or the saved answer of a SPARQL service.")],
-    dates: Annotated[list[str], typer.Argument(help="Dates YYYYMMDD.")],
+    dates: RisingDates,
     output: Annotated[Path, typer.Option(help="JSON lines, as Dynamic TempLAMA publishes them.")],
     config: Config = "{}",
 ) -> None:
@@ -151,11 +160,11 @@ def snapshot_probes(
     old: Path,
     new: Path,
     diff: Annotated[Path, typer.Argument(help="What is new in `new`.")],
-    period: Annotated[str, typer.Option(help="The date of `new`.")],
+    period: Period,
     base_pages: Annotated[list[Path], typer.Option(help="Tables `pages` of the base text.")],
     output: Annotated[Path, typer.Option()],
-    language: Annotated[str, typer.Option()] = sections.TextConfig().language,
-    holdout_share: Annotated[float, typer.Option()] = sections.TextConfig().holdout_share,
+    language: TextLanguage = _TEXT.language,
+    holdout_share: HoldoutShare = _TEXT.holdout_share,
     config: Config = "{}",
 ) -> None:
     """Find salient spans in the sentences of one shard of two snapshots."""
@@ -170,9 +179,9 @@ def snapshot_probes(
 def tokenizer(
     pages: Paths,
     output: Annotated[Path, typer.Option(help="Folder.")],
-    holdout_share: Annotated[float, typer.Option()] = sections.TextConfig().holdout_share,
+    holdout_share: HoldoutShare = _TEXT.holdout_share,
     withhold: Withhold = None,
-    language: Annotated[str, typer.Option()] = sections.TextConfig().language,
+    language: TextLanguage = _TEXT.language,
     config: Config = "{}",
 ) -> None:
     """Train a tokenizer on the base text, or put the configured one into the folder."""
@@ -190,9 +199,9 @@ def pack(
     kind: Annotated[str, typer.Option(help="What the tables are: pages or diff.")],
     tokenizer: Annotated[Path, typer.Option(help="Folder of the tokenizer.")],
     output: Annotated[Path, typer.Option()],
-    holdout_share: Annotated[float, typer.Option()] = sections.TextConfig().holdout_share,
+    holdout_share: HoldoutShare = _TEXT.holdout_share,
     withhold: Withhold = None,
-    language: Annotated[str, typer.Option()] = sections.TextConfig().language,
+    language: TextLanguage = _TEXT.language,
     config: Config = "{}",
 ) -> None:
     """Tokenise text and pack it into blocks."""

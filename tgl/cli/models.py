@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from tgl import config as sections
 from tgl.cli import launch
 from tgl.cli.app import Config, Nodes, Processes, Seed, Threads, command, named_paths, say, set_up_torch
+from tgl.cli.options import LearningRate, checked, checked_names
 from tgl.config_baselines import BaselinesConfig
 from tgl.config_check import load_section
+from tgl.config_types import PlanText
 from tgl.errors import TglError
+from tgl.plans.names import BASELINES
 
 
 @command("base")
@@ -160,7 +163,7 @@ def agree(
 @command("plan")
 def plan(
     profile: Path,
-    method: Annotated[str, typer.Option()],
+    method: Annotated[str, typer.Option(help="The plan's name: docs/plans.md.", callback=checked(PlanText))],
     output: Annotated[Path, typer.Option()],
     model: Annotated[
         Path | None, typer.Option(help="The profiled model; only `spectrum` looks at it.")
@@ -179,15 +182,17 @@ def plan(
 def train(
     base_model: Path,
     base_tokens: Annotated[Path, typer.Option()],
-    tokens: Annotated[list[str], typer.Option(help="PERIOD=TABLE, in order.")],
+    tokens: Annotated[list[str], typer.Option(help="PERIOD=TABLE, in order.", callback=checked_names)],
     probes: Annotated[Path, typer.Option()],
     profile: Annotated[Path, typer.Option(help="The table profile that the plan was made from.")],
     plan: Annotated[Path, typer.Option()],
     models: Annotated[Path, typer.Option(help="Folder: <period>/model.safetensors and configs.")],
     tables: Annotated[Path, typer.Option(help="Folder: scores, lm_loss, steps and rates.")],
     state: Annotated[Path, typer.Option(help="Folder to go on from after an interruption.")],
-    learning_rate: Annotated[float, typer.Option()],
-    baseline: Annotated[str, typer.Option(help="What the plan is put on.")] = "plain",
+    learning_rate: LearningRate,
+    baseline: Annotated[
+        str, typer.Option(help="What the plan is put on.", callback=checked(Literal[BASELINES]))
+    ] = "plain",
     seed: Seed = 0,
     config: Config = "{}",
     token_config: Config = "{}",

@@ -115,10 +115,16 @@ def _variation(name: str, part: str) -> tuple[str, str, object]:
     raise TglError(f"'{name}': unknown variation '{part}'{nearest(part, known)}; known: {', '.join(known)}")
 
 
+def rate_text(rate: float) -> str:
+    """Return the shortest text that reads back as exactly this learning rate: two rates never share one."""
+    short = f"{rate:g}"
+    return short if float(short) == rate else repr(float(rate))
+
+
 def method_folder(method: str, rate: float) -> str:
     """Return the folder's name of a method at a learning rate."""
     plan, baseline = parse_method(method)
-    return f"{plan}-{baseline}-lr{rate:g}"
+    return f"{plan}-{baseline}-lr{rate_text(rate)}"
 
 
 def parse_method(name: str) -> tuple[str, str]:

@@ -14,7 +14,7 @@ from tgl.agreement.rank import rank_correlation
 from tgl.errors import TglError
 from tgl.files import how_to_mend, write_text
 from tgl.report.gate import read_gates
-from tgl.report.page import render
+from tgl.report.page import csv_text, render
 from tgl.statistics.bootstrap import Estimate, pooled
 from tgl.statistics.compare import holm_levels, verdict
 from tgl.statistics.uptake import NOT_MEASURED, SOME_SEEDS
@@ -58,9 +58,7 @@ def write_across(results: Sequence[Path], output: Path) -> None:
     joined["profiles"] = carried_over(profiles)
     joined["pooled"] = pooled_uptake(joined["equal_uptake"], len(results))
     for name, table in joined.items():
-        write_text(
-            output / f"{name}.csv", table.to_csv(index=False, float_format="%.10g", lineterminator="\n")
-        )
+        write_text(output / f"{name}.csv", csv_text(table))
     headline = joined["summary"]
     headline = headline[headline["measure"].isin(["perplexity", "loss"])]
     gated = set(joined["gate"]["experiment"])
@@ -173,7 +171,9 @@ def _read(path: Path, needed: Sequence[str]) -> pd.DataFrame:
     """
     try:
         text = path.read_text(encoding="utf-8")
-        table = pd.read_csv(io.StringIO(text)) if text.strip() else pd.DataFrame()
+        table = (
+            pd.read_csv(io.StringIO(text), float_precision="round_trip") if text.strip() else pd.DataFrame()
+        )
     except (OSError, ValueError) as error:  # pandas' own errors are ValueErrors
         raise TglError(f"{path}: not a readable CSV table ({error}). {how_to_mend(path)}") from None
     missing = [column for column in needed if column not in table.columns]

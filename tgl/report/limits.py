@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from tgl.config import Config
-from tgl.plans.names import parse_method, parse_plan
+from tgl.plans.names import parse_method, parse_plan, rate_text
 from tgl.plans.plan import Plan
 from tgl.report.methods import Findings
 from tgl.report.notes import embedding_note, listed
@@ -84,7 +84,7 @@ def _seeds(config: Config) -> Iterator[str]:
 def _rates(config: Config, told: Findings) -> Iterator[str]:
     rates = config.train.learning_rates
     if len(rates) == 1:
-        text = f"One learning rate ({rates[0]:g})"
+        text = f"One learning rate ({rate_text(rates[0])})"
         text += (
             " for all methods, not chosen on validation"
             if len(config.methods) > 1

@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from tgl.plans.names import rate_text
 from tgl.report.rate_table import trained_in
 
 
 def render(template: str, **values: object) -> str:
-    """Return a page; text is escaped, numbers go through the filter `number`."""
+    """Return a page; text is escaped, numbers go through the filter `number`, learning
+    rates through `rate`."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -22,6 +25,7 @@ def render(template: str, **values: object) -> str:
     )
     environment.filters |= {
         "number": number,
+        "rate": lambda value: number(value) if math.isnan(value) else rate_text(value),
         "interval": interval,
         "highlight": highlight,
         "trained_in": trained_in,
@@ -44,6 +48,13 @@ def number(value: float, digits: int = 3) -> str:
 def interval(low: float, high: float) -> str:
     """Return [low, high], or a dash where there is no interval."""
     return "–" if math.isnan(low) else f"[{number(low)}, {number(high)}]"
+
+
+def csv_text(table: pd.DataFrame) -> str:
+    """Return a table as CSV with ten significant digits, learning rates (column `rate`) with all that they have."""
+    if "rate" in table:
+        table = table.assign(rate=table["rate"].map(rate_text, na_action="ignore"))
+    return table.to_csv(index=False, float_format="%.10g", lineterminator="\n")
 
 
 def highlight(row: dict) -> Markup:

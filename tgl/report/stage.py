@@ -15,7 +15,7 @@ from tgl.report import gather, method_figures, notes, profile_figures, profile_t
 from tgl.report.gate import gates
 from tgl.report.limits import limits
 from tgl.report.methods import REFERENCE, Findings, chain_tables, findings
-from tgl.report.page import render
+from tgl.report.page import csv_text, render
 from tgl.report.rate_table import rate_table
 from tgl.report.runs import BASE
 
@@ -51,7 +51,7 @@ def write_report(results: Path, config: Config, output: Path) -> None:
     rates = rate_table(gather.realised_rates(results, config))
     if by_step is not None:
         pictures["along_training"] = profile_figures.along_training(along)
-        write_text(output / "along_training.csv", _csv(by_step))
+        write_text(output / "along_training.csv", csv_text(by_step))
     for name, svg in pictures.items():
         write_text(output / f"{name}.svg", svg)
     tables = {
@@ -66,7 +66,7 @@ def write_report(results: Path, config: Config, output: Path) -> None:
         "power": told.power,
     }
     for name, table in tables.items():
-        write_text(output / f"{name}.csv", _csv(table))
+        write_text(output / f"{name}.csv", csv_text(table))
     write_text(
         output / "examples.html",
         render(
@@ -162,10 +162,6 @@ def _method_tables(summary: pd.DataFrame) -> list[tuple[str, list[dict]]]:
     ):
         tables.append((f"{probe_set} · {kind.replace('_', ' ')}", found.to_dict("records")))
     return tables
-
-
-def _csv(table: pd.DataFrame) -> str:
-    return table.to_csv(index=False, float_format="%.10g", lineterminator="\n")
 
 
 def _version(name: str) -> str:

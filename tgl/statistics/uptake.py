@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from tgl.errors import TglError
+from tgl.plans.names import rate_text
 from tgl.statistics.bootstrap import Estimate, Resamples, draw, from_means, mean_estimate
 from tgl.statistics.compare import holm_levels, verdict
 from tgl.statistics.values import Values, exp
@@ -146,10 +147,12 @@ def missing_rates(updated: Values, unchanged: Values, method: str, level: float)
     lines = []
     # Read on the stretch from the base model to the lowest rate.
     if (~np.isnan(reached) & (reached != measured)).any():
-        lines.append(f"{method}: below {rates[0]:g}")
+        lines.append(f"{method}: below {rate_text(rates[0])}")
     if np.isnan(reached).any():
         # A larger rate than the best one takes up less.
-        lines.append(f"{method}: above {best:g}" if best == rates[-1] else f"{method}: near {best:g}")
+        lines.append(
+            f"{method}: above {rate_text(best)}" if best == rates[-1] else f"{method}: near {rate_text(best)}"
+        )
     return lines
 
 

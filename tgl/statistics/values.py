@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from tgl.errors import TglError
+from tgl.plans.names import rate_text
 
 # Probe measures by name: lower is better for the first two, whose means are taken as logarithms of perplexities.
 MEASURES = ("perplexity", "macro_perplexity", "log_likelihood_per_byte", "ranked_first")
@@ -137,8 +138,8 @@ class Gathered:
             if len(own) < len(every):
                 missing = sorted(set(every) - set(own))
                 raise TglError(
-                    f"scores: {method} at rate {rate:g}, seed {seed} has no finite score of probe '{missing[0]}' that "
-                    f"other runs have ({len(missing)} missing); delete its scores and run again"
+                    f"scores: {method} at rate {rate_text(rate)}, seed {seed} has no finite score of probe "
+                    f"'{missing[0]}' that other runs have ({len(missing)} missing); delete its scores and run again"
                 )
         layout = layouts[0]
         weights = np.bincount(layout.member, layout.weight, minlength=len(layout.clusters))

@@ -10,12 +10,14 @@ from workflow.helpers import (
     code,
     engine_section,
     method_folder,
+    named,
+    options,
     section,
     set_environment,
 )
 
 set_environment(workflow.basedir)
-EXPERIMENT = Experiment(config)
+EXPERIMENT = Experiment(config, workflow.configfiles)
 CONFIG = EXPERIMENT.config
 RESULTS = EXPERIMENT.results
 DATES, PERIODS, SHARDS = EXPERIMENT.dates, EXPERIMENT.periods, EXPERIMENT.shards

@@ -33,11 +33,11 @@ rule base:
         "Pretraining the base model, seed {wildcards.seed}"
     shell:
         # In place of the shell, which would die of a SIGTERM to both before the state is saved.
-        "exec python -m tgl base --tokenizer {params.tokenizer} --tokens {input.tokens} --output {params.folder} "
-        "--steps {output.steps} --state {params.state} --seed {wildcards.seed} --threads {threads} "
+        "exec python -m tgl base --tokenizer {params.tokenizer:q} --tokens {input.tokens:q} --output {params.folder:q} "
+        "--steps {output.steps:q} --state {params.state:q} --seed {wildcards.seed} --threads {threads} "
         "--config {params.config:q} --token-config {params.token_config:q} "
         "--engine-config {params.engine_config:q} "
-        "--processes {resources.processes} --nodes {resources.nodes} > {log} 2>&1"
+        "--processes {resources.processes} --nodes {resources.nodes} > {log:q} 2>&1"
 
 
 rule score_base:
@@ -60,13 +60,13 @@ rule score_base:
         mem_mb=2000,
     params:
         folder=subpath(input.model, parent=True),
-        text=[f"--text {name}={path}" for name, path in PERIOD_TOKENS.items()],
+        text=options("--text", named(PERIOD_TOKENS)),
         checkpoint=BASE,
         config=section(CONFIG.tokens, without=("tokenizer", "vocab_size")),
         code=code("tgl.evaluate.stage"),
     message:
         "Scoring the base model, seed {wildcards.seed}"
     shell:
-        "python -m tgl score {params.folder} --probes {input.probes} --text base={input.base_tokens} "
-        "{params.text} --checkpoint {params.checkpoint} --scores {output.scores} --lm-loss {output.lm_loss} "
-        "--config {params.config:q} --threads {threads} > {log} 2>&1"
+        "python -m tgl score {params.folder:q} --probes {input.probes:q} --text base={input.base_tokens:q} "
+        "{params.text:q} --checkpoint {params.checkpoint} --scores {output.scores:q} --lm-loss {output.lm_loss:q} "
+        "--config {params.config:q} --threads {threads} > {log:q} 2>&1"

@@ -15,16 +15,14 @@ rule pages:
     resources:
         mem_mb=4000,
     params:
-        previous=lambda wildcards, input: (
-            f"--previous {input.previous}" if input.previous else ""
-        ),
+        previous=lambda wildcards, input: options("--previous", input.previous),
         config=section(CONFIG.pages),
         code=code("tgl.wiki.pages"),
     message:
         "Extracting the text of {wildcards.date}, shard {wildcards.shard}"
     shell:
-        "python -m tgl pages {input.files} {params.previous} --shard {wildcards.shard} --output {output} "
-        "--processes {threads} --config {params.config:q} > {log} 2>&1"
+        "python -m tgl pages {input.files:q} {params.previous:q} --shard {wildcards.shard} --output {output:q} "
+        "--processes {threads} --config {params.config:q} > {log:q} 2>&1"
 
 
 rule diff:
@@ -51,8 +49,8 @@ rule diff:
     message:
         "Comparing {wildcards.old} with {wildcards.period}, shard {wildcards.shard}"
     shell:
-        "python -m tgl diff {input.old} {input.new} --output {output} "
-        "--config {params.config:q} > {log} 2>&1"
+        "python -m tgl diff {input.old:q} {input.new:q} --output {output:q} "
+        "--config {params.config:q} > {log:q} 2>&1"
 
 
 if CONFIG.text.base == "json_lines":
@@ -79,4 +77,5 @@ if CONFIG.text.base == "json_lines":
         message:
             "Reading the base text from {input}"
         shell:
-            "python -m tgl base-text {input:q} --output {output} --config {params.config:q} > {log} 2>&1"
+            # Options first: a path that begins with a dash is none.
+            "python -m tgl base-text --output {output:q} --config {params.config:q} -- {input:q} > {log:q} 2>&1"

@@ -24,9 +24,7 @@ rule snapshot_probes:
     resources:
         mem_mb=2000,
     params:
-        base_pages=lambda wildcards, input: [
-            f"--base-pages {path}" for path in input.base_pages
-        ],
+        base_pages=lambda wildcards, input: options("--base-pages", input.base_pages),
         config=section(
             CONFIG.probes,
             without=("sets", "max_per_kind", "templama", "ecbd", "wikidata"),
@@ -37,9 +35,9 @@ rule snapshot_probes:
     message:
         "Looking for salient spans in {wildcards.period}, shard {wildcards.shard}"
     shell:
-        "python -m tgl snapshot-probes {input.old} {input.new} {input.diff} --period {wildcards.period} "
-        "{params.base_pages} --output {output} --language {params.language:q} "
-        "--holdout-share {params.holdout_share} --config {params.config:q} > {log} 2>&1"
+        "python -m tgl snapshot-probes {input.old:q} {input.new:q} {input.diff:q} --period {wildcards.period} "
+        "{params.base_pages:q} --output {output:q} --language {params.language:q} "
+        "--holdout-share {params.holdout_share} --config {params.config:q} > {log:q} 2>&1"
 
 
 rule probes:
@@ -61,16 +59,10 @@ rule probes:
     resources:
         mem_mb=1000,
     params:
-        facts=lambda wildcards, input: f"--facts {input.facts}" if input.facts else "",
-        wikidata=lambda wildcards, input: (
-            f"--wikidata {input.wikidata}" if input.wikidata else ""
-        ),
-        base_pages=lambda wildcards, input: [
-            f"--base-pages {path}" for path in input.base_pages
-        ],
-        snapshots=lambda wildcards, input: [
-            f"--snapshots {path}" for path in input.snapshots
-        ],
+        facts=lambda wildcards, input: options("--facts", input.facts),
+        wikidata=lambda wildcards, input: options("--wikidata", input.wikidata),
+        base_pages=lambda wildcards, input: options("--base-pages", input.base_pages),
+        snapshots=lambda wildcards, input: options("--snapshots", input.snapshots),
         dates=DATES,
         config=section(
             EXPERIMENT.probes(),
@@ -81,9 +73,9 @@ rule probes:
     message:
         "Labelling salient spans"
     shell:
-        "python -m tgl probes {params.dates} {params.base_pages} {params.facts} {params.wikidata} {params.snapshots} "
-        "--output {output} "
-        "--holdout-share {params.holdout_share} --config {params.config:q} > {log} 2>&1"
+        "python -m tgl probes {params.dates} {params.base_pages:q} {params.facts:q} {params.wikidata:q} {params.snapshots:q} "
+        "--output {output:q} "
+        "--holdout-share {params.holdout_share} --config {params.config:q} > {log:q} 2>&1"
 
 
 if WIKIDATA:
@@ -110,5 +102,6 @@ if WIKIDATA:
         message:
             "Finding what held at {params.dates} in {input.file}"
         shell:
-            "python -m tgl wikidata {input.file:q} {params.dates} --output {output} "
-            "--config {params.config:q} > {log} 2>&1"
+            # Options first: a path that begins with a dash is none.
+            "python -m tgl wikidata --output {output:q} --config {params.config:q} "
+            "-- {input.file:q} {params.dates} > {log:q} 2>&1"

@@ -31,9 +31,9 @@ rule profile:
     message:
         "Profiling gradients of the base model, seed {wildcards.seed}"
     shell:
-        "python -m tgl profile {params.model} --probes {input.probes} --corpus {input.corpus} "
-        "--period {params.period} --output {params.folder} --seed {wildcards.seed} "
-        "--config {params.config:q} --threads {threads} > {log} 2>&1"
+        "python -m tgl profile {params.model:q} --probes {input.probes:q} --corpus {input.corpus:q} "
+        "--period {params.period} --output {params.folder:q} --seed {wildcards.seed} "
+        "--config {params.config:q} --threads {threads} > {log:q} 2>&1"
 
 
 rule along:
@@ -56,22 +56,18 @@ rule along:
     resources:
         mem_mb=2000,
     params:
-        models=[
-            f"--model {step}={folder}"
-            for step, folder in (
-                *ALONG.items(),
-                (CONFIG.model.pretrain.steps, BASE_MODEL),
-            )
-        ],
+        models=options(
+            "--model", named({**ALONG, CONFIG.model.pretrain.steps: BASE_MODEL})
+        ),
         period=PERIODS[0],
         config=section(CONFIG.profile, without=("periods",)),
         code=code("tgl.profiling.along"),
     message:
         "Profiling along the base model's training, seed {wildcards.seed}"
     shell:
-        "python -m tgl along {params.models} --probes {input.probes} --corpus {input.corpus} "
-        "--period {params.period} --output {output.profile} --examples {output.examples} "
-        "--seed {wildcards.seed} --config {params.config:q} --threads {threads} > {log} 2>&1"
+        "python -m tgl along {params.models:q} --probes {input.probes:q} --corpus {input.corpus:q} "
+        "--period {params.period} --output {output.profile:q} --examples {output.examples:q} "
+        "--seed {wildcards.seed} --config {params.config:q} --threads {threads} > {log:q} 2>&1"
 
 
 rule agree:
@@ -103,9 +99,9 @@ rule agree:
     message:
         "Comparing the profile with causal tracing and with movement, seed {wildcards.seed}"
     shell:
-        "python -m tgl agree {params.model} --profile {params.profile} --probes {input.probes} "
-        "--moved {params.moved} --output {params.folder} --seed {wildcards.seed} "
-        "--config {params.config:q} --threads {threads} > {log} 2>&1"
+        "python -m tgl agree {params.model:q} --profile {params.profile:q} --probes {input.probes:q} "
+        "--moved {params.moved:q} --output {params.folder:q} --seed {wildcards.seed} "
+        "--config {params.config:q} --threads {threads} > {log:q} 2>&1"
 
 
 rule plan:
@@ -126,12 +122,12 @@ rule plan:
         mem_mb=500,
     params:
         model=subpath(input.model, parent=True),
-        borrowed="--borrowed" if BORROWED_PROFILE else "",
+        borrowed=lambda wildcards, input: options("--borrowed", input.borrowed),
         config=section(CONFIG.plan),
         code=code("tgl.plans.stage"),
         spectrum=code("tgl.plans.spectrum"),
     message:
         "Making the plan {wildcards.plan}, seed {wildcards.seed}"
     shell:
-        "python -m tgl plan {input.profile} --model {params.model} {params.borrowed} {input.borrowed:q} "
-        "--method {wildcards.plan} --output {output} --seed {wildcards.seed} --config {params.config:q} > {log} 2>&1"
+        "python -m tgl plan {input.profile:q} --model {params.model:q} {params.borrowed:q} "
+        "--method {wildcards.plan} --output {output:q} --seed {wildcards.seed} --config {params.config:q} > {log:q} 2>&1"

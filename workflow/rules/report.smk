@@ -34,13 +34,12 @@ rule report:
     params:
         results=subpath(output.page, ancestor=2),
         folder=subpath(output.page, parent=True),
-        # A function: the pattern {date} of local dumps is no wildcard of this rule.
-        config=lambda wildcards: section(CONFIG),
+        config=section(CONFIG),
         code=code("tgl.report.stage"),
     message:
         "Writing the report"
     shell:
-        "python -m tgl report {params.results} --output {params.folder} --config {params.config:q} > {log} 2>&1"
+        "python -m tgl report {params.results:q} --output {params.folder:q} --config {params.config:q} > {log:q} 2>&1"
 
 
 rule gate:
@@ -67,4 +66,4 @@ rule gate:
     message:
         "Checking the gates of the report"
     shell:
-        "python -m tgl gate {input.gate} {params.binding} > {output} 2> {log}"
+        "python -m tgl gate {input.gate:q} {params.binding} > {output:q} 2> {log:q}"

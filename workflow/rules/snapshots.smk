@@ -29,8 +29,8 @@ if CONFIG.snapshots.source == "synthetic":
         message:
             "Writing the synthetic world as dumps of {params.dates}"
         shell:
-            "python -m tgl world {params.dates} --output {params.folder} "
-            "--config {params.config:q} > {log} 2>&1"
+            "python -m tgl world {params.dates} --output {params.folder:q} "
+            "--config {params.config:q} > {log:q} 2>&1"
 
 elif CONFIG.snapshots.source == "history":
 
@@ -59,8 +59,9 @@ elif CONFIG.snapshots.source == "history":
         message:
             "Writing the dumps of {params.dates} out of {input}"
         shell:
-            "python -m tgl history {input:q} {params.dates} --output {params.folder} "
-            "--config {params.config:q} > {log} 2>&1"
+            # Options first: a path that begins with a dash is none.
+            "python -m tgl history --output {params.folder:q} --config {params.config:q} "
+            "-- {input:q} {params.dates} > {log:q} 2>&1"
 
 elif CONFIG.snapshots.source == "wikimedia":
 
@@ -88,8 +89,8 @@ elif CONFIG.snapshots.source == "wikimedia":
         message:
             "Downloading the dump of {wildcards.date}"
         shell:
-            "python -m tgl download {wildcards.date} --folder {params.folder} --output {output} "
-            "--config {params.config:q} > {log} 2>&1"
+            "python -m tgl download {wildcards.date} --folder {params.folder:q} --output {output:q} "
+            "--config {params.config:q} > {log:q} 2>&1"
 
 
 if CONFIG.snapshots.source in ("local", "history"):
@@ -113,4 +114,5 @@ if CONFIG.snapshots.source in ("local", "history"):
         message:
             "Listing the dump files of {wildcards.date}"
         shell:
-            "python -m tgl files {input:q} --output {output} > {log} 2>&1"
+            # Options first: a path that begins with a dash is none.
+            "python -m tgl files --output {output:q} -- {input:q} > {log:q} 2>&1"

@@ -25,8 +25,8 @@ rule tokenizer:
     message:
         "Making the tokenizer"
     shell:
-        "python -m tgl tokenizer {input.pages} {params.withhold} --output {params.folder} "
-        "--holdout-share {params.holdout_share} --config {params.config:q} > {log} 2>&1"
+        "python -m tgl tokenizer {input.pages:q} {params.withhold:q} --output {params.folder:q} "
+        "--holdout-share {params.holdout_share} --config {params.config:q} > {log:q} 2>&1"
 
 
 rule pack_base:
@@ -55,8 +55,8 @@ rule pack_base:
     message:
         "Packing the base text"
     shell:
-        "python -m tgl pack {input.tables} --kind pages {params.withhold} --tokenizer {params.folder} --output {output} "
-        "--holdout-share {params.holdout_share} --config {params.config:q} > {log} 2>&1"
+        "python -m tgl pack {input.tables:q} --kind pages {params.withhold:q} --tokenizer {params.folder:q} --output {output:q} "
+        "--holdout-share {params.holdout_share} --config {params.config:q} > {log:q} 2>&1"
 
 
 rule pack_period:
@@ -85,5 +85,5 @@ rule pack_period:
     message:
         "Packing the new text of {wildcards.period}"
     shell:
-        "python -m tgl pack {input.tables} --kind diff {params.withhold} --tokenizer {params.folder} --output {output} "
-        "--holdout-share {params.holdout_share} --config {params.config:q} > {log} 2>&1"
+        "python -m tgl pack {input.tables:q} --kind diff {params.withhold:q} --tokenizer {params.folder:q} --output {output:q} "
+        "--holdout-share {params.holdout_share} --config {params.config:q} > {log:q} 2>&1"

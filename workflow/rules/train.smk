@@ -33,7 +33,7 @@ rule train:
         nodes=1,
     params:
         base_model=subpath(input.model, parent=True),
-        tokens=[f"--tokens {name}={path}" for name, path in PERIOD_TOKENS.items()],
+        tokens=options("--tokens", named(PERIOD_TOKENS)),
         models=subpath(output[0], ancestor=2),
         tables=subpath(output.scores, parent=True),
         # Not declared: Snakemake would delete it, and an interrupted run goes on from it.
@@ -42,19 +42,17 @@ rule train:
         token_config=section(CONFIG.tokens, without=("tokenizer", "vocab_size")),
         profile_config=section(CONFIG.profile),
         plan_config=section(CONFIG.plan),
-        baseline_config=lambda wildcards: baseline_section(
-            CONFIG.baselines, wildcards.baseline
-        ),
+        baseline_config=baseline_section(CONFIG.baselines),
         code=code("tgl.train.continual"),
         baseline_code=lambda wildcards: baseline_code(wildcards.baseline),
     message:
         "Continual pretraining by {wildcards.plan} on {wildcards.baseline} at {wildcards.rate}, seed {wildcards.seed}"
     shell:
         # In place of the shell, which would die of a SIGTERM to both before the state is saved.
-        "exec python -m tgl train {params.base_model} --base-tokens {input.base_tokens} {params.tokens} "
-        "--probes {input.probes} --profile {input.profile} --plan {input.plan} "
-        "--baseline {wildcards.baseline} --baseline-config {params.baseline_config:q} --models {params.models} --tables {params.tables} "
-        "--state {params.state} --learning-rate {wildcards.rate} --seed {wildcards.seed} "
+        "exec python -m tgl train {params.base_model:q} --base-tokens {input.base_tokens:q} {params.tokens:q} "
+        "--probes {input.probes:q} --profile {input.profile:q} --plan {input.plan:q} "
+        "--baseline {wildcards.baseline} --baseline-config {params.baseline_config:q} --models {params.models:q} --tables {params.tables:q} "
+        "--state {params.state:q} --learning-rate {wildcards.rate} --seed {wildcards.seed} "
         "--config {params.config:q} --token-config {params.token_config:q} "
         "--profile-config {params.profile_config:q} --plan-config {params.plan_config:q} --threads {threads} "
-        "--processes {resources.processes} --nodes {resources.nodes} > {log} 2>&1"
+        "--processes {resources.processes} --nodes {resources.nodes} > {log:q} 2>&1"

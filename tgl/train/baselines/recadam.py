@@ -14,6 +14,7 @@ import torch
 
 from tgl.config_baselines import RecadamConfig
 from tgl.errors import TglError
+from tgl.plans.names import rate_text
 from tgl.plans.plan import Plan
 from tgl.train.baselines.plain import Period, Plain, phases
 from tgl.train.engines import Regulariser
@@ -56,7 +57,7 @@ class Recadam(Plain):
         largest = max([plan.embedding, *(value for phase in phases(plan) for value in phase.values())])
         if learning_rate * largest * self.settings.strength >= 1:
             raise TglError(
-                f"recadam: learning rate {learning_rate:g} * largest multiplier {largest:g} * "
+                f"recadam: learning rate {rate_text(learning_rate)} * largest multiplier {largest:g} * "
                 f"baselines.recadam.strength {self.settings.strength:g} must stay "
                 "below 1, or the pull overshoots; lower one of them"
             )

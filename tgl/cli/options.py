@@ -1,0 +1,56 @@
+"""Checks of single options and arguments, before any work: the types of the configuration say what is accepted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from tgl.config_types import Date, Dates, Holdout, Language, Name, Rate
+
+
+def checked(kind: object) -> Callable[[object], object]:
+    """Return a callback that refuses a value which is not of a type of the configuration, by the option's name."""
+    adapter = TypeAdapter(kind, config=ConfigDict(allow_inf_nan=False, defer_build=True))
+
+    def check(value):
+        if value is not None:
+            try:
+                adapter.validate_python(value)
+            except ValidationError as error:
+                problem = error.errors()[0]
+                raise typer.BadParameter(
+                    f"{problem['msg'].removeprefix('Value error, ')}, found {problem['input']!r}"
+                ) from None
+        return value
+
+    return check
+
+
+def checked_names(pairs: list[str]) -> list[str]:
+    """Refuse NAME=PATH whose name, which becomes a folder, is none; the form itself is checked where it is read."""
+    names = checked(Name)
+    for pair in pairs:
+        names(pair.partition("=")[0])
+    return pairs
+
+
+RisingDates = Annotated[
+    list[str], typer.Argument(help="Dates YYYYMMDD of the snapshots, rising.", callback=checked(Dates))
+]
+OneDate = Annotated[str, typer.Argument(help="A date YYYYMMDD.", callback=checked(Date))]
+Period = Annotated[str, typer.Option(help="The date of `new`, YYYYMMDD.", callback=checked(Date))]
+HoldoutShare = Annotated[
+    float,
+    typer.Option(
+        help="Share of the pages withheld from training, for held-out loss.", callback=checked(Holdout)
+    ),
+]
+TextLanguage = Annotated[
+    str, typer.Option(help="Of the sentence splitter: a code such as en or zh.", callback=checked(Language))
+]
+LearningRate = Annotated[
+    float, typer.Option(help="Of every sublayer at multiplier 1.", callback=checked(Rate))
+]
