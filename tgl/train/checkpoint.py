@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import torch
@@ -15,11 +15,14 @@ from transformers.utils import logging
 
 from tgl.config import ModelConfig
 from tgl.errors import TglError
-from tgl.files import atomic_path, sha256_file
+from tgl.files import atomic_path, how_to_mend, sha256_file
 from tgl.gru import GruForCausalLM  # noqa: F401, registers itself with the Auto classes
 from tgl.k_adapter import KAdapterForCausalLM  # noqa: F401, likewise
+from tgl.model_files import ADAPTER_CONFIG, base_of_adapter, local_folder
 from tgl.sublayers import Sublayer
+from tgl.train.adapters import check_adapter, merged
 from tgl.train.architectures import architecture_config
+from tgl.train.weights import check_causal, load_whole
 
 _CHECKSUM = "model.safetensors.sha256"
 
@@ -36,21 +39,36 @@ def make_model(
     return _on_device(AutoModelForCausalLM.from_config(config))
 
 
-def load_model(name: str | Path) -> PreTrainedModel:
+def load_model(
+    name: str | Path, *, merge_adapter: bool = False, say: Callable[[str], None] = print
+) -> PreTrainedModel:
     """Load a causal LM in fp32 from safetensors, by folder or Hugging Face name, without remote code.
 
-    It is put on the GPU where there is one, as `make_model` and `random_twin` do. Raises TglError for what cannot be
-    loaded, and where a folder's weights are not those that `save_model` noted the checksum of.
+    It is put on the GPU where there is one, as `make_model` and `random_twin` do. merge_adapter: take a folder that
+    holds an adapter of peft, and merge it into its base model. say: told of tensors that are not used. Raises TglError
+    for what cannot be loaded whole (`tgl.train.weights.load_whole`), for a folder with an adapter that is not to be
+    merged, and where a folder's weights are not those that `save_model` noted the checksum of.
     """
-    _check_weights(Path(name))
-    try:
-        model = AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32, use_safetensors=True)
-        return _on_device(model)
-    except (OSError, ValueError) as error:
+    folder = local_folder(name)
+    has_adapter = (folder / ADAPTER_CONFIG).is_file()
+    if has_adapter and not merge_adapter:
         raise TglError(
-            f"model '{name}': cannot be loaded ({error}); expected a Hugging Face name or a folder with "
-            "config.json and safetensors"
-        ) from None
+            f"{folder / ADAPTER_CONFIG}: '{name}' holds an adapter, expected a whole model. Merge it into its base model: "
+            "--merge-adapter, model.merge_adapter in a configuration, tgl.load_model(..., merge_adapter=True) in Python."
+        )
+    if merge_adapter and not has_adapter:
+        raise TglError(f"{folder}: no {ADAPTER_CONFIG}, expected an adapter to merge. Leave out merge_adapter.")
+    if has_adapter:
+        check_adapter(folder)
+    home = base_of_adapter(folder) if has_adapter else folder
+    _check_weights(home)
+    model = load_whole(home, str(name if home == folder else home), say)
+    if has_adapter:
+        model = merged(model, folder)
+        model.name_or_path = model.config.name_or_path = str(name)
+    model = _on_device(model)
+    check_causal(model, str(name))
+    return model
 
 
 def random_twin(config: PretrainedConfig, seed: int) -> PreTrainedModel:
@@ -73,7 +91,7 @@ def _check_weights(folder: Path) -> None:
     if expected != [found]:
         raise TglError(
             f"{weights}: damaged or replaced: {noted.name} beside it says SHA-256 {''.join(expected) or 'nothing'}, "
-            f"found {found}; delete the folder and run the workflow again"
+            f"found {found}. {how_to_mend(weights)}"
         )
 
 
