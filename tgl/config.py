@@ -150,10 +150,14 @@ class PretrainConfig(OptimiserConfig):
 
 
 class ModelConfig(Section):
-    """The base model: of this architecture and shape from scratch, or loaded by Hugging Face name or folder."""
+    """The base model: of this architecture and shape from scratch, or loaded by Hugging Face name or folder.
+
+    merge_adapter: `load` is a folder with an adapter of peft, which is merged into its base model.
+    """
 
     name: Name = "gpt2-6x96"
     load: str | None = None
+    merge_adapter: Flag = False
     architecture: Literal["gpt2", "gpt_neo", "llama", "mamba", "tgl_gru"] = "gpt2"
     layers: Positive = 6
     hidden_size: Positive = 96

@@ -1,4 +1,4 @@
-"""The files of a model's folder, checked before any weight is read: config.json and the headers of safetensors files."""
+"""Files of a model's folder, checked before any weight is read: config.json and the headers of safetensors files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,19 @@ WEIGHTS, INDEX, ADAPTER_WEIGHTS = (
 )
 _FLOATS = {"F64", "F32", "F16", "BF16"}
 # Weights in forms that are never read: pickles run code, the others are of other libraries or quantised.
-_OTHER_WEIGHTS = {".bin", ".pt", ".pth", ".ckpt", ".pkl", ".gguf", ".ggml", ".h5", ".msgpack", ".onnx", ".npz"}
+_OTHER_WEIGHTS = {
+    ".bin",
+    ".pt",
+    ".pth",
+    ".ckpt",
+    ".pkl",
+    ".gguf",
+    ".ggml",
+    ".h5",
+    ".msgpack",
+    ".onnx",
+    ".npz",
+}
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _EXPECTED = "expected a Hugging Face name or a folder with config.json and safetensors"
 
@@ -94,8 +106,8 @@ def read_model_json(path: Path) -> dict:
     found = read_json(path)
     if found.get("auto_map"):
         raise TglError(
-            f"{path}: names code of its own (auto_map: {names_of(map(str, found['auto_map']))}), and code that comes with "
-            "a model is never run. If transformers itself has this architecture, remove 'auto_map' from a copy."
+            f"{path}: names code of its own (auto_map: {names_of(map(str, found['auto_map']))}), and code that comes "
+            "with a model is never run. If transformers itself has this architecture, remove 'auto_map' from a copy."
         )
     return found
 
@@ -119,8 +131,8 @@ def weight_files(folder: Path) -> list[Path]:
             "save_pretrained where they come from."
         )
     raise TglError(
-        f"{folder}: no {WEIGHTS} and no {INDEX}, found {names_of(shards) if shards else 'no weights at all'}. Fetch the "
-        "missing files."
+        f"{folder}: no {WEIGHTS} and no {INDEX}, found {names_of(shards) if shards else 'no weights at all'}. Fetch "
+        "the missing files."
     )
 
 
@@ -133,7 +145,9 @@ def _weight_map(index: Path) -> dict[str, str]:
         )
     strange = sorted({name for name in found.values() if Path(name).name != name or not name})
     if strange:
-        raise TglError(f"{index}: names {names_of(strange)}, expected files of its own folder. {how_to_mend(index)}")
+        raise TglError(
+            f"{index}: names {names_of(strange)}, expected files of its own folder. {how_to_mend(index)}"
+        )
     return found
 
 
@@ -143,8 +157,8 @@ def _shards(index: Path) -> list[Path]:
     absent = [file.name for file in files if not file.is_file()]
     if absent:
         raise TglError(
-            f"{index}: names {names_of(absent)}, which {'is' if len(absent) == 1 else 'are'} not in the folder; expected "
-            f"all {len(files)} files. Fetch what is missing."
+            f"{index}: names {names_of(absent)}, which {'is' if len(absent) == 1 else 'are'} not in the folder; "
+            f"expected all {len(files)} files. Fetch what is missing."
         )
     held: dict[str, str] = {}
     for file in files:
@@ -185,7 +199,8 @@ def read_headers(files: Iterable[Path]) -> dict[str, Header]:
 def base_of_adapter(folder: Path) -> Path:
     """Return the folder of the model that an adapter belongs to: its own where that holds one, else the one it names.
 
-    A relative path counts from the working directory, then from the adapter's folder. Raises TglError where there is none.
+    A relative path counts from the adapter's folder where a model is there, else from the working directory. Raises
+    TglError where there is none.
     """
     if (folder / CONFIG).is_file():
         return folder
@@ -196,9 +211,9 @@ def base_of_adapter(folder: Path) -> Path:
             f"{path}: base_model_name_or_path is {base!r}, expected the folder or Hugging Face name of the base model. "
             "Write it there."
         )
-    beside = folder / base
+    near = folder / base
     try:
-        found = local_folder(beside if beside.is_dir() and not Path(base).is_dir() else base)
+        found = local_folder(near if (near / CONFIG).is_file() else base)
     except TglError as error:
         raise TglError(f"{path}: its base model cannot be found: {error}") from None
     if (found / ADAPTER_CONFIG).is_file():

@@ -25,6 +25,9 @@ Seed = Annotated[int, typer.Option(help="Fixes initialisation, data order and dr
 Threads = Annotated[int, typer.Option(help="Threads of torch.")]
 Processes = Annotated[int, typer.Option(help="Processes a node, started by torchrun; one a GPU.")]
 Nodes = Annotated[int, typer.Option(help="Nodes; more than one only inside a SLURM allocation.")]
+MergeAdapter = Annotated[
+    bool, typer.Option("--merge-adapter", help="MODEL holds a LoRA adapter: merge it into its base model.")
+]
 Paths = Annotated[list[Path], typer.Argument()]
 
 

@@ -13,13 +13,14 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from tgl.errors import TglError
 from tgl.evaluate.spans import SpanTokens, span_tokens
+from tgl.fit import num_positions
 
 BATCH_SEQUENCES = 64
 
 
 def max_length(model: PreTrainedModel) -> int:
-    """Return the number of positions of the model."""
-    return int(getattr(model.config, "max_position_embeddings", None) or 2048)
+    """Return the number of positions of the model; 2048 where nothing bounds them."""
+    return num_positions(model.config) or 2048
 
 
 @torch.no_grad()

@@ -11,6 +11,8 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from tgl.errors import TglError
 from tgl.evaluate.spans import SpanTokens
+from tgl.fit import check_ids
+from tgl.text.tokens import num_ids
 
 _CANDIDATES = 100  # stretches among which the one of nearest frequency is taken
 # Capitalised words after a lower-case word or a comma: they begin no sentence.
@@ -27,13 +29,9 @@ class PlainText:
         """Raises TglError for fewer than two tokens and for ids that the tokenizer does not have."""
         if len(stream) < 2:
             raise TglError(f"profile: the plain text has {len(stream)} tokens, too few for a window")
-        if int(stream.max()) >= len(tokenizer):
-            raise TglError(
-                f"profile: the plain text holds token {int(stream.max())} and the model's tokenizer has "
-                f"{len(tokenizer)}: it was packed with another tokenizer; give the text itself"
-            )
+        check_ids(stream, tokenizer, "profile: the plain text")
         self.stream = stream
-        counts = np.bincount(stream, minlength=len(tokenizer))
+        counts = np.bincount(stream, minlength=num_ids(tokenizer))
         self._log_frequency = np.log((counts + 1) / (len(stream) + len(counts)))  # by token, never -inf
         used = np.unique(stream)
         pieces = dict(zip(used.tolist(), tokenizer.convert_ids_to_tokens(used.tolist()), strict=True))

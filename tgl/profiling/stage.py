@@ -19,6 +19,7 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 from tgl.config import PlanConfig, ProfileConfig
 from tgl.errors import TglError
 from tgl.evaluate.score import max_length
+from tgl.fit import check_object, check_tokenizer
 from tgl.plans.names import parse_plan
 from tgl.plans.plan import Plan
 from tgl.probes.given import read_probes
@@ -99,6 +100,7 @@ def profile(
     settings: ProfileConfig | None = None,
     seed: int = 0,
     twin: bool = True,
+    merge_adapter: bool = False,
     say: Say = lambda text: None,
 ) -> Profile:
     """Measure the gradient norms of salient spans and of every control, by sublayer.
@@ -106,16 +108,26 @@ def profile(
     model: a folder, a Hugging Face name, or a causal LM, which then needs its `tokenizer`. probes: a table
     `probes`, a file of JSON lines (`tgl.probes.given`), or rows of that table. corpus: plain text like what the
     model was pretrained on (`tgl.text.corpus`), or its tokens [num_tokens]. period: take only this period's
-    probes. twin: measure the same architecture with random weights as well, drawn by `seed`. Raises TglError for
-    input that cannot be used; probes that cannot be used are counted in `about` and left out.
+    probes. twin: measure the same architecture with random weights as well, drawn by `seed`. merge_adapter: `model` is
+    a folder with a LoRA adapter, to be merged into its base model. Raises TglError for input that cannot be used;
+    probes that cannot be used are counted in `about` and left out.
     """
     settings = settings or ProfileConfig()
     if isinstance(model, PreTrainedModel):
+        check_object(model)
         if tokenizer is None:
             raise TglError("profile: a model handed over as an object needs its tokenizer")
         trained, name = model, model.name_or_path or type(model).__name__
+    elif not isinstance(model, str | Path):
+        raise TglError(
+            f"profile: a {type(model).__name__} found, expected a folder, a Hugging Face name or a model of transformers. "
+            "Take the model out of what wraps it; merge adapters with merge_and_unload()."
+        )
     else:
-        trained, name, tokenizer = load_model(model), str(model), tokenizer or load_tokenizer(model)
+        tokenizer = tokenizer or load_tokenizer(model)
+        trained, name = load_model(model, merge_adapter=merge_adapter, say=say), str(model)
+    sublayers(trained)  # refuses an architecture whose blocks are not known, before texts are read
+    check_tokenizer(trained, tokenizer)
     rows = read_probes(probes) if isinstance(probes, str | Path) else list(probes)
     stream = corpus if isinstance(corpus, np.ndarray) else read_corpus(corpus, tokenizer)
     groups = make_groups(rows, stream, tokenizer, period, settings, max_length(trained))

@@ -17,10 +17,14 @@ def check_adapter(folder: Path) -> None:
     path, weights = folder / ADAPTER_CONFIG, folder / ADAPTER_WEIGHTS
     kind = read_model_json(path).get("peft_type")
     if kind != "LORA":
-        raise TglError(f"{path}: peft_type is {kind!r}, expected LORA, which can be merged. Merge others with peft.")
+        raise TglError(
+            f"{path}: peft_type is {kind!r}, expected LORA, which can be merged. Merge others with peft."
+        )
     if not weights.is_file():
         found = sorted(file.name for file in folder.iterdir() if file.name.startswith("adapter_model"))
-        raise TglError(f"{weights}: no such file, found {names_of(found) or 'no weights'}. Save the adapter as safetensors.")
+        raise TglError(
+            f"{weights}: no such file, found {names_of(found) or 'no weights'}. Save the adapter as safetensors."
+        )
     for name, header in read_headers([weights]).items():
         if not header.is_float:
             raise TglError(f"{weights}: '{name}' is of type {header.dtype}, expected floating-point numbers.")
@@ -29,8 +33,8 @@ def check_adapter(folder: Path) -> None:
 def merged(base: PreTrainedModel, folder: Path) -> PreTrainedModel:
     """Return `base` with the LoRA adapter of a folder merged into its weights; the base is changed in place.
 
-    Raises TglError for an adapter that lacks tensors, has others than its configuration asks for, does not fit the base,
-    or is not finite.
+    Raises TglError for an adapter that lacks tensors, has others than its configuration asks for, does not fit the
+    base, or is not finite.
     """
     from peft import PeftModel, get_peft_model_state_dict  # it takes a second to import
 
@@ -41,8 +45,8 @@ def merged(base: PreTrainedModel, folder: Path) -> PreTrainedModel:
     except Exception as error:  # each tuner has exceptions of its own
         text = " ".join(str(error).split())[:300]
         raise TglError(
-            f"{folder}: the adapter does not fit its base model '{base.name_or_path}' ({type(error).__name__}: {text}). "
-            f"Give the base model it was trained on."
+            f"{folder}: the adapter does not fit its base model '{base.name_or_path}' ({type(error).__name__}: "
+            f"{text}). Give the base model it was trained on."
         ) from None
     held = read_headers([weights])
     missing = sorted(set(expected) - set(held))
@@ -60,6 +64,8 @@ def merged(base: PreTrainedModel, folder: Path) -> PreTrainedModel:
     model = adapted.merge_and_unload()
     bad = [name for name, tensor in model.state_dict().items() if not torch.isfinite(tensor).all()]
     if bad:
-        raise TglError(f"{weights}: merged, {names_of(bad)} hold values that are not finite. {how_to_mend(weights)}")
+        raise TglError(
+            f"{weights}: merged, {names_of(bad)} hold values that are not finite. {how_to_mend(weights)}"
+        )
     model.requires_grad_(True)  # peft has frozen the base
     return model.eval()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import tempfile
+import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -15,14 +15,16 @@ from transformers.utils import logging
 
 from tgl.config import ModelConfig
 from tgl.errors import TglError
-from tgl.files import atomic_path, how_to_mend, sha256_file
+from tgl.files import atomic_path, how_to_mend, publish, scratch_folder, sha256_file
 from tgl.gru import GruForCausalLM  # noqa: F401, registers itself with the Auto classes
 from tgl.k_adapter import KAdapterForCausalLM  # noqa: F401, likewise
 from tgl.model_files import ADAPTER_CONFIG, base_of_adapter, local_folder
 from tgl.sublayers import Sublayer
+from tgl.text.tokens import num_ids
 from tgl.train.adapters import check_adapter, merged
 from tgl.train.architectures import architecture_config
-from tgl.train.weights import check_causal, load_whole
+from tgl.train.model_config import check_causal
+from tgl.train.weights import inspect, load_whole
 
 _CHECKSUM = "model.safetensors.sha256"
 
@@ -35,7 +37,7 @@ def make_model(
 ) -> PreTrainedModel:
     """Return a model of the configured architecture and shape with random weights drawn from `seed`."""
     torch.manual_seed(seed)
-    config = architecture_config(settings, len(tokenizer), block_size, tokenizer.eos_token_id)
+    config = architecture_config(settings, num_ids(tokenizer), block_size, tokenizer.eos_token_id)
     return _on_device(AutoModelForCausalLM.from_config(config))
 
 
@@ -51,13 +53,12 @@ def load_model(
     """
     folder = local_folder(name)
     has_adapter = (folder / ADAPTER_CONFIG).is_file()
-    if has_adapter and not merge_adapter:
-        raise TglError(
-            f"{folder / ADAPTER_CONFIG}: '{name}' holds an adapter, expected a whole model. Merge it into its base model: "
-            "--merge-adapter, model.merge_adapter in a configuration, tgl.load_model(..., merge_adapter=True) in Python."
-        )
+    if not merge_adapter:
+        _refuse_adapter(folder)
     if merge_adapter and not has_adapter:
-        raise TglError(f"{folder}: no {ADAPTER_CONFIG}, expected an adapter to merge. Leave out merge_adapter.")
+        raise TglError(
+            f"{folder}: no {ADAPTER_CONFIG}, expected an adapter to merge. Leave out merge_adapter."
+        )
     if has_adapter:
         check_adapter(folder)
     home = base_of_adapter(folder) if has_adapter else folder
@@ -69,6 +70,26 @@ def load_model(
     model = _on_device(model)
     check_causal(model, str(name))
     return model
+
+
+def inspect_model(name: str | Path) -> PreTrainedModel:
+    """Return a model on the device `meta`, without reading its weights, to check what goes with it before long work.
+
+    Raises TglError as `load_model` for all that shows in the configuration and the headers of the files.
+    """
+    folder = local_folder(name)
+    _refuse_adapter(folder)
+    return inspect(folder, str(name))[0]
+
+
+def _refuse_adapter(folder: Path) -> None:
+    path = folder / ADAPTER_CONFIG
+    if path.is_file():
+        raise TglError(
+            f"{path}: the folder holds an adapter, expected a whole model. Merge it into its base model: "
+            "--merge-adapter, model.merge_adapter in a configuration, or "
+            "tgl.load_model(..., merge_adapter=True) in Python."
+        )
 
 
 def random_twin(config: PretrainedConfig, seed: int) -> PreTrainedModel:
@@ -90,27 +111,34 @@ def _check_weights(folder: Path) -> None:
     found = sha256_file(weights) if weights.is_file() else "no file"
     if expected != [found]:
         raise TglError(
-            f"{weights}: damaged or replaced: {noted.name} beside it says SHA-256 {''.join(expected) or 'nothing'}, "
+            f"{weights}: damaged or replaced: {noted.name} next to it says SHA-256 {''.join(expected) or 'nothing'}, "
             f"found {found}. {how_to_mend(weights)}"
         )
 
 
 def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
     """Write model and tokenizer to `folder`, each file whole or not at all, the weights last."""
-    with tempfile.TemporaryDirectory() as scratch:
+    # Staged next to the target: $TMPDIR may be small, or in memory.
+    with scratch_folder(folder) as scratch:
         model.save_pretrained(scratch, max_shard_size="1TB")  # one file, which the workflow declares
         tokenizer.save_pretrained(scratch)
         # As sha256sum writes and checks it.
-        checksum = sha256_file(Path(scratch) / "model.safetensors")
-        (Path(scratch) / _CHECKSUM).write_text(f"{checksum}  model.safetensors\n", encoding="utf-8")
-        copy_model(Path(scratch), folder)
+        checksum = sha256_file(scratch / "model.safetensors")
+        (scratch / _CHECKSUM).write_text(f"{checksum}  model.safetensors\n", encoding="utf-8")
+        folder.mkdir(parents=True, exist_ok=True)
+        for file in _weights_last(scratch):
+            publish(file, folder / file.name)
 
 
 def copy_model(source: Path, target: Path) -> None:
     """Copy a checkpoint's files, each whole or not at all, the weights last."""
-    for file in sorted(source.iterdir(), key=lambda file: (file.suffix == ".safetensors", file.name)):
+    for file in _weights_last(source):
         with atomic_path(target / file.name) as part:
-            part.write_bytes(file.read_bytes())
+            shutil.copyfile(file, part)
+
+
+def _weights_last(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir(), key=lambda file: (file.suffix == ".safetensors", file.name))
 
 
 def weights_hash(model: PreTrainedModel) -> str:

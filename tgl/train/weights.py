@@ -13,21 +13,12 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from transformers import (
-    CONFIG_MAPPING,
-    MODEL_FOR_CAUSAL_LM_MAPPING,
-    MODEL_FOR_MASKED_LM_MAPPING,
-    AutoConfig,
-    AutoModelForCausalLM,
-    GenerationConfig,
-    PretrainedConfig,
-    PreTrainedModel,
-)
+from transformers import GenerationConfig, PreTrainedModel
 
-from tgl.errors import TglError, nearest
+from tgl.errors import TglError
 from tgl.files import how_to_mend
-from tgl.model_files import CONFIG, Header, names_of, numbers_in, read_headers, read_model_json, weight_files
-from tgl.sublayers import sublayers
+from tgl.model_files import CONFIG, Header, names_of, read_headers, read_model_json, weight_files
+from tgl.train.model_config import brief, build_shell, read_config
 
 Say = Callable[[str], None]
 # Who puts what before every name.
@@ -37,8 +28,6 @@ _PREFIXES = {
     "_forward_module.": "Fabric",
     "base_model.model.": "peft",
 }
-_MOST_UNITS = 10_000  # blocks, heads or experts: more is a slip, and a model of so many is built for hours
-_COUNTED = re.compile(r"(^|_)n(um)?_.*(layer|block|head|expert)")
 # Buffers of old files, which are computed now: causal masks [1, 1, n, n], what masked scores were set to, frequencies.
 _MASK = re.compile(r"(attn|attention)\.bias$")
 _COMPUTED = re.compile(r"(rotary_emb\.inv_freq|position_ids|(attn|attention)\.masked_bias)$")
@@ -51,10 +40,7 @@ def load_whole(folder: Path, name: str, say: Say) -> PreTrainedModel:
     that are missing, of another shape, not floating-point or not finite; and for tensors that are in the files and
     belong to a part that the model has, which would be lost. Other tensors that are not used are reported by `say`.
     """
-    config = read_config(folder)
-    headers = read_headers(weight_files(folder))
-    shell = _shell(folder, config, headers)
-    _check_headers(folder, shell, headers)
+    shell, headers = inspect(folder, name)
     model, info = _filled(shell, headers)
     _check_loaded(folder, model, headers, info)
     unused = _unused(folder, model, headers, info["unexpected_keys"])
@@ -67,73 +53,29 @@ def load_whole(folder: Path, name: str, say: Say) -> PreTrainedModel:
     return model.eval()
 
 
-def read_config(folder: Path) -> PretrainedConfig:
-    """Return the configuration of a causal LM's folder. Raises TglError as `load_whole`."""
-    path = folder / CONFIG
-    found = read_model_json(path)
-    kind = found.get("model_type")
-    if not isinstance(kind, str) or kind not in CONFIG_MAPPING:
-        hint = nearest(kind, CONFIG_MAPPING) if isinstance(kind, str) else ""
-        raise TglError(f"{path}: model_type is {kind!r}{hint}, expected a type that transformers knows. Correct it.")
-    _refuse_quantised(path, found)
-    absurd = [(key, number) for key, number in numbers_in(found) if _COUNTED.search(key) and number > _MOST_UNITS]
-    if absurd:
-        raise TglError(f"{path}: {absurd[0][0]} is {absurd[0][1]:,}, expected at most {_MOST_UNITS:,}. Correct it.")
-    try:
-        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-    except Exception as error:  # each architecture checks its values with exceptions of its own
-        raise TglError(f"{path}: no configuration of '{kind}' ({_brief(error)}). {how_to_mend(path)}") from None
-    masked = getattr(config, "is_decoder", None) is False and type(config) in MODEL_FOR_MASKED_LM_MAPPING
-    if (
-        getattr(config, "is_encoder_decoder", False)
-        or masked
-        or type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING
-    ):
-        what = "an encoder-decoder" if getattr(config, "is_encoder_decoder", False) else "no causal language model"
-        raise TglError(
-            f"{path}: '{kind}' is {what}, expected a causal language model that sees only what stands to the left of "
-            "a token. Give a decoder, such as GPT-2 or Llama."
-        )
-    return config
+def inspect(folder: Path, name: str) -> tuple[PreTrainedModel, dict[str, Header]]:
+    """Return a folder's model without memory for its weights, and what its files say of their tensors.
 
-
-def _refuse_quantised(path: Path, config: Mapping) -> None:
-    for section in (config, *(value for value in config.values() if isinstance(value, dict))):
-        for key in ("quantization_config", "compression_config"):
-            if section.get(key) is not None:
-                found = section[key]
-                method = found.get("quant_method", "unknown") if isinstance(found, dict) else found
-                raise TglError(
-                    f"{path}: the weights are quantised ({key}: {method}), and gradients need them in floating point. "
-                    "Give the checkpoint it was made from, or one that was de-quantised."
-                )
-
-
-def _shell(folder: Path, config: PretrainedConfig, headers: Mapping[str, Header]) -> PreTrainedModel:
-    """Return the model without memory for its weights: what the configuration asks for."""
-    path = folder / CONFIG
-    blocks = getattr(config, "num_hidden_layers", 0)
-    if isinstance(blocks, int) and blocks > len(headers):  # each block has a tensor at least
-        raise TglError(
-            f"{path}: asks for {blocks} blocks, and the files hold {len(headers)} tensors in all. {how_to_mend(path)}"
-        )
-    try:
-        with torch.device("meta"):
-            return AutoModelForCausalLM.from_config(config, trust_remote_code=False)
-    except TglError:
-        raise
-    except Exception as error:  # ZeroDivisionError, TypeError, ... : whatever the numbers lead to
-        raise TglError(f"{path}: no model can be built from it ({_brief(error)}). {how_to_mend(path)}") from None
+    Raises TglError as `load_whole`, for all that shows without reading the weights.
+    """
+    config = read_config(folder)
+    headers = read_headers(weight_files(folder))
+    shell = build_shell(folder, config, headers)
+    shell.name_or_path = name
+    _check_headers(folder, shell, headers)
+    return shell, headers
 
 
 def _check_headers(folder: Path, shell: PreTrainedModel, headers: Mapping[str, Header]) -> None:
     expected = shell.state_dict()
     for name, header in headers.items():
         own = _own_name(name, expected, shell.base_model_prefix)
-        if header.dtype.startswith("F8") or (own and expected[own].is_floating_point() and not header.is_float):
+        if header.dtype.startswith("F8") or (
+            own and expected[own].is_floating_point() and not header.is_float
+        ):
             raise TglError(
-                f"{header.file}: '{name}' is of type {header.dtype}, expected floating-point numbers of 16 bits or more. "
-                "Give weights that are not quantised."
+                f"{header.file}: '{name}' is of type {header.dtype}, expected floating-point numbers of 16 bits or "
+                "more. Give weights that are not quantised."
             )
         # Layouts that transformers converts keep the number of elements.
         if own and expected[own].numel() != torch.Size(header.shape).numel():
@@ -178,14 +120,12 @@ def _filled(shell: PreTrainedModel, headers: Mapping[str, Header]) -> tuple[PreT
         )
     except (SafetensorError, OSError, ValueError, RuntimeError, ImportError, TypeError, KeyError) as error:
         raise TglError(
-            f"{', '.join(map(str, files))}: cannot be loaded as '{shell.config.model_type}' ({_brief(error)}). "
+            f"{', '.join(map(str, files))}: cannot be loaded as '{shell.config.model_type}' ({brief(error)}). "
             f"{how_to_mend(next(iter(files)))}"
         ) from None
 
 
-def _check_loaded(
-    folder: Path, model: PreTrainedModel, headers: Mapping[str, Header], info: Mapping
-) -> None:
+def _check_loaded(folder: Path, model: PreTrainedModel, headers: Mapping[str, Header], info: Mapping) -> None:
     where = next(iter(headers.values())).file if len({h.file for h in headers.values()}) == 1 else folder
     for name, found, expected in sorted(info["mismatched_keys"]):
         header = headers.get(name) or Header(where, "", tuple(found))
@@ -228,8 +168,8 @@ def _unused(
     if lost:
         file = headers[lost[0]].file if lost[0] in headers else folder
         raise TglError(
-            f"{file}: holds {len(lost)} tensors that {folder / CONFIG} has no place for ({names_of(lost)}), and without "
-            "them the model is another one. Give the configuration that belongs to the weights."
+            f"{file}: holds {len(lost)} tensors that {folder / CONFIG} has no place for ({names_of(lost)}), and "
+            "without them the model is another one. Give the configuration that belongs to the weights."
         )
     return unused
 
@@ -252,38 +192,4 @@ def _generation(folder: Path) -> GenerationConfig:
     try:
         return GenerationConfig.from_pretrained(folder)
     except Exception as error:  # each key is checked with exceptions of its own
-        raise TglError(f"{path}: not usable ({_brief(error)}). {how_to_mend(path)}") from None
-
-
-def check_causal(model: PreTrainedModel, name: str) -> None:
-    """Raise TglError unless what stands right of a token leaves its prediction alone, as in XLNet it does not.
-
-    An architecture that `tgl.sublayers` knows is not tried.
-    """
-    try:
-        sublayers(model)
-    except TglError:
-        pass
-    else:
-        return
-    ids = torch.arange(8, device=model.device)[None] % model.get_input_embeddings().num_embeddings
-    other = ids.clone()
-    other[0, -1] = 0
-    try:
-        with torch.no_grad():
-            first, second = (model(input_ids=tokens).logits[0, :-1].float() for tokens in (ids, other))
-    except Exception as error:  # what is no plain language model wants other inputs
-        raise TglError(
-            f"model '{name}': does not predict tokens from tokens alone ({_brief(error)}), expected a causal language model."
-        ) from None
-    if not torch.allclose(first, second, rtol=1e-3, atol=1e-4):
-        raise TglError(
-            f"model '{name}': '{model.config.model_type}' predicts a token from what stands to its right, expected a causal "
-            "language model. Give a decoder, such as GPT-2 or Llama."
-        )
-
-
-def _brief(error: Exception) -> str:
-    """Return kind and first line of an error of a library, cut where it is long."""
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text[:300]}"
+        raise TglError(f"{path}: not usable ({brief(error)}). {how_to_mend(path)}") from None
