@@ -119,7 +119,7 @@ def test_every_stage_refuses_tokens_of_another_tokenizer(tmp_path, inputs, forei
         ),
         "train, base text": lambda: train_periods(run_of(inputs, tmp_path, base_tokens=foreign), SETTINGS),
         "train, last period": lambda: train_periods(
-            run_of(inputs, tmp_path, tokens={PERIODS[0]: inputs / f"{PERIODS[0]}.parquet", PERIODS[1]: foreign}), SETTINGS
+            run_of(inputs, tmp_path, tokens={PERIODS[0]: inputs / "base.parquet", PERIODS[1]: foreign}), SETTINGS
         ),
     }  # fmt: skip
     for name, stage in stages.items():

@@ -139,6 +139,8 @@ def combination_problems(config: Config) -> Iterator[str]:
         )
     if config.probes.validation_share + config.probes.test_share > 1:
         yield "probes.validation_share + probes.test_share: more than 1"
+    if config.model.merge_adapter and config.model.load is None:
+        yield "model.merge_adapter: true with model.load null has no adapter to merge; name its folder in model.load"
     if config.model.load is None:
         if config.model.hidden_size % config.model.heads:
             yield (

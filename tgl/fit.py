@@ -56,11 +56,11 @@ def check_ids(tokens: np.ndarray, tokenizer: PreTrainedTokenizerBase, what: str)
 
 
 def check_object(model: PreTrainedModel) -> None:
-    """Raise TglError for a model object without an output head, without weights in memory, or with quantised ones."""
+    """Raise TglError for a model object without output head, values in memory, or floating-point weights."""
     if model.get_output_embeddings() is None:
         raise TglError(
-            f"model: a {type(model).__name__} has no output head over the vocabulary, expected a causal language model. "
-            "Load it with AutoModelForCausalLM."
+            f"model: a {type(model).__name__} has no output head over the vocabulary, expected a causal language "
+            "model. Load it with AutoModelForCausalLM."
         )
     for name, parameter in model.named_parameters():
         if parameter.is_meta:

@@ -104,9 +104,10 @@ def read_model_json(path: Path) -> dict:
     if path.is_file():
         refuse_pointer(path)
     found = read_json(path)
-    if found.get("auto_map"):
+    own = next(_values_of("auto_map", found), None)
+    if own:
         raise TglError(
-            f"{path}: names code of its own (auto_map: {names_of(map(str, found['auto_map']))}), and code that comes "
+            f"{path}: names code of its own (auto_map: {names_of(map(str, own))}), and code that comes "
             "with a model is never run. If transformers itself has this architecture, remove 'auto_map' from a copy."
         )
     return found
@@ -227,6 +228,15 @@ def names_of(names: Iterable[str], most: int = 5) -> str:
     """Return the first names in quotes, and how many more there are."""
     every = [f"'{name}'" for name in names]
     return ", ".join(every[:most]) + (f" and {len(every) - most} more" if len(every) > most else "")
+
+
+def _values_of(key: str, config: dict) -> Iterator[Iterable]:
+    """Yield every value of a key that is not empty, those of sections inside the configuration too."""
+    for name, value in config.items():
+        if name == key and value:
+            yield value if isinstance(value, dict | list) else [value]
+        elif isinstance(value, dict):
+            yield from _values_of(key, value)
 
 
 def numbers_in(config: dict, level: int = 0) -> Iterator[tuple[str, int]]:

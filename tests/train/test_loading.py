@@ -435,6 +435,10 @@ def test_code_that_comes_with_a_model_is_refused_without_a_question(folder, monk
     assert not marker.exists()
 
 
+def test_code_inside_a_section_is_refused_too(folder):
+    assert "names code of its own" in refusal(folder(base={"auto_map": {"AutoConfig": "own.Own"}}))
+
+
 def small(kind, **more):
     return kind(vocab_size=VOCABULARY, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, **more)
 

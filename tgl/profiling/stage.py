@@ -38,6 +38,10 @@ TABLES = ("profile", "norms", "comparisons")
 Say = Callable[[str], None]
 
 
+def _quiet(text: str) -> None:
+    """Drop a line of the log."""
+
+
 @dataclass(frozen=True)
 class Profile:
     """Gradient norms of one model by sublayer.
@@ -101,7 +105,7 @@ def profile(
     seed: int = 0,
     twin: bool = True,
     merge_adapter: bool = False,
-    say: Say = lambda text: None,
+    say: Say = _quiet,
 ) -> Profile:
     """Measure the gradient norms of salient spans and of every control, by sublayer.
 
@@ -120,12 +124,14 @@ def profile(
         trained, name = model, model.name_or_path or type(model).__name__
     elif not isinstance(model, str | Path):
         raise TglError(
-            f"profile: a {type(model).__name__} found, expected a folder, a Hugging Face name or a model of transformers. "
-            "Take the model out of what wraps it; merge adapters with merge_and_unload()."
+            f"profile: a {type(model).__name__} found, expected a folder, a Hugging Face name or a model of "
+            "transformers. Take the model out of what wraps it; merge adapters with merge_and_unload()."
         )
     else:
         tokenizer = tokenizer or load_tokenizer(model)
-        trained, name = load_model(model, merge_adapter=merge_adapter, say=say), str(model)
+        # What a checkpoint holds and the model does not use is reported even to a caller who asks for no log.
+        heard = print if say is _quiet else say
+        trained, name = load_model(model, merge_adapter=merge_adapter, say=heard), str(model)
     sublayers(trained)  # refuses an architecture whose blocks are not known, before texts are read
     check_tokenizer(trained, tokenizer)
     rows = read_probes(probes) if isinstance(probes, str | Path) else list(probes)

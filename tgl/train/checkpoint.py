@@ -23,7 +23,7 @@ from tgl.sublayers import Sublayer
 from tgl.text.tokens import num_ids
 from tgl.train.adapters import check_adapter, merged
 from tgl.train.architectures import architecture_config
-from tgl.train.model_config import check_causal
+from tgl.train.model_config import brief, check_causal
 from tgl.train.weights import inspect, load_whole
 
 _CHECKSUM = "model.safetensors.sha256"
@@ -95,7 +95,16 @@ def _refuse_adapter(folder: Path) -> None:
 def random_twin(config: PretrainedConfig, seed: int) -> PreTrainedModel:
     """Return a model of a configuration with random weights drawn from `seed`."""
     torch.manual_seed(seed)
-    return _on_device(AutoModelForCausalLM.from_config(copy.deepcopy(config), dtype=torch.float32))
+    try:
+        model = AutoModelForCausalLM.from_config(
+            copy.deepcopy(config), dtype=torch.float32, trust_remote_code=False
+        )
+    except ValueError as error:  # an architecture whose code came with its weights
+        raise TglError(
+            f"model type '{config.model_type}': no twin with random weights can be made ({brief(error)}), expected an "
+            "architecture of transformers. Measure it without a twin."
+        ) from None
+    return _on_device(model)
 
 
 def _on_device(model: PreTrainedModel) -> PreTrainedModel:

@@ -114,6 +114,7 @@ def _filled(shell: PreTrainedModel, headers: Mapping[str, Header]) -> tuple[PreT
             config=shell.config,
             state_dict=tensors,
             dtype=torch.float32,
+            use_safetensors=True,
             trust_remote_code=False,
             ignore_mismatched_sizes=True,  # reported below, by name
             output_loading_info=True,
