@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
 from tokenizers import Tokenizer, models, pre_tokenizers
 from torch.ao.quantization import quantize_dynamic
 from transformers import (
@@ -31,16 +32,26 @@ from tests.model_fixtures import (
 )
 from tests.train.continual_runs import PERIODS, SETTINGS, run_of, write_inputs
 from tgl.agreement.stage import agree
-from tgl.config import AgreeConfig, EngineConfig, ModelConfig, PretrainConfig, ProfileConfig, TokensConfig
+from tgl.config import (
+    AgreeConfig,
+    EngineConfig,
+    ModelConfig,
+    PlanConfig,
+    PretrainConfig,
+    ProfileConfig,
+    TokensConfig,
+)
 from tgl.errors import TglError
 from tgl.evaluate.score import max_length
 from tgl.evaluate.stage import score_checkpoint
 from tgl.fit import check_object, num_positions
+from tgl.plans.stage import write_plan
 from tgl.profiling.along import profile_along
 from tgl.profiling.stage import profile
+from tgl.tables import read_table
 from tgl.text.tokens import num_ids, train_tokenizer, write_blocks
 from tgl.train.base import train_base
-from tgl.train.checkpoint import make_model, save_model
+from tgl.train.checkpoint import load_model, make_model, save_model, weights_hash
 from tgl.train.continual import train_periods
 
 PROFILE = ProfileConfig(examples=3, bootstrap=100)
@@ -222,6 +233,73 @@ def test_what_is_no_number_of_positions_bounds_nothing(value):
     assert max_length(model) == 2048
 
 
+# Adapters and shards
+
+
+@pytest.fixture
+def adapter(inputs, tmp_path):
+    torch.manual_seed(1)
+    config = LoraConfig(r=2, target_modules=["c_attn"], init_lora_weights=False, fan_in_fan_out=True)
+    get_peft_model(AutoModelForCausalLM.from_pretrained(inputs / "base"), config).save_pretrained(
+        tmp_path / "adapter"
+    )
+    return tmp_path / "adapter"
+
+
+def test_every_stage_refuses_an_adapter_that_is_not_to_be_merged(tmp_path, inputs, adapter):
+    probes, text = inputs / "probes.parquet", inputs / "base.parquet"
+    stages = {
+        "base": lambda: base(tmp_path, inputs / "base", text, load=str(adapter)),
+        "profile": lambda: profile(adapter, probes=probes, corpus=text, settings=PROFILE),
+        "along": lambda: profile_along(
+            {0: adapter}, probes, text, PERIODS[0], PROFILE, 0, tmp_path / "a.parquet", tmp_path / "b.parquet"
+        ),
+        "agree": lambda: agree(adapter, tmp_path, probes, AgreeConfig(), 0, tmp_path),
+        "train": lambda: train_periods(run_of(inputs, tmp_path, base_model=adapter), SETTINGS),
+        "plan": lambda: write_plan(
+            inputs / "profile.parquet", "spectrum", PlanConfig(), 0, tmp_path / "plan.json", adapter
+        ),
+    }
+    for name, stage in stages.items():
+        with pytest.raises(TglError, match=r"adapter_config\.json: the folder holds an adapter"):
+            stage()
+        assert not (tmp_path / "state").exists(), name
+
+
+def test_a_merged_adapter_is_profiled_compared_and_made_a_base_model(tmp_path, inputs, adapter):
+    merged = load_model(adapter, merge_adapter=True)
+    given = {
+        "probes": inputs / "probes.parquet",
+        "corpus": inputs / "base.parquet",
+        "settings": PROFILE,
+        "twin": False,
+    }
+    found = profile(adapter, merge_adapter=True, **given)
+    assert found.about["model_sha256"] == weights_hash(merged)
+    assert found.about["model_sha256"] != profile(inputs / "base", **given).about["model_sha256"]
+    found.save(tmp_path / "profile")
+    with pytest.raises(TglError, match="the profile of weights"):  # another model: it was merged
+        agree(inputs / "base", tmp_path / "profile", inputs / "probes.parquet", AgreeConfig(), 0, tmp_path)
+    settings = ModelConfig(load=str(adapter), merge_adapter=True, pretrain=PretrainConfig(steps=0, keep=[]))
+    train_base(
+        inputs / "base", inputs / "base.parquet", settings, SETTINGS.tokens, EngineConfig(), 0,
+        tmp_path / "model", tmp_path / "steps.parquet", tmp_path / "state",
+    )  # fmt: skip
+    assert weights_hash(load_model(tmp_path / "model")) == weights_hash(merged)
+    assert not (tmp_path / "model" / "adapter_config.json").exists()
+
+
+def test_a_base_model_in_shards_is_trained(tmp_path, inputs):
+    model = tiny_model(seed=11)
+    model.save_pretrained(tmp_path / "shards", max_shard_size="15KB")
+    tiny_tokenizer().save_pretrained(tmp_path / "shards")
+    assert len(list((tmp_path / "shards").glob("model-*.safetensors"))) > 1
+    for name, folder in (("shards", tmp_path / "shards"), ("whole", inputs / "base")):
+        train_periods(run_of(inputs, tmp_path / name, base_model=folder), SETTINGS)
+    last = [load_model(tmp_path / name / "models" / PERIODS[1]) for name in ("shards", "whole")]
+    assert weights_hash(last[0]) == weights_hash(last[1])
+
+
 # Objects
 
 
@@ -275,12 +353,27 @@ def run(*arguments, **options):
     )
 
 
-@pytest.mark.parametrize("file", ["config.json", "tokenizer_config.json"])
-def test_the_command_line_asks_no_question_and_prints_no_traceback(tmp_path, inputs, file):
+def test_the_command_line_merges_an_adapter_when_it_is_asked_to(tmp_path, inputs, adapter):
+    arguments = [
+        "score", adapter, "--probes", inputs / "probes.parquet", "--text", f"base={inputs / 'base.parquet'}",
+        "--scores", tmp_path / "scores.parquet", "--lm-loss", tmp_path / "lm_loss.parquet", "--checkpoint", "20200101",
+        "--config", f'{{"block_size": {BLOCK}, "vocab_size": {VOCABULARY}}}',
+    ]  # fmt: skip
+    done = run(*arguments, "--merge-adapter")
+    assert done.returncode == 0, done.stderr
+    score(tmp_path / "plain", load_model(inputs / "base"), tiny_tokenizer(), inputs / "base.parquet")
+    losses = [
+        read_table(folder / "lm_loss.parquet", "lm_loss")["negative_log_likelihood"][0].as_py()
+        for folder in (tmp_path, tmp_path / "plain")
+    ]
+    assert losses[0] != losses[1]
+
+
+def test_the_command_line_asks_no_question_and_prints_no_traceback(tmp_path, inputs):
     model = tmp_path / "model"
     shutil.copytree(inputs / "base", model)
-    text = (model / file).read_text().rstrip().removesuffix("}").rstrip()
-    (model / file).write_text(
+    text = (model / "config.json").read_text().rstrip().removesuffix("}").rstrip()
+    (model / "config.json").write_text(
         text + ', "auto_map": {"AutoConfig": "own.Own", "AutoTokenizer": ["own.Own", null]}}'
     )
     (model / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
@@ -289,6 +382,6 @@ def test_the_command_line_asks_no_question_and_prints_no_traceback(tmp_path, inp
         "--output", tmp_path / "out", input="y\n" * 20,
     )  # fmt: skip
     assert done.returncode == 1
-    assert f"{model / file}: names code of its own" in done.stderr
+    assert f"{model / 'config.json'}: names code of its own" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "ran").exists()

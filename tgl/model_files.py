@@ -58,27 +58,38 @@ def local_folder(name: str | Path) -> Path:
 
     Files of a Hugging Face name are downloaded where they are not in the cache. Raises TglError for what is neither.
     """
-    path = Path(name)
-    if path.is_dir():
-        return path
-    if path.exists():
-        raise TglError(f"model '{name}': is a file; {_EXPECTED}")
+    if is_folder(name):
+        return Path(name)
     if not _HUB_NAME.fullmatch(str(name)):
         raise TglError(f"model '{name}': cannot be loaded (no such folder); {_EXPECTED}")
     try:
-        found = [_cached(name, file) for file in (CONFIG, ADAPTER_CONFIG, "generation_config.json")]
-        if found[0] is not None and _cached(name, WEIGHTS) is None:
+        adapter = _cached(name, ADAPTER_CONFIG)
+        if adapter is not None:
+            _cached(name, ADAPTER_WEIGHTS)
+        config = _cached(name, CONFIG) if adapter is not None else Path(cached_file(str(name), CONFIG))
+        if config is None:
+            return adapter.parent
+        _cached(name, "generation_config.json")
+        if _cached(name, WEIGHTS) is None:
             index = _cached(name, INDEX)
             for shard in sorted(set(_weight_map(index).values())) if index is not None else ():
                 _cached(name, shard)
-        if found[1] is not None:
-            _cached(name, ADAPTER_WEIGHTS)
     except (OSError, ValueError) as error:
         raise TglError(f"model '{name}': cannot be loaded ({error}); {_EXPECTED}") from None
-    folder = next((file.parent for file in found if file is not None), None)
-    if folder is None:
-        raise TglError(f"model '{name}': has neither {CONFIG} nor {ADAPTER_CONFIG}; {_EXPECTED}")
-    return folder
+    return config.parent
+
+
+def is_folder(name: str | Path) -> bool:
+    """Tell whether a folder has this name. Raises TglError for a file, in which no model or tokenizer can be."""
+    try:
+        if Path(name).is_dir():
+            return True
+        is_file = Path(name).exists()
+    except OSError as error:  # a name that is too long
+        raise TglError(f"'{str(name)[:80]}': cannot be looked up ({error.strerror}); {_EXPECTED}") from None
+    if is_file:
+        raise TglError(f"'{name}': is a file; {_EXPECTED}. Give the folder it is in.")
+    return False
 
 
 def _cached(name: str | Path, file: str) -> Path | None:

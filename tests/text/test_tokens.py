@@ -153,6 +153,14 @@ def test_a_broken_tokenizer_file_is_named(tmp_path, text):
         load_tokenizer(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"])
+def test_each_broken_file_of_a_tokenizer_is_named(tmp_path, name):
+    train_tokenizer(TEXTS, 300, tmp_path)
+    (tmp_path / name).write_text("{")
+    with pytest.raises(TglError, match=f"{name}: not valid JSON"):
+        load_tokenizer(tmp_path)
+
+
 def test_a_tokenizer_that_is_a_git_lfs_pointer_is_named(tmp_path):
     train_tokenizer(TEXTS, 300, tmp_path)
     (tmp_path / "tokenizer.json").write_text(
@@ -178,7 +186,7 @@ def test_code_that_comes_with_a_tokenizer_is_refused_without_a_question(tmp_path
 
 def test_a_file_in_place_of_a_tokenizer_folder_is_refused(tmp_path):
     train_tokenizer(TEXTS, 300, tmp_path)
-    with pytest.raises(TglError, match="is a file, expected"):
+    with pytest.raises(TglError, match="is a file; expected"):
         load_tokenizer(tmp_path / "tokenizer.json")
 
 

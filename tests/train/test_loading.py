@@ -521,6 +521,20 @@ def test_loading_draws_nothing(folder):
     assert torch.equal(torch.rand(3), expected)
 
 
+def test_a_head_of_its_own_under_a_configuration_that_ties_it_is_kept_and_reported(folder):
+    lines, before = [], tiny_model("llama", seed=3)
+    model = load_model(folder(tie_word_embeddings=True), say=lines.append)
+    assert torch.equal(model.lm_head.weight, before.lm_head.weight)
+    assert torch.equal(model.model.embed_tokens.weight, before.model.embed_tokens.weight)
+    assert model.config.tie_word_embeddings is False
+    assert "its head differs from its embedding" in lines[0]
+
+
+@pytest.mark.parametrize("name", ["é" * 400, "no/such/folder/anywhere", "\0"])
+def test_a_name_that_is_none_is_refused(name):
+    assert "expected a Hugging Face name or a folder" in refusal(name)
+
+
 def test_a_wide_llama_with_an_untied_head_keeps_both(folder):
     model = load_model(folder())
     assert isinstance(model.config, LlamaConfig)

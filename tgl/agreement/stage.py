@@ -45,7 +45,7 @@ def agree(
     with a LoRA adapter, to be merged into its base model. Raises TglError when the profile is
     another model's, and when no fact can be traced and there is no checkpoint.
     """
-    tokenizer, network = load_tokenizer(model), load_model(model, merge_adapter=merge_adapter, say=say)
+    network, tokenizer = load_model(model, merge_adapter=merge_adapter, say=say), load_tokenizer(model)
     units = list(ranked(sublayers(network)))
     check_tokenizer(network, tokenizer)
     about = read_about(Path(profile) / "norms.parquet")

@@ -128,10 +128,10 @@ def profile(
             "transformers. Take the model out of what wraps it; merge adapters with merge_and_unload()."
         )
     else:
-        tokenizer = tokenizer or load_tokenizer(model)
         # What a checkpoint holds and the model does not use is reported even to a caller who asks for no log.
         heard = print if say is _quiet else say
         trained, name = load_model(model, merge_adapter=merge_adapter, say=heard), str(model)
+        tokenizer = tokenizer or load_tokenizer(model)
     sublayers(trained)  # refuses an architecture whose blocks are not known, before texts are read
     check_tokenizer(trained, tokenizer)
     rows = read_probes(probes) if isinstance(probes, str | Path) else list(probes)

@@ -21,7 +21,8 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from tgl.errors import TglError
-from tgl.model_files import ADAPTER_CONFIG, base_of_adapter, read_model_json
+from tgl.files import how_to_mend
+from tgl.model_files import ADAPTER_CONFIG, base_of_adapter, is_folder, read_model_json
 from tgl.tables import read_about, read_table, write_table
 from tgl.text.documents import PARTS
 
@@ -60,25 +61,13 @@ def load_tokenizer(name: str | Path) -> PreTrainedTokenizerBase:
     An adapter's folder without tokenizer files gives its base model's. Raises TglError, which names the file where one
     is at fault, for what is missing, damaged or asks for code of its own.
     """
-    folder = Path(name)
-    if folder.is_dir():
-        if (folder / ADAPTER_CONFIG).is_file() and not _tokenizer_files(folder):
-            folder = base_of_adapter(folder)
-        for path in _tokenizer_files(folder):
-            read_model_json(path)
-    elif folder.exists():
-        raise TglError(
-            f"tokenizer '{name}': is a file, expected a Hugging Face name or folder. Give the folder it is in."
-        )
+    place = _checked_folder(Path(name)) if is_folder(name) else name
     try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            folder if folder.is_dir() else name, trust_remote_code=False
-        )
-    except Exception as error:  # the readers of tokenizer files raise the bare class
-        where = folder / "tokenizer.json"
+        tokenizer = AutoTokenizer.from_pretrained(place, trust_remote_code=False)
+    except Exception as error:  # the classes of tokenizers raise what they like
         raise TglError(
-            f"tokenizer '{where if where.is_file() else name}': cannot be loaded "
-            f"({' '.join(str(error).split())[:300]}); expected a Hugging Face name or folder"
+            f"tokenizer '{name}': cannot be loaded ({' '.join(str(error).split())[:300]}); expected a Hugging Face "
+            "name or folder"
         ) from None
     if not tokenizer.is_fast:
         raise TglError(f"tokenizer '{name}': spans need character offsets, which only fast tokenizers give")
@@ -89,8 +78,28 @@ def load_tokenizer(name: str | Path) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
+def _checked_folder(folder: Path) -> Path:
+    """Return the folder whose tokenizer serves `folder`, after a look at its files."""
+    if (folder / ADAPTER_CONFIG).is_file() and not _tokenizer_files(folder):
+        folder = base_of_adapter(folder)
+    files = _tokenizer_files(folder)
+    for path in files:
+        read_model_json(path)
+    whole = folder / "tokenizer.json"
+    if whole in files:
+        try:
+            Tokenizer.from_file(str(whole))
+        except Exception as error:  # tokenizers raises the bare class
+            raise TglError(
+                f"{whole}: no tokenizer ({' '.join(str(error).split())[:300]}), expected one that save_pretrained "
+                f"wrote. {how_to_mend(whole)}"
+            ) from None
+    return folder
+
+
 def _tokenizer_files(folder: Path) -> list[Path]:
-    return [path for path in (folder / "tokenizer.json", folder / "tokenizer_config.json") if path.is_file()]
+    names = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
+    return [folder / name for name in names if (folder / name).is_file()]
 
 
 def pack(

@@ -115,7 +115,7 @@ def _check_weights(folder: Path) -> None:
     noted = folder / _CHECKSUM
     if not noted.is_file():  # of somebody else's making
         return
-    expected = noted.read_text(encoding="utf-8").split()[:1]
+    expected = noted.read_text(encoding="utf-8", errors="replace").split()[:1]
     weights = folder / "model.safetensors"
     found = sha256_file(weights) if weights.is_file() else "no file"
     if expected != [found]:

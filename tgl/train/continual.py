@@ -38,8 +38,7 @@ def train_periods(run: Run, settings: Settings, say: Callable[[str], None] = pri
         check_remaking(plan, run.plan)
     baseline = make_baseline(run.baseline, settings.baselines)
     baseline.check(plan, run.learning_rate)
-    tokenizer = load_tokenizer(run.base_model)
-    _check_fit(run, tokenizer, settings.tokens.block_size)
+    tokenizer = _fitting_tokenizer(run, settings.tokens.block_size)
     identity = {
         # Not what changes rounding only: a run goes on under another engine, stage or size of passes.
         "settings": settings.train.model_dump_json(
@@ -74,13 +73,15 @@ def train_periods(run: Run, settings: Settings, say: Callable[[str], None] = pri
         on_first(lambda: _publish(run))
 
 
-def _check_fit(run: Run, tokenizer: PreTrainedTokenizerBase, block_size: int) -> None:
-    """Raise TglError, before anything is trained, where base model, tokenizer, tokens and block size do not fit."""
+def _fitting_tokenizer(run: Run, block_size: int) -> PreTrainedTokenizerBase:
+    """Return the base model's tokenizer; raise TglError where it, the model, the tokens and `block_size` do not fit."""
     model = inspect_model(run.base_model)
     sublayers(model)  # refuses an architecture whose blocks are not known
+    tokenizer = load_tokenizer(run.base_model)
     check_tokenizer(model, tokenizer)
     check_block_size(model, block_size)
     check_packed([run.base_tokens, *run.tokens.values()], tokenizer)
+    return tokenizer
 
 
 def _publish(run: Run) -> None:

@@ -47,6 +47,14 @@ def load_whole(folder: Path, name: str, say: Say) -> PreTrainedModel:
     if unused:
         say(f"{name}: {len(unused)} tensors of its files belong to no part of the model and are not used: "
             f"{names_of(unused)}")  # fmt: skip
+    head = model.get_output_embeddings()
+    if (
+        head is not None
+        and model.config.tie_word_embeddings
+        and head.weight is not model.get_input_embeddings().weight
+    ):
+        say(f"{name}: its head differs from its embedding, and {CONFIG} ties them; both are kept as they are")
+        model.config.tie_word_embeddings = False  # for what is made from this configuration
     model.name_or_path = model.config.name_or_path = name
     if (folder / "generation_config.json").is_file() and model.can_generate():
         model.generation_config = _generation(folder)
