@@ -7,7 +7,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
 from transformers.utils.hub import cached_file
 
 from tgl.errors import TglError
@@ -206,6 +208,14 @@ def read_headers(files: Iterable[Path]) -> dict[str, Header]:
                 f"{how_to_mend(path)}"
             ) from None
     return found
+
+
+def load_tensors(path: Path) -> dict[str, torch.Tensor]:
+    """Return the tensors of a safetensors file by name, on the CPU. Raises TglError as `read_headers`."""
+    if not path.is_file():
+        raise TglError(f"{path}: no such file; expected tensors in safetensors. {how_to_mend(path)}")
+    read_headers([path])
+    return load_file(path)
 
 
 def base_of_adapter(folder: Path) -> Path:

@@ -24,6 +24,7 @@ from transformers import (
 
 from tests.model_fixtures import BLOCK, VOCABULARY, tiny_model, tiny_tokenizer
 from tgl.errors import TglError
+from tgl.model_files import load_tensors
 from tgl.train.checkpoint import inspect_model, load_model, save_model
 
 
@@ -317,6 +318,17 @@ def test_a_broken_configuration_is_named(folder, text, found):
     message = refusal(path)
     assert message.startswith(f"{path / 'config.json'}: ")
     assert found in message
+
+
+def test_tensors_of_a_damaged_or_absent_file_are_refused_by_name(tmp_path):
+    path = tmp_path / "adapter.safetensors"
+    with pytest.raises(TglError, match=r"adapter\.safetensors: no such file"):
+        load_tensors(path)
+    save_file({"a": torch.ones(3)}, path)
+    assert torch.equal(load_tensors(path)["a"], torch.ones(3))
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(TglError, match=r"adapter\.safetensors: not a whole safetensors file"):
+        load_tensors(path)
 
 
 def test_no_configuration_is_refused(folder):

@@ -12,12 +12,19 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
 from transformers import GenerationConfig, PreTrainedModel
 
 from tgl.errors import TglError
 from tgl.files import how_to_mend
-from tgl.model_files import CONFIG, Header, names_of, read_headers, read_model_json, weight_files
+from tgl.model_files import (
+    CONFIG,
+    Header,
+    load_tensors,
+    names_of,
+    read_headers,
+    read_model_json,
+    weight_files,
+)
 from tgl.train.model_config import brief, build_shell, read_config
 
 Say = Callable[[str], None]
@@ -115,7 +122,7 @@ def _filled(shell: PreTrainedModel, headers: Mapping[str, Header]) -> tuple[PreT
     files = dict.fromkeys(header.file for header in headers.values())
     try:
         for file in files:
-            tensors |= load_file(file)
+            tensors |= load_tensors(file)
         # From tensors, not from the folder: transformers would put an adapter that lies beside into the model.
         return type(shell).from_pretrained(
             None,
