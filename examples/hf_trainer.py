@@ -10,8 +10,6 @@ import sys
 
 import torch
 from transformers import (
-    AutoModelForCausalLM,
-    AutoTokenizer,
     Trainer,
     TrainingArguments,
     get_linear_schedule_with_warmup,
@@ -24,8 +22,7 @@ STEPS = 10
 
 def main(model_name: str, profile_folder: str, text: str, output: str) -> None:
     """Train for ten steps by the plan `tgl_alr`."""
-    model = AutoModelForCausalLM.from_pretrained(model_name)
-    tokenizer = AutoTokenizer.from_pretrained(model_name)
+    model, tokenizer = tgl.load_model(model_name), tgl.load_tokenizer(model_name)
     plan = tgl.Profile.load(profile_folder).plan("tgl_alr")
     optimiser = torch.optim.AdamW(plan.param_groups(model, lr=1e-3, weight_decay=0.01))
     schedule = get_linear_schedule_with_warmup(optimiser, num_warmup_steps=1, num_training_steps=STEPS)

@@ -8,14 +8,12 @@ relative gradient norm. OUTPUT: folder of the adapter.
 
 import sys
 
-from transformers import AutoModelForCausalLM
-
 import tgl
 
 
 def main(model_name: str, profile_folder: str, output: str) -> None:
     """Put adapters on the model and save them."""
-    model = AutoModelForCausalLM.from_pretrained(model_name)
+    model = tgl.load_model(model_name)
     plan = tgl.Profile.load(profile_folder).plan("tgl_alr")
     print(tgl.lora_config(plan, model, rank=8, alpha=32, multipliers="ranks").rank_pattern)
     # The same through peft.get_peft_model(model, config), save that GPT-2's fused key is left alone as well.

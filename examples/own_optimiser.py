@@ -9,7 +9,6 @@ file to train on. Trains for ten steps and says which sublayers changed.
 import sys
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import tgl
 from tgl.sublayers import sublayers
@@ -17,15 +16,14 @@ from tgl.sublayers import sublayers
 
 def main(model_name: str, profile_folder: str, text: str) -> None:
     """Train for ten steps by the plan `tgl_fp`."""
-    model = AutoModelForCausalLM.from_pretrained(model_name)
-    tokenizer = AutoTokenizer.from_pretrained(model_name)
+    model, tokenizer = tgl.load_model(model_name), tgl.load_tokenizer(model_name)
     plan = tgl.Profile.load(profile_folder).plan("tgl_fp")
     # Freezes the other sublayers, so it comes before the optimiser; frozen parameters are in no group.
     optimiser = torch.optim.AdamW(plan.param_groups(model, lr=1e-3, weight_decay=0.01))
     # LambdaLR scales each group's own rate. A scheduler that sets one rate for all would undo tgl_alr.
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: 1 - step / 10)
     with open(text, encoding="utf-8") as file:
-        tokens = torch.tensor(tokenizer(file.read())["input_ids"])
+        tokens = torch.tensor(tokenizer(file.read())["input_ids"], device=model.device)
     before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
     for step in range(10):
         window = tokens.roll(-32 * step)[None, :64]

@@ -38,6 +38,7 @@ ECBD = {"sets": ["ecbd"], "ecbd": {"files": ["a.json"], "period": "20200101"}}
         ({"model": {"pretrain": {"keep": [5, 5]}}}, "must rise"),
         ({"model": {"pretrain": {"keep": [9, 5]}}}, "must rise"),
         ({"model": {"load": "gpt2"}}, "tokens.tokenizer"),
+        ({"model": {"merge_adapter": True}}, "no adapter to merge"),
         ({"methods": ["tgl_fp"]}, "'full' is required"),
         ({"methods": ["full", "full"]}, "methods: ['full', 'full'] holds a value twice"),
         ({"seeds": [0, 1, 0]}, "seeds: [0, 1, 0] holds a value twice"),

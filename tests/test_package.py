@@ -29,7 +29,9 @@ def test_the_package_offers_what_its_documentation_names():
     assert set(tgl.__all__) == {
         "Plan",
         "Profile",
+        "load_model",
         "load_plan",
+        "load_tokenizer",
         "lora_config",
         "profile",
         "save_plan",

@@ -85,8 +85,12 @@ def faults(tree: ast.AST, strict: bool) -> list[str]:
             found.append(f"{called} with shell=")
         if called.endswith("torch.load") and literal.get("weights_only") is not True:
             found.append("torch.load without weights_only=True")
-        if "trust_remote_code" in given or "allow_pickle" in given:
-            found.append(f"{called} with trust_remote_code= or allow_pickle=")
+        if "allow_pickle" in given:
+            found.append(f"{called} with allow_pickle=")
+        # Without a value, transformers asks on standard input.
+        asks = re.search(r"(^|\.)Auto\w+\.from_pretrained$", called)
+        if literal.get("trust_remote_code", None if asks else False) is not False:
+            found.append(f"{called} without trust_remote_code=False")
         if called.endswith(".from_pretrained") and strict:
             only_text = called.endswith(("Tokenizer.from_pretrained", "Config.from_pretrained"))
             if None in given or not (only_text or literal.get("use_safetensors") is True):
@@ -114,11 +118,13 @@ def test_no_module_runs_code_from_data_or_through_a_shell(path):
         "import torch\ntorch.load('a')",
         "import torch\ntorch.load('a', weights_only=False)",
         "import numpy as np\nnp.load('a', allow_pickle=True)",
-        "AutoModelForCausalLM.from_pretrained('a')",
-        "AutoModelForCausalLM.from_pretrained('a', use_safetensors=False)",
+        "AutoModelForCausalLM.from_pretrained('a', trust_remote_code=False)",
+        "AutoModelForCausalLM.from_pretrained('a', use_safetensors=False, trust_remote_code=False)",
         "AutoModelForCausalLM.from_pretrained('a', use_safetensors=True, trust_remote_code=True)",
-        "AutoModelForCausalLM.from_pretrained('a', use_safetensors=True, **more)",
+        "AutoModelForCausalLM.from_pretrained('a', use_safetensors=True, trust_remote_code=False, **more)",
         "AutoTokenizer.from_pretrained('a', trust_remote_code=True)",
+        "import transformers\ntransformers.AutoTokenizer.from_pretrained('a')",
+        "AutoConfig.from_pretrained('a')",
     ],
 )
 def test_the_check_of_modules_sees_what_it_looks_for(code):

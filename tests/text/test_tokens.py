@@ -7,10 +7,20 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, models
 from transformers import PreTrainedTokenizerFast
 
+from tests.model_fixtures import ARCHITECTURES
 from tgl.errors import TglError
-from tgl.tables import read_counts, read_table
+from tgl.tables import read_counts, read_table, write_table
 from tgl.text.documents import PARTS
-from tgl.text.tokens import END_OF_TEXT, load_tokenizer, pack, read_stream, train_tokenizer, write_blocks
+from tgl.text.tokens import (
+    END_OF_TEXT,
+    check_packed,
+    load_tokenizer,
+    pack,
+    read_stream,
+    train_tokenizer,
+    vocabulary_hash,
+    write_blocks,
+)
 
 TEXTS = [
     f"The number {number} of {word} is {number * 7}." for number in range(60) for word in ("Berlin", "IBM")
@@ -126,3 +136,115 @@ def test_period_without_training_text_is_an_error(tokenizer, tmp_path):
     with pytest.raises(TglError, match="no training text"):
         write_blocks([("held_out", "a")], tokenizer, 16, tmp_path / "t")
     assert not (tmp_path / "t").exists()
+
+
+# Tokenizers from outside
+
+
+def change(path, **values):
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", "", '{"version": "1.0", "model": 7}', "\x00"])
+def test_a_broken_tokenizer_file_is_named(tmp_path, text):
+    train_tokenizer(TEXTS, 300, tmp_path)
+    (tmp_path / "tokenizer.json").write_text(text)
+    with pytest.raises(TglError, match=r"tokenizer\.json"):
+        load_tokenizer(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"])
+def test_each_broken_file_of_a_tokenizer_is_named(tmp_path, name):
+    train_tokenizer(TEXTS, 300, tmp_path)
+    (tmp_path / name).write_text("{")
+    with pytest.raises(TglError, match=f"{name}: not valid JSON"):
+        load_tokenizer(tmp_path)
+
+
+def test_a_tokenizer_that_is_a_git_lfs_pointer_is_named(tmp_path):
+    train_tokenizer(TEXTS, 300, tmp_path)
+    (tmp_path / "tokenizer.json").write_text(
+        "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
+    )
+    with pytest.raises(TglError, match=r"tokenizer\.json: holds a git-lfs pointer"):
+        load_tokenizer(tmp_path)
+
+
+def test_code_that_comes_with_a_tokenizer_is_refused_without_a_question(tmp_path, monkeypatch):
+    train_tokenizer(TEXTS, 300, tmp_path)
+    change(
+        tmp_path / "tokenizer_config.json",
+        auto_map={"AutoTokenizer": ["own.Own", None]},
+        tokenizer_class="Own",
+    )
+    (tmp_path / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    monkeypatch.setattr("builtins.input", lambda *_: pytest.fail("a question was asked"))
+    with pytest.raises(TglError, match=r"tokenizer_config\.json: names code of its own"):
+        load_tokenizer(tmp_path)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_file_in_place_of_a_tokenizer_folder_is_refused(tmp_path):
+    train_tokenizer(TEXTS, 300, tmp_path)
+    with pytest.raises(TglError, match="is a file; expected"):
+        load_tokenizer(tmp_path / "tokenizer.json")
+
+
+# Which tokenizer a table was packed with
+
+
+def altered(tokenizer, folder, **parts):
+    """Return the tokenizer with parts of its tokenizer.json replaced."""
+    tokenizer.save_pretrained(folder)
+    change(folder / "tokenizer.json", **parts)
+    return load_tokenizer(folder)
+
+
+@pytest.fixture
+def packed(tokenizer, tmp_path):
+    write_blocks([("train", TEXTS[0])], tokenizer, 16, tmp_path / "tokens.parquet")
+    return tmp_path / "tokens.parquet"
+
+
+def test_tokens_of_the_same_tokenizer_pass_wherever_it_was_saved(tokenizer, packed, tmp_path):
+    # Next to a configuration of Qwen2, transformers puts that model's rules in place of the file's.
+    for kind in ARCHITECTURES.keys() - {"qwen2"}:
+        folder = tmp_path / kind
+        tokenizer.save_pretrained(folder)
+        ARCHITECTURES[kind].save_pretrained(folder)
+        check_packed([packed], load_tokenizer(folder))
+
+
+def test_use_does_not_change_a_tokenizer(tokenizer, packed):
+    tokenizer(TEXTS[:2], truncation=True, max_length=3)
+    check_packed([packed], tokenizer)
+
+
+def test_tokens_of_the_same_vocabulary_with_other_rules_are_refused(tokenizer, packed, tmp_path):
+    model = json.loads(tokenizer.backend_tokenizer.to_str())["model"]
+    others = [
+        altered(tokenizer, tmp_path / "lower", normalizer={"type": "Lowercase"}),
+        altered(tokenizer, tmp_path / "merges", model=model | {"merges": model["merges"][::-1]}),
+    ]
+    for other in others:
+        assert other.get_vocab() == tokenizer.get_vocab()
+        with pytest.raises(TglError, match=r"tokens\.parquet: packed with another tokenizer .*\(rules"):
+            check_packed([packed], other)
+
+
+def test_a_table_from_before_the_rules_were_recorded_is_compared_by_its_vocabulary(tokenizer, tmp_path):
+    path = tmp_path / "tokens.parquet"
+    write_table(
+        [{"part": "train", "tokens": [1, 2]}],
+        path,
+        "tokens",
+        {},
+        {"vocabulary_sha256": vocabulary_hash(tokenizer)},
+    )
+    check_packed([path], tokenizer)
+    write_table([{"part": "train", "tokens": [1, 2]}], path, "tokens", {}, {"vocabulary_sha256": "0" * 64})
+    with pytest.raises(TglError, match=r"\(vocabulary 000000000000"):
+        check_packed([path], tokenizer)
+    write_table([{"part": "train", "tokens": [1, 2]}], path, "tokens")
+    with pytest.raises(TglError, match="does not say with which tokenizer"):
+        check_packed([path], tokenizer)

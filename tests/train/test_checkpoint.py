@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -7,6 +9,7 @@ from tgl.config import ModelConfig
 from tgl.errors import TglError
 from tgl.sublayers import EMBEDDING, sublayers
 from tgl.train.checkpoint import (
+    copy_model,
     load_model,
     make_model,
     max_changes,
@@ -159,7 +162,7 @@ def test_damaged_weights_are_refused_by_name(tmp_path, damage):
     path.write_bytes(content[:-100] if damage == "cut" else content)
     if damage == "gone":
         path.unlink()
-    with pytest.raises(TglError, match=r"model\.safetensors: damaged or replaced: .*run the workflow again"):
+    with pytest.raises(TglError, match=r"model\.safetensors: damaged or replaced: .*Give an undamaged file"):
         load_model(tmp_path / "model")
 
 
@@ -167,3 +170,30 @@ def test_a_model_without_a_checksum_is_loaded(tmp_path):
     save_model(tiny_model(seed=4), tiny_tokenizer(), tmp_path / "model")
     (tmp_path / "model" / "model.safetensors.sha256").unlink()
     assert same(load_model(tmp_path / "model"), tiny_model(seed=4))
+
+
+def test_weights_are_staged_next_to_their_target_and_never_in_the_temporary_folder(tmp_path, monkeypatch):
+    tokenizer = tiny_tokenizer()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "full"))
+    save_model(tiny_model(seed=4), tokenizer, tmp_path / "models" / "one")
+    assert [path.name for path in (tmp_path / "models").iterdir()] == ["one"]
+    assert same(load_model(tmp_path / "models" / "one"), tiny_model(seed=4))
+
+
+def test_a_save_that_fails_leaves_the_checkpoint_before_and_nothing_else(tmp_path, monkeypatch):
+    save_model(tiny_model(seed=4), tiny_tokenizer(), tmp_path / "models" / "one")
+    broken = tiny_model(seed=5)
+    monkeypatch.setattr(
+        broken, "save_pretrained", lambda *_, **__: (_ for _ in ()).throw(OSError("disk full"))
+    )
+    with pytest.raises(OSError, match="disk full"):
+        save_model(broken, tiny_tokenizer(), tmp_path / "models" / "one")
+    assert [path.name for path in (tmp_path / "models").iterdir()] == ["one"]
+    assert same(load_model(tmp_path / "models" / "one"), tiny_model(seed=4))
+
+
+def test_a_checkpoint_is_copied_in_pieces(tmp_path, monkeypatch):
+    save_model(tiny_model(seed=4), tiny_tokenizer(), tmp_path / "one")
+    monkeypatch.setattr(Path, "read_bytes", lambda path: pytest.fail(f"{path} is read whole"))
+    copy_model(tmp_path / "one", tmp_path / "two")
+    assert same(load_model(tmp_path / "two"), tiny_model(seed=4))

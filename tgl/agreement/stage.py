@@ -14,6 +14,7 @@ from tgl.agreement.tracing import SITES, Trace, find_subject, trace
 from tgl.config import AgreeConfig
 from tgl.errors import TglError
 from tgl.evaluate.score import max_length
+from tgl.fit import check_tokenizer
 from tgl.probes.given import read_probes
 from tgl.profiling.group_names import KINDS
 from tgl.profiling.ratios import DENOMINATORS
@@ -35,14 +36,18 @@ def agree(
     output: str | Path,
     moved: str | Path | None = None,
     resamples: int = 1000,
+    merge_adapter: bool = False,
     say: Callable[[str], None] = print,
 ) -> pd.DataFrame:
     """Write the tables `tracing`, `agreement` and, given a checkpoint trained from `model`, `movement`.
 
-    profile: the folder that the model's profile was saved to; its facts are traced. Raises TglError when the profile is
+    profile: the folder that the model's profile was saved to; its facts are traced. merge_adapter: `model` is a folder
+    with a LoRA adapter, to be merged into its base model. Raises TglError when the profile is
     another model's, and when no fact can be traced and there is no checkpoint.
     """
-    network, tokenizer = load_model(model), load_tokenizer(model)
+    network, tokenizer = load_model(model, merge_adapter=merge_adapter, say=say), load_tokenizer(model)
+    units = list(ranked(sublayers(network)))
+    check_tokenizer(network, tokenizer)
     about = read_about(Path(profile) / "norms.parquet")
     found_hash = weights_hash(network)
     if about.get("model_sha256") != found_hash:
@@ -50,13 +55,12 @@ def agree(
             f"{profile}: the profile of weights {str(about.get('model_sha256'))[:12]}, but '{model}' has "
             f"{found_hash[:12]}; profile this model first"
         )
-    units = list(ranked(sublayers(network)))
     norms = read_table(Path(profile) / "norms.parquet", "norms").to_pandas()
     norms = norms[(norms["weights"] == "trained") & (norms["example"] >= 0)]
     by_group = {group: _matrix(rows, units) for group, rows in norms.groupby("group", sort=False)}
     movement = None
     if moved is not None:
-        movement = _movement(units, list(ranked(sublayers(load_model(moved)))), str(moved))
+        movement = _movement(units, list(ranked(sublayers(load_model(moved, say=say)))), str(moved))
         write_table(movement, Path(output) / "movement.parquet", "movement")
     rows, counts, tracing_rows = {probe["id"]: probe for probe in read_probes(probes)}, Counter(), []
     others: dict[str, dict[str, pd.DataFrame]] = {}

@@ -31,6 +31,9 @@ Processes = Annotated[int, typer.Option(help="Processes a node; one a GPU.", min
 Nodes = Annotated[
     int, typer.Option(help="Nodes; more than one only inside a SLURM allocation.", min=1, max=10_000)
 ]
+MergeAdapter = Annotated[
+    bool, typer.Option("--merge-adapter", help="MODEL holds a LoRA adapter: merge it into its base model.")
+]
 Paths = Annotated[list[Path], typer.Argument()]
 
 

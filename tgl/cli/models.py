@@ -9,7 +9,18 @@ import typer
 
 from tgl import config as sections
 from tgl.cli import launch
-from tgl.cli.app import Config, Nodes, Processes, Seed, Threads, command, named_paths, say, set_up_torch
+from tgl.cli.app import (
+    Config,
+    MergeAdapter,
+    Nodes,
+    Processes,
+    Seed,
+    Threads,
+    command,
+    named_paths,
+    say,
+    set_up_torch,
+)
 from tgl.cli.options import LearningRate, checked, checked_names
 from tgl.config_baselines import BaselinesConfig
 from tgl.config_check import load_section
@@ -63,6 +74,7 @@ def score(
     scores: Annotated[Path, typer.Option()],
     lm_loss: Annotated[Path, typer.Option()],
     checkpoint: Annotated[str, typer.Option(help="Name of the checkpoint in the tables.")],
+    merge_adapter: MergeAdapter = False,
     config: Config = "{}",
     threads: Threads = 1,
 ) -> None:
@@ -74,7 +86,7 @@ def score(
     set_up_torch(threads)
     block_size = load_section(sections.TokensConfig, config).block_size
     score_checkpoint(
-        load_model(model),
+        load_model(model, merge_adapter=merge_adapter, say=say),
         load_tokenizer(model),
         probes,
         named_paths(text),
@@ -99,6 +111,7 @@ def profile(
         str | None, typer.Option(help="Period whose validation probes are taken; omitted: all.")
     ] = None,
     seed: Seed = 0,
+    merge_adapter: MergeAdapter = False,
     config: Config = "{}",
     threads: Threads = 1,
 ) -> None:
@@ -109,7 +122,16 @@ def profile(
 
     set_up_torch(threads)
     settings = load_section(sections.ProfileConfig, config)
-    found = profile(model, probes=probes, corpus=corpus, period=period, settings=settings, seed=seed, say=say)
+    found = profile(
+        model,
+        probes=probes,
+        corpus=corpus,
+        period=period,
+        settings=settings,
+        seed=seed,
+        merge_adapter=merge_adapter,
+        say=say,
+    )
     found.save(output)
     write_profile_figures(found.profile, output)
     say(summary(found.profile))
@@ -148,6 +170,7 @@ def agree(
     output: Annotated[Path, typer.Option(help="Folder: tracing, movement and agreement.parquet.")],
     moved: Annotated[str | None, typer.Option(help="A checkpoint trained in full from this model.")] = None,
     seed: Seed = 0,
+    merge_adapter: MergeAdapter = False,
     config: Config = "{}",
     threads: Threads = 1,
 ) -> None:
@@ -156,7 +179,7 @@ def agree(
 
     set_up_torch(threads)
     settings = load_section(sections.AgreeConfig, config)
-    found = agree(model, profile, probes, settings, seed, output, moved, say=say)
+    found = agree(model, profile, probes, settings, seed, output, moved, merge_adapter=merge_adapter, say=say)
     say(found.to_string(index=False, float_format=lambda value: f"{value:.2f}"))
 
 

@@ -13,18 +13,15 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from tgl.errors import TglError
 from tgl.evaluate.spans import SpanTokens, span_tokens
+from tgl.fit import num_positions
 from tgl.tables import check_unique
 
 BATCH_SEQUENCES = 64
 
 
 def max_length(model: PreTrainedModel) -> int:
-    """Return the number of positions of the model; 2048 where its configuration bounds them by nothing.
-
-    Some configurations say so with -1.
-    """
-    found = getattr(model.config, "max_position_embeddings", None)
-    return found if isinstance(found, int) and found > 0 else 2048
+    """Return the number of positions of the model; 2048 where nothing bounds them."""
+    return num_positions(model.config) or 2048
 
 
 @torch.no_grad()

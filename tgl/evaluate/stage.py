@@ -11,8 +11,9 @@ from transformers import PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from tgl.evaluate.score import score_probes, text_loss
+from tgl.fit import check_block_size, check_tokenizer
 from tgl.tables import read_table, write_table
-from tgl.text.tokens import first_token, read_stream
+from tgl.text.tokens import check_packed, first_token, read_stream
 
 
 def score_checkpoint(
@@ -27,8 +28,12 @@ def score_checkpoint(
 ) -> None:
     """Score every validation and test probe, and the held-out part of each text (name to table `tokens`).
 
-    A text without a held-out part gives a row of 0 tokens.
+    A text without a held-out part gives a row of 0 tokens. Raises TglError, before anything is scored, where model,
+    tokenizer, texts and `block_size` do not fit together.
     """
+    check_tokenizer(model, tokenizer)
+    check_block_size(model, block_size)
+    check_packed(texts.values(), tokenizer)
     model.eval()
     table = read_table(probes, "probes")
     asked: pa.Table = table.filter(pc.is_in(table["split"], pa.array(["validation", "test"])))

@@ -9,6 +9,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from tgl.errors import TglError
+from tgl.fit import check_object
 from tgl.sublayers import has_adapters, unwrapped
 
 
@@ -29,16 +30,17 @@ def measurable(model: nn.Module) -> PreTrainedModel:
             f"profile: found adapters in {type(model).__name__}, whose gradients would mix with the model's own; "
             "expected a model without. Merge them first (merge_and_unload), or profile the base model"
         )
+    check_object(network)
     for name, parameter in network.named_parameters():
         if parameter.is_inference():
             raise TglError(
                 f"profile: the parameter '{name}' was made inside torch.inference_mode, where nothing takes gradients; "
                 "expected a model made outside. Use torch.no_grad instead"
             )
-        if parameter.is_meta or hasattr(parameter, "placements") or not _plain(parameter):
+        if hasattr(parameter, "placements"):
             raise TglError(
-                f"profile: the parameter '{name}' is {_described(parameter)}; expected weights in fp32, bf16, fp16 or "
-                "fp64 on one device. Load the model with dtype=torch.float32 and without quantisation or sharding"
+                f"profile: the parameter '{name}' is sharded over devices; expected weights on one device. Load the "
+                "model without sharding"
             )
     if all(torch.finfo(parameter.dtype).bits >= 32 for parameter in network.parameters()):
         return network
@@ -51,12 +53,3 @@ def measurable(model: nn.Module) -> PreTrainedModel:
         ) from None
     copied.config.dtype = torch.float32
     return copied
-
-
-def _plain(parameter: nn.Parameter) -> bool:
-    return parameter.dtype in (torch.float32, torch.bfloat16, torch.float16, torch.float64)
-
-
-def _described(parameter: nn.Parameter) -> str:
-    kind = "sharded" if hasattr(parameter, "placements") else str(parameter.dtype).removeprefix("torch.")
-    return f"{kind} on device {parameter.device}"

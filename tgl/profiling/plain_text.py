@@ -14,6 +14,7 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from tgl.errors import TglError
 from tgl.evaluate.spans import SpanTokens
+from tgl.fit import check_ids
 from tgl.text.tokens import first_token, num_ids
 
 _CANDIDATES = 100  # stretches among which the one of nearest frequency is taken
@@ -31,14 +32,9 @@ class PlainText:
         """Raises TglError for fewer than two tokens and for ids that the tokenizer does not have."""
         if len(stream) < 2:
             raise TglError(f"profile: the plain text has {len(stream)} tokens, too few for a window")
-        ids = num_ids(tokenizer)
-        if int(stream.max()) >= ids:
-            raise TglError(
-                f"profile: the plain text holds token {int(stream.max())}, and the largest token of the model's "
-                f"tokenizer is {ids - 1}: it was packed with another tokenizer; give the text itself"
-            )
+        check_ids(stream, tokenizer, "profile: the plain text")
         self.stream, self._begin = stream, first_token(tokenizer)
-        counts = np.bincount(stream, minlength=ids)
+        counts = np.bincount(stream, minlength=num_ids(tokenizer))
         self._log_frequency = np.log((counts + 1) / (len(stream) + len(counts)))  # by token, never -inf
         used = np.unique(stream)
         pieces = dict(zip(used.tolist(), tokenizer.convert_ids_to_tokens(used.tolist()), strict=True))

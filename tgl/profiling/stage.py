@@ -21,6 +21,7 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 from tgl.config import PlanConfig, ProfileConfig
 from tgl.errors import TglError
 from tgl.evaluate.score import max_length
+from tgl.fit import check_tokenizer
 from tgl.plans.names import parse_plan
 from tgl.plans.plan import Plan
 from tgl.probes.given import read_probes
@@ -34,10 +35,14 @@ from tgl.sublayers import Sublayer, sublayers
 from tgl.tables import read_about, read_table, to_arrow, write_table
 from tgl.text.corpus import tokens_of
 from tgl.text.tokens import load_tokenizer
-from tgl.train.checkpoint import load_model, random_twin, weights_hash
+from tgl.train.checkpoint import inspect_model, load_model, random_twin, weights_hash
 
 TABLES = ("profile", "norms", "comparisons")
 Say = Callable[[str], None]
+
+
+def _quiet(text: str) -> None:
+    """Drop a line of the log."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +114,8 @@ def profile(
     settings: ProfileConfig | None = None,
     seed: int = 0,
     twin: bool = True,
-    say: Say = lambda text: None,
+    merge_adapter: bool = False,
+    say: Say = _quiet,
 ) -> Profile:
     """Measure the gradient norms of salient spans and of every control, by sublayer.
 
@@ -118,24 +124,28 @@ def profile(
     DistributedDataParallel; with adapters it is refused. probes: a table `probes`, a file of JSON lines
     (`tgl.probes.given`), or rows as in such a file. corpus: plain text like what the model was pretrained on
     (`tgl.text.corpus`), or its tokens: whole numbers [num_tokens] as an array, a tensor or a list. period: take only
-    this period's probes. twin: measure the same architecture with random weights as well, drawn by `seed`. Raises
-    TglError for input that cannot be used; probes that cannot be used are counted in `about` and left out.
+    this period's probes. twin: measure the same architecture with random weights as well, drawn by `seed`.
+    merge_adapter: `model` is a folder with a LoRA adapter, to be merged into its base model. Raises TglError for input
+    that cannot be used; probes that cannot be used are counted in `about` and left out.
     """
     settings = settings or ProfileConfig()
     _check(settings, tokenizer, period, seed)
-    if isinstance(model, str | Path):
-        trained, name = load_model(model), str(model)
-    else:
-        if tokenizer is None:
-            raise TglError("profile: a model handed over as an object needs its tokenizer")
-        trained = measurable(model)
-        name = trained.name_or_path or type(trained).__name__
-    sublayers(trained)  # an architecture that is not known is refused before anything else is looked at
+    by_name = isinstance(model, str | Path)
+    if not by_name and tokenizer is None:
+        raise TglError("profile: a model handed over as an object needs its tokenizer")
+    # Weights are read last, which can take minutes: all that can be refused without them is refused before.
+    shell = inspect_model(model, merge_adapter=merge_adapter) if by_name else measurable(model)
+    sublayers(shell)
     tokenizer = tokenizer or load_tokenizer(model)
+    check_tokenizer(shell, tokenizer)
     rows, text_counts = read_probes(probes), Counter()
     stream = tokens_of(corpus, tokenizer, text_counts)
     for what, number in text_counts.items():
         say(f"{what}: {number}")
+    # What a checkpoint holds and the model does not use is reported even to a caller who asks for no log.
+    heard = print if say is _quiet else say
+    trained = load_model(model, merge_adapter=merge_adapter, say=heard) if by_name else shell
+    name = str(model) if by_name else trained.name_or_path or type(trained).__name__
     groups = make_groups(rows, stream, tokenizer, period, settings, max_length(trained))
     for group, reasons in groups.left_out.items():
         for reason, ids in reasons.items():

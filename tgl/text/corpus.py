@@ -17,8 +17,7 @@ import pyarrow.parquet as pq
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from tgl.errors import TglError
-from tgl.tables import read_about
-from tgl.text.tokens import read_stream, vocabulary_hash
+from tgl.text.tokens import check_packed, read_stream
 
 MAX_TOKENS = 1_000_000  # enough to draw windows and spans from; reading stops there
 _BUILDERS = {".txt": "text", ".json": "json", ".jsonl": "json", ".parquet": "parquet"}
@@ -72,14 +71,7 @@ def read_corpus(
     if not path.is_file():
         raise TglError(f"{path}: no such file; expected plain text of the kind the model was pretrained on")
     if path.suffix == ".parquet" and _is_tokens(path):
-        packed = read_about(path).get("vocabulary_sha256")
-        if packed is None:
-            raise TglError(f"{path}: does not say with which tokenizer it was packed; make it again")
-        if packed != vocabulary_hash(tokenizer):
-            raise TglError(
-                f"{path}: packed with another tokenizer than this model's (vocabulary {packed[:12]}, expected "
-                f"{vocabulary_hash(tokenizer)[:12]}); give the text itself"
-            )
+        check_packed([path], tokenizer)
         return read_stream(path, "train")
     found: list[int] = []
     for text in _documents(path):

@@ -21,7 +21,9 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from tgl.errors import TglError
-from tgl.tables import read_table, write_table
+from tgl.files import how_to_mend
+from tgl.model_files import ADAPTER_CONFIG, base_of_adapter, is_folder, read_model_json
+from tgl.tables import read_about, read_table, write_table
 from tgl.text.documents import PARTS
 
 END_OF_TEXT = "<|endoftext|>"
@@ -54,12 +56,18 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int, folder: str | Path) -
 
 
 def load_tokenizer(name: str | Path) -> PreTrainedTokenizerBase:
-    """Load a tokenizer by folder or Hugging Face name; a fast one with an end-of-text token is required."""
+    """Load a tokenizer by folder or Hugging Face name, without remote code; a fast one with an end-of-text token.
+
+    An adapter's folder without tokenizer files gives its base model's. Raises TglError, which names the file where one
+    is at fault, for what is missing, damaged or asks for code of its own.
+    """
+    place = _checked_folder(Path(name)) if is_folder(name) else name
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name)
-    except (OSError, ValueError) as error:
+        tokenizer = AutoTokenizer.from_pretrained(place, trust_remote_code=False)
+    except Exception as error:  # the classes of tokenizers raise what they like
         raise TglError(
-            f"tokenizer '{name}': cannot be loaded ({error}); expected a Hugging Face name or folder"
+            f"tokenizer '{name}': cannot be loaded ({' '.join(str(error).split())[:300]}); expected a Hugging Face "
+            "name or folder"
         ) from None
     if not tokenizer.is_fast:
         raise TglError(f"tokenizer '{name}': spans need character offsets, which only fast tokenizers give")
@@ -68,6 +76,30 @@ def load_tokenizer(name: str | Path) -> PreTrainedTokenizerBase:
     if len(tokenizer) < 256:
         raise TglError(f"tokenizer '{name}': only {len(tokenizer)} tokens; its files are incomplete")
     return tokenizer
+
+
+def _checked_folder(folder: Path) -> Path:
+    """Return the folder whose tokenizer serves `folder`, after a look at its files."""
+    if (folder / ADAPTER_CONFIG).is_file() and not _tokenizer_files(folder):
+        folder = base_of_adapter(folder)
+    files = _tokenizer_files(folder)
+    for path in files:
+        read_model_json(path)
+    whole = folder / "tokenizer.json"
+    if whole in files:
+        try:
+            Tokenizer.from_file(str(whole))
+        except Exception as error:  # tokenizers raises the bare class
+            raise TglError(
+                f"{whole}: no tokenizer ({' '.join(str(error).split())[:300]}), expected one that save_pretrained "
+                f"wrote. {how_to_mend(whole)}"
+            ) from None
+    return folder
+
+
+def _tokenizer_files(folder: Path) -> list[Path]:
+    names = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
+    return [folder / name for name in names if (folder / name).is_file()]
 
 
 def pack(
@@ -122,7 +154,7 @@ def write_blocks(
         output,
         "tokens",
         counts | dict(more_counts or {}),
-        {"vocabulary_sha256": vocabulary_hash(tokenizer)},
+        _made_by(tokenizer),
     )
 
 
@@ -142,7 +174,42 @@ def num_ids(tokenizer: PreTrainedTokenizerBase) -> int:
 
 def vocabulary_hash(tokenizer: PreTrainedTokenizerBase) -> str:
     """Return the SHA-256 of the vocabulary: tokens mean something to their own tokenizer only."""
-    return hashlib.sha256(json.dumps(sorted(tokenizer.get_vocab().items())).encode()).hexdigest()
+    return _sha256(sorted(tokenizer.get_vocab().items()))
+
+
+def _made_by(tokenizer: PreTrainedTokenizerBase) -> dict[str, str]:
+    """Return what identifies the tokenizer of a table: its vocabulary, and the rules that cut text into it."""
+    whole = json.loads(tokenizer.backend_tokenizer.to_str())
+    # Of the rules only these act on plain text; truncation and padding change with use.
+    rules = {key: whole[key] for key in ("normalizer", "pre_tokenizer", "model")}
+    return {"vocabulary_sha256": vocabulary_hash(tokenizer), "tokenizer_sha256": _sha256(rules)}
+
+
+def _sha256(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def check_packed(paths: Iterable[str | Path], tokenizer: PreTrainedTokenizerBase) -> None:
+    """Raise TglError unless each table `tokens` was packed with this tokenizer: the same vocabulary and rules.
+
+    A table that was written before the rules were recorded is compared by its vocabulary alone.
+    """
+    own = _made_by(tokenizer)
+    for path in paths:
+        found = read_about(path)
+        if found.get("vocabulary_sha256") is None:
+            raise TglError(f"{path}: does not say with which tokenizer it was packed. Pack the text again.")
+        for key, value in own.items():
+            if found.get(key, value) != value:
+                what = (
+                    "vocabulary"
+                    if key == "vocabulary_sha256"
+                    else "rules (normaliser, pre-tokenizer, merges)"
+                )
+                raise TglError(
+                    f"{path}: packed with another tokenizer than this model's ({what} {found[key][:12]}, expected "
+                    f"{value[:12]}); give the text itself, or pack it again"
+                )
 
 
 def read_stream(path: str | Path, part: str) -> np.ndarray:

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from tgl.config import EngineConfig, ModelConfig, TokensConfig
-from tgl.errors import TglError
+from tgl.fit import check_block_size, check_tokenizer
 from tgl.plans.plan import Plan
 from tgl.sublayers import ranked, sublayers
 from tgl.tables import write_table
-from tgl.text.tokens import load_tokenizer, read_stream
+from tgl.text.tokens import check_packed, load_tokenizer, read_stream
 from tgl.train.checkpoint import copy_model, load_model, make_model, save_model, weights_hash
 from tgl.train.engines import Engine, make_engine
 from tgl.train.groups import freeze, parameter_groups
@@ -40,7 +40,8 @@ def train_base(
     """Write the base model to folder `output` and its training steps to `steps_output`.
 
     Weights kept on the way (`pretrain.keep`) go to `output`/along/<step>. `seed` fixes initialisation and data
-    order. An interrupted run goes on from the folder `state`.
+    order. An interrupted run goes on from the folder `state`. Raises TglError, before any training, where a loaded
+    model, the tokenizer, the tokens and the block size do not fit together.
     """
     if world_size() > 1:
         join()  # which gives each process its own GPU, before there is a model
@@ -48,12 +49,11 @@ def train_base(
     if settings.load is None:
         model = make_model(settings, loaded_tokenizer, token_settings.block_size, seed)
     else:
-        model = load_model(settings.load)
-        if model.get_input_embeddings().num_embeddings < len(loaded_tokenizer):
-            raise TglError(
-                f"model.load: '{settings.load}' has {model.get_input_embeddings().num_embeddings} embeddings, "
-                f"fewer than the tokenizer's {len(loaded_tokenizer)} tokens; set tokens.tokenizer to its own"
-            )
+        model = load_model(settings.load, merge_adapter=settings.merge_adapter, say=first_only(say))
+        sublayers(model)  # refuses an architecture whose blocks are not known
+        check_tokenizer(model, loaded_tokenizer)
+        check_block_size(model, token_settings.block_size)
+    check_packed([tokens], loaded_tokenizer)
     say = first_only(say)
 
     def leave(rows: list[dict]) -> None:

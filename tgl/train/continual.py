@@ -7,12 +7,16 @@ import shutil
 from collections.abc import Callable
 
 import pyarrow as pa
+from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
+from tgl.fit import check_block_size, check_tokenizer
+from tgl.model_files import weight_files
 from tgl.plans.plan import load_plan
+from tgl.sublayers import sublayers
 from tgl.tables import read_table, read_tables, write_table
-from tgl.text.tokens import load_tokenizer
+from tgl.text.tokens import check_packed, load_tokenizer
 from tgl.train.baselines import make_baseline
-from tgl.train.checkpoint import copy_model
+from tgl.train.checkpoint import copy_model, inspect_model
 from tgl.train.period import DONE, train_period
 from tgl.train.planning import check_remaking
 from tgl.train.processes import first_only, on_first
@@ -27,7 +31,8 @@ def train_periods(run: Run, settings: Settings, say: Callable[[str], None] = pri
     'first' only plain training of every sublayer does, to show the drift, and the plan stays. Each period starts
     from the weights of the one before, where the baseline does not say otherwise, with a new optimiser. A period
     that is done is kept in the state folder, so that an interrupted run goes on where it was. Raises TglError when
-    a frozen parameter changed, and when baseline and plan do not go together.
+    a frozen parameter changed, and, before anything is trained, when baseline and plan do not go together and when
+    base model, tokenizer, tokens and block size do not fit together.
     """
     plan = load_plan(run.plan)
     if settings.profile.periods == "each":
@@ -35,6 +40,7 @@ def train_periods(run: Run, settings: Settings, say: Callable[[str], None] = pri
     read_table(run.probes, "probes")  # refused before anything is trained
     baseline = make_baseline(run.baseline, settings.baselines)
     baseline.check(plan, run.learning_rate)
+    tokenizer = _fitting_tokenizer(run, settings.tokens.block_size)
     identity = {
         # Not what changes rounding only: a run goes on under another engine, stage or size of passes.
         "settings": settings.train.model_dump_json(
@@ -53,14 +59,14 @@ def train_periods(run: Run, settings: Settings, say: Callable[[str], None] = pri
         "plan": run.plan,
         "profile": run.profile,
         "probes": run.probes,
-        "base model": run.base_model / "model.safetensors",
+        "base tokens": run.base_tokens,
     }
-    inputs |= {"base tokens": run.base_tokens}
+    weights = weight_files(run.base_model)
+    inputs |= {"base model" if len(weights) == 1 else f"base model, {file.name}": file for file in weights}
     inputs |= {f"tokens of {period}": path for period, path in run.tokens.items()}
     say = first_only(say)
     with contextlib.ExitStack() as stack:
         on_first(lambda: stack.enter_context(claimed_state(run.state, identity, inputs, say)))
-        tokenizer = load_tokenizer(run.base_model)
         for number, period in enumerate(run.tokens):
             if on_first(lambda number=number: _done(run, number, say)):
                 say(f"period {period}: done before")
@@ -81,6 +87,17 @@ def _done(run: Run, number: int, say: Callable[[str], None]) -> bool:
     for period in periods[number:]:
         shutil.rmtree(run.state / period, ignore_errors=True)
     return False
+
+
+def _fitting_tokenizer(run: Run, block_size: int) -> PreTrainedTokenizerBase:
+    """Return the base model's tokenizer; raise TglError where it, the model, the tokens and `block_size` do not fit."""
+    model = inspect_model(run.base_model)
+    sublayers(model)  # refuses an architecture whose blocks are not known
+    tokenizer = load_tokenizer(run.base_model)
+    check_tokenizer(model, tokenizer)
+    check_block_size(model, block_size)
+    check_packed([run.base_tokens, *run.tokens.values()], tokenizer)
+    return tokenizer
 
 
 def _publish(run: Run) -> None:

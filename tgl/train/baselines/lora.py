@@ -15,13 +15,14 @@ from pathlib import Path
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from peft.tuners.lora import LoraLayer
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional
 from transformers import PreTrainedModel
 
 from tgl.config_baselines import LoraConfig as LoraSettings
 from tgl.errors import TglError
+from tgl.model_files import load_tensors
 from tgl.plans.plan import Plan
 from tgl.sublayers import Sublayer, has_adapters, sublayers
 from tgl.train.baselines.plain import Period, Plain, phases
@@ -216,7 +217,7 @@ class Lora(Plain):
             torch.manual_seed(period.seed)
             period.model = with_lora(period.model, period.plan, wanted.rank, wanted.alpha, wanted.multipliers)
         if wanted.between == "keep" and period.previous is not None:
-            kept = load_file(period.previous / "adapter.safetensors")
+            kept = load_tensors(period.previous / "adapter.safetensors")
             here = dict(_adapter_parameters(period.model))
             if set(kept) != set(here) or any(kept[name].shape != here[name].shape for name in kept):
                 raise TglError(

@@ -1,0 +1,269 @@
+"""Files of a model's folder, checked before any weight is read: config.json and the headers of safetensors files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
+from transformers.utils.hub import cached_file
+
+from tgl.errors import TglError
+from tgl.files import how_to_mend
+from tgl.json_text import read_json
+
+CONFIG, ADAPTER_CONFIG = "config.json", "adapter_config.json"
+WEIGHTS, INDEX, ADAPTER_WEIGHTS = (
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "adapter_model.safetensors",
+)
+_FLOATS = {"F64", "F32", "F16", "BF16"}
+# Weights in forms that are never read: pickles run code, the others are of other libraries or quantised.
+_OTHER_WEIGHTS = {
+    ".bin",
+    ".pt",
+    ".pth",
+    ".ckpt",
+    ".pkl",
+    ".gguf",
+    ".ggml",
+    ".h5",
+    ".msgpack",
+    ".onnx",
+    ".npz",
+}
+_HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_EXPECTED = "expected a Hugging Face name or a folder with config.json and safetensors"
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a safetensors file says of one tensor before it is read. `dtype` is written as in the file: F32, I8."""
+
+    file: Path
+    dtype: str
+    shape: tuple[int, ...]
+
+    @property
+    def is_float(self) -> bool:
+        """Whether the tensor holds floating-point numbers of at least 16 bits."""
+        return self.dtype in _FLOATS
+
+
+def local_folder(name: str | Path) -> Path:
+    """Return the folder of a model or adapter: the given one, or the local copy of a Hugging Face name.
+
+    Files of a Hugging Face name are downloaded where they are not in the cache. Raises TglError for what is neither.
+    """
+    if is_folder(name):
+        return Path(name)
+    if not _HUB_NAME.fullmatch(str(name)):
+        raise TglError(f"model '{name}': cannot be loaded (no such folder); {_EXPECTED}")
+    try:
+        adapter = _cached(name, ADAPTER_CONFIG)
+        if adapter is not None:
+            _cached(name, ADAPTER_WEIGHTS)
+        config = _cached(name, CONFIG) if adapter is not None else Path(cached_file(str(name), CONFIG))
+        if config is None:
+            return adapter.parent
+        _cached(name, "generation_config.json")
+        if _cached(name, WEIGHTS) is None:
+            index = _cached(name, INDEX)
+            for shard in sorted(set(_weight_map(index).values())) if index is not None else ():
+                _cached(name, shard)
+    except (OSError, ValueError) as error:
+        raise TglError(f"model '{name}': cannot be loaded ({error}); {_EXPECTED}") from None
+    return config.parent
+
+
+def is_folder(name: str | Path) -> bool:
+    """Tell whether a folder has this name. Raises TglError for a file, in which no model or tokenizer can be."""
+    try:
+        if Path(name).is_dir():
+            return True
+        is_file = Path(name).exists()
+    except OSError as error:  # a name that is too long
+        raise TglError(f"'{str(name)[:80]}': cannot be looked up ({error.strerror}); {_EXPECTED}") from None
+    if is_file:
+        raise TglError(f"'{name}': is a file; {_EXPECTED}. Give the folder it is in.")
+    return False
+
+
+def _cached(name: str | Path, file: str) -> Path | None:
+    found = cached_file(str(name), file, _raise_exceptions_for_missing_entries=False)
+    return None if found is None else Path(found)
+
+
+def refuse_pointer(path: Path) -> None:
+    """Raise TglError where `path` holds a git-lfs pointer in place of its content."""
+    try:
+        with open(path, "rb") as file:
+            start = file.read(40)
+    except OSError as error:
+        raise TglError(f"{path}: cannot be read ({error.strerror}); expected a file of a model") from None
+    if start.startswith(b"version https://git-lfs"):
+        raise TglError(
+            f"{path}: holds a git-lfs pointer, expected the file it stands for. Run `git lfs pull` in its folder."
+        )
+
+
+def read_model_json(path: Path) -> dict:
+    """Read a JSON file of a model's folder. Raises TglError for a pointer, and for code that comes with the model."""
+    if path.is_file():
+        refuse_pointer(path)
+    found = read_json(path)
+    own = next(_values_of("auto_map", found), None)
+    if own:
+        raise TglError(
+            f"{path}: names code of its own (auto_map: {names_of(map(str, own))}), and code that comes "
+            "with a model is never run. If transformers itself has this architecture, remove 'auto_map' from a copy."
+        )
+    return found
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """Return the safetensors files that hold a model's weights: one, or the shards that the index names.
+
+    Raises TglError where there are none, for weights of another form, for an index that names a file that is not
+    there, and for a shard that lacks a tensor of the index.
+    """
+    whole, index = folder / WEIGHTS, folder / INDEX
+    if whole.is_file():
+        return [whole]
+    if index.is_file():
+        return _shards(index)
+    others = sorted(file.name for file in folder.iterdir() if file.suffix in _OTHER_WEIGHTS)
+    shards = sorted(file.name for file in folder.glob("*.safetensors"))
+    if others and not shards:
+        raise TglError(
+            f"{folder}: its weights are no safetensors but {names_of(others)}; expected {WEIGHTS}. Convert them with "
+            "save_pretrained where they come from."
+        )
+    raise TglError(
+        f"{folder}: no {WEIGHTS} and no {INDEX}, found {names_of(shards) if shards else 'no weights at all'}. Fetch "
+        "the missing files."
+    )
+
+
+def _weight_map(index: Path) -> dict[str, str]:
+    refuse_pointer(index)
+    found = read_json(index).get("weight_map")
+    if not isinstance(found, dict) or not found or not all(isinstance(name, str) for name in found.values()):
+        raise TglError(
+            f"{index}: 'weight_map' is no map of tensor to file, expected one. {how_to_mend(index)}"
+        )
+    strange = sorted({name for name in found.values() if Path(name).name != name or not name})
+    if strange:
+        raise TglError(
+            f"{index}: names {names_of(strange)}, expected files of its own folder. {how_to_mend(index)}"
+        )
+    return found
+
+
+def _shards(index: Path) -> list[Path]:
+    weight_map = _weight_map(index)
+    files = [index.with_name(name) for name in sorted(set(weight_map.values()))]
+    absent = [file.name for file in files if not file.is_file()]
+    if absent:
+        raise TglError(
+            f"{index}: names {names_of(absent)}, which {'is' if len(absent) == 1 else 'are'} not in the folder; "
+            f"expected all {len(files)} files. Fetch what is missing."
+        )
+    held: dict[str, str] = {}
+    for file in files:
+        for name in read_headers([file]):
+            if name in held:
+                raise TglError(f"{file}: holds '{name}', which {held[name]} holds too; expected it once")
+            held[name] = file.name
+    lost = sorted(name for name, file in weight_map.items() if held.get(name) != file)
+    if lost:
+        raise TglError(
+            f"{index.with_name(weight_map[lost[0]])}: lacks {names_of(lost)}, which {index.name} says it holds. "
+            f"{how_to_mend(index)}"
+        )
+    return files
+
+
+def read_headers(files: Iterable[Path]) -> dict[str, Header]:
+    """Return what safetensors files say of their tensors, by name; no tensor is read.
+
+    Raises TglError that names the file for a git-lfs pointer, a file that is cut off, and any other damage.
+    """
+    found = {}
+    for path in files:
+        refuse_pointer(path)
+        try:
+            with safe_open(path, "pt") as file:
+                for name in file.keys():  # noqa: SIM118, it is no dictionary
+                    part = file.get_slice(name)
+                    found[name] = Header(path, part.get_dtype(), tuple(part.get_shape()))
+        except (SafetensorError, OSError, ValueError) as error:
+            raise TglError(
+                f"{path}: not a whole safetensors file ({error}; {path.stat().st_size:,} bytes found). "
+                f"{how_to_mend(path)}"
+            ) from None
+    return found
+
+
+def load_tensors(path: Path) -> dict[str, torch.Tensor]:
+    """Return the tensors of a safetensors file by name, on the CPU. Raises TglError as `read_headers`."""
+    if not path.is_file():
+        raise TglError(f"{path}: no such file; expected tensors in safetensors. {how_to_mend(path)}")
+    read_headers([path])
+    return load_file(path)
+
+
+def base_of_adapter(folder: Path) -> Path:
+    """Return the folder of the model that an adapter belongs to: its own where that holds one, else the one it names.
+
+    A relative path counts from the adapter's folder where a model is there, else from the working directory. Raises
+    TglError where there is none.
+    """
+    if (folder / CONFIG).is_file():
+        return folder
+    path = folder / ADAPTER_CONFIG
+    base = read_model_json(path).get("base_model_name_or_path")
+    if not isinstance(base, str) or not base:
+        raise TglError(
+            f"{path}: base_model_name_or_path is {base!r}, expected the folder or Hugging Face name of the base model. "
+            "Write it there."
+        )
+    near = folder / base
+    try:
+        found = local_folder(near if (near / CONFIG).is_file() else base)
+    except TglError as error:
+        raise TglError(f"{path}: its base model cannot be found: {error}") from None
+    if (found / ADAPTER_CONFIG).is_file():
+        raise TglError(
+            f"{path}: its base model '{base}' holds an adapter itself, expected a whole model. Merge that one first."
+        )
+    return found
+
+
+def names_of(names: Iterable[str], most: int = 5) -> str:
+    """Return the first names in quotes, and how many more there are."""
+    every = [f"'{name}'" for name in names]
+    return ", ".join(every[:most]) + (f" and {len(every) - most} more" if len(every) > most else "")
+
+
+def _values_of(key: str, config: dict) -> Iterator[Iterable]:
+    """Yield every value of a key that is not empty, those of sections inside the configuration too."""
+    for name, value in config.items():
+        if name == key and value:
+            yield value if isinstance(value, dict | list) else [value]
+        elif isinstance(value, dict):
+            yield from _values_of(key, value)
+
+
+def numbers_in(config: dict, level: int = 0) -> Iterator[tuple[str, int]]:
+    """Yield every integer of a configuration with its key, those of sections inside it too."""
+    for key, value in config.items():
+        if isinstance(value, dict) and level < 4:
+            yield from numbers_in(value, level + 1)
+        elif isinstance(value, int) and not isinstance(value, bool):
+            yield str(key), value
