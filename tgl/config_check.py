@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from tgl.config import Config
 from tgl.config_types import Section, url_problem
 from tgl.errors import TglError, nearest
+from tgl.files import check_file
 from tgl.json_text import check_values, parse_json
 from tgl.plans.names import parse_method, parse_plan
 from tgl.wiki.years import years_between
@@ -36,18 +37,18 @@ def load_config(source: str | Path | Mapping) -> Config:
     return check(_read_yaml(Path(source)), origin=str(source))
 
 
-def load_section(kind: type[AnySection], text: str) -> AnySection:
-    """Return one section from JSON text, as a rule hands it to its stage. Raises TglError as above."""
+def load_section(kind: type[AnySection], text: str, option: str = "--config") -> AnySection:
+    """Return one section from JSON text, as a rule hands it to its stage by `option`. Raises TglError as above."""
     try:
         raw = parse_json(text)
     except ValueError as error:
-        raise TglError(f"--config: not JSON ({error}); found {text[:80]!r}") from None
+        raise TglError(f"{option}: not JSON ({error}); found {text[:80]!r}") from None
     if not isinstance(raw, dict):
-        raise TglError(f"--config: a JSON object expected, found {text[:80]!r}")
+        raise TglError(f"{option}: a JSON object expected, found {text[:80]!r}")
     try:
         return kind.model_validate(raw)
     except ValidationError as error:
-        raise TglError(_message("--config", _field_problems(kind, error))) from None
+        raise TglError(_message(option, _field_problems(kind, error))) from None
 
 
 def check(raw: dict, origin: str = "configuration") -> Config:
@@ -196,10 +197,9 @@ def _can_be_filled(pattern: str) -> bool:
 
 
 def _read_yaml(path: Path) -> dict:
+    check_file(path, "a YAML configuration")
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise TglError(f"{path}: no such file; expected a YAML configuration") from None
     except RecursionError:
         raise TglError(f"{path}: nested too deeply; no configuration") from None
     # PyYAML's own errors, and what values with a tag or impossible dates raise beside them

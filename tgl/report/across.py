@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import io
 import itertools
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +12,9 @@ import pandas as pd
 
 from tgl.agreement.rank import rank_correlation
 from tgl.errors import TglError
-from tgl.files import write_text
+from tgl.files import check_file, how_to_mend, write_text
+from tgl.report.csv_text import csv_text
+from tgl.report.gate import read_gates
 from tgl.report.page import render
 from tgl.statistics.bootstrap import Estimate, pooled
 from tgl.statistics.compare import holm_levels, verdict
@@ -20,7 +22,16 @@ from tgl.statistics.uptake import SOME_SEEDS
 from tgl.statistics.values import exp
 from tgl.tables import read_table
 
-TABLES = ("summary", "equal_uptake", "transfers", "gate")
+# The tables of a report that are compared, and the columns that are read of each.
+COLUMNS = {
+    "summary": (
+        "set", "kind", "measure", "method", "rate", "mean", "low", "high", "difference", "difference_is",
+        "difference_low", "difference_high", "verdict",
+    ),
+    "equal_uptake": ("reference", "method", "share", "seeds", "ratio", "low", "high", "error", "verdict"),
+    "transfers": ("method", "backward_transfer", "low", "high", "forgetting"),
+}  # fmt: skip
+TABLES = (*COLUMNS, "gate")
 
 
 def write_across(results: Sequence[Path], output: Path) -> None:
@@ -40,8 +51,8 @@ def write_across(results: Sequence[Path], output: Path) -> None:
             raise TglError(
                 f"{folder}: no report there (report/gate.json is missing); run this experiment first"
             )
-        gate = pd.DataFrame(json.loads((report / "gate.json").read_text(encoding="utf-8")))
-        tables = {name: _read(report / f"{name}.csv") for name in TABLES[:-1]} | {"gate": gate}
+        gate = pd.DataFrame(read_gates(report / "gate.json"))
+        tables = {name: _read(report / f"{name}.csv", COLUMNS[name]) for name in COLUMNS} | {"gate": gate}
         for name, table in tables.items():
             found[name].append(table.assign(experiment=folder.name))
         profiles[folder.name] = base_profiles(folder)
@@ -49,9 +60,7 @@ def write_across(results: Sequence[Path], output: Path) -> None:
     joined["profiles"] = carried_over(profiles)
     joined["pooled"] = pooled_uptake(joined["equal_uptake"], len(results))
     for name, table in joined.items():
-        write_text(
-            output / f"{name}.csv", table.to_csv(index=False, float_format="%.10g", lineterminator="\n")
-        )
+        write_text(output / f"{name}.csv", csv_text(table))
     headline = joined["summary"]
     headline = headline[headline["measure"].isin(["perplexity", "loss"])]
     write_text(
@@ -154,6 +163,16 @@ def carried_over(profiles: dict[str, dict[str, pd.DataFrame]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["left", "right", "denominator", "correlation", "pairs"])
 
 
-def _read(path: Path) -> pd.DataFrame:
-    """Return a CSV table; an empty one for a table without columns."""
-    return pd.read_csv(path) if path.read_text(encoding="utf-8").strip() else pd.DataFrame()
+def _read(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    """Return a CSV table of a report, with these columns; an empty one for a table without columns."""
+    check_file(path, f"the table {path.stem} of a report")
+    try:
+        text = path.read_text(encoding="utf-8")
+        table = pd.read_csv(io.StringIO(text)) if text.strip() else pd.DataFrame()
+    except ValueError as error:  # of pandas' parser and of UTF-8
+        raise TglError(f"{path}: not a readable CSV table ({error}). {how_to_mend(path)}") from None
+    if len(table.columns) and (missing := [name for name in columns if name not in table]):
+        raise TglError(
+            f"{path}: columns missing: {missing}; found {list(table.columns)}. {how_to_mend(path)}"
+        )
+    return table

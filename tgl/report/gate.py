@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 
@@ -10,6 +9,9 @@ import pandas as pd
 
 from tgl.config import GateConfig
 from tgl.errors import TglError
+from tgl.files import how_to_mend
+from tgl.json_text import read_json
+from tgl.terminal import one_line
 
 
 def gates(measures: pd.DataFrame, settings: GateConfig, periods: list[str], base: str) -> list[dict]:
@@ -64,14 +66,35 @@ def plain_gain(measures: pd.DataFrame, kind: str, periods: list[str], base: str)
     return math.exp(sum(gains) / len(gains)) if gains else math.nan
 
 
+def read_gates(path: str | Path) -> list[dict]:
+    """Read `gate.json` of a report. Raises TglError for what is no list of {name, value, limit, met}."""
+    found = read_json(path, list)
+    for number, gate in enumerate(found):
+        expected = {"name": str, "value": int | float, "limit": int | float, "met": bool}
+        if not isinstance(gate, dict) or set(gate) != set(expected):
+            keys = sorted(gate) if isinstance(gate, dict) else type(gate).__name__
+            raise TglError(
+                f"{path}: gate {number}: found {keys}; expected the keys {', '.join(expected)}. {how_to_mend(path)}"
+            )
+        for key, kind in expected.items():
+            value = gate[key]
+            if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
+                raise TglError(
+                    f"{path}: gate {number}: {key} is {value!r}, of the wrong type. {how_to_mend(path)}"
+                )
+        if gate["met"] and math.isnan(gate["value"]):
+            raise TglError(
+                f"{path}: gate {number}: met without a value; expected a number. {how_to_mend(path)}"
+            )
+    return found
+
+
 def check_gate(path: str | Path, binding: bool) -> str:
     """Return what the gates say. Raises TglError when one was missed and they are binding."""
-    try:
-        found = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise TglError(f"{path}: not a readable list of gates ({error})") from None
+    found = read_gates(path)
     lines = [
-        f"{'met   ' if gate['met'] else 'MISSED'}  {gate['name']}: {gate['value']:.3g} (limit {gate['limit']:.3g})"
+        f"{'met   ' if gate['met'] else 'MISSED'}  {one_line(gate['name'])}: {gate['value']:.3g} "
+        f"(limit {gate['limit']:.3g})"
         for gate in found
     ] or ["no gate: none of the probes has known candidates"]
     missed = [gate["name"] for gate in found if not gate["met"]]

@@ -13,6 +13,7 @@ from tgl.config import Config
 from tgl.files import write_text
 from tgl.profiling.factors import example_norms
 from tgl.report import gather, method_figures, profile_figures, profile_tables
+from tgl.report.csv_text import csv_text
 from tgl.report.gate import gates
 from tgl.report.limits import limits
 from tgl.report.methods import BASE, REFERENCE, Findings, all_measures, chain_tables, findings
@@ -49,7 +50,7 @@ def write_report(results: Path, config: Config, output: Path) -> None:
     pictures = _pictures(profile, told, config)
     if by_step is not None:
         pictures["along_training"] = profile_figures.along_training(along)
-        write_text(output / "along_training.csv", _csv(by_step))
+        write_text(output / "along_training.csv", csv_text(by_step))
     for name, svg in pictures.items():
         write_text(output / f"{name}.svg", svg)
     tables = {
@@ -64,7 +65,7 @@ def write_report(results: Path, config: Config, output: Path) -> None:
         "power": told.power,
     }
     for name, table in tables.items():
-        write_text(output / f"{name}.csv", _csv(table))
+        write_text(output / f"{name}.csv", csv_text(table))
     write_text(
         output / "examples.html",
         render(
@@ -151,10 +152,6 @@ def _rate_table(rates: pd.DataFrame) -> list[dict]:
         {"method": method, "units": found.to_dict("records")}
         for method, found in mean.groupby("method", sort=False)
     ]
-
-
-def _csv(table: pd.DataFrame) -> str:
-    return table.to_csv(index=False, float_format="%.10g", lineterminator="\n")
 
 
 def _version(name: str) -> str:

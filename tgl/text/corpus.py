@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from tgl.errors import TglError
+from tgl.files import check_file
 from tgl.tables import read_about
 from tgl.text.tokens import read_stream, vocabulary_hash
 
@@ -31,17 +32,9 @@ def read_corpus(path: str | Path, tokenizer: PreTrainedTokenizerBase, most: int 
     at all.
     """
     path = Path(path)
-    if not path.is_file():
-        raise TglError(f"{path}: no such file; expected plain text of the kind the model was pretrained on")
+    check_file(path, "plain text of the kind the model was pretrained on")
     if path.suffix == ".parquet" and _is_tokens(path):
-        packed = read_about(path).get("vocabulary_sha256")
-        if packed is None:
-            raise TglError(f"{path}: does not say with which tokenizer it was packed; make it again")
-        if packed != vocabulary_hash(tokenizer):
-            raise TglError(
-                f"{path}: packed with another tokenizer than this model's (vocabulary {packed[:12]}, expected "
-                f"{vocabulary_hash(tokenizer)[:12]}); give the text itself"
-            )
+        check_vocabulary(tokenizer, path)
         return read_stream(path, "train")
     found: list[int] = []
     for text in _documents(path):
@@ -52,6 +45,23 @@ def read_corpus(path: str | Path, tokenizer: PreTrainedTokenizerBase, most: int 
     if len(found) < 2:
         raise TglError(f"{path}: no text found")
     return np.array(found, dtype=np.int32)
+
+
+def check_vocabulary(tokenizer: PreTrainedTokenizerBase, *paths: str | Path) -> None:
+    """Raise TglError where a table `tokens` was packed with another vocabulary than the tokenizer's."""
+    expected = vocabulary_hash(tokenizer)
+    for path in paths:
+        packed = read_about(path).get("vocabulary_sha256")
+        if packed is None:
+            raise TglError(
+                f"{path}: does not say with which tokenizer it was packed; expected a table that `tgl pack` wrote, "
+                "pack the text again"
+            )
+        if packed != expected:
+            raise TglError(
+                f"{path}: packed with another tokenizer than this model's (vocabulary {str(packed)[:12]}, expected "
+                f"{expected[:12]}); pack the text again with the model's own tokenizer"
+            )
 
 
 def _documents(path: Path) -> Iterator[str]:
@@ -80,6 +90,6 @@ def _documents(path: Path) -> Iterator[str]:
 
 def _is_tokens(path: Path) -> bool:
     try:
-        return (pq.read_metadata(path).metadata or {}).get(b"tgl.table") == b"tokens"
+        return (pq.read_metadata(Path(path)).metadata or {}).get(b"tgl.table") == b"tokens"
     except (pa.ArrowInvalid, OSError) as error:
         raise TglError(f"{path}: not a readable Parquet file ({error})") from None

@@ -1,0 +1,30 @@
+"""Tables as CSV that a spreadsheet can open: no text is taken for a formula."""
+
+from __future__ import annotations
+
+import re
+
+import pandas as pd
+
+_FORMULA = re.compile(r"\s*[=+\-@\t\r]")
+
+
+def csv_text(table: pd.DataFrame) -> str:
+    """Return a table as CSV, numbers with ten digits; text that a spreadsheet would run has an apostrophe before it."""
+    safe = table.apply(lambda column: column if pd.api.types.is_numeric_dtype(column) else column.map(_safe))
+    safe.columns = [_safe(name) for name in safe.columns]
+    return safe.to_csv(index=False, float_format="%.10g", lineterminator="\n")
+
+
+def _safe(value: object) -> object:
+    return (
+        f"'{value}" if isinstance(value, str) and _FORMULA.match(value) and not _is_number(value) else value
+    )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
