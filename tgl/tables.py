@@ -236,8 +236,11 @@ def _damaged(path: str | Path, error: Exception) -> Exception:
 
 
 def read_counts(path: str | Path) -> dict[str, int]:
-    """Return the counts stored with a table (empty when it carries none)."""
-    return _metadata(path, b"tgl.counts")
+    """Return the counts stored with a table (empty when it carries none). Raises TglError for other values."""
+    found = _metadata(path, b"tgl.counts")
+    if wrong := [name for name, value in found.items() if type(value) is not int]:
+        raise _damaged(path, ValueError(f"its count '{wrong[0]}' is no whole number"))
+    return found
 
 
 def read_about(path: str | Path) -> dict:
