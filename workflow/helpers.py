@@ -72,10 +72,15 @@ class Experiment:
         """Return a data file's path, relative ones starting from data_root."""
         return path if self.config.data_root is None else str(Path(self.config.data_root) / path)
 
+    def _pattern(self, pattern: str) -> str:
+        """Return a pattern of files below data_root, in whose own name brackets and * stand for themselves."""
+        root = self.config.data_root
+        return pattern if root is None else str(Path(glob.escape(root)) / pattern)
+
     def local_dumps(self, date: str) -> list[str]:
         """Return the dump files of a date for source `local`; a date without any is an error."""
         names = {"date": date, "year": date[:4], "month": date[4:6], "day": date[6:]}
-        pattern = self.data(self.config.snapshots.local.pattern.format(**names))
+        pattern = self._pattern(self.config.snapshots.local.pattern.format(**names))
         found = sorted(glob.glob(pattern))
         if not found:
             raise WorkflowError(
@@ -86,7 +91,7 @@ class Experiment:
 
     def histories(self) -> dict[str, str]:
         """Return the full histories for source `history` by the name that each date's dump of them gets."""
-        pattern = self.data(self.config.snapshots.history.pattern)
+        pattern = self._pattern(self.config.snapshots.history.pattern)
         found: dict[str, str] = {}
         for path in sorted(glob.glob(pattern)):
             name = written_name(path)

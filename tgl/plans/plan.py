@@ -14,6 +14,7 @@ from importlib import import_module
 from pathlib import Path
 
 from tgl.errors import TglError, nearest
+from tgl.faults import file_errors
 from tgl.files import write_text
 from tgl.json_text import read_json
 from tgl.sublayer_names import EMBEDDING
@@ -87,6 +88,7 @@ class Plan:
         return groups.parameter_groups(groups.sublayers(model), self, lr, weight_decay)
 
 
+@file_errors()
 def save_plan(plan: Plan, path: str | Path) -> None:
     """Write the plan as JSON, for people to read and to write by hand."""
     write_text(path, json.dumps(asdict(plan), indent=2) + "\n")

@@ -19,6 +19,8 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 from tgl.config import PlanConfig, ProfileConfig
 from tgl.errors import TglError
 from tgl.evaluate.score import max_length
+from tgl.faults import file_errors
+from tgl.files import check_file
 from tgl.plans.names import parse_plan
 from tgl.plans.plan import Plan
 from tgl.probes.given import read_probes
@@ -51,6 +53,7 @@ class Profile:
     comparisons: pd.DataFrame
     about: dict
 
+    @file_errors()
     def save(self, folder: str | Path) -> None:
         """Write the three tables into a folder, each with `about` in its metadata."""
         for name in TABLES:
@@ -82,6 +85,7 @@ class Profile:
         return stage.plan_from(rows, name, settings or PlanConfig(), seed, origin, model)[0]
 
     @classmethod
+    @file_errors()
     def load(cls, folder: str | Path) -> Profile:
         """Read what `save` wrote."""
         paths = {name: Path(folder) / f"{name}.parquet" for name in TABLES}
@@ -89,6 +93,7 @@ class Profile:
         return cls(**tables, about=read_about(paths["profile"]))
 
 
+@file_errors()
 def profile(
     model: str | Path | PreTrainedModel,
     *,
@@ -110,13 +115,16 @@ def profile(
     input that cannot be used; probes that cannot be used are counted in `about` and left out.
     """
     settings = settings or ProfileConfig()
+    # Before the model is loaded, which can take minutes.
+    rows = read_probes(probes) if isinstance(probes, str | Path) else list(probes)
+    if not isinstance(corpus, np.ndarray):
+        check_file(corpus, "plain text of the kind the model was pretrained on")
     if isinstance(model, PreTrainedModel):
         if tokenizer is None:
             raise TglError("profile: a model handed over as an object needs its tokenizer")
         trained, name = model, model.name_or_path or type(model).__name__
     else:
         trained, name, tokenizer = load_model(model), str(model), tokenizer or load_tokenizer(model)
-    rows = read_probes(probes) if isinstance(probes, str | Path) else list(probes)
     stream = corpus if isinstance(corpus, np.ndarray) else read_corpus(corpus, tokenizer)
     groups = make_groups(rows, stream, tokenizer, period, settings, max_length(trained))
     for group, reasons in groups.left_out.items():

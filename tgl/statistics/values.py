@@ -74,7 +74,7 @@ def probe_values(scores: pd.DataFrame, measure: str) -> Values:
         (method, rate, seed), missing = run, table.columns[~row]
         raise TglError(
             f"scores: {method} at rate {rate:g}, seed {seed} has no finite score of probe '{missing[0]}' that "
-            f"other runs have ({len(missing)} missing); delete its scores and run again"
+            f"other runs have ({len(missing)} missing); make the scores of this run again"
         )
     about = scores.drop_duplicates("probe").set_index("probe").loc[table.columns]
     if unknown := about.index[about["subject"].isna()].tolist():

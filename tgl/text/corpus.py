@@ -7,6 +7,7 @@ column `text` (the table `pages` too), also compressed (.gz, .xz, .bz2, .zst), a
 from __future__ import annotations
 
 import glob
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -76,16 +77,25 @@ def _documents(path: Path) -> Iterator[str]:
 
     whole = {"sample_by": "document"} if builder == "text" else {}
     try:
-        # a path may hold [ or *, which would be taken for a pattern
-        files = glob.escape(str(path))
-        for row in load_dataset(builder, data_files=files, split="train", streaming=True, **whole):
-            if not isinstance(row.get("text"), str):
-                raise TglError(f"{path}: a column 'text' of sentences expected, found {sorted(row)}")
-            yield row["text"]
+        # By a link of a plain name: brackets, colons and more in a path would be taken for a pattern or an address.
+        with tempfile.TemporaryDirectory() as folder:
+            link = Path(
+                folder, "text" + "".join(path.suffixes[-2:] if _is_packed(path) else path.suffixes[-1:])
+            )
+            link.symlink_to(path.resolve())
+            files = glob.escape(str(link))
+            for row in load_dataset(builder, data_files=files, split="train", streaming=True, **whole):
+                if not isinstance(row.get("text"), str):
+                    raise TglError(f"{path}: a column 'text' of sentences expected, found {sorted(row)}")
+                yield row["text"]
     except TglError:
         raise
     except Exception as error:  # each reader and each compression has exceptions of its own
         raise TglError(f"{path}: cannot be read as {builder} ({type(error).__name__}: {error})") from None
+
+
+def _is_packed(path: Path) -> bool:
+    return path.suffix in _COMPRESSED
 
 
 def _is_tokens(path: Path) -> bool:

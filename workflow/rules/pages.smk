@@ -59,7 +59,8 @@ if CONFIG.text.base == "json_lines":
 
     rule base_text:
         input:
-            EXPERIMENT.data(CONFIG.text.json_lines),
+            # A function: braces in a path are no wildcards.
+            lambda wildcards: EXPERIMENT.data(CONFIG.text.json_lines),
         output:
             BASE_PAGES,
         log:

@@ -44,7 +44,8 @@ rule snapshot_probes:
 
 rule probes:
     input:
-        files=EXPERIMENT.probe_files(),
+        # Functions: braces in a path are no wildcards.
+        files=lambda wildcards: EXPERIMENT.probe_files(),
         facts=FACTS,
         wikidata=WIKIDATA,
         snapshots=SNAPSHOT_PROBES,
@@ -90,8 +91,9 @@ if WIKIDATA:
 
     rule wikidata:
         input:
-            file=EXPERIMENT.probes().wikidata.file,
-            templates=EXPERIMENT.probes().wikidata.templates or [],
+            # Functions: braces in a path are no wildcards.
+            file=lambda wildcards: EXPERIMENT.probes().wikidata.file,
+            templates=lambda wildcards: EXPERIMENT.probes().wikidata.templates or [],
         output:
             WIKIDATA,
         log:
