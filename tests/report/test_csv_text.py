@@ -10,7 +10,7 @@ from tgl.report.csv_text import csv_text
 
 
 @pytest.mark.parametrize(
-    "text", ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1", " =1", "=\n1", "-x", "\n@x"]
+    "text", ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\tx", " =1", "=\n1", "-x", "\n@x"]
 )
 def test_text_that_a_spreadsheet_would_run_has_an_apostrophe_before_it(text):
     (_, row) = list(csv.reader(io.StringIO(csv_text(pd.DataFrame({"a": [text]})), newline="")))
@@ -36,3 +36,7 @@ def test_tables_without_rows_or_columns_are_written_too():
 
 def test_names_of_columns_are_text_as_well():
     assert csv_text(pd.DataFrame({"=a": [1]})) == "'=a\n1\n"
+
+
+def test_characters_that_end_a_row_or_move_a_cursor_are_escapes():
+    assert csv_text(pd.DataFrame({"a": ["x\r=1\x1b[2J"]})) == "a\nx\\r=1\\x1b[2J\n"

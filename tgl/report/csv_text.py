@@ -6,7 +6,9 @@ import re
 
 import pandas as pd
 
-_FORMULA = re.compile(r"\s*[=+\-@\t\r]")
+from tgl.terminal import printable
+
+_FORMULA = re.compile(r"\s*[=+\-@]|\t")
 
 
 def csv_text(table: pd.DataFrame) -> str:
@@ -17,9 +19,10 @@ def csv_text(table: pd.DataFrame) -> str:
 
 
 def _safe(value: object) -> object:
-    return (
-        f"'{value}" if isinstance(value, str) and _FORMULA.match(value) and not _is_number(value) else value
-    )
+    if not isinstance(value, str):
+        return value
+    shown = printable(value)  # a carriage return would end the row
+    return f"'{shown}" if _FORMULA.match(shown) and not _is_number(shown) else shown
 
 
 def _is_number(text: str) -> bool:
