@@ -12,10 +12,10 @@ from tgl.faults import file_errors, told
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (OSError(errno.ENOSPC, "x", "a/b"), "a/b: no space left on the device; free some"),
-        (OSError(errno.EACCES, "x", "a"), "a: permission denied; change"),
-        (OSError(errno.EROFS, "x", "a"), "a: read-only file system; name a place"),
-        (OSError(errno.ELOOP, "x", "a", None, "b"), "a to b: symbolic links that lead in a circle"),
+        (OSError(errno.ENOSPC, "No space left", "a/b"), "a/b: No space left; free some there"),
+        (OSError(errno.EACCES, "Permission denied", "a"), "a: Permission denied; change its permissions"),
+        (OSError(errno.EROFS, "Read-only", "a"), "a: Read-only; name a place"),
+        (OSError(errno.ELOOP, "Too many levels", "a", None, "b"), "a to b: Too many levels; symbolic links"),
         (OSError(errno.ENOTTY, "Odd", b"a"), "a: Odd; check this path"),
         (OSError("no number"), "input or output: no number; check"),
         (MemoryError(), "not enough memory (MemoryError); use smaller"),
@@ -46,5 +46,5 @@ def test_a_fault_of_the_program_is_none_of_them(error):
 
 
 def test_python_callers_get_the_file_in_a_tgl_error(tmp_path):
-    with pytest.raises(TglError, match="none: no such file or folder"), file_errors():
+    with pytest.raises(TglError, match="none: No such file or directory; name an existing"), file_errors():
         os.stat(tmp_path / "none")

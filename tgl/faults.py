@@ -9,29 +9,29 @@ from collections.abc import Iterator
 
 from tgl.errors import TglError
 
-_REASONS = {
-    errno.ENOSPC: "no space left on the device; free some there, or name another place",
-    errno.EDQUOT: "the disk quota is used up; free some space, or name another place",
-    errno.EACCES: "permission denied; change its permissions, or name another file",
-    errno.EPERM: "permission denied; change its permissions, or name another file",
-    errno.EROFS: "read-only file system; name a place that can be written to",
-    errno.ENAMETOOLONG: "the name is too long; use a shorter one",
-    errno.ELOOP: "symbolic links that lead in a circle; name an existing file",
-    errno.EISDIR: "a folder; name a file",
-    errno.ENOTDIR: "a part of this path is a file; name a path whose other parts are folders",
-    errno.ENOENT: "no such file or folder; name an existing one",
-    errno.EEXIST: "there already; remove it, or name another place",
-    errno.EMFILE: "too many open files; raise the limit (ulimit -n)",
-    errno.ENFILE: "too many open files on this machine; close some, or try again later",
-    errno.ENOMEM: "not enough memory; use smaller inputs or a machine with more",
-    errno.EIO: "the device reports an error; check the disk, or name another place",
-    errno.EPIPE: "the reader of the output is gone; nothing more can be printed",
+_REMEDIES = {
+    errno.ENOSPC: "free some there, or name another place",
+    errno.EDQUOT: "free some space, or name another place",
+    errno.EACCES: "change its permissions, or name another file",
+    errno.EPERM: "change its permissions, or name another file",
+    errno.EROFS: "name a place that can be written to",
+    errno.ENAMETOOLONG: "use a shorter name",
+    errno.ELOOP: "symbolic links lead in a circle: name an existing file",
+    errno.EISDIR: "name a file",
+    errno.ENOTDIR: "a part of this path is a file: name a path whose other parts are folders",
+    errno.ENOENT: "name an existing file or folder",
+    errno.EEXIST: "remove it, or name another place",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    errno.ENFILE: "close some files on this machine, or try again later",
+    errno.ENOMEM: "use smaller inputs or a machine with more memory",
+    errno.EIO: "check the disk, or name another place",
+    errno.EPIPE: "the reader of the output is gone: let it read to the end",
 }
 
 
 def reason(error: OSError) -> str:
-    """Return what an operating system's error means and what to do about it."""
-    return _REASONS.get(error.errno or 0) or f"{error.strerror or error}; check this path and try again"
+    """Return what the operating system says of an error, and what to do about it."""
+    return f"{error.strerror or error}; {_REMEDIES.get(error.errno or 0, 'check this path and try again')}"
 
 
 def told(error: BaseException) -> str | None:

@@ -38,6 +38,11 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
             os.fsync(written.fileno())
         os.chmod(part, 0o666 & ~_umask())
         os.replace(part, path)
+    except OSError as error:
+        # Arrow's errors name no file, and others the temporary one.
+        if error.filename in (None, name):
+            error.filename = str(path)
+        raise
     finally:
         part.unlink(missing_ok=True)
 

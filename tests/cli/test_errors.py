@@ -33,9 +33,13 @@ def raising(monkeypatch, error):
 @pytest.mark.parametrize(
     ("error", "status", "words"),
     [
-        (OSError(errno.ENOSPC, "x", "a\x1b"), 1, r"tgl gate: a\x1b: no space left on the device"),
+        (OSError(errno.ENOSPC, "No space left", "a\x1b"), 1, r"tgl gate: a\x1b: No space left; free some"),
         (MemoryError(), 1, "tgl gate: not enough memory"),
-        (BrokenPipeError(errno.EPIPE, "x"), 1, "tgl gate: input or output: the reader of the output is gone"),
+        (
+            BrokenPipeError(errno.EPIPE, "Broken"),
+            1,
+            "tgl gate: input or output: Broken; the reader of the output",
+        ),
         (KeyboardInterrupt(), 130, "tgl gate: interrupted"),
         (Stopped("saved"), 143, "tgl gate: saved"),
         (UnicodeError("x"), 1, "tgl gate: text that is not valid Unicode"),
@@ -58,11 +62,15 @@ def test_a_fault_of_tgl_shows_its_traceback_and_asks_to_report_it(gate, monkeypa
     assert "\x1b" not in complaint
 
 
-def test_a_reader_that_closes_early_gets_no_traceback(tmp_path):
+@pytest.mark.parametrize("output", ["closed pipe", "full disk"])
+def test_output_that_cannot_be_written_is_one_line_without_a_traceback(tmp_path, output):
     gates = [{"name": "x" * 1000, "value": 1.0, "limit": 1.0, "met": True}] * 1000
     (tmp_path / "gate.json").write_text(json.dumps(gates))
-    read, written = os.pipe()
-    os.close(read)
+    if output == "full disk":
+        written = os.open("/dev/full", os.O_WRONLY)
+    else:
+        read, written = os.pipe()
+        os.close(read)
     done = subprocess.run(
         [sys.executable, "-m", "tgl", "gate", str(tmp_path / "gate.json")],
         stdout=written, stderr=subprocess.PIPE, text=True, cwd=REPOSITORY, env=environment(),

@@ -64,8 +64,10 @@ def report(name: str, error: BaseException) -> int:
     if isinstance(error, TglError):
         _complain(f"tgl {name}: {error}")
         return 143 if isinstance(error, Stopped) else 1
-    if isinstance(error, BrokenPipeError):
-        # What Python still holds for the reader that is gone would be another error at exit.
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        # What Python still holds for a reader that is gone, or for a full disk, would be another error at exit.
         _to_nowhere(sys.stdout)
     if (message := told(error)) is not None:
         _complain(f"tgl {name}: {one_line(message)}")

@@ -103,7 +103,8 @@ def check_gate(path: str | Path, binding: bool) -> str:
         raise TglError(
             "the experiment cannot mean anything, its gate was missed:\n  "
             + "\n  ".join(lines)
-            + f"\nThe report is at {page}. Train longer, or set gate.binding to false to let it pass."
+            + f"\nThe report is at {page}. Train longer, or set gate.binding to false to let it pass "
+            "(option --no-binding)."
         )
     if missed:
         lines.append("the gate is not binding here: the numbers of the report mean nothing")
