@@ -70,7 +70,9 @@ class Experiment:
 
     def data(self, path: str) -> str:
         """Return a data file's path, relative ones starting from data_root."""
-        return path if self.config.data_root is None else str(Path(self.config.data_root) / path)
+        return _without_braces(
+            path if self.config.data_root is None else str(Path(self.config.data_root) / path)
+        )
 
     def _pattern(self, pattern: str) -> str:
         """Return a pattern of files below data_root, in whose own name brackets and * stand for themselves."""
@@ -81,7 +83,7 @@ class Experiment:
         """Return the dump files of a date for source `local`; a date without any is an error."""
         names = {"date": date, "year": date[:4], "month": date[4:6], "day": date[6:]}
         pattern = self._pattern(self.config.snapshots.local.pattern.format(**names))
-        found = sorted(glob.glob(pattern))
+        found = [_without_braces(path) for path in sorted(glob.glob(pattern))]
         if not found:
             raise WorkflowError(
                 f"snapshots.local.pattern: no file matches '{pattern}'. Set data_root to the folder that "
@@ -104,7 +106,7 @@ class Experiment:
                     f"snapshots.history.pattern: '{found[name]}' and '{path}' both match '{pattern}' and would both "
                     f"become {name}; narrow the pattern to one of them"
                 )
-            found[name] = path
+            found[name] = _without_braces(path)
         if not found:
             raise WorkflowError(
                 f"snapshots.history.pattern: no file matches '{pattern}'. Set data_root to the folder that "
@@ -149,6 +151,15 @@ class Experiment:
         if "ecbd" in section.sets:
             files += section.ecbd.files
         return files
+
+
+def _without_braces(path: str) -> str:
+    """Return a path of an input. Snakemake would take braces in it for wildcards."""
+    if "{" in path or "}" in path:
+        raise WorkflowError(
+            f"'{path}': a brace in the path of an input, which is a wildcard to Snakemake; rename the file or folder"
+        )
+    return path
 
 
 def section(value: Section, *, without: tuple[str, ...] = ()) -> str:

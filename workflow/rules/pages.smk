@@ -59,8 +59,7 @@ if CONFIG.text.base == "json_lines":
 
     rule base_text:
         input:
-            # A function: braces in a path are no wildcards.
-            lambda wildcards: EXPERIMENT.data(CONFIG.text.json_lines),
+            EXPERIMENT.data(CONFIG.text.json_lines),
         output:
             BASE_PAGES,
         log:

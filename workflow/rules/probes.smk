@@ -44,8 +44,7 @@ rule snapshot_probes:
 
 rule probes:
     input:
-        # Functions: braces in a path are no wildcards.
-        files=lambda wildcards: EXPERIMENT.probe_files(),
+        files=EXPERIMENT.probe_files(),
         facts=FACTS,
         wikidata=WIKIDATA,
         snapshots=SNAPSHOT_PROBES,
@@ -91,9 +90,8 @@ if WIKIDATA:
 
     rule wikidata:
         input:
-            # Functions: braces in a path are no wildcards.
-            file=lambda wildcards: EXPERIMENT.probes().wikidata.file,
-            templates=lambda wildcards: EXPERIMENT.probes().wikidata.templates or [],
+            file=EXPERIMENT.probes().wikidata.file,
+            templates=EXPERIMENT.probes().wikidata.templates or [],
         output:
             WIKIDATA,
         log:

@@ -66,7 +66,7 @@ elif CONFIG.snapshots.source == "wikimedia":
 
     rule download:
         input:
-            lambda wildcards: EXPERIMENT.dump_sources(),
+            EXPERIMENT.dump_sources(),
         output:
             f"{RESULTS}/wiki/{{date}}/files.parquet",
         log:
