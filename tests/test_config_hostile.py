@@ -72,7 +72,7 @@ def test_yaml_that_the_reader_stumbles_over_is_named(tmp_path, text):
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(TglError, match=r"my\.yaml: not YAML"):
         load_config(path)
-    with pytest.raises(TglError, match="not YAML"):
+    with pytest.raises(TglError, match="a folder and no regular file; expected a YAML"):
         load_config(tmp_path)
 
 

@@ -1,8 +1,10 @@
+import errno
 import hashlib
 import os
 
 import pytest
 
+from tgl.errors import TglError
 from tgl.files import atomic_folder, atomic_path, how_to_mend, sha1_file, write_text
 
 
@@ -104,3 +106,29 @@ def test_only_artifacts_of_the_workflow_are_to_be_deleted(tmp_path, mark, monkey
     assert how_to_mend("results/mine/pages/0.parquet") == "Delete it and run the workflow again."
     assert how_to_mend(tmp_path / "run" / "mine.parquet") == "Give an undamaged file."
     assert how_to_mend(tmp_path / "results" / "mine.parquet") == "Give an undamaged file."
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_an_error_on_writing_names_the_final_file(tmp_path, named):
+    path = tmp_path / "table"
+    with pytest.raises(OSError, match="No space left") as caught, atomic_path(path) as part:
+        raise OSError(errno.ENOSPC, "No space left", *([str(part)] if named else []))
+    assert caught.value.filename == str(path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_device_is_never_replaced_by_a_file(tmp_path):
+    """Renaming a file to /dev/null would replace it, for a user who may."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(TglError, match="a pipe, socket or device is there"):
+        write_text(pipe, "x")
+    assert pipe.is_fifo()
+
+
+def test_names_as_long_as_a_file_may_have_can_be_written(tmp_path):
+    for name in ("n" * 255, "ü" * 127):
+        write_text(tmp_path / name, name)
+        assert (tmp_path / name).read_text() == name
+    with pytest.raises(TglError, match="the name is too long; expected at most 255 bytes"):
+        write_text(tmp_path / ("n" * 256), "x")

@@ -181,6 +181,6 @@ def test_columns_of_another_type_are_cast_where_nothing_is_lost_and_refused_else
 def test_counts_of_another_kind_and_missing_files_are_named(tmp_path, read, stored):
     table = to_arrow([LOSS], "lm_loss")
     pq.write_table(table.replace_schema_metadata({"tgl.counts": stored, "tgl.about": stored}), tmp_path / "a")
-    for name in ("a", "gone"):
-        with pytest.raises(TglError, match=f"{name}: not a readable Parquet file"):
+    for name, problem in (("a", "not a readable Parquet file"), ("gone", "no such file")):
+        with pytest.raises(TglError, match=f"{name}: {problem}"):
             read(tmp_path / name)

@@ -15,6 +15,7 @@ from tgl.config import Config
 from tgl.config_combinations import combination_problems
 from tgl.config_types import COLLECTED, Section
 from tgl.errors import TglError, nearest
+from tgl.files import check_file
 from tgl.json_text import check_values, parse_json
 
 # Of a whole configuration; the largest preset has a few hundred.
@@ -78,11 +79,10 @@ def _validated(kind: type[AnySection], raw: dict) -> tuple[AnySection | None, li
 
 
 def _read_yaml(path: Path) -> dict:
+    check_file(path, "a YAML configuration")
     check_keys(path)
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise TglError(f"{path}: no such file; expected a YAML configuration") from None
     except RecursionError:
         raise TglError(f"{path}: nested too deeply; no configuration") from None
     # PyYAML's own errors, and what values with a tag or impossible dates raise beside them

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tgl.errors import TglError
-from tgl.files import how_to_mend
+from tgl.faults import reason
+from tgl.files import check_file, how_to_mend
 
 MOST_LEVELS = 60
 
@@ -35,27 +36,27 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return found
 
 
-def read_json(path: str | Path, kind: type = dict) -> dict | list:
+def read_json(path: str | Path, kind: type = dict, advice: str | None = None) -> dict | list:
     """Read a JSON file that holds an object (`kind=dict`) or a list (`kind=list`).
 
-    Every JSON file of the project is read here. Raises TglError naming the file for a missing or unreadable file,
+    Every JSON file of the project is read here. advice: a sentence on what to do about a damaged file, None:
+    `how_to_mend`. Raises TglError naming the file for a missing or unreadable file,
     for text that `parse_json` refuses, and for a value of another kind.
     """
     expected = {dict: "an object", list: "a list"}[kind]
+    check_file(path, f"JSON that holds {expected}")
     try:
         value = parse_json(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise TglError(f"{path}: no such file; expected JSON that holds {expected}") from None
     except OSError as error:
-        raise TglError(
-            f"{path}: cannot be read ({error.strerror}); expected JSON that holds {expected}"
-        ) from None
+        raise TglError(f"{path}: {reason(error)}. Expected JSON that holds {expected}") from None
     except ValueError as error:  # UnicodeDecodeError too
         raise TglError(
-            f"{path}: not valid JSON ({error}); expected {expected}. {how_to_mend(path)}"
+            f"{path}: not valid JSON ({error}); expected {expected}. {advice or how_to_mend(path)}"
         ) from None
     if not isinstance(value, kind):
-        raise TglError(f"{path}: holds {type(value).__name__}, expected {expected}. {how_to_mend(path)}")
+        raise TglError(
+            f"{path}: holds {type(value).__name__}, expected {expected}. {advice or how_to_mend(path)}"
+        )
     return value
 
 

@@ -17,7 +17,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tgl.errors import TglError
-from tgl.files import atomic_path, how_to_mend
+from tgl.faults import reason
+from tgl.files import atomic_path, check_file, how_to_mend
 from tgl.json_text import parse_json
 from tgl.schemas import SCHEMAS
 
@@ -125,6 +126,33 @@ class TableWriter:
         self._whole.__exit__(kind, value, trace)
 
 
+def check_table(path: str | Path, name: str) -> int:
+    """Return the number of rows of the Parquet table `name`; only its end is read, where columns and types stand.
+
+    Raises TglError when it is missing, damaged at its end, another table, or of other types.
+    """
+    metadata, schema = _footer(path, f"the table '{name}'"), SCHEMAS[name]
+    try:
+        stored = metadata.schema.to_arrow_schema()
+    except _DAMAGED as error:
+        raise _damaged(path, error) from None
+    if missing := [column for column in schema.names if column not in stored.names]:
+        raise TglError(f"{path}: not a '{name}' table, columns missing: {missing}; found {stored.names}")
+    try:
+        stored.empty_table().select(schema.names).cast(schema)
+    except _DAMAGED as error:
+        raise TglError(f"{path}: not a '{name}' table: {error}") from None
+    return metadata.num_rows
+
+
+def _footer(path: str | Path, what: str) -> pq.FileMetaData:
+    check_file(path, what)
+    try:
+        return pq.read_metadata(Path(path))
+    except _DAMAGED as error:
+        raise _damaged(path, error) from None
+
+
 def read_table(path: str | Path, name: str, columns: list[str] | None = None) -> pa.Table:
     """Read the Parquet table `name` (all columns, or some).
 
@@ -134,19 +162,13 @@ def read_table(path: str | Path, name: str, columns: list[str] | None = None) ->
     path = Path(path)
     schema = SCHEMAS[name]
     columns = columns or schema.names
+    num_rows = check_table(path, name)
     try:
-        metadata = pq.read_metadata(path)
-        stored = metadata.schema.to_arrow_schema()
-        missing = [column for column in schema.names if column not in stored.names]
-        if missing:
-            raise TglError(f"{path}: not a '{name}' table, columns missing: {missing}; found {stored.names}")
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             table = file.read(columns=columns)
         table.validate(full=True)
-        if table.num_rows != metadata.num_rows:  # the file's end, where both stand, has no checksum
-            raise ValueError(f"{table.num_rows} rows found, {metadata.num_rows} expected")
-    except FileNotFoundError:
-        raise TglError(f"{path}: no such file; expected the table '{name}'") from None
+        if table.num_rows != num_rows:  # the file's end, where both stand, has no checksum
+            raise ValueError(f"{table.num_rows} rows found, {num_rows} expected")
     except _DAMAGED as error:
         raise _damaged(path, error) from None
     expected = pa.schema([schema.field(column) for column in columns])
@@ -175,7 +197,7 @@ def iter_rows(path: str | Path, name: str, columns: list[str]) -> Iterator[dict]
     """Yield the rows of the Parquet table `name`, of which some hundred are held in memory. Raises as `read_table`."""
     read_table(path, name, columns[:1])  # refuses a missing file or another table
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        with pq.ParquetFile(Path(path), page_checksum_verification=True) as file:
             left = file.metadata.num_rows
             for batch in file.iter_batches(batch_size=500, columns=columns):
                 left -= batch.num_rows
@@ -191,7 +213,8 @@ class RowGroups:
 
     def __init__(self, path: str | Path, name: str, columns: list[str]) -> None:
         self.path, self.schema = Path(path), pa.schema([SCHEMAS[name].field(column) for column in columns])
-        self._file = pq.ParquetFile(path, page_checksum_verification=True)
+        check_table(path, name)
+        self._file = pq.ParquetFile(self.path, page_checksum_verification=True)
         sizes = [self._file.metadata.row_group(n).num_rows for n in range(self._file.metadata.num_row_groups)]
         self._starts = [0, *accumulate(sizes)]
         self._number, self._rows = -1, self.schema.empty_table()
@@ -217,13 +240,21 @@ class RowGroups:
         return self._rows
 
 
-def _damaged(path: str | Path, error: Exception) -> TglError:
+def _damaged(path: str | Path, error: Exception) -> Exception:
+    """Return what to raise for an error on reading: the file is at fault, but for memory and the operating system."""
+    if isinstance(error, MemoryError):
+        return error
+    if isinstance(error, OSError) and error.errno:
+        return TglError(f"{path}: {reason(error)}")
     return TglError(f"{path}: not a readable Parquet file ({error}). {how_to_mend(path)}")
 
 
 def read_counts(path: str | Path) -> dict[str, int]:
-    """Return the counts stored with a table (empty when it carries none)."""
-    return _metadata(path, b"tgl.counts")
+    """Return the counts stored with a table (empty when it carries none). Raises TglError for other values."""
+    found = _metadata(path, b"tgl.counts")
+    if wrong := [name for name, value in found.items() if type(value) is not int]:
+        raise _damaged(path, ValueError(f"its count '{wrong[0]}' is no whole number"))
+    return found
 
 
 def read_about(path: str | Path) -> dict:
@@ -233,7 +264,7 @@ def read_about(path: str | Path) -> dict:
 
 def _metadata(path: str | Path, key: bytes) -> dict:
     try:
-        found = parse_json((pq.read_metadata(path).metadata or {}).get(key, b"{}").decode())
+        found = parse_json((_footer(path, "a table").metadata or {}).get(key, b"{}").decode())
         if isinstance(found, dict):
             return found
         raise ValueError(f"{key.decode()} is {type(found).__name__}, an object expected")

@@ -13,29 +13,62 @@ from snakemake.settings.types import DeploymentMethod
 
 from tgl.codehash import code_hash
 from tgl.errors import TglError
+from tgl.json_text import parse_json
 from tgl.plans.names import BASELINE_MODULES
 from tgl.provenance.files import relative_to
 from tgl.provenance.manifest import Code
 from tgl.provenance.record import Declared, note_run, update_manifest
 from tgl.provenance.versions import installed_versions
+from tgl.terminal import printable
 
 
 def run_begins(workflow, results: str) -> None:
     """Note which versions the jobs of this run have; a run that is killed says nothing at its end."""
     if workflow.is_main_process and not workflow.touch:
-        _warning_only(results, lambda: note_run(results, _versions(workflow)))
+        _warning_only(results, lambda: note_run(results, _versions(workflow), _say))
 
 
 def run_ends(workflow, results: str) -> None:
     """Write `manifest.json` of the experiment, after a run that succeeded or failed."""
 
     def write() -> None:
-        declared = declared_jobs(workflow, results)
-        update_manifest(results, declared, _versions(workflow), logger.info)
+        settings = workflow.dag_settings
+        update_manifest(
+            results,
+            declared_jobs(workflow, results),
+            _versions(workflow),
+            _say,
+            command=_command(workflow),
+            whole=not (settings.targets or settings.until or settings.omit_from),
+        )
 
     # Jobs that Snakemake hands to another process or node run this Snakefile there too.
     if workflow.is_main_process:
         _warning_only(results, write)
+
+
+def _say(text: str) -> None:
+    logger.info(printable(text))
+
+
+def _command(workflow) -> list[str]:
+    """Return the call of Snakemake with this run's configuration, for another one in the working directory."""
+    settings, here = workflow.config_settings, Path.cwd()
+    command = ["snakemake"]
+    if Path(workflow.main_snakefile) != here / "Snakefile":
+        command += ["--snakefile", relative_to(here, workflow.main_snakefile)]
+    if settings.configfiles:
+        command += ["--configfile", *(relative_to(here, path) for path in settings.configfiles)]
+    if settings.config:
+        command += ["--config", *(f"{key}={_config_value(value)}" for key, value in settings.config.items())]
+    return command
+
+
+def _config_value(value: object) -> str:
+    """Return a value as Snakemake's option --config reads it: nothing for none, Python's words for flags, else JSON."""
+    if value is None:
+        return ""
+    return str(value) if isinstance(value, bool | str) else json.dumps(value)
 
 
 def declared_jobs(workflow, results: str) -> list[Declared]:
@@ -103,7 +136,7 @@ def _json_object(text: object) -> dict | None:
     if not (isinstance(text, str) and text.startswith("{")):
         return None
     try:
-        value = json.loads(text)
+        value = parse_json(text)
     except ValueError:
         return None
     return value if isinstance(value, dict) else None
@@ -128,4 +161,4 @@ def _warning_only(results: str, act) -> None:
     try:
         act()
     except (TglError, WorkflowError, OSError, AttributeError) as error:
-        logger.warning(f"{results}/manifest.json was not written: {type(error).__name__}: {error}")
+        logger.warning(printable(f"{results}/manifest.json was not written: {type(error).__name__}: {error}"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import yaml
@@ -15,6 +16,7 @@ def header(folder: Path) -> dict:
 def tables(folder: Path) -> list[tuple[list[str], list[list[str]]]]:
     """Return (names, rows) of every table of a card."""
     found, lines = [], (folder / "README.md").read_text().replace("\\|", "¦").splitlines()
+    lines = [re.sub(r"\\([\[\]*`_~$])", r"\1", line) for line in lines]
     for number, line in enumerate(lines):
         if line.startswith("|---"):
             rows = [lines[number - 1]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from xml.sax.saxutils import escape
 
 from tests.provenance.experiment import Experiment
 from tgl.diff.snapshots import diff_pages
@@ -14,7 +15,7 @@ DATES = ("20220101", "20240101")
 PAGES_CONFIG = {"tables": False, "drop_sections": ["References", "See | also"]}
 
 
-def dump(date: str, base: str, pages: int = 9) -> str:
+def dump(date: str, base: str, language: str, pages: int = 9) -> str:
     """Return the XML of a wiki of articles, a redirect and a talk page; the first three change with the date."""
     texts = [f"'''P{n}''' is [[Q|one]] of {pages}. {date if n < 4 else 'Same.'}" for n in range(1, pages + 1)]
     articles = "".join(
@@ -27,8 +28,9 @@ def dump(date: str, base: str, pages: int = 9) -> str:
         "</revision></page><page><title>Talk:P1</title><ns>1</ns><id>91</id><revision><id>91</id><text>x</text>"
         "</revision></page>"
     )
+    base = escape(base)
     head = f"<siteinfo><sitename>W</sitename><dbname>wwiki</dbname><base>{base}</base></siteinfo>"
-    return f'<mediawiki xml:lang="de">{head}{articles}{others}</mediawiki>'
+    return f'<mediawiki xml:lang="{language}">{head}{articles}{others}</mediawiki>'
 
 
 def probe(number: int, split: str) -> dict:
@@ -38,8 +40,13 @@ def probe(number: int, split: str) -> dict:
     return {"id": str(number), **texts, **more}
 
 
-def recorded(root: Path, base: str = "https://de.wikipedia.org/wiki/Hauptseite") -> Experiment:
-    """Write and record the experiment `small` below a folder."""
+def recorded(
+    root: Path,
+    base: str = "https://de.wikipedia.org/wiki/Hauptseite",
+    language: str = "de",
+    name: str = "dewiki-{date}.xml",
+) -> Experiment:
+    """Write and record the experiment `small` below a folder; `name` is that of the dump files."""
     experiment = Experiment(root / "results" / "small")
     folder, jobs = experiment.folder, []
 
@@ -47,9 +54,9 @@ def recorded(root: Path, base: str = "https://de.wikipedia.org/wiki/Hauptseite")
         jobs.append(experiment.declared(rule, outputs, inputs, config={"config": config}))
 
     for date in DATES:
-        source = root / "dumps" / f"dewiki-{date}.xml"
-        source.parent.mkdir(exist_ok=True)
-        source.write_text(dump(date, base, 9 if date == DATES[0] else 11))
+        source = root / "dumps" / name.replace("{date}", date)
+        source.parent.mkdir(exist_ok=True, parents=True)
+        source.write_text(dump(date, base, language, 9 if date == DATES[0] else 11))
         listing = f"wiki/{date}/files.parquet"
         write_files([source], folder / listing)
         job("local_files", [listing], [source])

@@ -37,11 +37,12 @@ def test_types_are_named_in_words(kind, words):
 
 
 def table(config: str, values: dict, rule: str = "pages") -> Table:
+    file = File(path="p", sha256="0" * 64, bytes=0, mtime_ns=0)
     job = Job(
-        rule=rule, wildcards={}, outputs=[], inputs=[], config={"config": values}, code=[], command=None,
+        rule=rule, wildcards={}, outputs=[file], inputs=[], config={"config": values}, code=[], command=None,
         versions=None, seconds=None, peak_mib=None, finished=None,
     )  # fmt: skip
-    return Table(File(path="p", sha256="0" * 64, bytes=0, mtime_ns=0), job, config, 0)
+    return Table(file, job, config, 0)
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("xyz"), st.integers(0, 2)), min_size=1))

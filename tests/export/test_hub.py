@@ -172,7 +172,7 @@ def other_table(path):
     [
         (damaged, "expected by the manifest; the table is damaged"),
         (other_table, "expected by the manifest; the table is damaged"),
-        (lambda path: path.unlink(), "no such file, and the manifest knows one; run the workflow again"),
+        (lambda path: path.unlink(), "no such file, and the manifest knows one; run `tgl verify"),
     ],
 )
 def test_a_table_that_is_not_what_the_manifest_says_is_refused_and_nothing_is_written(

@@ -3,6 +3,7 @@ from collections import Counter
 
 import pytest
 
+from tgl.config_probes import SnapshotProbesConfig
 from tgl.errors import TglError
 from tgl.probes.candidates import Mentioned
 from tgl.probes.mentions import Subject
@@ -81,7 +82,7 @@ def test_one_usable_phrase_behind_the_mention_is_the_span(sentence, phrases, rea
 
 
 def test_missing_pipeline_and_missing_spacy_say_what_to_install(monkeypatch):
-    with pytest.raises(TglError, match=r"'no_such_pipeline'.*python -m spacy download no_such_pipeline"):
+    with pytest.raises(TglError, match=r"'no_such_pipeline'.* -m spacy download no_such_pipeline"):
         load_pipeline("no_such_pipeline")
     imported = builtins.__import__
 
@@ -91,5 +92,12 @@ def test_missing_pipeline_and_missing_spacy_say_what_to_install(monkeypatch):
         return imported(name, *rest, **more)
 
     monkeypatch.setattr(builtins, "__import__", without_spacy)
-    with pytest.raises(TglError, match=r"pip install 'tgl\[phrases\]'"):
+    with pytest.raises(TglError, match=r"pip install -c constraints\.txt -e '\.\[phrases\]'"):
         load_pipeline(PIPELINE)
+
+
+def test_the_default_pipeline_is_found_after_the_installation_that_readme_names():
+    """Which installs PyPI's copy of it, as spaCy's own is not on PyPI."""
+    pipeline = load_pipeline(SnapshotProbesConfig().pipeline)
+    (phrase, *_) = pipeline("The old mill stands by a river.").noun_chunks
+    assert phrase.text == "The old mill"

@@ -102,7 +102,7 @@ def test_set_wikidata_compares_each_date_with_the_one_before(sources):
 
 
 def test_set_wikidata_without_its_file_is_an_error(sources):
-    with pytest.raises(TglError, match="'wikidata' needs the file that `tgl wikidata` writes"):
+    with pytest.raises(TglError, match="'wikidata' is asked for without its input; expected --wikidata FILE"):
         write(sources, sets=["wikidata"])
 
 

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from tests.provenance.experiment import Experiment, done, two_jobs, versions_of
 from tgl.files import sha256_file
-from tgl.provenance.record import RUNS, note_run
+from tgl.provenance.record import RUNS, note_run, update_manifest
 from tgl.provenance.verify import verify
+from tgl.provenance.versions import installed_versions
 
 OLD, NEW = {"torch": "1.0"}, {"torch": "2.0"}
 
@@ -156,8 +157,8 @@ def test_versions_of_a_killed_run_are_those_it_began_with(tmp_path):
 
 
 def test_runs_are_noted_one_after_another(tmp_path):
-    note_run(tmp_path, OLD)
-    note_run(tmp_path, None)
+    note_run(tmp_path, OLD, print)
+    note_run(tmp_path, None, print)
     runs = json.loads((tmp_path / RUNS).read_text())
     assert [run["versions"] for run in runs] == [OLD, None]
     assert runs[0]["began"] <= runs[1]["began"]
@@ -208,7 +209,7 @@ def test_a_damaged_manifest_is_set_aside_and_begun_anew(tmp_path):
     assert [job.rule for job in manifest.jobs] == ["base", "plan"]
     assert [job.versions for job in manifest.jobs] == [None, None]
     assert (experiment.folder / "manifest.json.damaged").read_text() == "{"
-    assert any("not a readable manifest" in line for line in experiment.said)
+    assert any("not valid JSON" in line for line in experiment.said)
 
 
 PARENTS = {"a": [], "b": ["a"], "c": ["a"], "d": ["b", "c"], "e": ["d"]}
@@ -255,3 +256,22 @@ def test_outputs_that_never_came_are_not_recorded(tmp_path, path):
     assert experiment.update(experiment.declared("score", [path])).jobs == []
     experiment.write(path, "x")
     assert [job.rule for job in experiment.update(experiment.declared("score", [path])).jobs] == ["score"]
+
+
+def test_a_run_with_targets_of_its_own_drops_nothing(tmp_path):
+    """It declares only what its targets need: a file it does not name is missing, and verify has to find that."""
+    experiment, (base, _) = two_jobs(tmp_path)
+    (experiment.folder / "plan/full.json").unlink()
+    update_manifest(experiment.folder, done(base), installed_versions(), experiment.said.append, whole=False)
+    assert [problem.kind for problem in verify(experiment.folder).problems if problem.is_error] == ["missing"]
+
+
+@pytest.mark.parametrize(
+    "content", ["[", "{}", '[{"began": "x"}]', "[1]", '[{"began": 1, "versions": {"a": 1}}]']
+)
+def test_a_damaged_list_of_unfinished_runs_is_named_and_counts_as_none(tmp_path, content):
+    experiment, jobs = two_jobs(tmp_path)
+    experiment.write(RUNS, content)
+    experiment.update(*done(*jobs))
+    assert any(RUNS in line and "versions used by unfinished runs" in line for line in experiment.said)
+    assert not (experiment.folder / RUNS).exists()

@@ -11,6 +11,7 @@ from tgl.codehash import code_hash
 from tgl.files import sha256_file
 from tgl.provenance.files import relative_to
 from tgl.provenance.manifest import Code
+from tgl.provenance.record import update_manifest
 from tgl.provenance.verify import verify
 from tgl.provenance.versions import PACKAGES, installed_versions
 
@@ -49,7 +50,9 @@ def test_files_are_read_again_though_size_and_time_say_nothing(tmp_path):
     assert status == 1
     assert lines == [
         f"changed: models/base/model.safetensors (base seed=0): sha256 {expected} expected, {sha256_file(path)} "
-        "found; delete it and run the workflow again",
+        "found",
+        f"{experiment.folder}: no workflow made these results here; copy them again, or verify them where they were "
+        "made",
         "verified 3 files of 2 jobs; errors: 1, warnings: 0",
     ]
 
@@ -59,8 +62,10 @@ def test_a_missing_file_is_named_and_what_was_made_from_it_is_not(tmp_path):
     (experiment.folder / "models/base/model.safetensors").unlink()
     status, lines, _ = run("verify", experiment.folder)
     assert status == 1
-    assert lines[0].startswith("missing: models/base/model.safetensors (base seed=0)")
-    assert len(lines) == 2
+    assert [line for line in lines if line.startswith("missing")] == [
+        "missing: models/base/model.safetensors (base seed=0) is not there"
+    ]
+    assert lines[-1].endswith("errors: 1, warnings: 0")
 
 
 def test_a_changed_source_makes_what_read_it_stale_and_a_missing_one_is_a_warning(tmp_path):
@@ -86,14 +91,34 @@ def test_unexplained_files_are_warnings_but_for_logs_benchmarks_and_state(tmp_pa
     assert lines[:-1] == ["warning, unexplained: models/logs/note.txt: no job of the manifest made it"]
 
 
-def test_an_undeclared_file_that_is_gone_names_the_rule_to_force(tmp_path):
-    experiment = Experiment(tmp_path)
+def test_the_command_names_the_workflow_s_folder_its_call_and_a_declared_file_of_each_job(
+    tmp_path, monkeypatch
+):
+    """An undeclared file is made again with the first that its job declares; stale files with what rests on them."""
+    experiment = Experiment(tmp_path / "a b" / "results" / "x")
+    (tmp_path / "a b" / ".snakemake").mkdir(parents=True)
     experiment.write("report/a.svg", "figure")
     experiment.write("report/index.html", "page")
-    experiment.update(experiment.declared("report", ["report/index.html"], seconds=60.0))
-    (tmp_path / "report/a.svg").unlink()
-    (problem,) = verify(tmp_path).problems
-    assert str(problem) == "missing: report/a.svg (report) is not there; run it with --forcerun report"
+    source = tmp_path / "list.json"
+    source.write_text("[1]")
+    experiment.write("plan/full.json", "plan")
+    jobs = [
+        experiment.declared("report", ["report/index.html"], seconds=60.0),
+        experiment.declared("plan", ["plan/full.json"], [source]),
+    ]
+    call = ["snakemake", "--config", "name=it's"]
+    update_manifest(experiment.folder, jobs, installed_versions(), print, command=call)
+    (experiment.folder / "report/a.svg").unlink()
+    source.write_text("[2]")
+    found = verify(experiment.folder)
+    assert "missing: report/a.svg (report) is not there" in map(str, found.problems)
+    start = f"  cd '{tmp_path}/a b' && snakemake --config 'name=it'\"'\"'s'"
+    assert [line for line in found.advice if line.startswith("  ")] == [
+        f"{start} --force -- results/x/report/index.html",
+        f"{start} --forcerun results/x/plan/full.json",
+    ]
+    monkeypatch.chdir(tmp_path / "a b")
+    assert [line[:12] for line in verify(experiment.folder).advice[1::2]] == ["  snakemake "] * 2
 
 
 @pytest.mark.parametrize(("module", "now"), [("tgl.files", code_hash("tgl.files")), ("tgl.removed", "gone")])

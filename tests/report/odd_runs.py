@@ -31,7 +31,8 @@ CASES = {
         configuration(
             seeds=[0, 1, 2], methods=["full", "full+ewc", "tgl_alr", "shuffled_alr", "tgl_alr+ewc"], **LOADED,
             model={"load": "some/model",
-                   "pretrain": {"steps": 50, "learning_rate": 0.001}}, train={"learning_rates": [0.0002, 0.001, 0.004, 0.008]},
+                   "pretrain": {"steps": 50, "learning_rate": 0.001}},
+            train={"learning_rates": [0.0002, 0.001, 0.004, 0.008]},
             probes={"sets": ["snapshots"]},
         ),
         World(),

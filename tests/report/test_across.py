@@ -212,3 +212,39 @@ def test_models_with_other_sublayers_are_left_out():
     found = carried_over({"small": profiles((1, 2, 3, 4)), "gru": profiles((1, 2, 3, 4), names="wxyz")})
     assert found.empty
     assert list(found.columns) == ["left", "right", "denominator", "correlation", "pairs"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("gate.json", '{"name": 1}', "holds dict, expected a list"),
+        ("gate.json", '[{"name": "a", "value": 1}]', "expected the keys"),
+        ("gate.json", '[{"name": "a", "value": "x", "limit": 1, "met": true}]', "of the wrong type"),
+        ("summary.csv", "a,b\n1,2\n", "columns missing"),
+        ("summary.csv", 'a,b\n"1', "not a readable CSV table"),
+        ("equal_uptake.csv", b"\xff\xfe", "not a readable CSV table"),
+        ("transfers.csv", None, "no such file; expected the table transfers of a report"),
+    ],
+)
+def test_a_report_whose_files_are_of_another_form_is_refused_and_nothing_is_written(
+    told, tmp_path, name, content, words
+):
+    folder = experiment(tmp_path / "a", told)
+    path = folder / "report" / name
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(TglError, match=words) as caught:
+        write_across([folder], tmp_path / "out")
+    assert str(caught.value).startswith(str(path))
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_files_say_is_text_in_the_page_and_no_formula_in_the_tables(told, tmp_path):
+    hostile = '=HYPERLINK("x")<script>alert(1)</script>'
+    folder = experiment(tmp_path / "a<b", told, gates=[GATE | {"name": hostile}])
+    write_across([folder], tmp_path / "out")
+    page = (tmp_path / "out/index.html").read_text()
+    assert "<script>" not in page  # it has no script of its own
+    assert "a<b" not in page
+    assert pd.read_csv(tmp_path / "out/gate.csv")["name"].tolist() == ["'" + hostile]

@@ -127,8 +127,8 @@ def test_an_unknown_kind_of_file_is_refused_with_the_known_ones(tmp_path, name):
 def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(TglError, match=r"gone\.txt: no such file"):
         read(tmp_path / "gone.txt")
-    with pytest.raises(TglError, match="no such file"):
-        read(tmp_path)  # a folder
+    with pytest.raises(TglError, match="a folder and no regular file"):
+        read(tmp_path)
 
 
 def test_a_file_without_text_is_refused(tmp_path):

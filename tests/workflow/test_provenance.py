@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -37,6 +38,26 @@ def tgl(*arguments, cwd=None, fails: bool = False) -> list[str]:
     )
     assert done.returncode == (1 if fails else 0), done.stdout + done.stderr
     return done.stdout.splitlines()
+
+
+def run_shell(command: str) -> None:
+    """Run a command as a user who copies it, anywhere, with the environment of this Python."""
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-c", command], capture_output=True, text=True, env=environment() | {"PATH": path}, cwd="/"
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def dumps_in(folder: Path, dump: Path) -> str:
+    """Copy a dump for each of three dates into a folder and return the settings of a workflow that reads them."""
+    for date in ("20190101", "20200101", "20210101"):
+        (folder / f"{date}.xml.bz2").write_bytes(dump.read_bytes())
+    (folder / "none.json").write_text("[]")
+    return (
+        f"data_root: {folder}\nsnapshots: {{source: local, local: {{pattern: '{{date}}.xml.bz2'}}}}\n"
+        "probes: {sets: [templama], templama: {file: none.json, pairs: {'20200101': ['1', '2']}}}\n"
+    )
 
 
 def declared_outputs(workflow: Workflow) -> dict[str, str]:
@@ -93,11 +114,54 @@ def test_verify_passes_then_names_a_flipped_byte_and_a_missing_file(copied):
     scores.write_bytes(content)
     (copied.results / "tokens/base.parquet").unlink()
     lines = tgl("verify", copied.results, fails=True)
-    assert [line.partition(" ")[::2] for line in lines[:-1]] == [
-        ("changed:", next(line for line in lines if SCORES in line).partition(" ")[2]),
-        ("missing:", "tokens/base.parquet (pack_base) is not there; run the workflow again"),
-    ]
+    assert lines[0].startswith(f"changed: {SCORES} (train ")
+    assert lines[1] == "missing: tokens/base.parquet (pack_base) is not there"
+    assert lines[2] == "to make missing and changed files again, run"
+    assert " --force -- " in lines[3]
     assert lines[-1].endswith("; errors: 2, warnings: 0")
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        # Of each way there is: a table and a file that its rule does not declare; a page, a plan, weights, a gate.
+        {"probes/probes.parquet": "changed", "report/runs.csv": "missing"},
+        {
+            "report/index.html": "changed",
+            "wiki/20200101/pages/0.parquet": "missing",
+            "plan/gpt2-2x16/seed0/tgl_fp.json": "missing",
+            BASE: "changed",
+            "report/gate.txt": "missing",
+        },
+    ],
+)
+def test_the_command_that_verify_prints_makes_files_again_and_nothing_is_wrong_then(copied, broken):
+    for path, how in broken.items():
+        if how == "missing":
+            (copied.results / path).unlink()
+        else:
+            (copied.results / path).write_bytes(b"changed")
+    lines = tgl("verify", copied.results, fails=True)
+    assert {line.split()[1]: line.split(":")[0] for line in lines[: len(broken)]} == broken
+    (command,) = [line for line in lines if line.startswith("  ")]
+    run_shell(command)
+    assert tgl("verify", copied.results)[-1].endswith("; errors: 0, warnings: 0")
+
+
+def test_stale_files_are_made_again_by_the_command_that_verify_prints(tmp_path, finished_tiny):
+    """A dump that was replaced, with an old time: a plain run of the workflow would not see it."""
+    dump = next((finished_tiny.results / "wiki/20190101/dump").glob("*.xml.bz2"))
+    settings = dumps_in(tmp_path, dump)
+    workflow = Workflow(tmp_path / "run", settings)
+    target = "results/quick/wiki/20190101/pages/0.parquet"
+    workflow.run(target)
+    source = tmp_path / "20190101.xml.bz2"
+    source.write_bytes(next((finished_tiny.results / "wiki/20200101/dump").glob("*.xml.bz2")).read_bytes())
+    os.utime(source, (1, 1))
+    (command,) = [line for line in tgl("verify", workflow.results, fails=True) if line.startswith("  ")]
+    assert command.endswith(" --forcerun results/quick/wiki/20190101/files.parquet")
+    run_shell(f"{command} --until pages")
+    assert not [line for line in tgl("verify", workflow.results) if line.startswith("stale")]
 
 
 def test_explain_tells_the_chain_from_the_report_and_from_scores_to_the_world(finished_tiny):
@@ -148,9 +212,8 @@ def test_a_failed_run_records_the_jobs_that_ended_and_the_next_one_the_rest(copi
     assert after["report"] != before["report"]
     assert {title for title in before if after[title] != before[title]} == {"report"}
     lines = tgl("verify", copied.results, fails=True)
-    assert [line for line in lines if "error" not in line] == [
-        "missing: report/gate.txt (gate) is not there; run the workflow again"
-    ]
+    assert lines[0] == "missing: report/gate.txt (gate) is not there"
+    assert lines[-1].endswith("; errors: 1, warnings: 0")
     assert not (copied.results / "state/unfinished-runs.json").exists()
     copied.run()
     assert tgl("verify", copied.results)[-1].endswith("; errors: 0, warnings: 0")
@@ -189,12 +252,7 @@ def test_a_manifest_that_cannot_be_written_is_a_warning(copied):
 def test_sources_are_named_by_their_paths(tmp_path, finished_tiny):
     """Dump files in a folder: the files of each date are made from them."""
     dump = next((finished_tiny.results / "wiki/20190101/dump").glob("*.xml.bz2"))
-    for date in ("20190101", "20200101", "20210101"):
-        (tmp_path / f"{date}.xml.bz2").write_bytes(dump.read_bytes())
-    settings = (
-        f"data_root: {tmp_path}\nsnapshots: {{source: local, local: {{pattern: '{{date}}.xml.bz2'}}}}\n"
-        "probes: {sets: [templama], templama: {file: none.json, pairs: {'20200101': ['1', '2']}}}\n"
-    )
+    settings = dumps_in(tmp_path, dump)
     workflow = Workflow(tmp_path / "run", settings)
     workflow.run("results/quick/wiki/20190101/pages/0.parquet")
     manifest = read_manifest(workflow.results / "manifest.json")

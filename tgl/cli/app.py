@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
+import signal
 import sys
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 
 from tgl.config_types import MOST_SEED
 from tgl.errors import Stopped, TglError
-from tgl.interruptions import Interrupted, interruptible
+from tgl.faults import told
+from tgl.interruptions import interruptible
+from tgl.terminal import one_line, write
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -38,11 +43,7 @@ Paths = Annotated[list[Path], typer.Argument()]
 
 
 def command(name: str):
-    """Register a subcommand that prints a TglError as its message.
-
-    Exit status: 1, or 128 + the signal's number where one stopped the run: 143 for SIGTERM, 130 for SIGINT. Of
-    several processes the first that fails prints its message, or its traceback.
-    """
+    """Register a subcommand whose errors are printed as `tgl NAME: ...`, and give its exit status (`report`)."""
 
     def register(function):
         @functools.wraps(function)
@@ -50,22 +51,47 @@ def command(name: str):
             try:
                 with interruptible():
                     function(*args, **kwargs)
-            except (TglError, Interrupted) as error:
-                if _speaks():
-                    more = f"; {_how_to_go_on(kwargs)}" if isinstance(error, Interrupted) else ""
-                    print(f"tgl {name}: {error}{more}", file=sys.stderr)
-                number = error.number if isinstance(error, Stopped | Interrupted) else None
-                raise typer.Exit(1 if number is None else 128 + number) from None
+            except (typer.Exit, typer.Abort):
+                raise
+            except BaseException as error:
+                raise typer.Exit(report(name, error, kwargs)) from None
 
         return app.command(name)(run)
 
     return register
 
 
-def _how_to_go_on(options: dict) -> str:
-    if "state" in options:
-        return "the same command goes on from the last saved state"
-    return "the same command starts this stage again"
+def report(name: str, error: BaseException, options: Mapping[str, object]) -> int:
+    """Print what ended a subcommand and return the exit status.
+
+    What input or machine caused is one message without a traceback; a fault of the program keeps its traceback. The
+    status is 1, or 128 + the signal's number where one stopped the run: 143 for SIGTERM, 130 for SIGINT. Of several
+    processes the first that fails prints; one that only lost another process prints nothing.
+    """
+    if isinstance(error, SystemExit):
+        raise error
+    processes = _processes()
+    if processes and processes.lost_peer(error):
+        return processes.LOST_PEER
+    _flush(sys.stdout)
+    if processes is None or processes.first_to_speak():
+        _complain(_message(name, error, options))
+    if isinstance(error, KeyboardInterrupt | Stopped):
+        return 128 + getattr(error, "number", signal.SIGINT)
+    return 1
+
+
+def _message(name: str, error: BaseException, options: Mapping[str, object]) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        ended = str(error) or "stopped by SIGINT"
+        where = "goes on from the last saved state" if "state" in options else "starts this stage again"
+        return f"tgl {name}: {ended}; the same command {where}"
+    if isinstance(error, TglError):
+        return f"tgl {name}: {error}"
+    if (message := told(error)) is not None:
+        return f"tgl {name}: {one_line(message)}"
+    trace = "".join(traceback.format_exception(error)).rstrip()
+    return f"{trace}\ntgl {name}: this is a fault of tgl. Please report it, with the lines above and the command."
 
 
 def main() -> None:
@@ -75,24 +101,9 @@ def main() -> None:
         status = 0
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else int(end.code is not None)
-    except Exception as error:
-        processes = _processes()
-        if processes is None:
-            raise
-        if processes.lost_peer(error):
-            status = processes.LOST_PEER
-        else:
-            if processes.first_to_speak():
-                traceback.print_exception(error)
-            status = 1
     if processes := _processes():
         processes.leave(status)
     sys.exit(status)
-
-
-def _speaks() -> bool:
-    processes = _processes()
-    return processes is None or processes.first_to_speak()
 
 
 def _processes():
@@ -105,9 +116,30 @@ def _processes():
     return loaded if loaded and loaded.has_group() else None
 
 
+def _complain(text: str) -> None:
+    with contextlib.suppress(OSError, ValueError):  # nobody reads, or the stream is closed
+        write(text, sys.stderr)
+
+
+def _flush(stream: TextIO) -> None:
+    """Write what Python still holds. For a reader that is gone, or a full disk, it would be another error at exit."""
+    try:
+        stream.flush()
+    except (OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
+
+
 def say(text: str) -> None:
-    """Print a line at once, so that logs show how far a stage is."""
-    print(text, flush=True)
+    """Print a line at once, so that logs show how far a stage is; line breaks in it are shown as escapes."""
+    write(one_line(text), sys.stdout)
+
+
+def show(text: str) -> None:
+    """Print a text of several lines. What it quotes of files must be without line breaks (`tgl.terminal.one_line`)."""
+    write(text, sys.stdout)
 
 
 def set_up_torch(threads: int) -> None:
@@ -119,11 +151,13 @@ def set_up_torch(threads: int) -> None:
 
 
 def named_paths(pairs: list[str]) -> dict[str, Path]:
-    """Return NAME=PATH pairs as a dictionary, in their order."""
-    found = {}
+    """Return NAME=PATH pairs as a dictionary, in their order; raises TglError for a name that occurs twice."""
+    found: dict[str, Path] = {}
     for pair in pairs:
         name, equals, path = pair.partition("=")
-        if not equals:
-            raise TglError(f"'{pair}': NAME=PATH expected")
+        if not (name and equals and path):
+            raise TglError(f"'{pair}': NAME=PATH expected, as base=base.parquet")
+        if name in found:
+            raise TglError(f"'{pair}': the name '{name}' is given twice; expected different names")
         found[name] = Path(path)
     return found

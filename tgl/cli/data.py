@@ -10,6 +10,7 @@ import typer
 from tgl import config as sections
 from tgl import config_probes
 from tgl.cli.app import Config, Paths, command, say
+from tgl.cli.inputs import Checked
 from tgl.cli.options import HoldoutShare, OneDate, Period, RisingDates, TextLanguage
 from tgl.config_check import load_config, load_section
 from tgl.config_files import check_folder, missing_files
@@ -40,10 +41,12 @@ def world(
     config: Config = "{}",
 ) -> None:
     """Write the synthetic world as MediaWiki dumps, one a date."""
+    settings = load_section(sections.WorldConfig, config)
+    Checked().output_folder(output)
     from tgl.wiki.catalogue import write_world
 
     write_world(
-        load_section(sections.WorldConfig, config),
+        settings,
         dates,
         [output / date / "dump" for date in dates],
         [output / date / "files.parquet" for date in dates],
@@ -54,6 +57,7 @@ def world(
 @command("files")
 def files(dumps: Paths, output: Annotated[Path, typer.Option()]) -> None:
     """List dump files (path, size, SHA-1) as the table `files`."""
+    Checked().file("a dump file", *dumps).output(output)
     from tgl.wiki.catalogue import write_files
 
     write_files(dumps, output)
@@ -67,9 +71,11 @@ def history(
     config: Config = "{}",
 ) -> None:
     """Write the dump of each date out of one full history of a wiki, in one reading."""
+    settings = load_section(sections.HistoryConfig, config)
+    Checked().file("a full history: .xml, .bz2 or .7z", file).output_folder(output)
     from tgl.wiki.history import write_snapshots
 
-    write_snapshots(file, dates, output, load_section(sections.HistoryConfig, config), say)
+    write_snapshots(file, dates, output, settings, say)
 
 
 @command("download")
@@ -80,10 +86,12 @@ def download(
     config: Config = "{}",
 ) -> None:
     """Download the dump of one date, verify it, and list its files."""
+    settings = load_section(sections.WikimediaConfig, config)
+    Checked().file("a table of dump sources", settings.sources).output_folder(folder).output(output)
     from tgl.wiki.catalogue import write_files
     from tgl.wiki.download import download_dump
 
-    paths, about = download_dump(load_section(sections.WikimediaConfig, config), date, folder, say)
+    paths, about = download_dump(settings, date, folder, say)
     write_files(paths, output, about)
 
 
@@ -97,10 +105,11 @@ def pages(
     config: Config = "{}",
 ) -> None:
     """Extract clean text, links and sections of one shard of a snapshot."""
+    settings = load_section(sections.PagesConfig, config)
+    Checked().table("files", files).table("pages", previous, rows=False).output(output)
     from tgl.wiki.catalogue import dump_paths
     from tgl.wiki.pages import extract_pages, shard_range
 
-    settings = load_section(sections.PagesConfig, config)
     found = shard_range(shard, settings.shards, settings.pages_per_shard)
     dumps = dump_paths(files, found.first, found.last)
     say(str(extract_pages(dumps, output, found, previous, settings, processes, say)))
@@ -109,17 +118,20 @@ def pages(
 @command("base-text")
 def base_text(source: Path, output: Annotated[Path, typer.Option()], config: Config = "{}") -> None:
     """Turn JSON lines {id, title, text} into a table `pages`, to pretrain a base model on."""
+    most = load_section(sections.TextConfig, config).max_characters
+    Checked().file("lines of {id, title, text}", source).output(output)
     from tgl.text.documents import json_lines_to_pages
 
-    json_lines_to_pages(source, output, load_section(sections.TextConfig, config).max_characters)
+    json_lines_to_pages(source, output, most)
 
 
 @command("diff")
 def diff(old: Path, new: Path, output: Annotated[Path, typer.Option()], config: Config = "{}") -> None:
     """Find the new and changed sentences between two tables `pages`."""
+    settings = load_section(sections.TextConfig, config)
+    Checked().table("pages", old, new, rows=False).output(output)
     from tgl.diff.snapshots import diff_pages
 
-    settings = load_section(sections.TextConfig, config)
     say(str(diff_pages(old, new, output, settings.language, settings.diff_rule)))
 
 
@@ -135,10 +147,17 @@ def probes(
     config: Config = "{}",
 ) -> None:
     """Write the salient spans of every configured set."""
-    from tgl.probes.stage import write_probes
-
     settings = load_section(sections.ProbesConfig, config)
     tables = snapshots or ()
+    given = Checked().table("pages", *base_pages).table("probes", *tables, rows=False)
+    given.table("facts", facts).file("what tgl wikidata writes", wikidata)
+    if "templama" in settings.sets:
+        given.file("a file of TempLAMA", settings.templama.file)
+    if "ecbd" in settings.sets:
+        given.file("a file of ECBD", *settings.ecbd.files)
+    given.output(output)
+    from tgl.probes.stage import write_probes
+
     write_probes(settings, dates, holdout_share, base_pages, facts, output, wikidata, tables)
 
 
@@ -150,9 +169,12 @@ def wikidata(
     config: Config = "{}",
 ) -> None:
     """Write what held at each date according to Wikidata, as queries with their answers."""
+    settings = load_section(config_probes.WikidataConfig, config)
+    given = Checked().file("an entity dump, or the answer of a SPARQL service", file)
+    given.file("a table of templates", settings.templates).output(output)
     from tgl.probes.wikidata import write_wikidata
 
-    say(str(dict(write_wikidata(file, dates, load_section(config_probes.WikidataConfig, config), output))))
+    say(str(dict(write_wikidata(file, dates, settings, output))))
 
 
 @command("snapshot-probes")
@@ -168,9 +190,13 @@ def snapshot_probes(
     config: Config = "{}",
 ) -> None:
     """Find salient spans in the sentences of one shard of two snapshots."""
+    settings = load_section(sections.ProbesConfig, config)
+    given = Checked().table("pages", *base_pages).table("pages", old, new, rows=False)
+    given.table("diff", diff, rows=False).output(output)
+    from tgl.probes.phrases import load_pipeline
     from tgl.probes.snapshots import Tables, write_snapshot_probes
 
-    settings = load_section(sections.ProbesConfig, config)
+    load_pipeline(settings.snapshots.pipeline)  # a missing one is reported before the tables are read
     tables = Tables(old, new, diff, tuple(base_pages))
     say(str(dict(write_snapshot_probes(tables, period, settings, language, holdout_share, output))))
 
@@ -185,10 +211,13 @@ def tokenizer(
     config: Config = "{}",
 ) -> None:
     """Train a tokenizer on the base text, or put the configured one into the folder."""
+    settings = load_section(sections.TokensConfig, config)
+    given = Checked().table("pages", *pages).table("probes", withhold, rows=False)
+    given.tokenizer(settings.tokenizer).output_folder(output)
     from tgl.text.stage import write_tokenizer
 
     without = _withheld(withhold, language)
-    write_tokenizer(pages, load_section(sections.TokensConfig, config), holdout_share, output, without or str)
+    write_tokenizer(pages, settings, holdout_share, output, without or str)
     if without:
         say(str(without.counts))
 
@@ -205,9 +234,13 @@ def pack(
     config: Config = "{}",
 ) -> None:
     """Tokenise text and pack it into blocks."""
+    block_size = load_section(sections.TokensConfig, config).block_size
+    if kind not in ("pages", "diff"):
+        raise TglError(f"--kind: '{kind}' found, pages or diff expected")
+    given = Checked().table(kind, *tables, rows=kind == "pages").table("probes", withhold, rows=False)
+    given.tokenizer(tokenizer).output(output)
     from tgl.text.stage import write_packed
 
-    block_size = load_section(sections.TokensConfig, config).block_size
     without = _withheld(withhold, language)
     counts = without and without.counts
     write_packed(tables, kind, tokenizer, block_size, holdout_share, output, without or str, counts)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -20,13 +22,16 @@ from tgl.cli.app import (
     named_paths,
     say,
     set_up_torch,
+    show,
 )
+from tgl.cli.inputs import Checked
 from tgl.cli.options import LearningRate, checked, checked_names
 from tgl.config_baselines import BaselinesConfig
 from tgl.config_check import load_section
 from tgl.config_types import PlanText
 from tgl.errors import TglError
 from tgl.plans.names import BASELINES
+from tgl.train.run import TABLES, Run, Settings
 
 
 @command("base")
@@ -45,11 +50,11 @@ def base(
     nodes: Nodes = 1,
 ) -> None:
     """Pretrain the base model, or load and adapt one."""
-    settings = (
-        load_section(sections.ModelConfig, config),
-        load_section(sections.TokensConfig, token_config),
-        load_section(sections.EngineConfig, engine_config),
-    )
+    settings = load_section(sections.ModelConfig, config)
+    token_settings = load_section(sections.TokensConfig, token_config, "--token-config")
+    engine_settings = load_section(sections.EngineConfig, engine_config, "--engine-config")
+    given = Checked().tokenizer(tokenizer).table("tokens", tokens).model(settings.load)
+    given.output(steps).output_folder(output, state)
     launch.start(processes, nodes)
     from tgl.train.base import train_base
 
@@ -57,7 +62,9 @@ def base(
     train_base(
         tokenizer,
         tokens,
-        *settings,
+        settings,
+        token_settings,
+        engine_settings,
         seed,
         output,
         steps,
@@ -79,17 +86,21 @@ def score(
     threads: Threads = 1,
 ) -> None:
     """Score the test probes and the held-out texts of a checkpoint."""
+    block_size = load_section(sections.TokensConfig, config).block_size
+    texts = named_paths(text)
+    given = Checked().model(model).table("probes", probes).table("tokens", *texts.values())
+    given.output(scores, lm_loss)
     from tgl.evaluate.stage import score_checkpoint
     from tgl.text.tokens import load_tokenizer
     from tgl.train.checkpoint import load_model
 
+    tokenizer = load_tokenizer(model)
     set_up_torch(threads)
-    block_size = load_section(sections.TokensConfig, config).block_size
     score_checkpoint(
         load_model(model, merge_adapter=merge_adapter, say=say),
-        load_tokenizer(model),
+        tokenizer,
         probes,
-        named_paths(text),
+        texts,
         checkpoint,
         block_size,
         scores,
@@ -116,12 +127,13 @@ def profile(
     threads: Threads = 1,
 ) -> None:
     """Measure gradient norms by sublayer, for salient spans and every control."""
+    settings = load_section(sections.ProfileConfig, config)
+    _profiled([model], probes, corpus).output_folder(output)
     from tgl.profiling.stage import profile
     from tgl.profiling.summary import summary
     from tgl.report.profile_figures import write_profile_figures
 
     set_up_torch(threads)
-    settings = load_section(sections.ProfileConfig, config)
     found = profile(
         model,
         probes=probes,
@@ -134,7 +146,7 @@ def profile(
     )
     found.save(output)
     write_profile_figures(found.profile, output)
-    say(summary(found.profile))
+    show(summary(found.profile))
 
 
 @command("along")
@@ -150,15 +162,16 @@ def along(
     threads: Threads = 1,
 ) -> None:
     """Profile checkpoints along a training."""
+    settings = load_section(sections.ProfileConfig, config)
+    models = {}
+    for step, folder in named_paths(model).items():
+        if not (step.isascii() and step.isdecimal()):
+            raise TglError(f"--model {step}={folder}: STEP must be a number")
+        models[int(step)] = folder
+    _profiled(models.values(), probes, corpus).output(output, examples)
     from tgl.profiling.along import profile_along
 
     set_up_torch(threads)
-    models = {}
-    for step, folder in named_paths(model).items():
-        if not step.isdigit():
-            raise TglError(f"--model {step}={folder}: STEP must be a number")
-        models[int(step)] = folder
-    settings = load_section(sections.ProfileConfig, config)
     profile_along(models, probes, corpus, period, settings, seed, output, examples, say)
 
 
@@ -175,12 +188,14 @@ def agree(
     threads: Threads = 1,
 ) -> None:
     """Compare a profile with causal tracing of the same facts, and with how far each sublayer moved in training."""
+    settings = load_section(sections.AgreeConfig, config)
+    given = Checked().model(model, moved).table("norms", profile / "norms.parquet")
+    _probes(given, probes).output_folder(output)
     from tgl.agreement.stage import agree
 
     set_up_torch(threads)
-    settings = load_section(sections.AgreeConfig, config)
     found = agree(model, profile, probes, settings, seed, output, moved, merge_adapter=merge_adapter, say=say)
-    say(found.to_string(index=False, float_format=lambda value: f"{value:.2f}"))
+    show(found.to_string(index=False, float_format=lambda value: f"{value:.2f}"))
 
 
 @command("plan")
@@ -196,9 +211,11 @@ def plan(
     config: Config = "{}",
 ) -> None:
     """Turn a profile into a learning-rate multiplier per sublayer."""
+    settings = load_section(sections.PlanConfig, config)
+    Checked().model(model).table("profile", profile, borrowed).output(output)
     from tgl.plans.stage import write_plan
 
-    say(write_plan(profile, method, load_section(sections.PlanConfig, config), seed, output, model, borrowed))
+    show(write_plan(profile, method, settings, seed, output, model, borrowed))
 
 
 @command("train")
@@ -227,17 +244,17 @@ def train(
     nodes: Nodes = 1,
 ) -> None:
     """Continual pretraining by one plan through all periods, scored after each."""
+    settings = _train_settings(config, token_config, profile_config, plan_config, baseline_config)
     named = named_paths(tokens)
-    sections_of_settings = {
-        "train": load_section(sections.TrainConfig, config),
-        "tokens": load_section(sections.TokensConfig, token_config),
-        "profile": load_section(sections.ProfileConfig, profile_config),
-        "plan": load_section(sections.PlanConfig, plan_config),
-        "baselines": load_section(BaselinesConfig, baseline_config),
-    }
+    for period in named:
+        if not re.fullmatch(r"\w[\w.-]*", period):
+            raise TglError(f"--tokens {period}=...: a period of letters, digits, _ . - expected, as 20200101")
+    written = [tables / f"{name}.parquet" for name in TABLES]
+    given = Checked().model(base_model).table("tokens", base_tokens, *named.values()).table("probes", probes)
+    given.table("profile", profile).file("a plan as JSON", plan).output(*written)
+    given.output_folder(state, *(models / period for period in named))
     launch.start(processes, nodes)
     from tgl.train.continual import train_periods
-    from tgl.train.run import TABLES, Run, Settings
 
     set_up_torch(threads)
     run = Run(
@@ -249,12 +266,38 @@ def train(
         plan=plan,
         baseline=baseline,
         models={period: models / period for period in named},
-        tables={name: tables / f"{name}.parquet" for name in TABLES},
+        tables=dict(zip(TABLES, written, strict=True)),
         state=state,
         learning_rate=learning_rate,
         seed=seed,
     )
-    train_periods(run, Settings(**sections_of_settings), say)
+    train_periods(run, settings, say)
+
+
+def _train_settings(config: str, tokens: str, profile: str, plan: str, baselines: str) -> Settings:
+    return Settings(
+        train=load_section(sections.TrainConfig, config),
+        tokens=load_section(sections.TokensConfig, tokens, "--token-config"),
+        profile=load_section(sections.ProfileConfig, profile, "--profile-config"),
+        plan=load_section(sections.PlanConfig, plan, "--plan-config"),
+        baselines=load_section(BaselinesConfig, baselines, "--baseline-config"),
+    )
+
+
+def _profiled(models: Iterable[str | Path], probes: Path, corpus: Path) -> Checked:
+    """Check what is profiled: models, probes and plain text."""
+    return _probes(Checked().model(*models), probes).file("plain text, or a table of tokens", corpus)
+
+
+def _probes(given: Checked, probes: Path) -> Checked:
+    """Check a table of probes by its columns, or a file of JSON lines by its content, which is small."""
+    from tgl.probes.given import read_probes
+
+    given.file("probes: a table, or JSON lines of text, span and kind", probes)
+    if probes.suffix == ".parquet":
+        return given.table("probes", probes)
+    read_probes(probes)
+    return given
 
 
 @command("report")
@@ -264,9 +307,16 @@ def report(
     config: Config,
 ) -> None:
     """Write the report: index.html, examples.html, figures, measures.csv, gate.json."""
+    settings = load_section(sections.Config, config)
+    given = Checked().folder("an experiment's folder of results", results)
+    from tgl.report.inputs import inputs_of
+
+    for name, path in inputs_of(results, settings):
+        given.table(name, path, rows=False)
+    given.output_folder(output)
     from tgl.report.stage import write_report
 
-    write_report(results, load_section(sections.Config, config), output)
+    write_report(results, settings, output)
 
 
 @command("gate")
@@ -274,7 +324,7 @@ def gate(file: Annotated[Path, typer.Argument(help="gate.json of a report.")], b
     """Fail when a gate of the report was missed (with --no-binding: only say so)."""
     from tgl.report.gate import check_gate
 
-    say(check_gate(file, binding))
+    show(check_gate(file, binding))
 
 
 @command("across")
@@ -283,6 +333,7 @@ def across(
     output: Annotated[Path, typer.Option(help="Folder of the comparison.")],
 ) -> None:
     """Set finished experiments side by side: index.html and CSV tables."""
+    Checked().folder("an experiment's folder of results", *results).output_folder(output)
     from tgl.report.across import write_across
 
     write_across(results, output)

@@ -7,17 +7,19 @@ from typing import Annotated
 
 import typer
 
-from tgl.cli.app import command, say
+from tgl.cli.app import command, say, show
+from tgl.cli.inputs import Checked
 
 
 @command("verify")
 def verify(results: Annotated[Path, typer.Argument(help="An experiment's folder of results.")]) -> None:
     """Read every artifact again and compare it, and what it was made from, with the manifest."""
+    Checked().folder("an experiment's folder of results", results)
     from tgl.provenance.verify import verify
 
     found = verify(results)
-    for problem in found.problems:
-        say(str(problem))
+    for line in (*found.problems, *found.advice):
+        say(str(line))
     say(str(found))
     if found.num_errors:
         raise typer.Exit(1)
@@ -28,7 +30,7 @@ def explain(artifact: Annotated[Path, typer.Argument(help="A file in an experime
     """Say how an artifact came about: rule, configuration, code, versions, cost, and the chain of its inputs."""
     from tgl.provenance.explain import explain
 
-    say(explain(artifact))
+    show(explain(artifact))
 
 
 @command("export")
@@ -40,6 +42,7 @@ def export(
     ] = None,
 ) -> None:
     """Copy tables into folders that `datasets.load_dataset` reads, each with a card."""
+    Checked().folder("an experiment's folder of results", results).output_folder(hub_layout)
     from tgl.export.hub import export_hub
 
     export_hub(results, hub_layout, table or (), say)

@@ -12,6 +12,7 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from tgl.export.kinds import Kind, Table
+from tgl.export.markdown import Markdown, markdown
 from tgl.export.sources import Sources, licences
 from tgl.provenance.explain import config_keys
 from tgl.provenance.manifest import Job, Manifest
@@ -58,14 +59,15 @@ def card(
     total = sum(file.rows for file in files)
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=False,  # Markdown
+        autoescape=False,  # of HTML; `finalize` escapes every value for Markdown
+        finalize=markdown,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["cell"] = _cell
+    environment.filters["own"] = Markdown
     return environment.get_template("card.md.j2").render(
-        header=header(name, experiment, files, list(told), sources.languages, total),
+        header=Markdown(header(name, experiment, files, list(told), sources.languages, total)),
         name=name,
         kind=kind,
         experiment=experiment,
@@ -162,8 +164,3 @@ def _without_folders(value: object) -> object:
     if isinstance(value, list):
         return [_without_folders(inner) for inner in value]
     return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
-
-
-def _cell(text: object) -> str:
-    """Return text for a cell of a table."""
-    return " ".join(str(text).split()).replace("|", "\\|")

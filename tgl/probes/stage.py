@@ -32,8 +32,16 @@ def write_probes(
 
     `facts`: the synthetic world's table; `wikidata`: what `tgl.probes.wikidata` wrote for `dates`; `snapshots`: tables
     `probes` of every period and shard, by `tgl.probes.snapshots`.
-    Raises TglError when an id occurs twice or a set gives nothing.
+    Raises TglError when an input of a configured set is not given, when an id occurs twice or a set gives nothing.
     """
+    snapshots = list(snapshots)
+    for name, option, given in (
+        ("world", "--facts FILE, the table that `tgl world` writes", facts),
+        ("wikidata", "--wikidata FILE, the lines that `tgl wikidata` writes", wikidata),
+        ("snapshots", "--snapshots FILE, the tables that `tgl snapshot-probes` writes", snapshots),
+    ):
+        if name in settings.sets and not given:
+            raise TglError(f"probes.sets: '{name}' is asked for without its input; expected {option}")
     rows: list[dict] = []
     counts: Counter = Counter()
     for name in settings.sets:
@@ -44,10 +52,6 @@ def write_probes(
         elif name == "templama":
             found, counted = templama_probes(settings.templama.file, settings.templama.pairs, settings)
         elif name == "wikidata":
-            if wikidata is None:
-                raise TglError(
-                    "probes.sets: 'wikidata' needs the file that `tgl wikidata` writes: --wikidata FILE"
-                )
             pairs = {later: [earlier, later] for earlier, later in zip(dates, dates[1:], strict=False)}
             found, counted = templama_probes(wikidata, pairs, settings, name)
         elif name == "snapshots":

@@ -21,6 +21,7 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 from tgl.config import PlanConfig, ProfileConfig
 from tgl.errors import TglError
 from tgl.evaluate.score import max_length
+from tgl.faults import file_errors
 from tgl.fit import check_tokenizer
 from tgl.plans.names import parse_plan
 from tgl.plans.plan import Plan
@@ -59,6 +60,7 @@ class Profile:
     comparisons: pd.DataFrame
     about: dict
 
+    @file_errors()
     def save(self, folder: str | Path) -> None:
         """Write the three tables into a folder, each with `about` in its metadata."""
         for name in TABLES:
@@ -96,6 +98,7 @@ class Profile:
         return stage.plan_from(rows, name, settings or PlanConfig(), seed, origin, model)[0]
 
     @classmethod
+    @file_errors()
     def load(cls, folder: str | Path) -> Profile:
         """Read what `save` wrote."""
         paths = {name: Path(folder) / f"{name}.parquet" for name in TABLES}
@@ -104,6 +107,7 @@ class Profile:
 
 
 @torch.inference_mode(False)  # a copy or a twin made inside could take no gradients
+@file_errors()
 def profile(
     model: str | Path | nn.Module,
     *,

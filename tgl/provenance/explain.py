@@ -13,6 +13,7 @@ from pathlib import Path
 from tgl.errors import TglError, nearest
 from tgl.provenance.files import relative_to
 from tgl.provenance.manifest import NAME, Input, Job, Manifest, read_manifest
+from tgl.terminal import one_line
 
 WIDTH = 110
 MOST_NAMES = 3
@@ -39,7 +40,7 @@ def explain(artifact: str | Path) -> str:
         "" if path in {file.path for file in job.outputs} else " (not declared; written while this job ran)"
     )
     lines = [path + gone + beside, *_about(job, manifest), "made from", *_Chain(makers).lines(job)]
-    return "\n".join(lines)
+    return "\n".join(map(one_line, lines))
 
 
 def manifest_folder(artifact: str | Path) -> Path:
@@ -54,24 +55,26 @@ def manifest_folder(artifact: str | Path) -> Path:
 
 
 def _about(job: Job, manifest: Manifest) -> Iterator[str]:
-    yield _entry("rule", job.title)
+    yield from _entry("rule", job.title)
     if job.finished is not None:
-        yield _entry("finished", datetime.fromtimestamp(job.finished, UTC).strftime("%Y-%m-%d %H:%M:%S UTC"))
-    yield _entry("cost", _cost(job))
+        yield from _entry(
+            "finished", datetime.fromtimestamp(job.finished, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        )
+    yield from _entry("cost", _cost(job))
     for code in job.code:
-        yield _entry("code", f"{code.hash} ({', '.join(code.modules)} and what it imports)")
+        yield from _entry("code", f"{code.hash} ({', '.join(code.modules)} and what it imports)")
     versions = manifest.versions.get(job.versions or "", {})
     listed = ", ".join(f"{name} {version}" for name, version in versions.items())
-    yield _entry("versions", listed or "not recorded")
+    yield from _entry("versions", listed or "not recorded")
     for name, value in job.config.items():
-        yield _entry(name.replace("_", " "), ", ".join(config_keys(value)) or "no keys")
+        yield from _entry(name.replace("_", " "), ", ".join(config_keys(value)) or "no keys")
     if job.command:
         # Not wrapped: to be copied.
         yield f"  {'command':<15} {job.command}"
 
 
-def _entry(name: str, text: str) -> str:
-    return textwrap.fill(
+def _entry(name: str, text: str) -> list[str]:
+    return textwrap.wrap(
         text,
         WIDTH,
         initial_indent=f"  {name:<15} ",

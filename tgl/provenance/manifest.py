@@ -7,17 +7,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tgl.errors import TglError
-from tgl.files import write_text
-from tgl.json_text import parse_json
+from tgl.files import workflow_folder, write_text
+from tgl.json_text import read_json
 
 NAME = "manifest.json"
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+FilePath = Annotated[str, Field(min_length=1, max_length=4096)]
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+# Seconds since 1970, up to the year 9999, the last one that a date can be printed of.
+Moment = Annotated[float, Field(ge=0, lt=253402300800, allow_inf_nan=False)]
 
 
 class _Part(BaseModel):
@@ -27,7 +32,7 @@ class _Part(BaseModel):
 class File(_Part):
     """A file as it was when it was last read; a later one of equal size and time is taken to be the same."""
 
-    path: str
+    path: FilePath
     sha256: Sha256
     bytes: int
     mtime_ns: int
@@ -36,7 +41,7 @@ class File(_Part):
 class Input(_Part):
     """What a job read; the hash is that of the file when the job was recorded, null for what is no file."""
 
-    path: str
+    path: FilePath
     sha256: Sha256 | None
 
 
@@ -52,7 +57,7 @@ class Job(_Part):
 
     rule: str
     wildcards: dict[str, str]
-    outputs: list[File]
+    outputs: Annotated[list[File], Field(min_length=1)]
     # Files the rule does not declare, written next to its outputs while the job ran.
     beside: list[File] = []
     inputs: list[Input]
@@ -61,10 +66,10 @@ class Job(_Part):
     command: str | None
     # A key of Manifest.versions; null where the job ended before anything was recorded.
     versions: str | None
-    seconds: float | None
-    peak_mib: float | None
+    seconds: Amount | None
+    peak_mib: Amount | None
     # Modification time of the newest output, in seconds: tells one execution of the job from another.
-    finished: float | None
+    finished: Moment | None
 
     @property
     def files(self) -> list[File]:
@@ -81,6 +86,8 @@ class Manifest(_Part):
     """All jobs of an experiment, in order of their first output."""
 
     format: Literal[1] = 1
+    # The call of Snakemake of the last run, without its targets: to be made again in the folder above `results`.
+    command: list[str] = []
     # Package versions, by a hash of them: most jobs share one set.
     versions: dict[str, dict[str, str]] = {}
     # Inputs that no job made, as they were last read.
@@ -99,24 +106,27 @@ def versions_key(versions: dict[str, str]) -> str:
 
 def read_manifest(path: str | Path) -> Manifest:
     """Read a manifest. Raises TglError when it is missing, is no JSON, or holds other keys or types."""
-    path = Path(path)
-    advice = "delete it, and run the workflow with --forcerun gate to write another"
-    try:
-        return Manifest.model_validate(parse_json(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
+    if not os.path.lexists(path):
         raise TglError(
             f"{path}: no such file; a run of the workflow writes it at its end, for results that are complete one "
             "with --forcerun gate"
-        ) from None
+        )
+    raw = read_json(path, advice=_advice(path))
+    try:
+        return Manifest.model_validate(raw)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "its top"
         raise TglError(
             f"{path}: not a manifest, {error.error_count()} errors, the first at {where}: {first['msg']}, "
-            f"found {str(first['input'])[:60]!r}; {advice}"
+            f"found {str(first['input'])[:60]!r}. {_advice(path)}"
         ) from None
-    except (OSError, ValueError) as error:
-        raise TglError(f"{path}: not a readable manifest ({error}); {advice}") from None
+
+
+def _advice(path: str | Path) -> str:
+    if workflow_folder(path) is None:
+        return "Copy it again from where the workflow ran."
+    return "Delete it, and run the workflow with --forcerun gate to write another."
 
 
 def write_manifest(manifest: Manifest, path: str | Path) -> None:
@@ -128,7 +138,8 @@ def write_manifest(manifest: Manifest, path: str | Path) -> None:
 
 def _text(manifest: Manifest) -> str:
     whole = manifest.model_dump(mode="json")
-    parts = [f'"format": {whole["format"]}', f'"versions": {json.dumps(whole["versions"], sort_keys=True)}']
+    parts = [f'"format": {whole["format"]}', f'"command": {json.dumps(whole["command"])}']
+    parts += [f'"versions": {json.dumps(whole["versions"], sort_keys=True)}']
     for name in ("sources", "jobs"):
         lines = ",\n".join(json.dumps(entry) for entry in whole[name])
         parts.append(f'"{name}": [\n{lines}\n]' if lines else f'"{name}": []')

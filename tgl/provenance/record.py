@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
+from pydantic import TypeAdapter, ValidationError
+
 from tgl.errors import TglError
 from tgl.files import write_text
+from tgl.json_text import read_json
 from tgl.provenance.files import Hashes, artifact_files
 from tgl.provenance.manifest import (
     NAME,
@@ -61,18 +64,28 @@ class Run:
     versions: Versions
 
 
-def note_run(folder: str | Path, versions: Versions) -> None:
+_Runs = TypeAdapter(list[Run])
+
+
+def note_run(folder: str | Path, versions: Versions, say: Callable[[str], None]) -> None:
     """Note that a run begins: when it is killed, the next one can still say which versions its jobs had."""
-    runs = [*_noted_runs(Path(folder)), Run(time.time(), versions)]
+    runs = [*_noted_runs(Path(folder), say), Run(time.time(), versions)]
     write_text(Path(folder) / RUNS, json.dumps([vars(run) for run in runs]))
 
 
 def update_manifest(
-    folder: str | Path, declared: Sequence[Declared], versions: Versions, say: Callable[[str], None]
+    folder: str | Path,
+    declared: Sequence[Declared],
+    versions: Versions,
+    say: Callable[[str], None],
+    *,
+    command: Sequence[str] = (),
+    whole: bool = True,
 ) -> None:
     """Write what is known after a run into the manifest of an experiment, keeping what it knew before.
 
-    A manifest that cannot be read is set aside as `manifest.json.damaged`.
+    command: the run's call of Snakemake without targets. whole: the run had no targets of its own, so that what it
+    does not declare and what is gone is dropped. A manifest that cannot be read becomes `manifest.json.damaged`.
     """
     folder = Path(folder)
     path, old = folder / NAME, Manifest()
@@ -82,13 +95,13 @@ def update_manifest(
         except TglError as error:
             os.replace(path, f"{path}.damaged")
             say(
-                f"{error}\nset aside as {path}.damaged; how jobs of earlier runs were made is not known any more"
+                f"{error} It is set aside as {path}.damaged; how jobs of earlier runs were made is not known any more"
             )
     files = [file for job in old.jobs for file in job.files]
     hashes = Hashes(folder, [*old.sources, *files])
-    runs = [*_noted_runs(folder), Run(time.time(), versions)]
-    manifest, dropped = merge(old, declared, hashes, artifact_files(folder), runs)
-    write_manifest(manifest, path)
+    runs = [*_noted_runs(folder, say), Run(time.time(), versions)]
+    manifest, dropped = merge(old, declared, hashes, artifact_files(folder), runs, whole=whole)
+    write_manifest(manifest.model_copy(update={"command": list(command) or old.command}), path)
     (folder / RUNS).unlink(missing_ok=True)
     if dropped:
         more = f" and {len(dropped) - 1} more" if len(dropped) > 1 else ""
@@ -103,8 +116,10 @@ def merge(
     hashes: Callable[[str], File | None],
     found: Mapping[str, float],
     runs: Sequence[Run],
+    *,
+    whole: bool = True,
 ) -> tuple[Manifest, list[str]]:
-    """Return the manifest after a run, and the paths that were dropped from it.
+    """Return the manifest after a run, and the paths that were dropped from it; only a `whole` run drops any.
 
     found: every artifact in the folder with its modification time; runs: this one last.
     A job that did not run keeps its record, even when its files were changed since: that is for `verify` to say.
@@ -118,10 +133,10 @@ def merge(
     for job in old.jobs:
         # Files of a job that this run does not know, or now without some of its outputs.
         left = [file for file in job.outputs if file.path not in taken]
-        stay = [file for file in left if file.path in found or file.path in paths]
+        stay = [file for file in left if file.path in found or file.path in paths or not whole]
         dropped += [file.path for file in left if file not in stay]
         if stay:
-            beside = [file for file in job.beside if file.path in found]
+            beside = [file for file in job.beside if file.path in found or not whole]
             kept.append(job.model_copy(update={"outputs": stay, "beside": beside}))
     taken |= {file.path for job in kept for file in job.outputs}
     kept = [
@@ -241,8 +256,14 @@ def _manifest(
     )
 
 
-def _noted_runs(folder: Path) -> list[Run]:
+def _noted_runs(folder: Path, say: Callable[[str], None]) -> list[Run]:
+    """Return the runs that have not written the manifest; none, with a line that says so, where the list is damaged."""
+    if not (folder / RUNS).exists():
+        return []
     try:
-        return [Run(**run) for run in json.loads((folder / RUNS).read_text(encoding="utf-8"))]
-    except (OSError, ValueError, TypeError):
+        return _Runs.validate_python(read_json(folder / RUNS, list))
+    except (TglError, ValidationError) as error:
+        say(
+            f"{folder / RUNS}: {str(error).splitlines()[0]}. The versions used by unfinished runs are not known"
+        )
         return []

@@ -11,6 +11,7 @@ from tgl.codehash import code_hash
 from tgl.files import sha256_file
 from tgl.provenance.files import artifact_files
 from tgl.provenance.manifest import NAME, File, Job, Manifest, read_manifest
+from tgl.provenance.mend import advice
 from tgl.provenance.record import RUNS
 from tgl.provenance.versions import installed_versions
 
@@ -22,6 +23,8 @@ class Problem:
     kind: str
     text: str
     is_error: bool = True
+    # The job whose files must be made again, None where that would not help.
+    job: Job | None = None
 
     def __str__(self) -> str:
         return f"{'' if self.is_error else 'warning, '}{self.kind}: {self.text}"
@@ -29,9 +32,10 @@ class Problem:
 
 @dataclass(frozen=True)
 class Verified:
-    """What was found: errors first, each in order of the manifest."""
+    """What was found: errors first, each in order of the manifest; advice: what to do about them, line by line."""
 
     problems: list[Problem]
+    advice: list[str]
     num_jobs: int
     num_files: int
 
@@ -67,7 +71,7 @@ def verify(folder: str | Path) -> Verified:
         text = "a run goes on, or was killed; the next one, or one with --forcerun gate, records what it made"
         problems.append(Problem("unfinished", text, False))
     problems.sort(key=lambda problem: not problem.is_error)
-    return Verified(problems, len(manifest.jobs), len(made))
+    return Verified(problems, advice(folder, manifest, problems), len(manifest.jobs), len(made))
 
 
 def changed_files(manifest: Manifest, now: Mapping[str, str | None]) -> Iterator[Problem]:
@@ -75,12 +79,11 @@ def changed_files(manifest: Manifest, now: Mapping[str, str | None]) -> Iterator
     for job in manifest.jobs:
         for file in job.files:
             what = f"{file.path} ({job.title})"
-            again = "run the workflow again" if file in job.outputs else f"run it with --forcerun {job.rule}"
             if now[file.path] is None:
-                yield Problem("missing", f"{what} is not there; {again}")
+                yield Problem("missing", f"{what} is not there", job=job)
             elif now[file.path] != file.sha256:
                 found = f"sha256 {file.sha256} expected, {now[file.path]} found"
-                yield Problem("changed", f"{what}: {found}; delete it and {again}")
+                yield Problem("changed", f"{what}: {found}", job=job)
 
 
 def stale_jobs(
@@ -103,7 +106,8 @@ def stale_jobs(
                 yield Problem(
                     "stale",
                     f"{_outputs(job)} ({job.title}) made from {read.path} with sha256 {read.sha256}, it has "
-                    f"{now[read.path]} now; run the workflow again, or delete what it does not make any more",
+                    f"{now[read.path]} now",
+                    job=job,
                 )
 
 

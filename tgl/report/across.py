@@ -12,9 +12,10 @@ import pandas as pd
 
 from tgl.agreement.rank import rank_correlation
 from tgl.errors import TglError
-from tgl.files import how_to_mend, write_text
+from tgl.files import check_file, how_to_mend, write_text
+from tgl.report.csv_text import csv_text
 from tgl.report.gate import read_gates
-from tgl.report.page import csv_text, render
+from tgl.report.page import render
 from tgl.statistics.bootstrap import Estimate, pooled
 from tgl.statistics.compare import holm_levels, verdict
 from tgl.statistics.uptake import NOT_MEASURED, SOME_SEEDS
@@ -169,6 +170,7 @@ def _read(path: Path, needed: Sequence[str]) -> pd.DataFrame:
 
     Raises TglError for one that is missing, no CSV, or without a column that is needed.
     """
+    check_file(path, f"the table {path.stem} of a report")
     try:
         text = path.read_text(encoding="utf-8")
         table = (

@@ -18,6 +18,7 @@ STYLE = {
     "axes.spines.right": False,
     "svg.hashsalt": "tgl",  # element ids do not change from run to run
     "svg.fonttype": "path",
+    "text.parse_math": False,  # a dollar sign in a name is no formula
 }
 
 

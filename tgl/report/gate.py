@@ -11,6 +11,7 @@ from tgl.config import GateConfig
 from tgl.errors import TglError
 from tgl.files import how_to_mend
 from tgl.json_text import read_json
+from tgl.terminal import one_line
 
 NOT_MEASURED = "NOT MEASURED"
 
@@ -79,15 +80,15 @@ def check_gate(path: str | Path, binding: bool) -> str:
     found = read_gates(path)
     width = max([6, *(len(outcome(gate)) for gate in found)])
     lines = [
-        f"{outcome(gate):<{width}}  {gate['name']}: {_shown(gate['value'])} (limit {_shown(gate['limit'])})"
+        f"{outcome(gate):<{width}}  {one_line(gate['name'])}: {_shown(gate['value'])} (limit {_shown(gate['limit'])})"
         for gate in found
     ] or ["no gate: no test probe has candidates to rank"]
     missed = [gate for gate in found if not gate["met"]]
     page = Path(path).parent / "index.html"
     if missed and binding:
-        advice = "Train longer, or set gate.binding to false to let it pass."
+        advice = "Train longer, or set gate.binding to false (option --no-binding) to let it pass."
         if all(outcome(gate) == NOT_MEASURED for gate in missed):
-            advice = "Add test probes of the kinds that were not measured, or set gate.binding to false to let it pass."
+            advice = "Add test probes of the kinds that were not measured, or set gate.binding to false."
         raise TglError(
             "the gate was missed, so the comparisons of this run are no evidence about methods:\n  "
             + "\n  ".join(lines)
@@ -100,17 +101,27 @@ def check_gate(path: str | Path, binding: bool) -> str:
 
 
 def read_gates(path: str | Path) -> list[dict]:
-    """Read a report's gate.json. Raises TglError where it is no list of {name, value, limit, met}."""
+    """Read `gate.json` of a report; a value of None was not measured.
+
+    Raises TglError for what is no list of {name, value, limit, met}.
+    """
     found = read_json(path, list)
     for number, gate in enumerate(found):
-        numbers = [gate.get(key, "") for key in ("value", "limit")] if isinstance(gate, dict) else [""]
-        if (
-            any(type(value) not in (int, float, type(None)) for value in numbers)
-            or not isinstance(gate.get("name"), str)
-            or not isinstance(gate.get("met"), bool)
-        ):
+        expected = {"name": str, "value": int | float | None, "limit": int | float | None, "met": bool}
+        if not isinstance(gate, dict) or set(gate) != set(expected):
+            keys = sorted(gate) if isinstance(gate, dict) else type(gate).__name__
             raise TglError(
-                f"{path}: entry {number} is {gate!r:.80}; expected name, value, limit and met. {how_to_mend(path)}"
+                f"{path}: gate {number}: found {keys}; expected the keys {', '.join(expected)}. {how_to_mend(path)}"
+            )
+        for key, kind in expected.items():
+            value = gate[key]
+            if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
+                raise TglError(
+                    f"{path}: gate {number}: {key} is {value!r}, of the wrong type. {how_to_mend(path)}"
+                )
+        if gate["met"] and _shown(gate["value"]) == "–":
+            raise TglError(
+                f"{path}: gate {number}: met without a value; expected a number. {how_to_mend(path)}"
             )
     return found
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -48,13 +47,6 @@ def number(value: float, digits: int = 3) -> str:
 def interval(low: float, high: float) -> str:
     """Return [low, high], or a dash where there is no interval."""
     return "–" if math.isnan(low) else f"[{number(low)}, {number(high)}]"
-
-
-def csv_text(table: pd.DataFrame) -> str:
-    """Return a table as CSV with ten significant digits, learning rates (column `rate`) with all that they have."""
-    if "rate" in table:
-        table = table.assign(rate=table["rate"].map(rate_text, na_action="ignore"))
-    return table.to_csv(index=False, float_format="%.10g", lineterminator="\n")
 
 
 def highlight(row: dict) -> Markup:

@@ -12,10 +12,11 @@ import pandas as pd
 from tgl.config import Config
 from tgl.files import write_text
 from tgl.report import gather, method_figures, notes, profile_figures, profile_tables
+from tgl.report.csv_text import csv_text
 from tgl.report.gate import gates
 from tgl.report.limits import limits
 from tgl.report.methods import REFERENCE, Findings, chain_tables, findings
-from tgl.report.page import csv_text, render
+from tgl.report.page import render
 from tgl.report.rate_table import rate_table
 from tgl.report.runs import BASE
 

@@ -63,7 +63,8 @@ def at_equal_uptake(
     """
     if (updated.runs, updated.seeds) != (unchanged.runs, unchanged.seeds):
         raise TglError(
-            "scores: not all runs hold both updated and unchanged facts; delete the scores of those"
+            "scores: not all runs hold both updated and unchanged facts; make the scores of all runs again from the "
+            "same probes"
         )
     means = np.nanmean(updated.means(), axis=1)
     start, best = means[updated.runs.index(BASE)], means[curves(updated, reference)].min()

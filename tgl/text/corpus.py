@@ -7,6 +7,7 @@ column `text` (the table `pages` too), also compressed (.gz, .xz, .bz2, .zst), a
 from __future__ import annotations
 
 import glob
+import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ import pyarrow.parquet as pq
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from tgl.errors import TglError
+from tgl.files import check_file
 from tgl.text.tokens import check_packed, read_stream
 
 MAX_TOKENS = 1_000_000  # enough to draw windows and spans from; reading stops there
@@ -68,8 +70,7 @@ def read_corpus(
     """
     counts = Counter() if counts is None else counts
     path = Path(path)
-    if not path.is_file():
-        raise TglError(f"{path}: no such file; expected plain text of the kind the model was pretrained on")
+    check_file(path, "plain text of the kind the model was pretrained on")
     if path.suffix == ".parquet" and _is_tokens(path):
         check_packed([path], tokenizer)
         return read_stream(path, "train")
@@ -103,25 +104,33 @@ def _documents(path: Path) -> Iterator[str | None]:
 
     whole = {"sample_by": "document"} if builder == "text" else {}
     try:
-        # a path may hold [ or *, which would be taken for a pattern
-        files = glob.escape(str(path))
-        rows = load_dataset(builder, data_files=files, split="train", streaming=True, **whole)
-        for number, row in enumerate(rows, 1):
-            if "text" not in row:
-                raise TglError(f"{path}: a column 'text' of sentences expected, found {sorted(row)}")
-            if not isinstance(row["text"], str | None):
-                raise TglError(
-                    f"{path}: a column 'text' of sentences expected, found {row['text']!r:.80} in row {number}"
-                )
-            yield row["text"]
+        # By a link of a plain name: brackets, colons and more in a path would be taken for a pattern or an address.
+        with tempfile.TemporaryDirectory() as folder:
+            packed = path.suffix in _COMPRESSED
+            link = Path(folder, "text" + "".join(path.suffixes[-2:] if packed else path.suffixes[-1:]))
+            link.symlink_to(path.resolve())
+            files = glob.escape(str(link))
+            rows = load_dataset(builder, data_files=files, split="train", streaming=True, **whole)
+            for number, row in enumerate(rows, 1):
+                yield _text_of(row, path, number)
     except TglError:
         raise
     except Exception as error:  # each reader and each compression has exceptions of its own
         raise TglError(f"{path}: cannot be read as {builder} ({type(error).__name__}: {error})") from None
 
 
+def _text_of(row: dict, path: Path, number: int) -> str | None:
+    if "text" not in row:
+        raise TglError(f"{path}: a column 'text' of sentences expected, found {sorted(row)}")
+    if not isinstance(row["text"], str | None):
+        raise TglError(
+            f"{path}: a column 'text' of sentences expected, found {row['text']!r:.80} in row {number}"
+        )
+    return row["text"]
+
+
 def _is_tokens(path: Path) -> bool:
     try:
-        return (pq.read_metadata(path).metadata or {}).get(b"tgl.table") == b"tokens"
+        return (pq.read_metadata(Path(path)).metadata or {}).get(b"tgl.table") == b"tokens"
     except (pa.ArrowInvalid, OSError) as error:
         raise TglError(f"{path}: not a readable Parquet file ({error})") from None
