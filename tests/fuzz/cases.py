@@ -2,6 +2,7 @@
 
 import contextlib
 import faulthandler
+import functools
 import json
 import lzma
 import os
@@ -19,12 +20,35 @@ _HANGS = 900  # seconds by the clock
 
 
 def cases(share: float):
-    """Return the settings of a target that gets this share of the cases."""
-    return settings(
-        max_examples=max(5, round(CASES * share)),
-        deadline=None,
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-    )
+    """Return a decorator of a target: it gets this share of the cases, and those it runs are counted."""
+    most = max(5, round(CASES * share))
+
+    def of_target(test):
+        inner, test.fuzz = test.hypothesis.inner_test, {"asked": most, "run": 0}
+
+        @functools.wraps(inner)
+        def counted(*arguments, **named):
+            test.fuzz["run"] += 1
+            return inner(*arguments, **named)
+
+        test.hypothesis.inner_test = counted
+        return settings(
+            max_examples=most,
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+        )(test)
+
+    return of_target
+
+
+def asked(test) -> int:
+    """Return how many cases a test is to run, 0 for one that is no target."""
+    return getattr(test, "fuzz", {}).get("asked", 0)
+
+
+def cases_run(test) -> int:
+    """Return how many cases a target has run."""
+    return test.fuzz["run"]
 
 
 @contextlib.contextmanager

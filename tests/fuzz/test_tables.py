@@ -15,7 +15,7 @@ LOSSES = [{"checkpoint": "base", "text": "held_out", "num_tokens": 7, "negative_
 TABLES = {"pages": PAGES, "lm_loss": LOSSES}
 
 
-@cases(0.05)
+@cases(0.04)
 @given(st.sampled_from(sorted(TABLES)), st.data())
 def test_a_damaged_table_gives_rows_of_its_schema_or_an_error_with_its_file(folder, name, data):
     whole, path = folder / f"{name}.whole", folder / f"{name}.parquet"

@@ -103,19 +103,19 @@ def build(folder, file):
             to_arrow(found[0], "probes")
 
 
-@cases(0.06)
+@cases(0.04)
 @given(dumps())
 def test_entity_dumps_give_records_or_an_error_with_their_name(folder, file):
     build(folder, file)
 
 
-@cases(0.04)
+@cases(0.03)
 @given(answers())
 def test_answers_give_records_or_an_error_with_their_name(folder, file):
     build(folder, file)
 
 
-@cases(0.02)
+@cases(0.01)
 @given(packed())
 def test_packed_files_give_records_or_an_error_with_their_name(folder, file):
     build(folder, file)
