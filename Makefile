@@ -22,8 +22,12 @@ test-faults: .venv/installed
 	TGL_KILLS=30 TGL_STARTS=50 $(BIN)/python -m pytest -s tests/workflow/test_fault_kills.py \
 		tests/workflow/test_fault_storage.py tests/cli/test_launch.py
 
+# Broken off, it goes on with the targets that have not ended; FUZZ names some of them: a file, or a file::test.
+CASES ?= 100000
+FUZZ ?= tests/fuzz
 test-fuzz: .venv/installed
-	TGL_FUZZ_CASES=100000 $(BIN)/python -m pytest tests/fuzz
+	TGL_FUZZ_CASES=$(CASES) TGL_FUZZ_LOG=.hypothesis/fuzz.jsonl OMP_NUM_THREADS=1 \
+		$(BIN)/python -m pytest -n logical --dist worksteal $(FUZZ)
 
 lint: .venv/installed
 	$(BIN)/ruff check .

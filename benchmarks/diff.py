@@ -3,12 +3,14 @@
     python -m benchmarks.diff FIRST.xml.bz2 LATER.xml.bz2 [LATER.xml.bz2 ...]
 
 The files are dumps of the same articles at several dates. For the cost, the first is repeated under new ids, and every
-tenth article is changed. The floor is a scan of all pages and the parsing of a tenth.
+tenth article is changed. The floor is a scan of all pages and the parsing of a tenth. Ways to compare run in processes
+of their own: one that is killed for memory leaves a row that says so.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import statistics
 import sys
 import tempfile
@@ -16,7 +18,8 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from benchmarks.figures import figure
+from benchmarks.figures import cell, figure, over
+from benchmarks.processes import Apart, Lost, in_turns
 from tgl.config import PagesConfig
 from tgl.diff.published import ticwiki
 from tgl.diff.sentences import new_sentences
@@ -86,36 +89,55 @@ def incremental(first: str, times: int, rounds: int, scratch: Path) -> str:
     )  # fmt: skip
 
 
-def comparing(dumps: list[str], rounds: int, scratch: Path) -> list[str]:
-    """Return the figures of comparing the articles that changed between neighbouring dumps."""
+def changed_pages(dumps: list[str], scratch: Path) -> list[tuple[str, str]]:
+    """Return (old text, new text) of the articles that changed between neighbouring dumps, which `main` extracted."""
     texts = []
-    for number, dump in enumerate(dumps):
-        extract_pages([dump], scratch / f"d{number}", EVERYTHING, settings=PagesConfig(), say=quiet)
-        rows = read_table(scratch / f"d{number}", "pages").to_pylist()
+    for number in range(len(dumps)):
+        rows = read_table(scratch / f"d{number}", "pages", ["page_id", "text"]).to_pylist()
         texts.append({row["page_id"]: row["text"] for row in rows})
-    pairs = [
+    return [
         (before[page_id], after[page_id])
         for before, after in zip(texts, texts[1:], strict=False)
         for page_id in before.keys() & after.keys()
         if before[page_id] != after[page_id]
     ]
+
+
+def comparison(way: str, dumps: list[str], scratch: Path) -> Callable[[], tuple[float, int]]:
+    """Return what compares the changed pages in a way, and returns its seconds and the characters it found."""
+    pairs = changed_pages(dumps, scratch)
+    compare = {"tgl": lambda old, new: new_sentences(old, new, "en"), "difflib": ticwiki}[way]
+
+    def run() -> tuple[float, int]:
+        start = time.perf_counter()
+        found = [list(compare(old, new)) for old, new in pairs]
+        taken = time.perf_counter() - start
+        return taken, sum(len(text) for pieces in found for _, text in pieces)
+
+    return run
+
+
+def comparing(dumps: list[str], rounds: int, scratch: Path) -> list[str]:
+    """Return the figures of comparing changed articles, each way in a process of its own."""
+    for number, dump in enumerate(dumps):
+        extract_pages([dump], scratch / f"d{number}", EVERYTHING, settings=PagesConfig(), say=quiet)
+    pairs = changed_pages(dumps, scratch)
     size = sum(len(old.encode()) + len(new.encode()) for old, new in pairs) / 1e6
-    ways = {
-        "tgl": lambda: [list(new_sentences(old, new, "en")) for old, new in pairs],
-        "difflib": lambda: [list(ticwiki(old, new)) for old, new in pairs],
-    }
-    median = {name: statistics.median([seconds(way) for _ in range(rounds)]) for name, way in ways.items()}
-    found = {name: sum(len(text) for pieces in way() for _, text in pieces) for name, way in ways.items()}
-    print(
-        f"{len(pairs)} changed pages of {size:.1f} MB: "
-        + ", ".join(f"{k} {v:.3f} s" for k, v in median.items())
-    )
+    with contextlib.ExitStack() as stack:
+        ways = {
+            name: stack.enter_context(Apart(comparison, name, dumps, scratch)) for name in ("tgl", "difflib")
+        }
+        turns = in_turns(ways, rounds)
+    lost = {name: found for name, found in turns.items() if isinstance(found, Lost)}
+    taken = lost | {n: statistics.median(t for t, _ in turns[n]) for n in turns if n not in lost}
+    found = lost | {name: turns[name][0][1] for name in turns if name not in lost}
+    print(f"{len(pairs)} changed pages of {size:.1f} MB: "
+          + ", ".join(f"{name} {cell(value, '.3f', 's')}" for name, value in taken.items()))  # fmt: skip
     peer = "paragraph-then-sentence difflib"
+    speed, ratio = over(size, taken["tgl"]), over(taken["difflib"], taken["tgl"])
     return [
-        figure(
-            "comparing changed pages", size / median["tgl"], "MB/s", peer, median["difflib"] / median["tgl"], 3.0, True
-        ),
-        figure("characters found changed", found["tgl"], "", peer, found["tgl"] / found["difflib"], None, True),
+        figure("comparing changed pages", speed, "MB/s", peer, ratio, 3.0, True),
+        figure("characters found changed", found["tgl"], "", peer, over(found["tgl"], found["difflib"]), None, True),
     ]  # fmt: skip
 
 

@@ -4,25 +4,25 @@
     python -m benchmarks.extract DUMP.xml.bz2 ... --peer /tmp/peer/bin/python
 
 The dumps are measured for speed one by one, the first one ten times over too, and together for accuracy. A run is a
-whole process, from its start to its written output; ways take turns. WikiExtractor runs with its templates expanded,
-its default, and without.
+whole process, from its start to its written output; ways take turns, and one that is killed for memory leaves a row
+that says so. WikiExtractor runs with its templates expanded, its default, and without.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import statistics
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import mwparserfromhell
 
 from benchmarks.extraction_accuracy import kept, leftovers, reference
-from benchmarks.figures import figure
-from benchmarks.processes import cost
+from benchmarks.figures import cell, figure, over
+from benchmarks.processes import Lost, attempt, cost, in_turns, medians, once
 from tgl.tables import read_table
 from tgl.wiki.catalogue import write_files
 from tgl.wiki.dump_writer import Page, dump_header, page_xml
@@ -69,41 +69,66 @@ def peer_texts(folder: Path) -> dict[int, str]:
     return {int(row["id"]): row["text"] for row in map(json.loads, lines)}
 
 
+def stripped(dump: str) -> Callable[[], dict[int, str]]:
+    """Return what gives the text of each page by mwparserfromhell's strip_code, by page id."""
+    return lambda: {
+        page.page_id: mwparserfromhell.parse(page.text).strip_code() for page in read_pages(dump) if page.text
+    }
+
+
+def texts_of(dump: str, python: str, folder: Path) -> dict[str, dict[int, str] | Lost]:
+    """Return the texts that each way makes of a dump, by page id."""
+
+    def extracted(name: str, *options: str) -> dict[int, str]:
+        cost(*peer(python, dump, folder / name, 1, *options))
+        return peer_texts(folder / name)
+
+    write_files([dump], folder / "files")
+    cost(*ours(folder / "files", folder / "pages", 1))
+    rows = read_table(folder / "pages", "pages").to_pylist()
+    return {
+        "tgl": {row["page_id"]: row["text"] for row in rows},
+        "WikiExtractor": attempt(extracted, "templates"),
+        "WikiExtractor --no-templates": attempt(extracted, "plain", "--no-templates"),
+        "mwparserfromhell strip_code": attempt(once, stripped, dump),
+    }
+
+
 def accuracy(dumps: list[str], python: str, scratch: Path) -> None:
     """Print the table of what each way keeps and leaves."""
-    counts: dict[str, Counter] = {}
+    counts: dict[str, Counter | Lost] = {}
     for number, dump in enumerate(dumps):
-        folder = scratch / f"accuracy{number}"
-        write_files([dump], folder / "files")
-        cost(*ours(folder / "files", folder / "pages", 1))
-        for name, options in (("templates", ()), ("plain", ("--no-templates",))):
-            cost(*peer(python, dump, folder / name, 1, *options))
-        rows = read_table(folder / "pages", "pages").to_pylist()
-        texts = {
-            "tgl": {row["page_id"]: row["text"] for row in rows},
-            "WikiExtractor": peer_texts(folder / "templates"),
-            "WikiExtractor --no-templates": peer_texts(folder / "plain"),
-        }
+        texts = texts_of(dump, python, scratch / f"accuracy{number}")
         pages = {page.page_id: page.text for page in read_pages(dump)}
-        texts["mwparserfromhell strip_code"] = {
-            page_id: mwparserfromhell.parse(pages[page_id]).strip_code() for page_id in texts["tgl"]
-        }
-        for page_id in texts["tgl"]:
-            units = reference(pages[page_id])
-            for name, found in texts.items():
-                text, count = found.get(page_id, ""), counts.setdefault(name, Counter())
-                for kind, (have, want) in kept(units, text).items():
-                    count[kind] += have
-                    count[f"all {kind}"] += want
-                count["leftovers"] += leftovers(text)
-                count["characters"] += len(text)
-                count["pages"] += 1
-    first = next(iter(counts.values()))
+        references = {page_id: reference(pages[page_id]) for page_id in texts["tgl"]}
+        for name, found in texts.items():
+            if isinstance(found, Lost):
+                counts[name] = found
+            elif not isinstance(count := counts.setdefault(name, Counter()), Lost):
+                count.update(kept_and_left(references, found))
+    first = counts["tgl"]
     print(f"{first['pages']} articles; " + ", ".join(f"{first[f'all {kind}']} {kind}" for kind in KINDS))
     print(f"{'share kept, %':32}" + "".join(f"{kind:>14}" for kind in KINDS) + f"{'markup left':>14}")
     for name, count in counts.items():
+        if isinstance(count, Lost):
+            print(f"{name:32} {count}")
+            continue
         shares = "".join(f"{100 * count[kind] / count[f'all {kind}']:14.1f}" for kind in KINDS)
         print(f"{name:32}{shares}{1e4 * count['leftovers'] / count['characters']:14.2f}")
+
+
+def kept_and_left(references: dict[int, dict], found: dict[int, str]) -> Counter:
+    """Count what the texts of a dump keep of each page's reference, and the markup left in them."""
+    count: Counter = Counter()
+    for page_id, units in references.items():
+        text = found.get(page_id, "")
+        for kind, (have, want) in kept(units, text).items():
+            count[kind] += have
+            count[f"all {kind}"] += want
+        count["leftovers"] += leftovers(text)
+        count["characters"] += len(text)
+        count["pages"] += 1
+    return count
 
 
 def speed(dump: str, python: str, scratch: Path, rounds: int) -> list[str]:
@@ -117,35 +142,23 @@ def speed(dump: str, python: str, scratch: Path, rounds: int) -> list[str]:
             python, dump, scratch / f"plain{processes}", processes, "--no-templates"
         )
     ways["decompress and scan"] = scan(dump)
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(rounds):
-        for name, command in ways.items():
-            seconds[name].append(cost(*command).seconds)
-    median = {name: statistics.median(found) for name, found in seconds.items()}
+    taken = {name: lambda command=command: cost(*command).seconds for name, command in ways.items()}
+    median = medians(in_turns(taken, rounds))
     num_pages = read_table(scratch / "pages", "pages", ["page_id"]).num_rows
     print(f"\n{Path(dump).name}: {num_pages} articles, median of {rounds} runs")
     for name, value in median.items():
-        print(f"{name:40}{value:8.2f} s{num_pages / value:10.1f} articles/s")
+        speed = "" if isinstance(value, Lost) else f"{num_pages / value:10.1f} articles/s"
+        print(f"{name:40}{cell(value, '8.2f', 's')}{speed}")
     figures, what = [], f"extraction of {num_pages} articles"
     for processes in (1, 2):
+        own = median[f"tgl, {processes}"]
         for name in ("WikiExtractor", "WikiExtractor --no-templates"):
-            ratio = median[f"{name}, {processes}"] / median[f"tgl, {processes}"]
-            value = num_pages / median[f"tgl, {processes}"]
-            figures.append(
-                figure(f"{what}, {processes} processes", value, "articles/s", name, ratio, 1.0, True)
-            )
-    scanned = median["decompress and scan"]
-    figures.append(
-        figure(
-            f"{what}, 1 process",
-            median["tgl, 1"],
-            "s",
-            "decompress and scan",
-            median["tgl, 1"] / scanned,
-            None,
-            False,
-        )
-    )
+            ratio = over(median[f"{name}, {processes}"], own)
+            title = f"{what}, {processes} processes"
+            figures.append(figure(title, over(num_pages, own), "articles/s", name, ratio, 1.0, True))
+    own, scanned = median["tgl, 1"], median["decompress and scan"]
+    title = f"{what}, 1 process"
+    figures.append(figure(title, own, "s", "decompress and scan", over(own, scanned), None, False))
     return figures
 
 

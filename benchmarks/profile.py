@@ -2,7 +2,7 @@
 
     python -m benchmarks.profile [--lengths 32 128 512] [--tokens 1024] [--repeats 5] [--small]
 
-One process, one thread (on a GPU: one device), GPT-2 of 124M parameters with random weights, batches of plain-text
+One thread (on a GPU: one device), GPT-2 of 124M parameters with random weights, batches of plain-text
 windows (every position but the first a target). Peers, each in the same run:
 
 - `forward+backward`: what a training step costs without its optimiser, weights' gradients summed over the batch;
@@ -11,20 +11,18 @@ windows (every position but the first a target). Peers, each in the same run:
 - `opacus`: Opacus' ghost clipping (pip install opacus), which knows nn.Linear and untied heads only: both are
   measured on a twin with those.
 
-Each figure is a line of JSON; the table before it is for people. Peak memory is measured in a fresh process a way.
+Each way runs in a process of its own, in turns with those it is compared with; one that is killed for memory leaves
+a row that says so. Each figure is a line of JSON; the table before it is for people.
 """
 
 from __future__ import annotations
 
 import argparse
-import multiprocessing
-import re
-import statistics
-import sys
+import contextlib
 import time
 import warnings
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import torch
 from torch.nn import functional
@@ -32,7 +30,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import GPT2Config, GPT2LMHeadModel
 from transformers.pytorch_utils import Conv1D
 
-from benchmarks.figures import figure
+from benchmarks.figures import cell, figure, over
+from benchmarks.processes import Apart, Lost, attempt, high_water, in_turns, medians, once
 from tgl.evaluate.spans import SpanTokens
 from tgl.profiling.capture import cover
 from tgl.profiling.norms import gradient_norms
@@ -45,6 +44,22 @@ SHAPE = {"n_layer": 12, "n_embd": 768, "n_head": 12, "vocab_size": 50257}
 SMALL = {"n_layer": 2, "n_embd": 64, "n_head": 2, "vocab_size": 1000}
 VMAP_CHUNK = 4  # examples at once: each holds all its gradients, 0.5 GB for 124M parameters
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+
+
+@dataclass(frozen=True)
+class Job:
+    """A way on batches of a shape; `model`: as it is, with `eager` attention, or the `twin` that Opacus knows."""
+
+    shape: dict
+    length: int
+    count: int
+    way: str
+    model: str = "plain"
+
+    @property
+    def name(self) -> str:
+        """As the table has it."""
+        return self.way if self.model == "plain" else f"{self.way}, {self.model}"
 
 
 def make_model(shape: dict, twin: bool = False) -> GPT2LMHeadModel:
@@ -141,54 +156,66 @@ def opacus_way(model: GPT2LMHeadModel, tokens: torch.Tensor) -> Callable[[], obj
     return run
 
 
-def seconds(functions: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """Return the median time of each, measured in turn, after one run to warm up."""
-    times: dict[str, list[float]] = {name: [] for name in functions}
-    for number in range(repeats + 1):
-        for name, function in functions.items():
-            _wait()
-            start = time.perf_counter()
-            function()
-            _wait()
-            if number:
-                times[name].append(time.perf_counter() - start)
-    return {name: statistics.median(found) for name, found in times.items()}
-
-
-def flops(function: Callable[[], object]) -> int:
-    """Return the floating-point operations of matrix products and attention."""
-    with FlopCounterMode(display=False) as counter:
-        function()
-    return counter.get_total_flops()
-
-
-def peak_megabytes(shape: dict, length: int, count: int, way: str) -> float:
-    """Return the peak memory of one way in a process of its own, less that of the model alone."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_peak, (shape, length, count, way))
-
-
-def _peak(shape: dict, length: int, count: int, way: str) -> float:
+def prepare(job: Job) -> Callable[[], object]:
+    """Return the function of a job, its model and tokens made."""
     torch.set_num_threads(1)
-    model = make_model(shape, twin=way == "opacus")
-    tokens = _tokens(shape, length, count)
-    if way == "vmap":
+    warnings.filterwarnings("ignore", message="Full backward hook is firing")  # Opacus, at embeddings
+    model = make_model(job.shape, twin=job.model == "twin")
+    if job.model == "eager":
         model.set_attn_implementation("eager")
-    function = opacus_way(model, tokens) if way == "opacus" else ways(model, tokens)[way]
-    if DEVICE == "cuda":
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
-        function()
-        return (torch.cuda.max_memory_allocated() - before) / 2**20
-    before = _high_water()
+    tokens = _tokens(job.shape, job.length, job.count)
+    return opacus_way(model, tokens) if job.way == "opacus" else ways(model, tokens)[job.way]
+
+
+def stopwatch(job: Job) -> Callable[[], float]:
+    """Return what runs a job once and returns its seconds; it has run once before, to warm up."""
+    function = prepare(job)
     function()
-    return _high_water() - before
+
+    def run() -> float:
+        _wait()
+        start = time.perf_counter()
+        function()
+        _wait()
+        return time.perf_counter() - start
+
+    return run
 
 
-def _high_water() -> float:
-    """Return the process's peak resident memory in MiB; ru_maxrss would start from that of the parent."""
-    status = Path("/proc/self/status").read_text()
-    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024
+def flops(job: Job) -> Callable[[], int]:
+    """Return what counts a job's floating-point operations of matrix products and attention."""
+    function = prepare(job)
+
+    def run() -> int:
+        with FlopCounterMode(display=False) as counter:
+            function()
+        return counter.get_total_flops()
+
+    return run
+
+
+def peak(job: Job) -> Callable[[], float]:
+    """Return what measures a job's peak memory in MiB, less that of the model alone."""
+    function = prepare(job)
+
+    def run() -> float:
+        if DEVICE == "cuda":
+            torch.cuda.reset_peak_memory_stats()
+            before = torch.cuda.memory_allocated()
+            function()
+            return (torch.cuda.max_memory_allocated() - before) / 2**20
+        before = high_water()
+        function()
+        return high_water() - before
+
+    return run
+
+
+def seconds(jobs: list[Job], repeats: int) -> dict[str, float | Lost]:
+    """Return the median seconds of each job, by name, all in turns."""
+    with contextlib.ExitStack() as stack:
+        timed = {job.name: stack.enter_context(Apart(stopwatch, job)) for job in jobs}
+        return medians(in_turns(timed, repeats))
 
 
 def _tokens(shape: dict, length: int, count: int) -> torch.Tensor:
@@ -214,59 +241,68 @@ def main() -> None:
     parser.add_argument("--no-memory", action="store_true")
     options = parser.parse_args()
     shape = SMALL if options.small else SHAPE
-    torch.set_num_threads(1)
-    warnings.filterwarnings("ignore", message="Full backward hook is firing")  # Opacus, at embeddings
+    print(f"{DEVICE}, torch {torch.__version__}, 1 thread, {shape}", flush=True)
     lines = []
-    print(f"{DEVICE}, torch {torch.__version__}, {torch.get_num_threads()} thread, {shape}", flush=True)
     for length in options.lengths:
-        count = max(2, options.tokens // length)
-        tokens = _tokens(shape, length, count)
-        model = make_model(shape)
-        functions = ways(model, tokens)
-        vmap = functions.pop("vmap")
-        found = seconds(functions, options.repeats)
-        work = {name: flops(functions[name]) for name in ("tgl", "tgl with norm of mean", "forward+backward")}
-        model.set_attn_implementation("eager")
-        found |= {f"{name}, eager": t for name, t in seconds(
-            {"tgl": functions["tgl"], "vmap": vmap}, max(1, options.repeats // 2)).items()}  # fmt: skip
-        twin = make_model(shape, twin=True)
-        pair = {"tgl": ways(twin, tokens)["tgl"]}
-        try:
-            pair["opacus"] = opacus_way(make_model(shape, twin=True), tokens)
-        except ImportError:
-            print("opacus is not installed: left out", file=sys.stderr)
-        found |= {f"{name}, twin": t for name, t in seconds(pair, options.repeats).items()}
-        print(f"\nT={length}, batch {count}")
-        for name, value in found.items():
-            print(f"  {name:<28}{value:8.3f} s {value / found['forward+backward']:7.3f} of forward+backward")
-        for name, value in work.items():
-            print(f"  {name:<28}{value / 1e9:8.1f} GFLOP {value / work['forward+backward']:7.3f}")
-        names = ["tgl", "forward+backward", "loop", "vmap", *(["opacus"] if "opacus" in pair else [])]
-        memory = {} if options.no_memory else {n: peak_megabytes(shape, length, count, n) for n in names}
-        for name, value in memory.items():
-            print(f"  {name:<28}{value:8.0f} MiB peak above the model")
-        sys.stdout.flush()
-        at = f"T={length}"
-        time_ratio = found["tgl"] / found["forward+backward"]
-        lines += [
-            figure(f"norms_time_{at}", found["tgl"], "s", "forward+backward", time_ratio,
-                   TIME_GOALS.get(length), least=False),
-            figure(f"norms_flops_{at}", work["tgl"] / 1e9, "GFLOP", "forward+backward",
-                   work["tgl"] / work["forward+backward"], FLOP_GOALS.get(length), least=False),
-            figure(f"norms_speed_up_{at}", found["tgl"], "s", "batch-1 loop", found["loop"] / found["tgl"],
-                   LOOP_GOALS.get(length), least=True),
-            figure(f"norms_speed_up_vmap_{at}", found["tgl, eager"], "s", "torch.func vmap",
-                   found["vmap, eager"] / found["tgl, eager"], None, least=True),
-        ]  # fmt: skip
-        if "opacus" in pair:
-            lines.append(figure(f"norms_speed_up_opacus_{at}", found["tgl, twin"], "s", "opacus ghost norms",
-                                found["opacus, twin"] / found["tgl, twin"], None, least=True))  # fmt: skip
-        lines += [
-            figure(f"norms_memory_{name.replace('+', '_')}_{at}", memory["tgl"], "MiB", name,
-                   memory["tgl"] / memory[name], None, least=False)
-            for name in memory if name != "tgl"
-        ]  # fmt: skip
+        plain = Job(shape, length, max(2, options.tokens // length), "tgl")
+        lines += of_length(plain, options.repeats, not options.no_memory)
     print("\n" + "\n".join(lines))
+
+
+def of_length(own: Job, repeats: int, with_memory: bool) -> list[str]:
+    """Print the table of one length and return its figures."""
+
+    def others(*names: str, model: str = "plain") -> list[Job]:
+        return [replace(own, way=name, model=model) for name in names]
+
+    counted = ("tgl", "tgl with norm of mean", "forward+backward")
+    found = seconds(others(*counted, "loop"), repeats)
+    found |= seconds(others("tgl", "vmap", model="eager"), max(1, repeats // 2))
+    found |= seconds(others("tgl", "opacus", model="twin"), repeats)
+    work = {job.way: attempt(once, flops, job) for job in others(*counted)}
+    measured = [*others("tgl", "forward+backward", "loop"), *others("vmap", model="eager"),
+                *others("opacus", model="twin")]  # fmt: skip
+    memory = {job.way: attempt(once, peak, job) for job in measured if with_memory}
+    step = "forward+backward"
+    print(f"\nT={own.length}, batch {own.count}")
+    for name, value in found.items():
+        print_row(name, value, "8.3f", "s", over(value, found[step]), f"of {step}")
+    for name, value in work.items():
+        print_row(name, over(value, 1e9), "8.1f", "GFLOP", over(value, work[step]), f"of {step}")
+    for name, value in memory.items():
+        print_row(name, value, "8.0f", "MiB peak above the model")
+    return figures(own.length, found, work, memory)
+
+
+def print_row(
+    name: str, value: float | Lost, form: str, unit: str, share: float | Lost = 1.0, of: str = ""
+) -> None:
+    """Print a value and its share of another, or only how the value was lost."""
+    more = "" if isinstance(value, Lost) or not of else cell(share, "7.3f", of)
+    print(f"  {name:<28}{cell(value, form, unit)} {more}".rstrip(), flush=True)
+
+
+def figures(length: int, found: dict, work: dict, memory: dict) -> list[str]:
+    """Return the figures of one length from seconds, operations and memory by way."""
+    at, step = f"T={length}", "forward+backward"
+    lines = [
+        figure(f"norms_time_{at}", found["tgl"], "s", step, over(found["tgl"], found[step]),
+               TIME_GOALS.get(length), least=False),
+        figure(f"norms_flops_{at}", over(work["tgl"], 1e9), "GFLOP", step, over(work["tgl"], work[step]),
+               FLOP_GOALS.get(length), least=False),
+    ]  # fmt: skip
+    for suffix, one, peer, other, goal in (
+        ("", "tgl", "batch-1 loop", "loop", LOOP_GOALS.get(length)),
+        ("_vmap", "tgl, eager", "torch.func vmap", "vmap, eager", None),
+        ("_opacus", "tgl, twin", "opacus ghost norms", "opacus, twin", None),
+    ):
+        ratio = over(found[other], found[one])
+        lines.append(figure(f"norms_speed_up{suffix}_{at}", found[one], "s", peer, ratio, goal, least=True))
+    return lines + [
+        figure(f"norms_memory_{name.replace('+', '_')}_{at}", memory["tgl"], "MiB", name,
+               over(memory["tgl"], memory[name]), None, least=False)
+        for name in memory if name != "tgl"
+    ]  # fmt: skip
 
 
 if __name__ == "__main__":

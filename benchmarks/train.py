@@ -2,12 +2,12 @@
 
     python -m benchmarks.train [--batch 2] [--length 256] [--steps 3] [--rounds 3] [--threads 2] [--small]
 
-One process, GPT-2 of 124M parameters with random weights, the same batches for all; fp32 on a CPU, bf16 on a GPU
-(there with --batch 32 --length 512 --steps 20). Measured in turns, so that a machine that slows down slows all:
+GPT-2 of 124M parameters with random weights, the same batches for all; fp32 on a CPU, bf16 on a GPU
+(there with --batch 32 --length 512 --steps 20). Each way runs in a process of its own, in turns with the others, so
+that a machine that slows down slows all, and one that is killed for memory leaves a row that says so:
 
 - the plain engine against the Hugging Face Trainer with the same model, batch, precision, AdamW and clipping;
-- DeepSpeed (ZeRO-1) against the plain engine, afterwards: it makes a process group, in which the Trainer would wrap
-  its model once more;
+- DeepSpeed (ZeRO-1) against the plain engine;
 - a TGL+FP step against a full step of the same engine, half of the sublayers and the embedding frozen: the lower
   blocks (the backward pass ends where nothing below is trained), and every other sublayer;
 - the optimiser's state of both, in bytes;
@@ -20,18 +20,20 @@ Each figure is a line of JSON; the table before it is for people. On an H100 the
 from __future__ import annotations
 
 import argparse
-import copy
+import contextlib
 import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel, Trainer, TrainerCallback, TrainingArguments
 
-from benchmarks.figures import figure
+from benchmarks.figures import cell, figure, over
+from benchmarks.processes import Apart, Lost, in_turns
 from tgl.config import TrainConfig
 from tgl.plans.plan import Plan
 from tgl.sublayers import ranked, sublayers
@@ -68,13 +70,12 @@ def plans(model: GPT2LMHeadModel) -> dict[str, Plan]:
 
 
 class Way:
-    """One way to train on the same batches: seconds of each measured step, bytes of its optimiser's state."""
+    """One way to train: seconds of each measured step, bytes of its optimiser's state."""
 
-    def __init__(self, model: torch.nn.Module) -> None:
-        self.model, self.seconds, self.state = model, [], 0
+    state = 0
 
-    def run(self, batches: list[torch.Tensor]) -> None:
-        """Do a step a batch; the first does not count."""
+    def run(self, batches: list[torch.Tensor]) -> list[float]:
+        """Do a step a batch and return the seconds of each but the first."""
         raise AssertionError("each way has its own")
 
 
@@ -82,31 +83,31 @@ class OwnWay(Way):
     """An engine of tgl on a plan."""
 
     def __init__(self, model: torch.nn.Module, plan: Plan, engine: str, batch: int) -> None:
-        super().__init__(model)
         settings = TrainConfig(engine=engine, batch_size=batch, precision=PRECISION)
         freeze(model, plan)
         groups = parameter_groups(sublayers(model), plan, 1e-4, 0.01)
         self.engine, self.number = make_engine(model, groups, settings, settings), 0
 
-    def run(self, batches: list[torch.Tensor]) -> None:
+    def run(self, batches: list[torch.Tensor]) -> list[float]:
         """See `Way`."""
-        for place, batch in enumerate(batches):
+        seconds = []
+        for batch in batches:
             start = time.perf_counter()
             self.engine.step(batch, self.number, 1.0)
             synchronise()
             self.number += 1
-            if place:
-                self.seconds.append(time.perf_counter() - start)
+            seconds.append(time.perf_counter() - start)
         if not self.state:
             kept = self.engine.state()
             self.state = sum(value.nbytes for name, value in kept.items() if name.startswith("exp_avg"))
+        return seconds[1:]
 
 
 class TrainerWay(Way):
     """The Hugging Face Trainer."""
 
     def __init__(self, model: torch.nn.Module, batch: int, folder: str) -> None:
-        super().__init__(model)
+        self.model = model
         self.arguments = TrainingArguments(
             output_dir=folder, per_device_train_batch_size=batch, learning_rate=1e-4, weight_decay=0.01,
             lr_scheduler_type="constant", max_grad_norm=1.0, optim="adamw_torch_fused", logging_strategy="no",
@@ -114,7 +115,7 @@ class TrainerWay(Way):
             num_train_epochs=1,
         )  # fmt: skip
 
-    def run(self, batches: list[torch.Tensor]) -> None:
+    def run(self, batches: list[torch.Tensor]) -> list[float]:
         """See `Way`."""
         rows = [{"input_ids": row, "labels": row} for batch in batches for row in batch]
         seconds: list[float] = []
@@ -128,17 +129,26 @@ class TrainerWay(Way):
                 seconds.append(time.perf_counter() - self.start)
 
         Trainer(self.model, self.arguments, train_dataset=rows, callbacks=[Clock()]).train()
-        self.seconds += seconds[1:]
+        return seconds[1:]
 
 
-def in_turns(ways: Iterable[Way], options: argparse.Namespace, vocabulary: int) -> None:
-    """Let every way do the same steps, one after another, as often as there are rounds."""
+def make_way(name: str, options: argparse.Namespace, scratch: str) -> Callable[[], tuple[list[float], int]]:
+    """Return what lets a way do the steps of a round, and returns their seconds and the bytes of its state."""
+    torch.set_num_threads(options.threads)
+    shape = SMALL if options.small else SHAPE
+    model = make_model(shape)
+    if name == TRAINER:
+        way: Way = TrainerWay(model, options.batch, scratch)
+    else:
+        engine, plan = name.split(", ")
+        way = OwnWay(model, plans(model)[plan], engine, options.batch)
     generator = torch.Generator().manual_seed(0)
-    shape = (options.steps + 1, options.batch, options.length)
-    for _ in range(options.rounds):
-        batches = list(torch.randint(vocabulary, shape, generator=generator))
-        for way in ways:
-            way.run(batches)
+    size = (options.steps + 1, options.batch, options.length)
+
+    def run() -> tuple[list[float], int]:
+        return way.run(list(torch.randint(shape["vocab_size"], size, generator=generator))), way.state
+
+    return run
 
 
 def synchronise() -> None:
@@ -175,6 +185,8 @@ def start_up() -> float:
 
 
 ENGINE_OF_START = "deepspeed"  # the slower one: it imports more
+FULL, TRAINER, DEEPSPEED = "plain, full", "Trainer, full", "deepspeed, full"
+WAYS = (FULL, TRAINER, DEEPSPEED, "plain, lower half frozen", "plain, every other sublayer frozen")
 
 
 def main() -> None:
@@ -191,53 +203,45 @@ def main() -> None:
         "--small", action="store_true", help="a tiny model: tries the script, measures nothing"
     )
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+    with tempfile.TemporaryDirectory() as scratch, contextlib.ExitStack() as stack:
+        made = {name: stack.enter_context(Apart(make_way, name, options, scratch)) for name in WAYS}
+        found = in_turns(made, options.rounds)
     model = make_model(SMALL if options.small else SHAPE)
-    size = sum(parameter.numel() for parameter in model.parameters())
-    vocabulary = model.config.vocab_size
-    scratch = tempfile.TemporaryDirectory()
-    own = {
-        f"plain, {name}": OwnWay(copy.deepcopy(model), plan, "plain", options.batch)
-        for name, plan in plans(model).items()
-    }
-    made = {**own, "Trainer, full": TrainerWay(copy.deepcopy(model), options.batch, scratch.name)}
-    in_turns(made.values(), options, vocabulary)
-    late = {
-        "plain again, full": OwnWay(copy.deepcopy(model), everything(model), "plain", options.batch),
-        "DeepSpeed, full": OwnWay(copy.deepcopy(model), everything(model), "deepspeed", options.batch),
-    }
-    in_turns(late.values(), options, vocabulary)
-    made |= late
-    tokens = options.batch * options.length
-    seconds = {name: statistics.median(way.seconds) for name, way in made.items()}
+    size, tokens = sum(parameter.numel() for parameter in model.parameters()), options.batch * options.length
+    seconds, state = {}, {}
+    for name, rounds in found.items():
+        lost = isinstance(rounds, Lost)
+        seconds[name] = (
+            rounds if lost else statistics.median(chain.from_iterable(taken for taken, _ in rounds))
+        )
+        state[name] = rounds if lost else rounds[-1][1] / 1e6
     print(
         f"GPT-2 of {size / 1e6:.0f}M parameters, {options.batch} x {options.length} tokens, {DEVICE}, {PRECISION}"
     )
     print(f"{'way':36}{'s a step':>10}{'tokens/s':>10}{'AdamW state, MB':>17}")
-    for name, way in made.items():
-        state = f"{way.state / 1e6:.0f}" if way.state else ""
-        print(f"{name:36}{seconds[name]:10.3f}{tokens / seconds[name]:10.0f}{state:>17}")
-    start = start_up()
-    for title, name, peer, against in (
-        ("training, plain engine", "plain, full", "Hugging Face Trainer", "Trainer, full"),
-        ("training, DeepSpeed engine", "DeepSpeed, full", "plain engine", "plain again, full"),
-    ):
-        ratio = seconds[against] / seconds[name]
-        print(figure(title, tokens / seconds[name], "tokens/s", peer, ratio, 1.0, True))
-    full, state = seconds["plain, full"], made["plain, full"].state
-    for name, goal in (("lower half frozen", 0.80), ("every other sublayer frozen", None)):
-        own = made[f"plain, {name}"]
-        value = seconds[f"plain, {name}"]
-        print(figure(f"TGL+FP step, {name}", value, "s", "full step", value / full, goal, False))
-        goal = 0.55 if goal else None
-        print(
-            figure(f"optimiser state, {name}", own.state / 1e6, "MB", "full", own.state / state, goal, False)
+    for name in WAYS:
+        speed = (
+            "" if isinstance(seconds[name], Lost) else f"{tokens / seconds[name]:10.0f}{state[name]:17.0f}"
         )
+        print(f"{name:36}{cell(seconds[name], '10.3f')}{speed}")
+    for title, name, peer, against in (
+        ("training, plain engine", FULL, "Hugging Face Trainer", TRAINER),
+        ("training, DeepSpeed engine", DEEPSPEED, "plain engine", FULL),
+    ):
+        ratio = over(seconds[against], seconds[name])
+        print(figure(title, over(tokens, seconds[name]), "tokens/s", peer, ratio, 1.0, True))
+    for part, goal in (("lower half frozen", 0.80), ("every other sublayer frozen", None)):
+        name = f"plain, {part}"
+        ratio = over(seconds[name], seconds[FULL])
+        print(figure(f"TGL+FP step, {part}", seconds[name], "s", "full step", ratio, goal, False))
+        goal, ratio = 0.55 if goal else None, over(state[name], state[FULL])
+        print(figure(f"optimiser state, {part}", state[name], "MB", "full", ratio, goal, False))
+    start = start_up()
     print(figure(f"start to first step, {ENGINE_OF_START}", start, "s", "20 s", start / 20, 1.0, False))
     if DEVICE == "cuda":
-        config = model.config
-        operations = 6 * size + 12 * config.n_layer * config.n_embd * options.length
-        share = operations * tokens / seconds["plain, full"] / H100_PEAK
+        layers, width = SHAPE["n_layer"], SHAPE["n_embd"]
+        operations = (6 * size + 12 * layers * width * options.length) * tokens
+        share = over(operations / H100_PEAK, seconds[FULL])
         print(figure("share of the bf16 peak", share, "", "H100, 989 TFLOP/s", share, 0.40, True))
 
 

@@ -1,14 +1,26 @@
 import contextlib
 import os
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tgl import tables
 from tgl.errors import TglError
 from tgl.schemas import SCHEMAS
-from tgl.tables import TableWriter, read_about, read_counts, read_table, read_tables, to_arrow, write_table
+from tgl.tables import (
+    TableWriter,
+    iter_batches,
+    iter_rows,
+    read_about,
+    read_counts,
+    read_table,
+    read_tables,
+    to_arrow,
+    write_table,
+)
 
 LOSS = {"checkpoint": "base", "text": "held_out", "num_tokens": 7, "negative_log_likelihood": 1.5}
 PAGE = {
@@ -100,6 +112,51 @@ def test_writer_that_fails_leaves_no_file(tmp_path):
     with pytest.raises(RuntimeError):
         fail()
     assert os.listdir(tmp_path) == []
+
+
+def test_row_groups_of_long_texts_have_fewer_rows(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "_GROUP_CHARACTERS", 1000)
+    with TableWriter(tmp_path / "a", "pages") as table:
+        for number in range(10):
+            table.add(PAGE | {"page_id": number, "text": "x" * 400})
+        table.finish({})
+    assert read_table(tmp_path / "a", "pages")["page_id"].to_pylist() == list(range(10))
+    assert pq.ParquetFile(tmp_path / "a").num_row_groups == 4
+
+
+def rows_in_groups(path, groups):
+    """Write texts that cannot be packed small, 100 kB a row group."""
+    draw = np.random.default_rng(0)
+    with TableWriter(path, "pages", group_rows=10) as table:
+        for number in range(10 * groups):
+            text = draw.integers(32, 1000, 10_000).astype(np.uint32).tobytes().decode("utf-32-le")
+            table.add(PAGE | {"page_id": number, "text": text})
+        table.finish({})
+
+
+def test_batches_are_the_rows_in_order_and_memory_holds_some_of_them(tmp_path):
+    rows_in_groups(tmp_path / "a", 60)
+    size = os.path.getsize(tmp_path / "a")
+    assert size > 8e6
+    before, ids = pa.total_allocated_bytes(), []
+    for batch in iter_batches(tmp_path / "a", "pages", ["page_id", "text"], batch_rows=7):
+        assert batch.num_rows <= 7
+        assert pa.total_allocated_bytes() - before < size / 2
+        ids += batch["page_id"].to_pylist()
+    assert ids == list(range(600))
+    assert [row["page_id"] for row in iter_rows(tmp_path / "a", "pages", ["page_id"])] == ids
+
+
+def test_batches_are_checked_as_the_whole_table_is(tmp_path):
+    write_table([PAGE], tmp_path / "a", "pages")
+    with pytest.raises(TglError, match=r"gone: no such file.*'pages'"):
+        next(iter_batches(tmp_path / "gone", "pages", ["text"]))
+    with pytest.raises(TglError, match=r"a: not a 'lm_loss' table.*checkpoint"):
+        next(iter_rows(tmp_path / "a", "lm_loss", ["text"]))
+    other = to_arrow([LOSS], "lm_loss").drop(["num_tokens"]).append_column("num_tokens", pa.array(["x"]))
+    pq.write_table(other, tmp_path / "b")
+    with pytest.raises(TglError, match=r"b: not a 'lm_loss' table"):
+        next(iter_rows(tmp_path / "b", "lm_loss", ["num_tokens"]))
 
 
 def test_equal_rows_give_equal_bytes(tmp_path):

@@ -6,12 +6,13 @@ profiles, what they were made from. It never holds a time or a host name: the sa
 
 from __future__ import annotations
 
+import contextlib
 import json
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -25,6 +26,10 @@ from tgl.schemas import SCHEMAS
 if TYPE_CHECKING:
     import pandas as pd
 
+_Rows = TypeVar("_Rows", pa.Table, pa.RecordBatch)
+# Without a buffer whole columns of a row group would be read ahead, with `pre_buffer` those of the whole file.
+_READING = {"page_checksum_verification": True, "pre_buffer": False, "buffer_size": 1 << 20}
+_GROUP_CHARACTERS = 1 << 24  # of texts that a TableWriter collects
 # What Arrow raises for values that do not fit: for a number of more than 64 bits and half of a surrogate pair too.
 _UNFIT = (pa.ArrowException, OverflowError, UnicodeError)
 # What it raises on reading a damaged file.
@@ -83,11 +88,15 @@ def _stored(counts: Mapping[str, int] | None, about: Mapping | None) -> dict[str
 
 
 class TableWriter:
-    """Writes table `name` in row groups, for stages that must not hold all of it in memory."""
+    """Writes table `name` in row groups, for stages that must not hold all of it in memory.
+
+    A row group has `group_rows` rows, or fewer where their texts are long.
+    """
 
     def __init__(self, path: str | Path, name: str, group_rows: int = 2000) -> None:
         self.path, self.name, self.group_rows = Path(path), name, group_rows
         self.rows: list[Mapping] = []
+        self._characters = 0  # of their texts
 
     def __enter__(self) -> TableWriter:
         self._whole = atomic_path(self.path)
@@ -102,7 +111,8 @@ class TableWriter:
     def add(self, row: Mapping) -> None:
         """Append one row; it reaches the file when the row group is full."""
         self.rows.append(row)
-        if len(self.rows) >= self.group_rows:
+        self._characters += sum(len(value) for value in row.values() if isinstance(value, str))
+        if len(self.rows) >= self.group_rows or self._characters >= _GROUP_CHARACTERS:
             self._flush()
 
     def add_table(self, table: pa.Table) -> None:
@@ -113,7 +123,7 @@ class TableWriter:
 
     def _flush(self) -> None:
         self._writer.write_table(to_arrow(self.rows, self.name))
-        self.rows = []
+        self.rows, self._characters = [], 0
 
     def finish(self, counts: Mapping[str, int], about: Mapping | None = None) -> None:
         """Record the stage's counts and what the table was made from; called once, after the last row."""
@@ -159,24 +169,12 @@ def read_table(path: str | Path, name: str, columns: list[str] | None = None) ->
     Raises TglError when it is missing, damaged (pages carry checksums), another table, or of other types, and where two
     probes have one id.
     """
-    path = Path(path)
-    schema = SCHEMAS[name]
-    columns = columns or schema.names
-    num_rows = check_table(path, name)
-    try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            table = file.read(columns=columns)
-        table.validate(full=True)
-        if table.num_rows != num_rows:  # the file's end, where both stand, has no checksum
-            raise ValueError(f"{table.num_rows} rows found, {num_rows} expected")
-    except _DAMAGED as error:
-        raise _damaged(path, error) from None
-    expected = pa.schema([schema.field(column) for column in columns])
-    if not table.schema.equals(expected):
-        try:
-            table = table.cast(expected)
-        except _DAMAGED as error:
-            raise TglError(f"{path}: not a '{name}' table: {error}") from None
+    columns = columns or SCHEMAS[name].names
+    with _opened(path, name) as file:
+        table = file.read(columns=columns)
+        if table.num_rows != file.metadata.num_rows:  # the file's end, where both stand, has no checksum
+            raise ValueError(f"{table.num_rows} rows found, {file.metadata.num_rows} expected")
+        table = _of_schema(table, path, name, columns)
     if name == "probes" and "id" in columns:
         check_unique(table["id"].to_pylist(), str(path))
     return table
@@ -193,19 +191,49 @@ def check_unique(ids: Iterable[str], where: str) -> None:
             )
 
 
+def iter_batches(
+    path: str | Path, name: str, columns: list[str], batch_rows: int = 500
+) -> Iterator[pa.RecordBatch]:
+    """Yield the Parquet table `name` as batches of at most `batch_rows` rows, which are all that memory holds.
+
+    Raises TglError as `read_table`, for a damaged page when it is reached.
+    """
+    with _opened(path, name) as file:
+        left = file.metadata.num_rows
+        for batch in file.iter_batches(batch_size=batch_rows, columns=columns):
+            left -= batch.num_rows
+            yield _of_schema(batch, path, name, columns)
+        if left:
+            raise ValueError(f"{left} rows missing")
+
+
 def iter_rows(path: str | Path, name: str, columns: list[str]) -> Iterator[dict]:
-    """Yield the rows of the Parquet table `name`, of which some hundred are held in memory. Raises as `read_table`."""
-    read_table(path, name, columns[:1])  # refuses a missing file or another table
+    """Yield the rows of the Parquet table `name`; memory and errors as with `iter_batches`."""
+    for batch in iter_batches(path, name, columns):
+        yield from batch.to_pylist()
+
+
+@contextlib.contextmanager
+def _opened(path: str | Path, name: str) -> Iterator[pq.ParquetFile]:
+    """Open the Parquet table `name`. What Arrow raises in the block for a damaged file becomes a TglError."""
+    check_table(path, name)
     try:
-        with pq.ParquetFile(Path(path), page_checksum_verification=True) as file:
-            left = file.metadata.num_rows
-            for batch in file.iter_batches(batch_size=500, columns=columns):
-                left -= batch.num_rows
-                yield from batch.to_pylist()
-            if left:
-                raise ValueError(f"{left} rows missing")
+        with pq.ParquetFile(Path(path), **_READING) as file:
+            yield file
     except _DAMAGED as error:
         raise _damaged(path, error) from None
+
+
+def _of_schema(rows: _Rows, path: str | Path, name: str, columns: list[str]) -> _Rows:
+    """Return rows that were read, of the types that the table has by its schema."""
+    rows.validate(full=True)
+    expected = pa.schema([SCHEMAS[name].field(column) for column in columns])
+    if rows.schema.equals(expected):
+        return rows
+    try:
+        return rows.cast(expected)
+    except _DAMAGED as error:
+        raise TglError(f"{path}: not a '{name}' table: {error}") from None
 
 
 class RowGroups:
@@ -214,7 +242,7 @@ class RowGroups:
     def __init__(self, path: str | Path, name: str, columns: list[str]) -> None:
         self.path, self.schema = Path(path), pa.schema([SCHEMAS[name].field(column) for column in columns])
         check_table(path, name)
-        self._file = pq.ParquetFile(self.path, page_checksum_verification=True)
+        self._file = pq.ParquetFile(self.path, **_READING)
         sizes = [self._file.metadata.row_group(n).num_rows for n in range(self._file.metadata.num_row_groups)]
         self._starts = [0, *accumulate(sizes)]
         self._number, self._rows = -1, self.schema.empty_table()

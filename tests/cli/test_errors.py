@@ -40,8 +40,8 @@ def raising(monkeypatch, error):
             1,
             "tgl gate: input or output: Broken; the reader of the output",
         ),
-        (KeyboardInterrupt(), 130, "tgl gate: interrupted"),
-        (Stopped("saved"), 143, "tgl gate: saved"),
+        (KeyboardInterrupt(), 130, "tgl gate: stopped by SIGINT; the same command starts this stage again"),
+        (Stopped("saved", 15), 143, "tgl gate: saved"),
         (UnicodeError("x"), 1, "tgl gate: text that is not valid Unicode"),
     ],
 )

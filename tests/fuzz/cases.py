@@ -1,13 +1,17 @@
 """How many cases, what may come of each, and the strategies that several targets share."""
 
 import contextlib
+import copy
 import faulthandler
+import functools
 import json
 import lzma
 import os
+import resource
 import time
+from pathlib import Path
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, reject, settings
 from hypothesis import strategies as st
 
 from tgl.errors import TglError
@@ -19,12 +23,35 @@ _HANGS = 900  # seconds by the clock
 
 
 def cases(share: float):
-    """Return the settings of a target that gets this share of the cases."""
-    return settings(
-        max_examples=max(5, round(CASES * share)),
-        deadline=None,
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-    )
+    """Return a decorator of a target: it gets this share of the cases, and those it runs are counted."""
+    most = max(5, round(CASES * share))
+
+    def of_target(test):
+        inner, test.fuzz = test.hypothesis.inner_test, {"asked": most, "run": 0}
+
+        @functools.wraps(inner)
+        def counted(*arguments, **named):
+            test.fuzz["run"] += 1
+            return inner(*arguments, **named)
+
+        test.hypothesis.inner_test = counted
+        return settings(
+            max_examples=most,
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+        )(test)
+
+    return of_target
+
+
+def asked(test) -> int:
+    """Return how many cases a test is to run, 0 for one that is no target."""
+    return getattr(test, "fuzz", {}).get("asked", 0)
+
+
+def cases_run(test) -> int:
+    """Return how many cases a target has run."""
+    return test.fuzz["run"]
 
 
 @contextlib.contextmanager
@@ -40,6 +67,24 @@ def in_time():
     finally:
         faulthandler.cancel_dump_traceback_later()
     assert time.process_time() - start < _MOST_SECONDS
+
+
+@contextlib.contextmanager
+def in_memory(gibibytes: int = 4):
+    """Reject a case that asks for more memory than this on top of what is held: sizes are the owner's to choose."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + (gibibytes << 30), hard))
+    try:
+        yield
+    except MemoryError:
+        reject()
+    except RuntimeError as error:
+        if "allocate memory" not in str(error):
+            raise
+        reject()
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
 def refused_or(call, name):
@@ -132,6 +177,22 @@ def changed(draw, record: dict, values=json_values):
 
 
 @st.composite
+def once_changed(draw, record, values=json_values):
+    """Return a copy of a record with one value somewhere inside replaced or left out: most of it is still read."""
+    found = inner = copy.deepcopy(record)
+    while True:
+        key = draw(st.sampled_from(list(inner) if isinstance(inner, dict) else range(len(inner))))
+        if isinstance(inner[key], dict | list) and inner[key] and draw(st.integers(0, 7)):
+            inner = inner[key]
+            continue
+        if draw(st.booleans()):
+            inner[key] = draw(values)
+        else:
+            del inner[key]
+        return found
+
+
+@st.composite
 def damaged(draw, content: bytes):
     """Return bytes cut off, with some turned over, taken out, doubled or put in; often as they were."""
     for _ in range(draw(st.sampled_from([0, 0, 1, 1, 2, 5]))):
@@ -175,6 +236,30 @@ def json_files(draw, records, suffixes=(".json", ".jsonl", ".json.xz")):
         if draw(st.booleans()):
             content = draw(damaged(content))
     return suffix, content
+
+
+# Numbers of which no machine has so many are left out: a model of that size is its owner's to have.
+modest_values = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-3, 400),
+    st.floats(-2, 2),
+    st.text(max_size=12),
+    st.sampled_from([[], {}, [[]], "gpt2", "float16", float("nan")]),
+)
+
+
+@st.composite
+def changed_files(draw, record, content: bytes):
+    """Return the bytes of a JSON file of this content with one or several values changed, or bytes damaged."""
+    kind = draw(st.sampled_from(["once", "once", "changed", "damaged"]))
+    if kind == "damaged":
+        return draw(damaged(content))
+    if kind == "once":
+        found = draw(once_changed(record, modest_values))
+    else:  # of a list what stands in it
+        found = draw(changed({"": record}, modest_values | odd_texts)).get("", [])
+    return json.dumps(found).encode("utf-8", "surrogatepass")
 
 
 def _dumps(value, ascii_only: bool) -> str:

@@ -51,7 +51,7 @@ def yaml_files(draw):
     return draw(damaged(text.encode("utf-8", "surrogatepass")))
 
 
-@cases(0.05)
+@cases(0.04)
 @given(yaml_files())
 def test_a_configuration_is_whole_or_refused_with_its_file(folder, content):
     path = folder / "c.yaml"
@@ -61,7 +61,7 @@ def test_a_configuration_is_whole_or_refused_with_its_file(folder, content):
         assert load_config(json.loads(config.model_dump_json())) == config
 
 
-@cases(0.03)
+@cases(0.02)
 @given(changed(DEFAULTS))
 def test_a_mapping_is_a_configuration_or_refused(raw):
     config = refused_or(lambda: load_config(raw), "configuration: ")
@@ -75,7 +75,7 @@ def defaults_of(kind):
     return json.loads(kind.model_construct(**fields).model_dump_json(include=set(fields)))
 
 
-@cases(0.03)
+@cases(0.02)
 @given(st.sampled_from(SECTIONS), st.data())
 def test_a_section_given_as_json_is_whole_or_refused(kind, data):
     good = changed(defaults_of(kind))

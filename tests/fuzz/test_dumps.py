@@ -70,14 +70,14 @@ def read_all(path):
             assert "root:" not in value
 
 
-@cases(0.13)
+@cases(0.08)
 @given(dumps())
 def test_damaged_xml_gives_pages_or_an_error_with_its_file(folder, content):
     (folder / "d.xml").write_bytes(content)
     read_all(folder / "d.xml")
 
 
-@cases(0.06)
+@cases(0.04)
 @given(dumps(), st.data())
 def test_damaged_bzip2_gives_pages_or_an_error_with_its_file(folder, content, data):
     cuts = sorted(data.draw(st.lists(st.integers(0, len(content)), max_size=3)))
@@ -87,7 +87,7 @@ def test_damaged_bzip2_gives_pages_or_an_error_with_its_file(folder, content, da
     read_all(folder / "d.xml.bz2")
 
 
-@cases(0.03)
+@cases(0.02)
 @given(
     dumps(),
     st.sampled_from(FILTERS),
@@ -107,7 +107,7 @@ def test_damaged_7z_gives_pages_or_an_error_with_its_file(folder, content, filte
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("7z")]
 
 
-@cases(0.06)
+@cases(0.04)
 @given(dumps())
 def test_damaged_history_gives_snapshots_that_can_be_read_or_an_error_with_its_file(folder, content):
     (folder / "d.xml").write_bytes(content)

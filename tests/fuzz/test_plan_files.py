@@ -21,7 +21,7 @@ plans = st.sampled_from(GOOD).flatmap(changed) | st.tuples(st.sampled_from(GOOD)
 )
 
 
-@cases(0.06)
+@cases(0.04)
 @given(json_files(st.one_of(plans, plans, json_values), suffixes=(".json",)))
 def test_a_plan_is_whole_or_refused_with_its_file(folder, file):
     path = folder / "plan.json"

@@ -53,7 +53,7 @@ def read(folder, file, call, rows_of):
     return found
 
 
-@cases(0.1)
+@cases(0.07)
 @given(files_of(TEMPLAMA))
 def test_templama_files_give_probes_or_an_error_with_their_name(folder, file):
     found = read(folder, file, lambda path: templama_probes(path, PAIRS, SETTINGS), lambda found: found[0])
@@ -63,7 +63,7 @@ def test_templama_files_give_probes_or_an_error_with_their_name(folder, file):
         assert counts["records"] == sum(counts[reason] for reason in reasons)
 
 
-@cases(0.1)
+@cases(0.07)
 @given(files_of(ECBD))
 def test_ecbd_files_give_probes_or_an_error_with_their_name(folder, file):
     found = read(
@@ -73,7 +73,7 @@ def test_ecbd_files_give_probes_or_an_error_with_their_name(folder, file):
         assert found[1]["used"] == len(found[0]) <= found[1]["sentences"]
 
 
-@cases(0.06)
+@cases(0.04)
 @given(files_of(GIVEN))
 def test_probes_written_by_hand_are_read_or_refused_with_their_file(folder, file):
     read(folder, file, read_probes, lambda rows: rows)

@@ -10,7 +10,7 @@ from tgl.text.documents import json_lines_to_pages
 GOOD = {"id": 5, "title": "Berlin", "text": "Berlin is a city."}
 
 
-@cases(0.05)
+@cases(0.04)
 @given(
     json_files(st.one_of(st.just(GOOD), changed(GOOD), json_values), suffixes=(".jsonl", ".jsonl.xz")),
     st.none() | st.integers(1, 40),

@@ -79,7 +79,7 @@ def broken(draw):
     return text[:4000]
 
 
-@cases(0.1)
+@cases(0.08)
 @given(markup)
 def test_nested_markup_gives_text_with_true_offsets(wikitext):
     with in_time():
@@ -98,7 +98,7 @@ def cleaned():
         yield process.clean
 
 
-@cases(0.16)
+@cases(0.12)
 @given(wikitext=broken())
 def test_broken_markup_gives_text_with_true_offsets(cleaned, wikitext):
     with in_time():

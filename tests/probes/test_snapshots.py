@@ -138,13 +138,13 @@ def training_texts(made, without=str):
     """Return {table: its documents of the part `train`}."""
     found = {}
     for shard, path in enumerate(made.base):
-        table = read_table(path, "pages")
+        table = read_table(path, "pages").to_pylist()
         found["base", shard] = [
             text for part, text in page_documents(table, HOLDOUT, without) if part == "train"
         ]
     for date in DATES[1:]:
         for shard in range(2):
-            table = read_table(made.diff(date, shard), "diff")
+            table = read_table(made.diff(date, shard), "diff").to_pylist()
             documents = diff_documents(table, HOLDOUT, without)
             found[date, shard] = [text for part, text in documents if part == "train"]
     return found

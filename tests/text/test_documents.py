@@ -20,12 +20,16 @@ def pages(*items):
         "sections": [],
         "given_up": "",
     }
-    return to_arrow([{"page_id": page_id, "text": text} | more for page_id, text in items], "pages")
+    return to_arrow(
+        [{"page_id": page_id, "text": text} | more for page_id, text in items], "pages"
+    ).to_pylist()
 
 
 def diff(*items):
     more = {"title": "", "revision_id": 1, "kind": "changed", "start": 0, "section": ""}
-    return to_arrow([{"page_id": page_id, "text": text} | more for page_id, text in items], "diff")
+    return to_arrow(
+        [{"page_id": page_id, "text": text} | more for page_id, text in items], "diff"
+    ).to_pylist()
 
 
 @settings(deadline=None, max_examples=50)

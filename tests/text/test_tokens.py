@@ -1,6 +1,8 @@
 import json
+import tracemalloc
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,8 +11,11 @@ from transformers import PreTrainedTokenizerFast
 
 from tests.model_fixtures import ARCHITECTURES
 from tgl.errors import TglError
-from tgl.tables import read_counts, read_table, write_table
+from tgl.schemas import SCHEMAS
+from tgl.tables import TableWriter, read_about, read_counts, read_table, write_table
+from tgl.text import tokens
 from tgl.text.documents import PARTS
+from tgl.text.stage import write_packed
 from tgl.text.tokens import (
     END_OF_TEXT,
     check_packed,
@@ -124,6 +129,53 @@ def test_blocks_are_written_with_counts_and_read_back_as_a_stream(tokenizer, tmp
         assert counts[f"{part}_blocks"] == sum(row["part"] == part for row in rows) == -(-len(stream) // 16)
     texts = tokenizer.decode(read_stream(tmp_path / "t", "train")).split(END_OF_TEXT)
     assert texts == [*TEXTS[:20], ""]
+
+
+def test_row_groups_hold_the_packed_rows_in_their_order(tokenizer, tmp_path, monkeypatch):
+    monkeypatch.setattr(tokens, "_GROUP_TOKENS", 64)
+    items = [(PARTS[number % 3 == 0], text) for number, text in enumerate(TEXTS)]
+    write_blocks(items, tokenizer, 16, tmp_path / "t")
+    assert read_table(tmp_path / "t", "tokens").to_pylist() == list(pack(items, tokenizer, 16))
+    assert pq.ParquetFile(tmp_path / "t").num_row_groups > 10
+    assert set(read_counts(tmp_path / "t")) > {"train_blocks"}
+    assert read_about(tmp_path / "t") == {"vocabulary_sha256": vocabulary_hash(tokenizer)}
+
+
+def test_counts_that_the_source_keeps_are_those_of_the_end(tokenizer, tmp_path):
+    counts = {"seen": 0}
+
+    def items():
+        for text in TEXTS:
+            counts["seen"] += 1
+            yield "train", text
+
+    write_blocks(items(), tokenizer, 16, tmp_path / "t", counts)
+    assert read_counts(tmp_path / "t")["seen"] == len(TEXTS)
+
+
+@pytest.mark.parametrize("kind", ["pages", "diff"])
+def test_memory_of_packing_does_not_grow_with_the_text(tokenizer, tmp_path, monkeypatch, kind):
+    monkeypatch.setattr(tokens, "_GROUP_TOKENS", 1 << 12)
+    monkeypatch.setattr(tokens, "_GROUP_CHARACTERS", 1 << 12)
+    tokenizer.save_pretrained(tmp_path / "tokenizer")
+    row = {name: 0 if kind in ("int64", "int32") else "" for name, kind in zip(
+        SCHEMAS[kind].names, map(str, SCHEMAS[kind].types), strict=True)}  # fmt: skip
+    row |= {name: [] for name in ("links", "sections") if name in row}
+
+    def peak(documents):
+        with TableWriter(tmp_path / "in", kind, group_rows=20) as table:
+            for number in range(documents):
+                table.add(row | {"page_id": number, "text": " ".join(TEXTS[:12])})
+            table.finish({})
+        tracemalloc.start()
+        write_packed([tmp_path / "in"], kind, tmp_path / "tokenizer", 64, 0.1, tmp_path / "out")
+        _, found = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert read_counts(tmp_path / "out")["train_tokens"] > 80 * documents
+        return found
+
+    peak(2)  # imports
+    assert peak(2500) < 1.15 * peak(500)
 
 
 def test_part_without_tokens_is_an_empty_stream(tokenizer, tmp_path):

@@ -64,6 +64,20 @@ def test_a_full_disk_is_said_and_the_run_goes_on_when_there_is_room(finished_tin
     assert_equal_to(finished_tiny, workflow)
 
 
+def test_a_full_temporary_folder_does_not_stop_a_training(finished_tiny, tmp_path, disk, monkeypatch):
+    """Weights are written next to where they belong: what has room for them is what the user chose for them."""
+    folder, remount = disk
+    remount("size=64k")
+    workflow = half_done(finished_tiny, tmp_path / "run")
+    (method,) = (finished_tiny.results / "models").glob(f"*/{RUN}")
+    assert max(path.stat().st_size for path in method.rglob("*.safetensors")) > 1 << 16
+    monkeypatch.setenv("TMPDIR", str(folder))
+    workflow.run("--until", "train")
+    monkeypatch.undo()
+    workflow.run()
+    assert_equal_to(finished_tiny, workflow)
+
+
 def test_a_read_only_disk_is_said_and_the_run_goes_on_when_it_can_be_written(finished_tiny, disk):
     folder, remount = disk
     workflow = half_done(finished_tiny, folder / "run")

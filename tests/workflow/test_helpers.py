@@ -20,7 +20,7 @@ def test_brackets_in_the_data_folder_stand_for_themselves(tmp_path):
 
 
 def test_braces_which_snakemake_takes_for_wildcards_are_refused(tmp_path):
-    with pytest.raises(WorkflowError, match="data_root: .*brace"):
+    with pytest.raises(WorkflowError, match=r"data_root: .*brace"):
         experiment(tmp_path / "{a}")
     (tmp_path / "20190101{b}.xml").touch()
     with pytest.raises(WorkflowError, match=r"snapshots\.local\.pattern: .*20190101\{b\}\.xml.*brace"):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import lzma
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import TextIO
-
-import pyarrow as pa
 
 from tgl.errors import TglError
 from tgl.json_text import parse_json
@@ -27,34 +27,30 @@ def part_of(page_id: int, holdout_share: float) -> str:
 
 
 def page_documents(
-    pages: pa.Table, holdout_share: float, without: Callable[[str], str] = str
+    pages: Iterable[Mapping], holdout_share: float, without: Callable[[str], str] = str
 ) -> Iterator[tuple[str, str]]:
-    """Yield (part, text) of each page that has text.
+    """Yield (part, text) of each row of `pages` (page_id, text) that has text.
 
     without: takes out of a text what must not be trained on; held-out pages stay as they are.
     """
-    for batch in pages.select(["page_id", "text"]).to_batches():
-        for page_id, text in zip(batch["page_id"].to_pylist(), batch["text"].to_pylist(), strict=True):
-            part = part_of(page_id, holdout_share)
-            if text := without(text) if part == "train" else text:
-                yield part, text
+    for row in pages:
+        part = part_of(row["page_id"], holdout_share)
+        if text := without(row["text"]) if part == "train" else row["text"]:
+            yield part, text
 
 
 def diff_documents(
-    diff: pa.Table, holdout_share: float, without: Callable[[str], str] = str
+    diff: Iterable[Mapping], holdout_share: float, without: Callable[[str], str] = str
 ) -> Iterator[tuple[str, str]]:
-    """Yield (part, text): the new and changed sentences of a page, joined, are one document; `without` as above."""
-    current, sentences = None, []
-    for batch in diff.select(["page_id", "text"]).to_batches():
-        for page_id, text in zip(batch["page_id"].to_pylist(), batch["text"].to_pylist(), strict=True):
-            if page_id != current and sentences:
-                yield part_of(current, holdout_share), " ".join(sentences)
-                sentences = []
-            current = page_id
-            if text := without(text) if part_of(page_id, holdout_share) == "train" else text:
-                sentences.append(text)
-    if sentences:
-        yield part_of(current, holdout_share), " ".join(sentences)
+    """Yield (part, text) of each page in rows of `diff` (page_id, text); `without` as above.
+
+    The new and changed sentences of a page, joined, are one document. The rows of a page stand together.
+    """
+    for page_id, rows in groupby(diff, itemgetter("page_id")):
+        part = part_of(page_id, holdout_share)
+        texts = (without(row["text"]) if part == "train" else row["text"] for row in rows)
+        if sentences := [text for text in texts if text]:
+            yield part, " ".join(sentences)
 
 
 def json_lines_to_pages(source: str | Path, output: str | Path, max_characters: int | None) -> None:

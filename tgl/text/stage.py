@@ -7,9 +7,11 @@ from pathlib import Path
 
 from tgl.config import TokensConfig
 from tgl.errors import TglError
-from tgl.tables import read_table
+from tgl.tables import iter_rows
 from tgl.text.documents import diff_documents, page_documents
 from tgl.text.tokens import load_tokenizer, train_tokenizer, write_blocks
+
+_COLUMNS = ["page_id", "text"]
 
 
 def write_tokenizer(
@@ -29,7 +31,7 @@ def write_tokenizer(
 
     def texts() -> Iterator[str]:
         for path in pages:
-            for part, text in page_documents(read_table(path, "pages"), holdout_share, without):
+            for part, text in page_documents(iter_rows(path, "pages", _COLUMNS), holdout_share, without):
                 if part == "train":
                     yield text
 
@@ -46,7 +48,7 @@ def write_packed(
     without: Callable[[str], str] = str,
     counts: Mapping[str, int] | None = None,
 ) -> None:
-    """Tokenise and pack tables of kind 'pages' or 'diff', one after the other.
+    """Tokenise and pack tables of kind 'pages' or 'diff', one after the other; memory does not grow with them.
 
     without: takes out of a text what must not be trained on; `counts`, which it keeps, are stored with the table's.
     """
@@ -56,6 +58,6 @@ def write_packed(
 
     def all_documents() -> Iterator[tuple[str, str]]:
         for path in tables:
-            yield from documents(read_table(path, kind), holdout_share, without)
+            yield from documents(iter_rows(path, kind, _COLUMNS), holdout_share, without)
 
     write_blocks(all_documents(), load_tokenizer(tokenizer), block_size, output, counts)

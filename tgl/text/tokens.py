@@ -10,11 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
@@ -23,10 +21,13 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 from tgl.errors import TglError
 from tgl.files import how_to_mend
 from tgl.model_files import ADAPTER_CONFIG, base_of_adapter, is_folder, read_model_json
-from tgl.tables import read_about, read_table, write_table
+from tgl.tables import TableWriter, iter_batches, read_about
 from tgl.text.documents import PARTS
 
 END_OF_TEXT = "<|endoftext|>"
+# What is tokenised at once: enough to keep all processors busy. A token takes some 150 bytes meanwhile.
+_GROUP_DOCUMENTS, _GROUP_CHARACTERS = 256, 1 << 19
+_GROUP_TOKENS = 1 << 18  # of a row group: 36 bytes each, until it is written
 
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int, folder: str | Path) -> None:
@@ -107,8 +108,7 @@ def pack(
 ) -> Iterator[dict]:
     """Yield rows of the table `tokens` from (part, text) documents."""
     pending: dict[str, list[int]] = {part: [] for part in PARTS}
-    documents = iter(documents)
-    while group := list(islice(documents, 256)):
+    for group in _groups(documents):
         encoded = tokenizer([text for _, text in group], add_special_tokens=False, verbose=False)["input_ids"]
         for (part, _), ids in zip(group, encoded, strict=True):
             waiting = pending[part]
@@ -123,6 +123,19 @@ def pack(
             yield {"part": part, "tokens": waiting}
 
 
+def _groups(documents: Iterable[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
+    """Yield the documents in groups that end with the one that fills them."""
+    group, size = [], 0
+    for document in documents:
+        group.append(document)
+        size += len(document[1])
+        if size >= _GROUP_CHARACTERS or len(group) == _GROUP_DOCUMENTS:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
+
+
 def write_blocks(
     documents: Iterable[tuple[str, str]],
     tokenizer: PreTrainedTokenizerBase,
@@ -132,7 +145,8 @@ def write_blocks(
 ) -> None:
     """Tokenise, pack and write the table `tokens` with its counts, and those that the documents' source keeps.
 
-    Raises TglError for an empty part.
+    Memory holds one group of documents and one row group of blocks, however many there are. Raises TglError for
+    an empty part.
     """
     counts = {f"{part}_{what}": 0 for part in PARTS for what in ("documents", "tokens", "blocks")}
 
@@ -141,21 +155,17 @@ def write_blocks(
             counts[f"{part}_documents"] += 1
             yield part, text
 
-    rows = list(pack(counted(), tokenizer, block_size))
-    for row in rows:
-        counts[f"{row['part']}_blocks"] += 1
-        counts[f"{row['part']}_tokens"] += len(row["tokens"])
-    if counts["train_tokens"] == 0:
-        raise TglError(
-            f"{output}: no training text; nothing is new or changed in this period, or all is held out"
-        )
-    write_table(
-        rows,
-        output,
-        "tokens",
-        counts | dict(more_counts or {}),
-        _made_by(tokenizer),
-    )
+    with TableWriter(output, "tokens", max(1, _GROUP_TOKENS // block_size)) as table:
+        for row in pack(counted(), tokenizer, block_size):
+            counts[f"{row['part']}_blocks"] += 1
+            counts[f"{row['part']}_tokens"] += len(row["tokens"])
+            table.add(row)
+        if counts["train_tokens"] == 0:
+            raise TglError(
+                f"{output}: no training text; nothing is new or changed in this period, or all is held out"
+            )
+        # The source of the documents has counted all of them only now.
+        table.finish(counts | dict(more_counts or {}), _made_by(tokenizer))
 
 
 def first_token(tokenizer: PreTrainedTokenizerBase) -> int:
@@ -213,8 +223,9 @@ def check_packed(paths: Iterable[str | Path], tokenizer: PreTrainedTokenizerBase
 
 
 def read_stream(path: str | Path, part: str) -> np.ndarray:
-    """Return the tokens of one part as one int32 array [num_tokens]."""
-    table = read_table(path, "tokens")
-    chosen = table.filter(pc.equal(table["part"], part))["tokens"].combine_chunks()
-    flat = chosen.flatten() if len(chosen) else pa.array([], pa.int32())
-    return flat.to_numpy(zero_copy_only=False).astype(np.int32)
+    """Return the tokens of one part as one int32 array [num_tokens]; reading takes twice its memory at most."""
+    pieces = [np.empty(0, np.int32)]
+    for batch in iter_batches(path, "tokens", ["part", "tokens"]):
+        chosen = batch.filter(pc.equal(batch["part"], part))["tokens"]
+        pieces.append(chosen.flatten().to_numpy(zero_copy_only=False).astype(np.int32, copy=False))
+    return np.concatenate(pieces)

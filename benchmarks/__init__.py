@@ -1,0 +1,1 @@
+"""Figures of speed, memory and accuracy against named peers; each module is a program."""
