@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 from tests.config_problems import problems
 from tgl.config import Config
 from tgl.config_check import load_config, load_section
+from tgl.config_probes import ProbesConfig
 from tgl.config_training import ModelConfig, TrainConfig
 from tgl.config_types import Section
 from tgl.errors import TglError
@@ -183,12 +184,27 @@ def test_an_experiment_that_cannot_be_a_folder_is_refused(name):
     assert "- experiment: " in line
 
 
-@pytest.mark.parametrize("path", ["", " ", "a\nb", "a\0b", "a\x1bb", "a\u2028b", "a{b}", "a}", "x" * 1001])
-@pytest.mark.parametrize(
-    "key", ["data_root", "text.json_lines", "plan.borrow", "model.load", "tokens.tokenizer"]
-)
-def test_a_path_no_rule_can_take_is_refused(path, key):
+KEYS_OF_PATHS = ["data_root", "text.json_lines", "plan.borrow", "model.load", "tokens.tokenizer"]
+
+
+@pytest.mark.parametrize("path", ["", " ", "a\0b", "x" * 1001])
+@pytest.mark.parametrize("key", KEYS_OF_PATHS)
+def test_a_path_that_is_none_is_refused(path, key):
     assert any(f"- {key}: " in line for line in problems(nested(key.split("."), path)))
+
+
+@pytest.mark.parametrize("path", ["a\nb", "a\x1bb", "a\u2028b", "a{b}", "a}"])
+@pytest.mark.parametrize("key", KEYS_OF_PATHS[:3])
+def test_a_path_no_rule_can_take_is_refused(path, key):
+    raw = nested(key.split("."), path)
+    if key == "text.json_lines":
+        raw["text"]["base"] = "json_lines"
+    assert any(f"- {key}: " in line for line in problems(raw))
+
+
+def test_a_path_that_is_an_input_of_no_rule_may_hold_anything():
+    assert load_section(ModelConfig, '{"load": "a{b}\\n"}').load == "a{b}\n"
+    assert load_section(ProbesConfig, '{"ecbd": {"files": ["a{b}"]}}').ecbd.files == ["a{b}"]
 
 
 @pytest.mark.parametrize(

@@ -129,5 +129,5 @@ def test_an_experiment_in_whose_place_a_file_lies_is_refused(tmp_path, monkeypat
 @pytest.mark.parametrize("name", ["a{b}.xml", "a\nb.xml"])
 def test_a_matching_file_that_no_rule_can_take_is_refused(tmp_path, name):
     (tmp_path / name).touch()
-    with pytest.raises(TglError, match=r"the file .* matches, .*rename"):
+    with pytest.raises(TglError, match=r"the file .* matches: .*rename"):
         matching_files(str(tmp_path), "a*.xml")

@@ -27,7 +27,6 @@ from tgl.config_types import (
     Method,
     Name,
     Number,
-    PathPattern,
     Resamples,
     Section,
     Seed,
@@ -54,7 +53,7 @@ class WorldConfig(Section):
 class LocalConfig(Section):
     """Dump files below data_root; the pattern's {date}, or {year}, {month}, {day}, stand for each date."""
 
-    pattern: PathPattern = "{date}*.xml*"
+    pattern: FilePath = "{date}*.xml*"
 
 
 class WikimediaConfig(Section):
@@ -64,7 +63,7 @@ class WikimediaConfig(Section):
     date that no source has the nearest dump may be.
     """
 
-    sources: str | None = None
+    sources: FilePath | None = None
     search_days: Annotated[Integer, Field(ge=0, le=366)] = 31
     base_url: str = "https://dumps.wikimedia.org"
     wiki: Name = "enwiki"
@@ -78,7 +77,7 @@ class HistoryConfig(Section):
     A revision is undone when one of the next `revert_revisions`, within `revert_hours`, brings back an earlier text.
     """
 
-    pattern: str = "*pages-meta-history*"
+    pattern: FilePath = "*pages-meta-history*"
     revert_hours: Annotated[Integer, Field(ge=0, le=100_000)] = 48
     revert_revisions: Annotated[Integer, Field(ge=1, le=1000)] = 15
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from tgl.config import Config
 from tgl.config_combinations import combination_problems
+from tgl.config_files import path_problems
 from tgl.config_types import COLLECTED, Section
 from tgl.errors import TglError, nearest
 from tgl.files import check_file
@@ -58,7 +59,7 @@ def check(raw: dict, origin: str = "configuration") -> Config:
     config, problems = _validated(Config, raw)
     if config is not None:
         # Without its faulty keys it may still hold impossible combinations: say those as well.
-        problems += combination_problems(config)
+        problems += [*combination_problems(config), *path_problems(config)]
     if problems or config is None:
         raise TglError(_message(origin, problems))
     return config

@@ -7,17 +7,14 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
-
 from tgl.config import Config
-from tgl.config_types import FilePath
+from tgl.config_types import rule_path_problem
 from tgl.errors import TglError
 
 # What a model's or tokenizer's name on Hugging Face looks like; anything else is a folder.
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?", re.ASCII)
 # Either describes what a folder holds: a model, or an adapter for one.
 _DESCRIPTIONS = ("config.json", "adapter_config.json")
-_USABLE = TypeAdapter(FilePath)
 
 
 def data_path(data_root: str | None, path: str) -> str:
@@ -38,12 +35,17 @@ def matching_files(data_root: str | None, pattern: str) -> list[str]:
             "that holds the data: --config data_root=FOLDER (in a pattern, [[] stands for a bracket)"
         )
     for path in found:
-        try:
-            _USABLE.validate_python(path)
-        except ValidationError as error:
-            problem = error.errors()[0]["msg"].removeprefix("Value error, ")
-            raise TglError(f"the file {path!r} matches, {problem}") from None
+        if problem := rule_path_problem(path):
+            raise TglError(f"the file {path!r} matches: {problem}")
     return found
+
+
+def path_problems(config: Config) -> Iterator[str]:
+    """Yield, led by its key, each path that no rule can take as an input."""
+    given = {"data_root": config.data_root, "plan.borrow": config.plan.borrow}
+    for key, path in (*given.items(), *_data_files(config)):
+        if path is not None and (problem := rule_path_problem(path)):
+            yield f"{key}: {problem}"
 
 
 def check_folder(experiment: str, results: str | Path = "results") -> None:

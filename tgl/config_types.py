@@ -115,19 +115,20 @@ def _is_language(value: str) -> str:
 def _is_path(value: str) -> str:
     if not value or value.isspace():
         raise ValueError("an empty path; write null where there is none")
-    if found := _CONTROL.search(value):
-        raise ValueError(
-            f"a path with the control character {found[0]!r}, which logs and commands cannot show; rename the file"
-        )
+    if "\0" in value:
+        raise ValueError("a path with a null character, which no file has; correct it")
     if len(value.encode("utf-8", "replace")) > _LONGEST_PATH:
         raise ValueError(f"a path of more than {_LONGEST_PATH} bytes; move the file")
     return value
 
 
-def _has_no_brace(value: str) -> str:
-    if set("{}") & set(value):
-        raise ValueError(f"'{value}' holds a brace, which Snakemake takes for a wildcard; rename it")
-    return value
+def rule_path_problem(path: str) -> str | None:
+    """Return what keeps a rule of the workflow from taking `path` as an input (None: nothing). Subcommands take any."""
+    if found := _CONTROL.search(path):
+        return f"a path with the control character {found[0]!r}, which logs cannot show; rename the file"
+    if set("{}") & set(path):
+        return f"'{path}' holds a brace, which Snakemake takes for a wildcard; rename it"
+    return None
 
 
 def url_problem(url: str) -> str | None:
@@ -193,9 +194,7 @@ ExperimentName = Annotated[str, AfterValidator(_is_experiment)]
 Method = Annotated[str, AfterValidator(_is_method)]
 PlanText = Annotated[str, AfterValidator(_is_plan)]
 Language = Annotated[str, AfterValidator(_is_language)]
-# A pattern may hold braces, for its own fields.
-PathPattern = Annotated[str, AfterValidator(_is_path)]
-FilePath = Annotated[PathPattern, AfterValidator(_has_no_brace)]
+FilePath = Annotated[str, AfterValidator(_is_path)]
 
 
 class Section(BaseModel):

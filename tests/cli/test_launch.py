@@ -60,7 +60,8 @@ def test_one_failure_is_one_message(tmp_path, ending, message):
 def test_a_fault_of_the_program_is_one_traceback(tmp_path):
     status, _, err = ended(several(tmp_path, "exception"))
     assert status == 1
-    assert [line for line in err if "ValueError: a fault of the program" in line] == [err[-1]]
+    assert [line for line in err if "ValueError: a fault of the program" in line] == [err[-2]]
+    assert err[-1].startswith("tgl several: this is a fault of tgl. Please report it")
     assert sum("Traceback" in line for line in err) == 1
 
 

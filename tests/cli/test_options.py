@@ -75,6 +75,6 @@ def test_the_date_of_a_download_exists():
 
 def test_a_shard_beyond_the_shards_is_refused():
     for number in (-1, 2, 3):
-        with pytest.raises(TglError, match=rf"shard {number}: not there; pages.shards is 2, expected 0 to 1"):
+        with pytest.raises(TglError, match=rf"shard {number} found, 0 to 1 expected \(pages.shards is 2\)"):
             shard_range(number, 2, 100)
     assert shard_range(1, 2, 100).last is None

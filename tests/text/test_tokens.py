@@ -138,7 +138,7 @@ def test_row_groups_hold_the_packed_rows_in_their_order(tokenizer, tmp_path, mon
     assert read_table(tmp_path / "t", "tokens").to_pylist() == list(pack(items, tokenizer, 16))
     assert pq.ParquetFile(tmp_path / "t").num_row_groups > 10
     assert set(read_counts(tmp_path / "t")) > {"train_blocks"}
-    assert read_about(tmp_path / "t") == {"vocabulary_sha256": vocabulary_hash(tokenizer)}
+    assert read_about(tmp_path / "t")["vocabulary_sha256"] == vocabulary_hash(tokenizer)
 
 
 def test_counts_that_the_source_keeps_are_those_of_the_end(tokenizer, tmp_path):

@@ -53,7 +53,8 @@ class Checked:
     def model(self, *names: str | Path | None) -> Checked:
         """Check folders of models. A name that is no path is left to be looked up at Hugging Face."""
         for name in self._folders_of("a model", names):
-            read_json(Path(name) / "config.json")
+            whole, adapter = Path(name) / "config.json", Path(name) / "adapter_config.json"
+            read_json(adapter if adapter.exists() and not whole.exists() else whole)
         return self
 
     def tokenizer(self, *names: str | Path | None) -> Checked:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
@@ -246,9 +245,6 @@ def train(
     """Continual pretraining by one plan through all periods, scored after each."""
     settings = _train_settings(config, token_config, profile_config, plan_config, baseline_config)
     named = named_paths(tokens)
-    for period in named:
-        if not re.fullmatch(r"\w[\w.-]*", period):
-            raise TglError(f"--tokens {period}=...: a period of letters, digits, _ . - expected, as 20200101")
     written = [tables / f"{name}.parquet" for name in TABLES]
     given = Checked().model(base_model).table("tokens", base_tokens, *named.values()).table("probes", probes)
     given.table("profile", profile).file("a plan as JSON", plan).output(*written)

@@ -5,14 +5,25 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tgl.files import workflow_folder
 from tgl.provenance.manifest import NAME, Job, Manifest
 
-if TYPE_CHECKING:
-    from tgl.provenance.verify import Problem
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is not as the manifest says; errors make the results doubtful, warnings may not."""
+
+    kind: str
+    text: str
+    is_error: bool = True
+    # The job whose files must be made again, None where that would not help.
+    job: Job | None = None
+
+    def __str__(self) -> str:
+        return f"{'' if self.is_error else 'warning, '}{self.kind}: {self.text}"
 
 
 def advice(folder: Path, manifest: Manifest, problems: Sequence[Problem]) -> list[str]:

@@ -11,23 +11,9 @@ from tgl.codehash import code_hash
 from tgl.files import sha256_file
 from tgl.provenance.files import artifact_files
 from tgl.provenance.manifest import NAME, File, Job, Manifest, read_manifest
-from tgl.provenance.mend import advice
+from tgl.provenance.mend import Problem, advice
 from tgl.provenance.record import RUNS
 from tgl.provenance.versions import installed_versions
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One thing that is not as the manifest says; errors make the results doubtful, warnings may not."""
-
-    kind: str
-    text: str
-    is_error: bool = True
-    # The job whose files must be made again, None where that would not help.
-    job: Job | None = None
-
-    def __str__(self) -> str:
-        return f"{'' if self.is_error else 'warning, '}{self.kind}: {self.text}"
 
 
 @dataclass(frozen=True)
