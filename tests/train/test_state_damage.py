@@ -113,6 +113,19 @@ def test_a_damaged_file_is_named_and_the_result_is_that_of_a_whole_run(interrupt
     assert_damage_is_survived(run, path, expected)
 
 
+@pytest.mark.parametrize("file", [*FILES, f"{SECOND}/training"])
+def test_a_folder_or_file_in_the_place_of_the_other_is_named(interrupted, file):
+    run, expected = interrupted
+    path = run.state / file
+    if path.is_dir():
+        shutil.rmtree(path)
+        path.write_text("a file")
+    else:
+        path.unlink()
+        path.mkdir()
+    assert_damage_is_survived(run, path, expected)
+
+
 def shorter_log(progress):
     progress["steps"].pop()
 

@@ -10,6 +10,7 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 
 from tgl.cli.supervise import end_with_parent, supervise
 from tgl.errors import TglError
@@ -63,10 +64,10 @@ def _meet(processes: int, nodes: int) -> int:
     return _watched(started, lambda: store.add(DONE, 0) == size)
 
 
-def _watched(started: dict[str, subprocess.Popen], done) -> int:
-    from tgl.train.processes import LOST_PEER
+def _watched(started: dict[str, subprocess.Popen], done: Callable[[], bool]) -> int:
+    from tgl.train.processes import LOST_PEER, first_to_speak
 
-    return supervise(started, done, LOST_PEER)
+    return supervise(started, done, first_to_speak, LOST_PEER)
 
 
 def _local(processes: int, first: int) -> dict[str, subprocess.Popen]:

@@ -22,11 +22,17 @@ _ORPHAN_GRACE = 30
 _TICK = 0.1
 
 
-def supervise(processes: Mapping[str, subprocess.Popen], done: Callable[[], bool], lost_peer: int) -> int:
+def supervise(
+    processes: Mapping[str, subprocess.Popen],
+    done: Callable[[], bool],
+    first_to_speak: Callable[[], bool],
+    lost_peer: int,
+) -> int:
     """Wait for processes that belong together and return the exit status of the whole.
 
     processes: by the name that a message gives them. done: tells whether the work of all is done; what happens to a
-    process after that is no failure. lost_peer: exit status of a process that only noticed the end of another one.
+    process after that is no failure. first_to_speak: tells whether no message about the run's failure was printed yet, and
+    records that one is. lost_peer: exit status of a process that only noticed the end of another one.
 
     SIGTERM and SIGINT are passed on as SIGTERM, since a terminal sends SIGINT to every process itself and a second
     one ends them at once. A process that fails ends the others. The status is 128 + the signal that was received,
@@ -48,15 +54,18 @@ def supervise(processes: Mapping[str, subprocess.Popen], done: Callable[[], bool
         return 128 + received[0]
     name, status = _cause(failures, lost_peer)
     if status < 0:
+        first_to_speak()
         print(f"tgl: {_killed(name, processes[name].pid, -status)}", file=sys.stderr, flush=True)
         return 128 - status
     if status == lost_peer:
-        print(
-            f"tgl: {name} lost its connection to the processes of another node; the same command goes on from the "
-            "last saved state",
-            file=sys.stderr,
-            flush=True,
-        )
+        time.sleep(1)  # for the other node, which knows more
+        if first_to_speak():
+            print(
+                f"tgl: {name} lost its connection to the processes of another node; the same command goes on from "
+                "the last saved state",
+                file=sys.stderr,
+                flush=True,
+            )
         return 1
     return status
 

@@ -85,17 +85,24 @@ def read_progress(folder: Path, say: Callable[[str], None]) -> tuple[int, Traini
     if not folder.is_dir() and _old(folder).is_dir():  # killed between the two
         _old(folder).rename(folder)
     for left in folder.parent.glob(f".{folder.name}.*"):  # of saves that were killed
-        shutil.rmtree(left)
-    if not folder.is_dir():
+        _remove(left)
+    if not folder.exists():
         return 0, TrainingLog()
     try:
         record = _checked(folder)
     except _Damaged as damage:
         say(f"{damage}; the saved state is damaged, its steps are done again from step 0")
-        shutil.rmtree(folder)
+        _remove(folder)
         return 0, TrainingLog()
     rates = {int(step): found for step, found in record["rates"].items()}
     return record["step"], TrainingLog(record["steps"], rates)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
 
 
 class _Damaged(Exception):

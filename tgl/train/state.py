@@ -86,5 +86,6 @@ def _digests(folder: Path, marker: Path) -> dict[str, str]:
 
 def remove_state(folder: Path) -> None:
     """Remove the folder. Without its identity, which goes first, what a kill leaves of it counts as nothing."""
-    (folder / _IDENTITY).unlink(missing_ok=True)
+    with contextlib.suppress(IsADirectoryError):
+        (folder / _IDENTITY).unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
