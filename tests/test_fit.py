@@ -1,6 +1,7 @@
 """Model, tokenizer and text that do not belong together are refused before work starts, in every stage."""
 
 import dataclasses
+import json
 import shutil
 import subprocess
 import sys
@@ -372,10 +373,9 @@ def test_the_command_line_merges_an_adapter_when_it_is_asked_to(tmp_path, inputs
 def test_the_command_line_asks_no_question_and_prints_no_traceback(tmp_path, inputs):
     model = tmp_path / "model"
     shutil.copytree(inputs / "base", model)
-    text = (model / "config.json").read_text().rstrip().removesuffix("}").rstrip()
-    (model / "config.json").write_text(
-        text + ', "auto_map": {"AutoConfig": "own.Own", "AutoTokenizer": ["own.Own", null]}}'
-    )
+    config = json.loads((model / "config.json").read_text())
+    own = {"model_type": "its_own", "auto_map": {"AutoConfig": "own.Own", "AutoTokenizer": ["own.Own", None]}}
+    (model / "config.json").write_text(json.dumps(config | own))
     (model / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
     done = run(
         "profile", model, "--probes", inputs / "probes.parquet", "--corpus", inputs / "base.parquet",

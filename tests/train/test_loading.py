@@ -432,7 +432,10 @@ def test_no_quantisation_is_none(folder):
 
 
 @pytest.mark.parametrize("model_type", ["llama", "its_own"])
-def test_code_that_comes_with_a_model_is_refused_without_a_question(folder, monkeypatch, model_type):
+def test_code_that_comes_with_a_model_is_never_run_and_never_asked_for(
+    folder, monkeypatch, model_type, tmp_path
+):
+    """An architecture of transformers is loaded by its own code there; any other is refused."""
     path = folder(
         model_type=model_type,
         auto_map={"AutoConfig": "configuration_own.Own", "AutoModelForCausalLM": "modeling_own.Own"},
@@ -442,8 +445,17 @@ def test_code_that_comes_with_a_model_is_refused_without_a_question(folder, monk
         (path / name).write_text(f"open({str(marker)!r}, 'w')\nclass Own: pass\n")
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n" * 10))
     monkeypatch.setattr("builtins.input", lambda *_: pytest.fail("a question was asked"))
-    message = refusal(path)
-    assert message.startswith(f"{path / 'config.json'}: names code of its own (auto_map: 'AutoConfig'")
+    if model_type == "its_own":
+        message = refusal(path)
+        assert message.startswith(f"{path / 'config.json'}: names code of its own (auto_map: 'AutoConfig'")
+    else:
+        lines = []
+        model = load_model(path, say=lines.append)
+        assert lines == [
+            f"{path}: the code that comes with the model is not run; 'llama' of transformers is used"
+        ]
+        save_model(model, tiny_tokenizer(), tmp_path / "saved")
+        assert "auto_map" not in (tmp_path / "saved" / "config.json").read_text()
     assert not marker.exists()
 
 

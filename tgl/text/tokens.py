@@ -65,6 +65,7 @@ def load_tokenizer(name: str | Path) -> PreTrainedTokenizerBase:
     place = _checked_folder(Path(name)) if is_folder(name) else name
     try:
         tokenizer = AutoTokenizer.from_pretrained(place, trust_remote_code=False)
+        tokenizer("a")  # wrong settings show only in use
     except Exception as error:  # the classes of tokenizers raise what they like
         raise TglError(
             f"tokenizer '{name}': cannot be loaded ({' '.join(str(error).split())[:300]}); expected a Hugging Face "

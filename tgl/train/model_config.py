@@ -29,7 +29,7 @@ _COUNTED = re.compile(r"(^|_)n(um)?_.*(layer|block|head|expert)")
 def read_config(folder: Path) -> PretrainedConfig:
     """Return the configuration of a causal LM's folder. Raises TglError as `weights.load_whole`."""
     path = folder / CONFIG
-    found = read_model_json(path)
+    found = read_model_json(path, CONFIG_MAPPING)
     kind = found.get("model_type")
     if not isinstance(kind, str) or kind not in CONFIG_MAPPING:
         hint = nearest(kind, CONFIG_MAPPING) if isinstance(kind, str) else ""

@@ -62,6 +62,10 @@ def load_whole(folder: Path, name: str, say: Say) -> PreTrainedModel:
     ):
         say(f"{name}: its head differs from its embedding, and {CONFIG} ties them; both are kept as they are")
         model.config.tie_word_embeddings = False  # for what is made from this configuration
+    if hasattr(model.config, "auto_map"):
+        kind = model.config.model_type
+        say(f"{name}: the code that comes with the model is not run; '{kind}' of transformers is used")
+        del model.config.auto_map  # what is saved from here needs no code of its own
     model.name_or_path = model.config.name_or_path = name
     if (folder / "generation_config.json").is_file() and model.can_generate():
         model.generation_config = _generation(folder)
