@@ -1,4 +1,4 @@
-"""Subcommands of the model half: base, score, profile, along, agree, plan, train, report, gate, across."""
+"""Subcommands of the model half: base, score, profile, along, agree, plan, train."""
 
 from __future__ import annotations
 
@@ -294,43 +294,3 @@ def _probes(given: Checked, probes: Path) -> Checked:
         return given.table("probes", probes)
     read_probes(probes)
     return given
-
-
-@command("report")
-def report(
-    results: Annotated[Path, typer.Argument(help="The experiment's folder of results.")],
-    output: Annotated[Path, typer.Option(help="Folder of the report.")],
-    config: Config,
-) -> None:
-    """Write the report: index.html, examples.html, figures, measures.csv, gate.json."""
-    settings = load_section(sections.Config, config)
-    given = Checked().folder("an experiment's folder of results", results)
-    from tgl.report.inputs import inputs_of
-
-    for name, path in inputs_of(results, settings):
-        given.table(name, path, rows=False)
-    given.output_folder(output)
-    from tgl.report.stage import write_report
-
-    write_report(results, settings, output)
-
-
-@command("gate")
-def gate(file: Annotated[Path, typer.Argument(help="gate.json of a report.")], binding: bool = True) -> None:
-    """Fail when a gate of the report was missed (with --no-binding: only say so)."""
-    from tgl.report.gate import check_gate
-
-    show(check_gate(file, binding))
-
-
-@command("across")
-def across(
-    results: Annotated[list[Path], typer.Argument(help="Folders of experiments whose reports are made.")],
-    output: Annotated[Path, typer.Option(help="Folder of the comparison.")],
-) -> None:
-    """Set finished experiments side by side: index.html and CSV tables."""
-    Checked().folder("an experiment's folder of results", *results).output_folder(output)
-    from tgl.report.across import write_across
-
-    write_across(results, output)
-    say(f"comparison: {output / 'index.html'}")
