@@ -30,12 +30,10 @@ def start(processes: int, nodes: int) -> None:
     if processes * nodes == 1:
         return
     if _NODE in os.environ:
-        first = int(os.environ["SLURM_PROCID"]) * processes
-        from tgl.train.processes import (  # takes seconds: before there is anything to watch
-            LOST_PEER,
-            first_to_speak,
-        )
+        # Takes seconds, and so comes before there is anything to watch.
+        from tgl.train.processes import LOST_PEER, first_to_speak
 
+        first = int(os.environ["SLURM_PROCID"]) * processes
         sys.exit(supervise(_local(processes, first), lambda: False, first_to_speak, LOST_PEER))
     if nodes > 1 and "SLURM_JOB_ID" not in os.environ:
         raise TglError(

@@ -31,7 +31,7 @@ def supervise(
     """Wait for processes that belong together and return the exit status of the whole.
 
     processes: by the name that a message gives them. done: tells whether the work of all is done; what happens to a
-    process after that is no failure. first_to_speak: tells whether no message about the failure was printed yet, and records
+    process after that is no failure. first_to_speak: tells whether no message about it was printed yet, and records
     that one is. lost_peer: exit status of a process that only noticed the end of another one.
 
     SIGTERM and SIGINT are passed on as SIGTERM, since a terminal sends SIGINT to every process itself and a second
