@@ -19,15 +19,15 @@ app.registered_commands.clear()
 
 @command("stage")
 def stage({options}):
-    say("ready")
     {work}
 
 app.callback()(lambda: None)
 main()
 """
-SLOW = "time.sleep(60)"
+SLOW = "say('ready'); time.sleep(60)"
 # Such as a library that takes its time to let go.
 STUBBORN = """try:
+        say("ready")
         time.sleep(60)
     finally:
         say("letting go")
@@ -83,7 +83,7 @@ def test_a_second_sigterm_is_the_first_one_again():
 
 def test_an_ignored_sigint_stays_ignored():
     """As in a shell's background job, which Ctrl-C in the terminal must not reach."""
-    process = started("time.sleep(2)", listen=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
+    process = started(SLOW.replace("60", "2"), listen=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
     process.send_signal(signal.SIGINT)
     assert process.communicate(timeout=60) == ("", "")
     assert process.returncode == 0

@@ -10,7 +10,6 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
 
 from tgl.cli.supervise import end_with_parent, supervise
 from tgl.errors import TglError
@@ -31,8 +30,11 @@ def start(processes: int, nodes: int) -> None:
     if processes * nodes == 1:
         return
     if _NODE in os.environ:
+        # Takes seconds, and so comes before there is anything to watch.
+        from tgl.train.processes import LOST_PEER, first_to_speak
+
         first = int(os.environ["SLURM_PROCID"]) * processes
-        sys.exit(_watched(_local(processes, first), lambda: False))
+        sys.exit(supervise(_local(processes, first), lambda: False, first_to_speak, LOST_PEER))
     if nodes > 1 and "SLURM_JOB_ID" not in os.environ:
         raise TglError(
             "--nodes: several nodes are started by srun inside a SLURM allocation, and SLURM_JOB_ID is not set; "
@@ -45,7 +47,7 @@ def _meet(processes: int, nodes: int) -> int:
     """Offer the store where all processes meet, start them, and return the exit status of the whole."""
     from torch import distributed
 
-    from tgl.train.processes import DONE
+    from tgl.train.processes import DONE, LOST_PEER, first_to_speak
 
     size = processes * nodes
     # Port 0: the system chooses a free one. The store stays in this process, which outlives the others.
@@ -61,13 +63,7 @@ def _meet(processes: int, nodes: int) -> int:
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),
     }
     started = _local(processes, 0) if nodes == 1 else {"srun": _srun(nodes)}
-    return _watched(started, lambda: store.add(DONE, 0) == size)
-
-
-def _watched(started: dict[str, subprocess.Popen], done: Callable[[], bool]) -> int:
-    from tgl.train.processes import LOST_PEER, first_to_speak
-
-    return supervise(started, done, first_to_speak, LOST_PEER)
+    return supervise(started, lambda: store.add(DONE, 0) == size, first_to_speak, LOST_PEER)
 
 
 def _local(processes: int, first: int) -> dict[str, subprocess.Popen]:

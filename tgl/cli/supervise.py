@@ -20,6 +20,7 @@ _GRACE = 5
 # Seconds until an orphan exits even in the middle of a step.
 _ORPHAN_GRACE = 30
 _TICK = 0.1
+_GOES_ON = "the same command goes on from the last saved state"
 
 
 def supervise(
@@ -31,8 +32,8 @@ def supervise(
     """Wait for processes that belong together and return the exit status of the whole.
 
     processes: by the name that a message gives them. done: tells whether the work of all is done; what happens to a
-    process after that is no failure. first_to_speak: tells whether no message about the run's failure was printed
-    yet, and records that one is. lost_peer: exit status of a process that only noticed the end of another one.
+    process after that is no failure. first_to_speak: tells whether no message about it was printed yet, and records
+    that one is. lost_peer: exit status of a process that only noticed the end of another one.
 
     SIGTERM and SIGINT are passed on as SIGTERM, since a terminal sends SIGINT to every process itself and a second
     one ends them at once. A process that fails ends the others. The status is 128 + the signal that was received,
@@ -44,30 +45,29 @@ def supervise(
         signal.signal(number, lambda number, frame: received.append(number))
     try:
         statuses = _statuses(processes, received)
+        failures = {name: status for name, status in statuses.items() if status}
+        if not failures or done():
+            return 0
+        if received:
+            return 128 + received[0]
+        name, status = _cause(failures, lost_peer)
+        if status < 0:
+            first_to_speak()
+            _report(_killed(name, processes[name].pid, -status))
+            return 128 - status
+        if status == lost_peer:
+            time.sleep(1)  # for the other node, which knows more
+            if first_to_speak():
+                _report(f"{name} lost its connection to the processes of another node; {_GOES_ON}")
+            return 1
+        return status
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    failures = {name: status for name, status in statuses.items() if status}
-    if not failures or done():
-        return 0
-    if received:
-        return 128 + received[0]
-    name, status = _cause(failures, lost_peer)
-    if status < 0:
-        first_to_speak()
-        print(f"tgl: {_killed(name, processes[name].pid, -status)}", file=sys.stderr, flush=True)
-        return 128 - status
-    if status == lost_peer:
-        time.sleep(1)  # for the other node, which knows more
-        if first_to_speak():
-            print(
-                f"tgl: {name} lost its connection to the processes of another node; the same command goes on from "
-                "the last saved state",
-                file=sys.stderr,
-                flush=True,
-            )
-        return 1
-    return status
+
+
+def _report(text: str) -> None:
+    print(f"tgl: {text}", file=sys.stderr, flush=True)
 
 
 def _statuses(processes: Mapping[str, subprocess.Popen], received: list[int]) -> dict[str, int]:
@@ -110,7 +110,7 @@ def _killed(name: str, pid: int, number: int) -> str:
     why = " (the system does so where memory is short)" if number == signal.SIGKILL else ""
     return (
         f"{name} (process {pid} on {socket.gethostname()}) was killed by {signal.Signals(number).name}{why}, so the "
-        "others were ended; the same command goes on from the last saved state"
+        f"others were ended; {_GOES_ON}"
     )
 
 
