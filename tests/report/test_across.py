@@ -220,7 +220,7 @@ def test_models_with_other_sublayers_are_left_out():
         ("gate.json", '{"name": 1}', "holds dict, expected a list"),
         ("gate.json", '[{"name": "a", "value": 1}]', "expected the keys"),
         ("gate.json", '[{"name": "a", "value": "x", "limit": 1, "met": true}]', "of the wrong type"),
-        ("summary.csv", "a,b\n1,2\n", "columns missing"),
+        ("summary.csv", "a,b\n1,2\n", "has no column 'set', expected"),
         ("summary.csv", 'a,b\n"1', "not a readable CSV table"),
         ("equal_uptake.csv", b"\xff\xfe", "not a readable CSV table"),
         ("transfers.csv", None, "no such file; expected the table transfers of a report"),

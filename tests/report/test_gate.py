@@ -158,7 +158,9 @@ def test_a_value_that_was_not_measured_survives_the_file_and_is_told_from_a_miss
     "entry", [3, {}, {**GOOD, "met": "yes"}, {**GOOD, "value": "0.9"}, {"name": "x", "met": True}]
 )
 def test_a_list_of_something_else_is_refused_naming_the_entry(tmp_path, entry):
-    with pytest.raises(TglError, match=r"entry 1 is .*expected name, value, limit and met"):
+    with pytest.raises(
+        TglError, match=r"gate 1: .*(expected the keys name, value, limit, met|of the wrong type)"
+    ):
         check_gate(written(tmp_path, [GOOD, entry]), True)
 
 
