@@ -282,7 +282,7 @@ def test_a_state_of_other_settings_of_the_profile_or_the_plan_is_not_gone_on_fro
         with pytest.raises(KeyboardInterrupt):
             go(run)
     said = go(run, changed)
-    assert any(key in text and "starting afresh" in text for text in said)
+    assert any(key in text and "starting from the beginning" in text for text in said)
     assert f"period {PERIODS[0]}: done before" not in said
 
 

@@ -72,7 +72,7 @@ def test_deepspeed_at_stage_0_is_bit_equal_to_the_plain_engine():
 
 
 def test_a_batch_that_does_not_divide_is_refused():
-    with pytest.raises(TglError, match="3 does not divide the 4 rows"):
+    with pytest.raises(ValueError, match="3 does not divide batch_size 4"):
         engine_of("plain", batch_size=4, micro_batch_size=3)
 
 
