@@ -1,6 +1,7 @@
 import errno
 import hashlib
 import os
+import re
 
 import pytest
 
@@ -132,3 +133,10 @@ def test_names_as_long_as_a_file_may_have_can_be_written(tmp_path):
         assert (tmp_path / name).read_text() == name
     with pytest.raises(TglError, match="the name is too long; expected at most 255 bytes"):
         write_text(tmp_path / ("n" * 256), "x")
+
+
+@pytest.mark.parametrize("error", [OSError("Invalid data stream"), BrokenPipeError(32, "Broken pipe")])
+def test_errors_of_other_files_do_not_name_the_output(tmp_path, error):
+    with pytest.raises(OSError, match=re.escape(str(error))) as caught, atomic_path(tmp_path / "a.txt"):
+        raise error
+    assert caught.value.filename is None

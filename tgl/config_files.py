@@ -57,8 +57,10 @@ def check_folder(experiment: str, results: str | Path = "results") -> None:
             )
 
 
-def missing_files(config: Config) -> Iterator[str]:
-    """Yield what the configuration names and is not there, each led by its key."""
+def missing_models(config: Config) -> Iterator[str]:
+    """Yield which model, tokenizer or other experiment the configuration names and is not there, led by its key."""
+    if config.plan.borrow is not None and not Path(config.plan.borrow).is_dir():
+        yield f"plan.borrow: '{config.plan.borrow}' is no folder; expected the results folder of another experiment"
     for key, name in (("model.load", config.model.load), ("tokens.tokenizer", config.tokens.tokenizer)):
         if (
             name is not None
@@ -69,6 +71,10 @@ def missing_files(config: Config) -> Iterator[str]:
     folder = Path(config.model.load or "")
     if config.model.load and folder.is_dir() and not any((folder / name).is_file() for name in _DESCRIPTIONS):
         yield f"model.load: the folder '{folder}' holds neither of {', '.join(_DESCRIPTIONS)}; expected a saved model"
+
+
+def missing_files(config: Config) -> Iterator[str]:
+    """Yield which data file the configuration names and is not there, each led by its key."""
     root = config.data_root
     for key, path in _data_files(config):
         if not Path(data_path(root, path)).is_file():

@@ -37,7 +37,11 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         publish(part, path)
     except OSError as error:
         # Arrow's errors name no file, and others the temporary one.
-        if error.filename in (None, name):
+        if (
+            error.filename in (None, name)
+            and error.errno is not None
+            and not isinstance(error, BrokenPipeError)
+        ):
             error.filename = str(path)
         raise
     finally:

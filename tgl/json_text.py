@@ -46,7 +46,7 @@ def read_json(path: str | Path, kind: type = dict, advice: str | None = None) ->
     expected = {dict: "an object", list: "a list"}[kind]
     check_file(path, f"JSON that holds {expected}")
     try:
-        value = parse_json(Path(path).read_text(encoding="utf-8"))
+        value = parse_json(Path(path).read_text(encoding="utf-8"), unique_keys=True)
     except OSError as error:
         raise TglError(f"{path}: {reason(error)}. Expected JSON that holds {expected}") from None
     except ValueError as error:  # UnicodeDecodeError too

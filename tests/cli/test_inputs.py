@@ -152,3 +152,18 @@ def test_options_that_a_set_of_probes_needs_are_asked_for_before_the_work(tmp_pa
     error = refused("probes", "20190101", "20200101", "--base-pages", tmp_path / "pages", "--output",
                     tmp_path / "out", "--config", json.dumps({"sets": [sets]}))  # fmt: skip
     assert option in error
+
+
+def test_a_state_folder_that_holds_an_input_or_an_output_is_refused(inputs, tmp_path, no_work):
+    given = options("base", inputs, tmp_path)
+    for place in (tmp_path, tmp_path / "m", inputs):
+        assert "which is removed at the end, holds" in refused("base", *arguments(given | {"state": [place]}))
+    given = options("train", inputs, tmp_path)
+    assert "which is removed at the end, holds" in refused(
+        "train", *arguments(given | {"state": [tmp_path / "m"]})
+    )
+
+
+def test_a_step_given_twice_is_refused(inputs, tmp_path, no_work):
+    given = options("along", inputs, tmp_path) | {"model": [f"1={inputs / 'base'}", f"01={inputs / 'base'}"]}
+    assert "step 1 is given twice" in refused("along", *arguments(given))

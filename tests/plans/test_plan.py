@@ -241,3 +241,19 @@ def test_json_that_nothing_can_be_done_with_is_refused(tmp_path, text):
 
 def test_a_multiplier_too_large_for_a_float_is_refused(tmp_path):
     assert "block00.mlp" in refused(saved(tmp_path, GOOD | {"multipliers": {"block00.mlp": 10**400}}))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1.0, True, "1", None])
+def test_a_plan_made_by_hand_is_checked_as_one_from_a_file(tmp_path, value):
+    plan = Plan("hand", 0.0, {"block00.attention": value, "block00.mlp": 1.0})
+    for use in (plan.check, lambda: plan.phases(10), lambda: save_plan(plan, tmp_path / "p.json")):
+        with pytest.raises(
+            TglError, match=r"plan 'hand': multiplier of 'block00\.attention' must be a number"
+        ):
+            use()
+
+
+def test_a_key_written_twice_in_a_plan_is_refused(tmp_path):
+    (tmp_path / "p.json").write_text('{"method": "hand", "multipliers": {"a": 1, "a": 0}}')
+    with pytest.raises(TglError, match=r"p\.json: not valid JSON \(the key 'a' is written twice\)"):
+        load_plan(tmp_path / "p.json")

@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 from tests.provenance.experiment import Experiment, two_jobs
 from tgl.cli import app
 from tgl.codehash import code_hash
+from tgl.errors import TglError
 from tgl.files import sha256_file
 from tgl.provenance.files import relative_to
 from tgl.provenance.manifest import Code
@@ -203,3 +204,9 @@ def test_paths_are_relative_to_the_experiment_but_for_absolute_ones_outside(
     monkeypatch.chdir(tmp_path)
     assert relative_to("results/x", path) == expected
     assert relative_to("results/x", tmp_path / "results/x/plan/full.json") == "plan/full.json"
+
+
+def test_a_manifest_without_jobs_verifies_nothing_and_is_refused(tmp_path):
+    (tmp_path / "manifest.json").write_text("{}")
+    with pytest.raises(TglError, match="holds no job, so nothing can be verified"):
+        verify(tmp_path)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tgl.errors import TglError
 from tgl.train.state import claimed_state, remove_state
 
 SETTINGS = {"learning_rate": 0.002, "periods": ["20200101", "20210101"], "seed": 0}
@@ -13,7 +14,7 @@ def visit(folder, settings=SETTINGS, inputs=None):
     """Claim the state, leave a file in it, and return (files found there, what was said)."""
     said = []
     with claimed_state(folder, settings, inputs or {}, said.append):
-        found = {file.name for file in folder.iterdir()} - {"identity.json"}
+        found = {file.name for file in folder.iterdir()} - {"identity.json", ".tgl-state"}
         (folder / "progress").write_text("half done")
     return found, said
 
@@ -54,12 +55,6 @@ def test_an_input_with_other_content_empties_the_state_but_a_touched_one_does_no
     found, said = visit(tmp_path / "state", inputs={"plan": plan})
     assert found == set()
     assert "(plan)" in said[0]
-
-
-def test_a_state_that_does_not_say_whose_it_is_is_emptied(tmp_path):
-    (tmp_path / "state" / "deep").mkdir(parents=True)
-    (tmp_path / "state" / "deep" / "progress").write_text("of whom?")
-    assert visit(tmp_path / "state")[0] == set()
 
 
 def test_an_error_inside_keeps_the_state_and_is_passed_on(tmp_path):
@@ -110,7 +105,7 @@ def test_what_a_kill_leaves_of_a_removed_state_counts_as_nothing(tmp_path, monke
         remove_state(tmp_path / "state")
         monkeypatch.undo()
     with claimed_state(tmp_path / "state", {"a": 1}, {}, print):
-        assert [path.name for path in (tmp_path / "state").iterdir()] == ["identity.json"]
+        assert {path.name for path in (tmp_path / "state").iterdir()} == {"identity.json", ".tgl-state"}
 
 
 def test_without_locks_it_is_said_and_the_run_goes_on(tmp_path, monkeypatch):
@@ -122,3 +117,24 @@ def test_without_locks_it_is_said_and_the_run_goes_on(tmp_path, monkeypatch):
     with claimed_state(tmp_path / "state", {"a": 1}, {}, said.append):
         pass
     assert "no lock on this file system" in said[0]
+
+
+@pytest.mark.parametrize("files", [["thesis.txt"], ["tokens/a.parquet"], ["training/progress.json"]])
+def test_a_folder_that_is_no_state_folder_is_refused_and_left_as_it_is(tmp_path, files):
+    for name in files:
+        (tmp_path / "mine" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "mine" / name).write_text("mine")
+    with (
+        pytest.raises(TglError, match="holds files and is no folder of a training's state"),
+        claimed_state(tmp_path / "mine", {}, {}, print),
+    ):
+        pass
+    assert [(tmp_path / "mine" / name).read_text() for name in files] == ["mine"]
+
+
+def test_a_state_folder_is_removed_at_once_with_what_an_earlier_removal_left(tmp_path):
+    (tmp_path / ".s.removed").mkdir()
+    with claimed_state(tmp_path / "s", {}, {}, print):
+        (tmp_path / "s" / "training").mkdir()
+    remove_state(tmp_path / "s")
+    assert [path.name for path in tmp_path.iterdir()] == [".s.lock"]

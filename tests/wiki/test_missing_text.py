@@ -190,3 +190,12 @@ def test_pages_read_are_those_kept_and_those_left_out_by_reason(tmp_path, kinds)
     expected["kept_parsed"] = expected.get("kept_parsed", 0) + 1
     assert counts_of(tmp_path, page(1, there()), *pages) == expected
     assert read_table(tmp_path / "p", "pages").num_rows == expected["kept_parsed"]
+
+
+def test_dump_of_few_pages_may_lack_all_texts_where_the_date_before_has_them(tmp_path):
+    counts_of(tmp_path, page(1, there()), name="old")
+    assert counts_of(tmp_path, page(1, MISSING[0], 2), previous=tmp_path / "old") == {"kept_earlier": 1}
+    assert read_table(tmp_path / "p", "pages")["text"].to_pylist() == ["A text."]
+    many = [page(number, MISSING[0], 2) for number in range(1, 30)]
+    with pytest.raises(TglError, match="it is a stub dump"):
+        counts_of(tmp_path, *many, previous=tmp_path / "old")

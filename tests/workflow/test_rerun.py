@@ -111,9 +111,9 @@ def copied_project(tmp_path):
         ("tgl/plans/subsets.py", "MAX_JACCARD = 0.5", "MAX_JACCARD = 0.4", {"plan", *AFTER_PLAN}),
         ("tgl/report/limits.py", "len(config.seeds) < 3", "len(config.seeds) < 2", AFTER_TRAINING),
         (
-            "tgl/diff/typography.py",
-            'normalize("NFC"',
-            'normalize("NFKC"',
+            "tgl/diff/sentences.py",
+            '"  " not in text',
+            '"   " not in text',
             {"diff", "pack_period", "score_base", *AFTER_PLAN},
         ),
         ("tgl/agreement/rank.py", "[0.025, 0.975]", "[0.05, 0.95]", {"agree", *AFTER_TRAINING}),

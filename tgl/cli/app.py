@@ -7,6 +7,7 @@ import functools
 import os
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
@@ -71,9 +72,15 @@ def report(name: str, error: BaseException, options: Mapping[str, object]) -> in
     if isinstance(error, SystemExit):
         raise error
     processes = _processes()
-    if processes and processes.lost_peer(error):
-        return processes.LOST_PEER
     _flush(sys.stdout)
+    if processes and processes.lost_peer(error):
+        time.sleep(2)  # for whoever knows why the other process ended
+        if processes.first_to_speak():
+            cause = one_line(str(error).partition("\n")[0])
+            _complain(
+                f"tgl {name}: lost the connection to another process ({cause}); the same command tries again"
+            )
+        return processes.LOST_PEER
     if processes is None or processes.first_to_speak():
         _complain(_message(name, error, options))
     if isinstance(error, KeyboardInterrupt | Stopped):
@@ -101,6 +108,8 @@ def main() -> None:
         status = 0
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except OSError as error:  # help that cannot be printed
+        status = report("--help", error, {})
     if processes := _processes():
         processes.leave(status)
     sys.exit(status)

@@ -13,7 +13,7 @@ from tgl.cli.app import Config, Paths, command, say
 from tgl.cli.inputs import Checked
 from tgl.cli.options import HoldoutShare, OneDate, Period, RisingDates, TextLanguage
 from tgl.config_check import load_config, load_section
-from tgl.config_files import check_folder, missing_files
+from tgl.config_files import check_folder, missing_files, missing_models
 from tgl.errors import TglError
 
 _TEXT = sections.TextConfig()
@@ -27,9 +27,12 @@ def check(file: Annotated[Path, typer.Argument(help="A configuration, as config.
     """Check a configuration file and say everything that is wrong with it."""
     config = load_config(file)
     check_folder(config.experiment)
+    missing = list(missing_models(config))
     if config.data_root is not None and not Path(config.data_root).is_dir():
         say(f"data_root: '{config.data_root}' is not there; the files below it are not checked")
-    elif missing := list(missing_files(config)):
+    else:
+        missing += missing_files(config)
+    if missing:
         raise TglError("\n  - ".join([f"{file}: {len(missing)} missing", *missing]))
     say(f"{file}: valid")
 

@@ -43,6 +43,7 @@ class Checked:
         for path in paths:
             if path is None:
                 continue
+            self._input(path)
             if not os.path.isdir(path):
                 found = "a file" if os.path.exists(path) else "no such folder"
                 raise TglError(f"{path}: {found}; expected {what}")
@@ -87,7 +88,22 @@ class Checked:
         for path in paths:
             if path is not None:
                 check_output_folder(path)
+                self._outputs.add(os.path.realpath(path))
         return self
+
+    def state_folder(self, path: str | Path) -> Checked:
+        """Check the folder of a training's state, which is removed at the end; call it last.
+
+        Neither an input nor another output may be that folder or lie in it.
+        """
+        place = os.path.realpath(path)
+        for other in (*self._inputs, *self._outputs):
+            if os.path.commonpath([place, other]) == place:
+                raise TglError(
+                    f"{path}: the folder of the state, which is removed at the end, holds '{other}'; expected "
+                    "a folder of its own. Name another one"
+                )
+        return self.output_folder(path)
 
     def _input(self, path: str | Path) -> str | Path:
         self._inputs.add(os.path.realpath(path))

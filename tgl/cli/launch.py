@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 
-from tgl.cli.supervise import end_with_parent, supervise
+from tgl.cli.supervise import PARENT, end_with_parent, supervise
 from tgl.errors import TglError
 
 # Set in the tasks that srun starts, one a node: this program again, which starts the node's processes.
@@ -70,7 +70,9 @@ def _local(processes: int, first: int) -> dict[str, subprocess.Popen]:
     """Start this node's processes, whose ranks begin at `first`; return them by name."""
     return {
         f"rank {first + number}": subprocess.Popen(
-            _program(), env=os.environ | {"RANK": str(first + number), "LOCAL_RANK": str(number)}
+            _program(),
+            env=os.environ
+            | {"RANK": str(first + number), "LOCAL_RANK": str(number), PARENT: str(os.getpid())},
         )
         for number in range(processes)
     }

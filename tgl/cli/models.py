@@ -53,7 +53,7 @@ def base(
     token_settings = load_section(sections.TokensConfig, token_config, "--token-config")
     engine_settings = load_section(sections.EngineConfig, engine_config, "--engine-config")
     given = Checked().tokenizer(tokenizer).table("tokens", tokens).model(settings.load)
-    given.output(steps).output_folder(output, state)
+    given.output(steps).output_folder(output).state_folder(state)
     launch.start(processes, nodes)
     from tgl.train.base import train_base
 
@@ -166,6 +166,10 @@ def along(
     for step, folder in named_paths(model).items():
         if not (step.isascii() and step.isdecimal()):
             raise TglError(f"--model {step}={folder}: STEP must be a number")
+        if int(step) in models:
+            raise TglError(
+                f"--model {step}={folder}: step {int(step)} is given twice; expected different steps"
+            )
         models[int(step)] = folder
     _profiled(models.values(), probes, corpus).output(output, examples)
     from tgl.profiling.along import profile_along
@@ -248,7 +252,7 @@ def train(
     written = [tables / f"{name}.parquet" for name in TABLES]
     given = Checked().model(base_model).table("tokens", base_tokens, *named.values()).table("probes", probes)
     given.table("profile", profile).file("a plan as JSON", plan).output(*written)
-    given.output_folder(state, *(models / period for period in named))
+    given.output_folder(*(models / period for period in named)).state_folder(state)
     launch.start(processes, nodes)
     from tgl.train.continual import train_periods
 

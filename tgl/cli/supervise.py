@@ -20,6 +20,8 @@ _GRACE = 5
 # Seconds until an orphan exits even in the middle of a step.
 _ORPHAN_GRACE = 30
 _TICK = 0.1
+# The variable that tells a process who started it.
+PARENT = "TGL_PARENT"
 _GOES_ON = "the same command goes on from the last saved state"
 
 
@@ -58,7 +60,7 @@ def supervise(
         if status == lost_peer:
             time.sleep(1)  # for the other node, which knows more
             if first_to_speak():
-                _report(f"{name} lost its connection to the processes of another node; {_GOES_ON}")
+                _report(f"{name} lost its connection to another process; {_GOES_ON}")
             return 1
         return status
     finally:
@@ -108,15 +110,17 @@ def _cause(failures: Mapping[str, int], lost_peer: int) -> tuple[str, int]:
 
 def _killed(name: str, pid: int, number: int) -> str:
     why = " (the system does so where memory is short)" if number == signal.SIGKILL else ""
+    by = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
     return (
-        f"{name} (process {pid} on {socket.gethostname()}) was killed by {signal.Signals(number).name}{why}, so the "
+        f"{name} (process {pid} on {socket.gethostname()}) was killed by {by}{why}, so the "
         f"others were ended; {_GOES_ON}"
     )
 
 
 def end_with_parent() -> None:
     """End this process when the one that started it has died: save the state first where that can be done."""
-    parent = os.getppid()
+    # Under torchrun nobody has noted it; here it may be dead before this is called.
+    parent = int(os.environ.get(PARENT, os.getppid()))
 
     def watch() -> None:
         while os.getppid() == parent:

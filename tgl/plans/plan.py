@@ -38,6 +38,41 @@ class Plan:
     note: str = ""
     later: list[dict] = dataclasses.field(default_factory=list)
 
+    def check(self, where: str | None = None) -> None:
+        """Raise TglError naming the field that is of a wrong type or out of its range; `where` leads the message."""
+        where = where or f"plan '{self.method}'"
+        for kind, keys in (
+            (str, ("method", "denominator", "note")),
+            (int, ("trainable_parameters", "total_parameters")),
+        ):
+            for key in keys:
+                if type(getattr(self, key)) is not kind:
+                    expected = "text" if kind is str else "a whole number"
+                    raise TglError(f"{where}: {key}: expected {expected}, found {getattr(self, key)!r}")
+        _check_multipliers(where, "multipliers", self.multipliers)
+        _check_numbers(where, {EMBEDDING: self.embedding})
+        before = 0.0
+        if not isinstance(self.later, list):
+            raise TglError(f"{where}: later: expected a list of phases, found {self.later!r}")
+        for number, phase in enumerate(self.later):
+            key = f"later[{number}]"
+            if not isinstance(phase, dict) or set(phase) != {"from", "multipliers"}:
+                raise TglError(f"{where}: {key}: expected the keys from and multipliers, found {phase!r}")
+            start = phase["from"]
+            if isinstance(start, bool) or not isinstance(start, int | float) or not before < start < 1:
+                raise TglError(
+                    f"{where}: {key}.from: expected a share of the run above {before} and below 1, found {start!r}"
+                )
+            before = start
+            _check_multipliers(where, f"{key}.multipliers", phase["multipliers"])
+            if set(phase["multipliers"]) != set(self.multipliers):
+                raise TglError(
+                    f"{where}: {key}.multipliers: names other sublayers than the first phase: "
+                    f"{_some(set(phase['multipliers']) ^ set(self.multipliers))}"
+                )
+            if self.embedding == 0 and not any(phase["multipliers"].values()):
+                raise TglError(f"{where}: {key}.multipliers: every multiplier is 0, nothing would be trained")
+
     def trained(self) -> set[str]:
         """Return the names of the sublayers that are updated, in whatever phase."""
         phases = [self.multipliers, *(phase["multipliers"] for phase in self.later)]
@@ -56,6 +91,7 @@ class Plan:
 
     def phases(self, steps: int) -> list[tuple[int, Plan]]:
         """Return (first step, plan of that phase) over a run of `steps` steps, without phases of no step."""
+        self.check()
         starts = [0, *(round(phase["from"] * steps) for phase in self.later)]
         plans = [self.multipliers, *(phase["multipliers"] for phase in self.later)]
         ends = [*starts[1:], steps]
@@ -97,7 +133,8 @@ class Plan:
 
 @file_errors()
 def save_plan(plan: Plan, path: str | Path) -> None:
-    """Write the plan as JSON, for people to read and to write by hand."""
+    """Write the plan as JSON, for people to read and to write by hand. Raises TglError as `Plan.check`."""
+    plan.check()
     write_text(path, json.dumps(asdict(plan), indent=2) + "\n")
 
 
@@ -109,37 +146,7 @@ def load_plan(path: str | Path) -> Plan:
             f"{path}: found {sorted(raw)}; expected the keys {', '.join(fields)} (method, multipliers required)"
         )
     plan = Plan(**{"embedding": 0.0, **raw})
-    for kind, keys in (
-        (str, ("method", "denominator", "note")),
-        (int, ("trainable_parameters", "total_parameters")),
-    ):
-        for key in keys:
-            if type(getattr(plan, key)) is not kind:
-                expected = "text" if kind is str else "a whole number"
-                raise TglError(f"{path}: {key}: expected {expected}, found {getattr(plan, key)!r}")
-    _check_multipliers(path, "multipliers", plan.multipliers)
-    _check_numbers(path, {EMBEDDING: plan.embedding})
-    before = 0.0
-    if not isinstance(plan.later, list):
-        raise TglError(f"{path}: later: expected a list of phases, found {plan.later!r}")
-    for number, phase in enumerate(plan.later):
-        key = f"later[{number}]"
-        if not isinstance(phase, dict) or set(phase) != {"from", "multipliers"}:
-            raise TglError(f"{path}: {key}: expected the keys from and multipliers, found {phase!r}")
-        start = phase["from"]
-        if isinstance(start, bool) or not isinstance(start, int | float) or not before < start < 1:
-            raise TglError(
-                f"{path}: {key}.from: expected a share of the run above {before} and below 1, found {start!r}"
-            )
-        before = start
-        _check_multipliers(path, f"{key}.multipliers", phase["multipliers"])
-        if set(phase["multipliers"]) != set(plan.multipliers):
-            raise TglError(
-                f"{path}: {key}.multipliers: names other sublayers than the first phase: "
-                f"{_some(set(phase['multipliers']) ^ set(plan.multipliers))}"
-            )
-        if plan.embedding == 0 and not any(phase["multipliers"].values()):
-            raise TglError(f"{path}: {key}.multipliers: every multiplier is 0, nothing would be trained")
+    plan.check(str(path))
     return plan
 
 

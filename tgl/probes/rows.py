@@ -69,7 +69,7 @@ def read_records(path: str | Path) -> Iterator[tuple[int, dict]]:
         raise TglError(f"{path}: more than {_MOST_CHARACTERS} characters; expected a file of probes")
     if text.lstrip().startswith("["):
         try:
-            records = parse_json(text)
+            records = parse_json(text, unique_keys=True)
         except ValueError as error:
             raise TglError(f"{path}: not JSON ({error})") from None
         numbered = list(enumerate(records, 1))
@@ -77,11 +77,11 @@ def read_records(path: str | Path) -> Iterator[tuple[int, dict]]:
         numbered = []
         if text.lstrip().startswith("{"):
             with contextlib.suppress(ValueError):
-                numbered, text = [(1, parse_json(text))], ""
+                numbered, text = [(1, parse_json(text, unique_keys=True))], ""
         for number, line in enumerate(text.split("\n"), 1):
             if line.strip():
                 try:
-                    numbered.append((number, parse_json(line)))
+                    numbered.append((number, parse_json(line, unique_keys=True)))
                 except ValueError as error:
                     raise TglError(f"{path}, line {number}: not JSON ({error})") from None
     for number, record in numbered:

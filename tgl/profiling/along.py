@@ -28,7 +28,14 @@ def profile_along(
     profiles, examples = [], []
     for step, folder in models.items():
         found = profile(
-            folder, probes=probes, corpus=corpus, period=period, settings=settings, seed=seed, twin=False
+            folder,
+            probes=probes,
+            corpus=corpus,
+            period=period,
+            settings=settings,
+            seed=seed,
+            twin=False,
+            say=lambda text, step=step: say(f"step {step}: {text}"),
         )
         whole = found.profile[found.profile["sublayer"] == "all"]
         columns = ["group", "denominator", "num_examples", "relative_norm", "low", "high"]

@@ -88,7 +88,12 @@ def make_groups(
             "probes.validation_share"
         )
     text = PlainText(stream, tokenizer)
-    windows = text.windows(min(settings.window_tokens, length), settings.examples, seed)
+    size = min(settings.window_tokens, length)
+    if len(stream) < size - 1:
+        found.leave_out(
+            "window", f"text shorter than a window of {size} tokens, taken whole", f"{len(stream)} tokens"
+        )
+    windows = text.windows(size, settings.examples, seed)
     found.groups["window"] = Group(windows, [])
     check_unique((probe["id"] for probe in probes), "profile: probes")
     by_id = {probe["id"]: probe for probe in probes}

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from numbers import Integral
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from transformers import PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from tgl.config import PlanConfig, ProfileConfig
+from tgl.config_types import MOST_SEED
 from tgl.errors import TglError
 from tgl.evaluate.score import max_length
 from tgl.faults import file_errors
@@ -207,10 +209,13 @@ def _check(settings: object, tokenizer: object, period: object, seed: object) ->
         ("settings", settings, ProfileConfig),
         ("tokenizer", tokenizer, PreTrainedTokenizerBase | None),
         ("period", period, str | None),
-        ("seed", seed, int),
+        ("seed", seed, Integral),
     ):
-        if not isinstance(value, kind) or isinstance(value, bool) or (name == "seed" and value < 0):
-            expected = {"seed": "a whole number from 0 on", "period": "a text"}.get(name, f"a {kind}")
+        wrong_seed = name == "seed" and isinstance(value, Integral) and not 0 <= value <= MOST_SEED
+        if not isinstance(value, kind) or isinstance(value, bool) or wrong_seed:
+            expected = {"seed": f"a whole number from 0 to {MOST_SEED}", "period": "a text"}.get(
+                name, f"a {kind}"
+            )
             raise TglError(f"profile: {name}: found {value!r:.100}, expected {expected}")
     if tokenizer is not None and not (tokenizer.is_fast and tokenizer.eos_token_id is not None):
         raise TglError(

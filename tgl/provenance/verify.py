@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tgl.codehash import code_hash
+from tgl.errors import TglError
 from tgl.files import sha256_file
 from tgl.provenance.files import artifact_files
 from tgl.provenance.manifest import NAME, File, Job, Manifest, read_manifest
@@ -39,9 +40,14 @@ class Verified:
 
 
 def verify(folder: str | Path) -> Verified:
-    """Compare an experiment's folder with its manifest. Raises TglError for a missing or damaged manifest."""
+    """Compare an experiment's folder with its manifest. Raises TglError for one that is missing, damaged or empty."""
     folder = Path(folder)
     manifest = read_manifest(folder / NAME)
+    if not manifest.jobs:
+        raise TglError(
+            f"{folder / NAME}: holds no job, so nothing can be verified; expected the manifest of a run. Run the "
+            "workflow again, or copy the manifest from where it ran"
+        )
     made = {file.path: file for job in manifest.jobs for file in job.files}
     read = {file.path for job in manifest.jobs for file in job.inputs if file.sha256}
     paths = sorted(made.keys() | read)

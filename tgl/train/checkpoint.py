@@ -94,7 +94,7 @@ def _refuse_adapter(folder: Path) -> None:
     if path.is_file():
         raise TglError(
             f"{path}: the folder holds an adapter, expected a whole model. Merge it into its base model: "
-            "--merge-adapter, model.merge_adapter in a configuration, or "
+            "--merge-adapter of profile, score and agree, model.merge_adapter in a configuration, or "
             "tgl.load_model(..., merge_adapter=True) in Python."
         )
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from tgl.fit import check_block_size, check_tokenizer
-from tgl.model_files import weight_files
+from tgl.model_files import local_folder, weight_files
 from tgl.plans.plan import load_plan
 from tgl.sublayers import sublayers
 from tgl.tables import read_table, read_tables, write_table
@@ -22,6 +22,9 @@ from tgl.train.planning import check_remaking
 from tgl.train.processes import first_only, on_first
 from tgl.train.run import TABLES, Run, Settings
 from tgl.train.state import claimed_state, damage, remove_state
+
+# What a model computes depends on these files too, and a run must not go on after they have changed.
+_DESCRIPTIONS = ("config.json", "tokenizer.json")
 
 
 def train_periods(run: Run, settings: Settings, say: Callable[[str], None] = print) -> None:
@@ -61,7 +64,9 @@ def train_periods(run: Run, settings: Settings, say: Callable[[str], None] = pri
         "probes": run.probes,
         "base tokens": run.base_tokens,
     }
-    weights = weight_files(run.base_model)
+    folder = local_folder(run.base_model)
+    inputs |= {f"base model, {name}": folder / name for name in _DESCRIPTIONS if (folder / name).is_file()}
+    weights = weight_files(folder)
     inputs |= {"base model" if len(weights) == 1 else f"base model, {file.name}": file for file in weights}
     inputs |= {f"tokens of {period}": path for period, path in run.tokens.items()}
     say = first_only(say)

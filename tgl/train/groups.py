@@ -15,6 +15,7 @@ from tgl.train.roles import decays
 
 def check_fit(plan: Plan, units: Sequence[Sublayer]) -> None:
     """Raise TglError when the plan names a sublayer that the model lacks, or lacks one that the model has."""
+    plan.check()
     names = {unit.name for unit in units}
     strange = [name for name in plan.multipliers if name not in names]
     if strange:

@@ -44,11 +44,11 @@ def train_period(
     name = names[number]
     folder = run.state / name
     before = run.state / names[number - 1] / "model" if number else run.base_model
-    model = load_model(run.base_model if baseline.starts_from_base(number) else before)
+    model = load_model(run.base_model if baseline.starts_from_base(number) else before, say=say)
     old = read_stream(run.base_tokens, "train")
     # A kept adapter is put on the base model's weights: what is profiled is the model that goes on.
     goes_on = baseline.starts_from_base(number) and not baseline.begins_anew(number)
-    profiled = load_model(before) if goes_on else model
+    profiled = load_model(before, say=say) if goes_on else model
     plan, drift = on_first(
         lambda: _planned(run, first_plan, name, number, profiled, tokenizer, old, settings, say)
     )

@@ -89,7 +89,7 @@ def leave(status: int) -> NoReturn:
 
 def _wait_for_all() -> None:
     """Record that this process has done its work; return when all have, or when the store is gone with the first."""
-    with contextlib.suppress(RuntimeError):
+    with contextlib.suppress(RuntimeError, KeyError):  # KeyError: RANK is set, and nobody offers a store
         store = _store()
         store.add(DONE, 1)
         while store.add(DONE, 0) < world_size():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -14,6 +15,8 @@ from tgl.files import sha1_file, write_text
 from tgl.json_text import read_json
 
 _IDENTITY = "identity.json"
+# Tells a state folder, whose identity may be damaged, from any other folder, which is never removed.
+_MARK = ".tgl-state"
 
 
 @contextlib.contextmanager
@@ -23,6 +26,7 @@ def claimed_state(
     """Hold the state folder for this process; empty it when it belongs to other settings or inputs, or is damaged.
 
     A process left over from a killed run may still hold it: then this one waits. What differs or is damaged is printed.
+    Raises TglError for a folder that holds files and is no state folder.
     """
     folder.mkdir(parents=True, exist_ok=True)
     lock_path = folder.parent / f".{folder.name}.lock"
@@ -38,9 +42,11 @@ def claimed_state(
         identity = {**settings, **{name: sha1_file(path) for name, path in inputs.items()}}
         if reason := _not_ours(folder, identity):
             if any(folder.iterdir()):
+                _check_state_folder(folder)
                 say(f"{reason}; starting from the beginning")
             remove_state(folder)
             folder.mkdir(parents=True)
+            (folder / _MARK).touch()
             write_text(folder / _IDENTITY, json.dumps(identity, indent=1))
         yield
 
@@ -54,8 +60,16 @@ def _not_ours(folder: Path, identity: Mapping) -> str | None:
         what = "damaged (not the JSON object that was saved)" if marker.exists() else "missing"
         return f"{marker}: {what}, so the state beside it cannot be recognised and is removed"
     if different := sorted(key for key in identity | found if identity.get(key) != found.get(key)):
-        return f"{folder}: the state there is of another run ({', '.join(different)})"
+        return f"{marker}: the state there is of another run ({', '.join(different)})"
     return None
+
+
+def _check_state_folder(folder: Path) -> None:
+    if not any((folder / name).exists() for name in (_MARK, _IDENTITY)):
+        raise TglError(
+            f"{folder}: holds files and is no folder of a training's state; expected an empty folder, or none yet. "
+            "Name another folder for the state"
+        )
 
 
 def seal(folder: Path, marker: Path) -> None:
@@ -85,7 +99,10 @@ def _digests(folder: Path, marker: Path) -> dict[str, str]:
 
 
 def remove_state(folder: Path) -> None:
-    """Remove the folder. Without its identity, which goes first, what a kill leaves of it counts as nothing."""
-    with contextlib.suppress(IsADirectoryError):
-        (folder / _IDENTITY).unlink(missing_ok=True)
-    shutil.rmtree(folder, ignore_errors=True)
+    """Remove the folder at once: what a kill leaves of it lies under another name, which the next removal clears."""
+    folder = Path(os.path.abspath(folder))
+    gone = folder.with_name(f".{folder.name}.removed")
+    shutil.rmtree(gone, ignore_errors=True)
+    with contextlib.suppress(FileNotFoundError):
+        os.rename(folder, gone)
+    shutil.rmtree(gone, ignore_errors=True)

@@ -39,10 +39,14 @@ def refuse_stub(path: str | Path) -> None:
 
 
 class TextCount:
-    """How many texts of a dump file are there, and how many are missing."""
+    """How many texts of a dump file are there, and how many are missing.
 
-    def __init__(self, path: str | Path) -> None:
+    has_earlier: texts of the date before stand in for missing ones, so that a file of few pages may lack all of them.
+    """
+
+    def __init__(self, path: str | Path, has_earlier: bool = False) -> None:
         self._path, self._found, self._missing = path, 0, 0
+        self._has_earlier = has_earlier
 
     def add(self, text: str | None, missing: bool) -> None:
         """Count a revision's text. Raises TglError where so many are missing that the file is a stub."""
@@ -54,7 +58,8 @@ class TextCount:
     def finish(self) -> None:
         """Raise TglError for a file of which no text, or the smaller part of many, is there."""
         found, missing = self._found, self._missing
-        if missing and (not found or (missing >= _MANY and missing > found)):
+        none = missing and not found and not self._has_earlier
+        if none or (missing >= _MANY and missing > found):
             raise TglError(
                 f"{self._path}: {missing} texts failed to load or were left out, {found} are there; it is a stub dump, "
                 f"or damaged. {DOWNLOAD}"

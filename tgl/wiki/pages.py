@@ -117,7 +117,8 @@ def _wiki_of(dumps: list[str | Path], previous: str | Path | None) -> Siteinfo:
     others = {dump: read_siteinfo(dump).dbname for dump in dumps[1:]}
     if previous is not None:
         read_table(previous, "pages", ["page_id"])  # refuses a missing file
-        others[previous] = read_about(previous).get("wiki", {}).get("dbname", "")
+        about = read_about(previous).get("wiki")
+        others[previous] = about.get("dbname", "") if isinstance(about, dict) else ""
     for path, name in others.items():
         if name and site.dbname and name != site.dbname:
             raise TglError(
@@ -189,7 +190,7 @@ def _kept(
     The ids of pages whose text is missing, and was at the date before, are added to about["missing_text"].
     """
     for dump in dumps:
-        for page in read_pages(dump, shard.first, shard.last):
+        for page in read_pages(dump, shard.first, shard.last, has_earlier=old is not None):
             counts["pages_read"] += 1
             reason = _reason(page)
             if reason == "missing_text":

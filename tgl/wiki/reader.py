@@ -46,15 +46,17 @@ class RawPage:
     missing: bool = False
 
 
-def read_pages(path: str | Path, first: int = 0, last: int | None = None) -> Iterator[RawPage]:
+def read_pages(
+    path: str | Path, first: int = 0, last: int | None = None, *, has_earlier: bool = False
+) -> Iterator[RawPage]:
     """Yield the pages with ids `first` to `last` of a dump file: .xml, .bz2 or .7z, schema 0.9 to 0.11.
 
     Of several revisions the last one in the file counts. What stands after </mediawiki> is ignored. Raises TglError
     when the file is not such a dump, or ends before </mediawiki>: pages would be missing without anyone noticing; and
-    for a stub dump, which has no texts.
+    for a stub dump, which has no texts; `has_earlier` as in `TextCount`.
     """
     path = Path(path)
-    texts = TextCount(path)
+    texts = TextCount(path, has_earlier)
     for element in _elements(path, first, last):
         if _name(element) == "page":
             revisions = element.findall("{*}revision")
