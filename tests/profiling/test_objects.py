@@ -299,7 +299,7 @@ def test_a_model_without_a_head_is_refused():
         ({"settings": {"examples": 4}}, "settings: found {'examples': 4}"),
         ({"tokenizer": "gpt2"}, "tokenizer: found 'gpt2'"),
         ({"period": 20200101}, "period: found 20200101, expected a text"),
-        ({"seed": -1}, "seed: found -1, expected a whole number from 0 on"),
+        ({"seed": -1}, "seed: found -1, expected a whole number from 0 to"),
         ({"seed": 1.0}, r"seed: found 1\.0"),
         ({"seed": True}, "seed: found True"),
         ({"seed": None}, "seed: found None"),

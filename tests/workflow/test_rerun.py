@@ -114,7 +114,8 @@ def copied_project(tmp_path):
             "tgl/diff/sentences.py",
             '"  " not in text',
             '"   " not in text',
-            {"diff", "pack_period", "score_base", *AFTER_PLAN},
+            # Probes compare answers in the same normal form.
+            {"diff", "pack_period", "score_base", "probes", "profile", "along", "plan", *AFTER_PLAN},
         ),
         ("tgl/agreement/rank.py", "[0.025, 0.975]", "[0.05, 0.95]", {"agree", *AFTER_TRAINING}),
         ("tgl/plans/policies.py", "Pure functions.", "They are pure functions.", set()),  # a docstring
