@@ -10,7 +10,8 @@ import pytest
 from tests.fuzz import tally
 from tests.fuzz.cases import asked, cases_run
 
-_LOG = os.environ.get("TGL_FUZZ_LOG")
+# Absolute: a target may change the working directory.
+_LOG = os.environ.get("TGL_FUZZ_LOG") and os.path.abspath(os.environ["TGL_FUZZ_LOG"])
 _MEMORY = Path("/dev/shm")
 
 
