@@ -108,3 +108,13 @@ def test_several_nodes_outside_slurm_are_refused(monkeypatch):
     monkeypatch.delenv("RANK", raising=False)
     with pytest.raises(TglError, match="inside a SLURM allocation"):
         launch.start(1, 2)
+
+
+@pytest.mark.parametrize("size", [None, "2"])
+def test_a_rank_that_others_have_set_does_not_make_the_options_silent(monkeypatch, size):
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    if size:
+        monkeypatch.setenv("WORLD_SIZE", size)
+    with pytest.raises(TglError, match="4 processes asked for, and the variables RANK and WORLD_SIZE"):
+        launch.start(4, 1)

@@ -25,6 +25,12 @@ def start(processes: int, nodes: int) -> None:
     nodes: inside a SLURM allocation. Raises TglError where there is none.
     """
     if "RANK" in os.environ:
+        found = os.environ.get("WORLD_SIZE", "1")
+        if processes * nodes > 1 and found != str(processes * nodes):
+            raise TglError(
+                f"--processes, --nodes: {processes * nodes} processes asked for, and the variables RANK and WORLD_SIZE "
+                f"make this one of {found}; expected no RANK. Unset it, or leave out both options under torchrun"
+            )
         end_with_parent()
         return
     if processes * nodes == 1:
