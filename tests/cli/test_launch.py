@@ -89,8 +89,10 @@ def test_a_signal_is_one_line_and_its_status(tmp_path, number, to):
     process = waiting(tmp_path)
     start = time.monotonic()
     os.killpg(process.pid, number) if to == "all" else process.send_signal(number)
-    status, _, (line,) = ended(process)
+    status, _, lines = ended(process)
     assert status == 128 + number
+    assert len(lines) == 1, lines
+    (line,) = lines
     assert line.startswith("tgl several: stopped by SIG")
     assert line.endswith("the same command goes on from the last saved state")
     assert time.monotonic() - start < 30
