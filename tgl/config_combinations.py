@@ -120,7 +120,7 @@ def _method_problems(config: Config) -> Iterator[str]:
     if borrowed and config.plan.borrow is None:
         yield f"plan.borrow: required by {', '.join(borrowed)}: the results folder of another experiment"
     if borrowed and config.profile.periods == "each":
-        yield f"profile.periods: 'each' makes plans anew, and {', '.join(borrowed)} rest on another experiment's"
+        yield f"profile.periods: 'each' makes plans again, and {', '.join(borrowed)} rest on another experiment's"
     meanings: dict[object, str] = {}
     for method in dict.fromkeys(config.methods):
         plan, baseline = parse_method(method)

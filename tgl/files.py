@@ -150,7 +150,7 @@ def _check_place(path: Path) -> None:
 
 
 def _beside(path: Path) -> str:
-    """Return how the temporary name beside a path begins; it is no longer than a name may be."""
+    """Return how the temporary name next to a path begins; it is no longer than a name may be."""
     name = path.name.encode(errors="surrogateescape")[: _LONGEST_NAME - 20]
     return f".{name.decode(errors='ignore')}."
 
@@ -168,7 +168,7 @@ def workflow_folder(path: str | Path) -> Path | None:
 def how_to_mend(path: str | Path) -> str:
     """Return one sentence: what to do about a damaged file.
 
-    Only the workflow's own artifacts can be made again: files under `results/` beside a Snakefile or Snakemake's
+    Only the workflow's own artifacts can be made again: files under `results/` next to a Snakefile or Snakemake's
     own folder. Any other file is the user's, and is not to be deleted.
     """
     if workflow_folder(path) is not None:

@@ -86,7 +86,7 @@ def _local(processes: int, first: int) -> dict[str, subprocess.Popen]:
 
 def _srun(nodes: int) -> subprocess.Popen:
     options = [
-        "--overlap",  # beside the step that this program itself runs in, whose cores it may use
+        "--overlap",  # next to the step that this program itself runs in, whose cores it may use
         f"--nodes={nodes}",
         f"--ntasks={nodes}",
         "--ntasks-per-node=1",

@@ -98,7 +98,7 @@ def _row(
     identity: str, subject: str, sentence: str, answer: str, period: str, settings: ProbesConfig
 ) -> dict:
     left, _, right = sentence.partition(MASK)
-    # Some copies lost the space beside the mask; a span that begins or ends with punctuation has none there.
+    # Some copies lost the space next to the mask; a span that begins or ends with punctuation has none there.
     if left[-1].isalnum() and answer[0].isalnum():
         left += " "
     if answer[-1].isalnum() and right[:1].isalnum():

@@ -58,7 +58,7 @@ def _not_ours(folder: Path, identity: Mapping) -> str | None:
         found = read_json(marker)
     except TglError:
         what = "damaged (not the JSON object that was saved)" if marker.exists() else "missing"
-        return f"{marker}: {what}, so the state beside it cannot be recognised and is removed"
+        return f"{marker}: {what}, so the state next to it cannot be recognised and is removed"
     if different := sorted(key for key in identity | found if identity.get(key) != found.get(key)):
         return f"{marker}: the state there is of another run ({', '.join(different)})"
     return None

@@ -127,7 +127,7 @@ def _filled(shell: PreTrainedModel, headers: Mapping[str, Header]) -> tuple[PreT
     try:
         for file in files:
             tensors |= load_tensors(file)
-        # From tensors, not from the folder: transformers would put an adapter that lies beside into the model.
+        # From tensors, not from the folder: transformers would put an adapter of the same folder into the model.
         return type(shell).from_pretrained(
             None,
             config=shell.config,
