@@ -123,5 +123,6 @@ def test_a_run_of_which_one_process_was_killed_goes_on_in_another_number(inputs,
     assert process.returncode == 128 + signal.SIGKILL
     assert f"rank 1 (process {max(children)} on " in said[-1]
     assert "was killed by SIGKILL" in said[-1]
-    assert len(said) == 2
+    # The other rank may see that the connection is gone before it is ended.
+    assert len(said) == 2 or (len(said) == 3 and "lost the connection" in said[1]), said
     assert_goes_on(inputs, tmp_path, json.loads(progress.read_text())["step"], "--processes", "1")

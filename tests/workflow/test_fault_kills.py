@@ -24,18 +24,22 @@ pytestmark = [
 WHOLE = "the whole run"
 
 
-def kill_some(process, target: str, draw: random.Random, end: float) -> bool:
-    """Kill what a target names at a moment, or later when it is there; tell whether it was killed before the end."""
+def kill_some(process, target: str, draw: random.Random, end: float) -> str | None:
+    """Kill what a target names at a moment, or up to five seconds later when it is there; return what was killed.
+
+    Where the target is not there by then, the whole run is killed; None where the run ended before.
+    """
     while time.monotonic() < end and process.poll() is None:
         time.sleep(0.02)
     while process.poll() is None:
-        if target == WHOLE:
+        if target == WHOLE or time.monotonic() > end + 5:
             os.killpg(process.pid, signal.SIGKILL)
-            return True
-        if found := [number for number, kind in below(process.pid).items() if kind == target]:
-            return kill(draw.choice(found))
+            return WHOLE
+        found = [number for number, kind in below(process.pid).items() if kind == target]
+        if found and kill(draw.choice(found)):
+            return target
         time.sleep(0.02)
-    return False
+    return None
 
 
 @pytest.mark.parametrize(
@@ -63,7 +67,8 @@ def test_runs_killed_at_random_moments_end_with_the_bytes_of_an_undisturbed_one(
             process = disturbed.start(*arguments)
             target = draw.choice(targets)
             end = time.monotonic() + draw.uniform(1, seconds * 0.3)
-            killed[target] += kill_some(process, target, draw, end)
+            if victim := kill_some(process, target, draw, end):
+                killed[victim] += 1
             process.wait()  # after a worker's death the run goes on, or ends with an error and is started again
         disturbed.run(*arguments)
         found = data_files(disturbed.results)
