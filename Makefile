@@ -1,9 +1,9 @@
-# `make run`: the embedded default, from dumps to a report. `make test`: everything that CI runs but lint.
-# Both make their own environment in .venv on first use.
+# `make run` runs the default experiment, from dumps to a report. `make test` runs everything that CI runs, except lint.
+# Both create an environment in .venv on first use.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-slurm test-faults test-fuzz lint format clean
+.PHONY: run test test-quick test-slurm test-faults test-fuzz lint format clean
 
 run: .venv/installed
 	$(BIN)/snakemake
@@ -12,17 +12,22 @@ run: .venv/installed
 test: .venv/installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --dist loadfile --no-loadscope-reorder --ignore tests/slurm
 
-# A single-machine SLURM (apt-get install slurmctld slurmd slurm-client munge), as root.
+# For development: unit tests without the workflow tests and slow tests, in under two minutes on two cores.
+test-quick: .venv/installed
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --dist worksteal -m 'not workflow and not slow' \
+		--ignore tests/slurm --ignore tests/fuzz
+
+# Tests on a single-machine SLURM (apt-get install slurmctld slurmd slurm-client munge). Run as root.
 test-slurm: .venv/installed
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev,slurm]'
 	$(BIN)/python -m pytest tests/slurm
 
-# For a night.
+# Long fault tests, meant to run overnight.
 test-faults: .venv/installed
 	TGL_KILLS=30 TGL_STARTS=50 $(BIN)/python -m pytest -s tests/workflow/test_fault_kills.py \
 		tests/workflow/test_fault_storage.py tests/cli/test_launch.py
 
-# Broken off, it goes on with the targets that have not ended; FUZZ names some of them: a file, or a file::test.
+# An interrupted run resumes with the unfinished targets. FUZZ selects targets: a file, or a file::test.
 CASES ?= 100000
 FUZZ ?= tests/fuzz
 test-fuzz: .venv/installed

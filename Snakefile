@@ -1,4 +1,4 @@
-# Traced Gradient Layers, from wiki dumps to a report. Settings: config.yaml, workflow/presets/, profiles/.
+# Traced Gradient Layers, from wiki dumps to a report. The settings are in config.yaml, workflow/presets/ and profiles/.
 from snakemake.utils import min_version
 
 min_version("9.20")
@@ -18,7 +18,7 @@ include: "workflow/rules/train.smk"
 include: "workflow/rules/report.smk"
 
 
-# What made every artifact: results/<experiment>/manifest.json, for `tgl verify` and `tgl explain`.
+# These write results/<experiment>/manifest.json, which `tgl verify` and `tgl explain` read.
 from workflow.provenance import run_begins, run_ends
 
 
@@ -37,4 +37,4 @@ onerror:
 rule all:
     default_target: True
     input:
-        f"{RESULTS}/report/gate.txt",
+        path("report", file="gate.txt"),

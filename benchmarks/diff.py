@@ -1,10 +1,10 @@
-"""Snapshots after the first: what an incremental one costs, and comparing changed pages against difflib.
+"""Measure the cost of a later snapshot, and compare the diff of changed pages with difflib.
 
     python -m benchmarks.diff FIRST.xml.bz2 LATER.xml.bz2 [LATER.xml.bz2 ...]
 
-The files are dumps of the same articles at several dates. For the cost, the first is repeated under new ids, and every
-tenth article is changed. The floor is a scan of all pages and the parsing of a tenth. Ways to compare run in processes
-of their own: one that is killed for memory leaves a row that says so.
+The files are dumps of the same articles at several dates. To measure the cost, the pages of the first dump are repeated
+under new ids, and every tenth article is changed. The lower bound is a scan of all pages plus the parsing of a tenth.
+Each way to compare runs in a separate process. If it is killed for memory, its row reports that.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from pathlib import Path
 
 from benchmarks.figures import cell, figure, over
 from benchmarks.processes import Apart, Lost, in_turns
-from tgl.config import PagesConfig
-from tgl.diff.published import ticwiki
-from tgl.diff.sentences import new_sentences
-from tgl.tables import read_table
-from tgl.wiki.pages import Shard, extract_pages
-from tgl.wiki.reader import RawPage, read_pages
-from tgl.wiki.revisions import revision_sha1
+from tgl.core.tables import read_table
+from tgl.snapshots.dumps.reader import RawPage, read_pages
+from tgl.snapshots.dumps.revisions import revision_sha1
+from tgl.snapshots.extract.pages import Shard, extract_pages
+from tgl.snapshots.extract.settings import PagesConfig
+from tgl.text.diff.published import ticwiki
+from tgl.text.diff.sentences import new_sentences
 
 EVERYTHING = Shard(0, None)
 
 
-def quiet(text: str) -> None:
-    """Say nothing."""
+def ignore(text: str) -> None:
+    """Discard a log line."""
 
 
 def write_repeated(
     pages: list[RawPage], numbers: Iterable[int], changed: Callable[[int], bool], path: Path
 ) -> None:
-    """Write the pages again and again under ids of their own, the numbers; a changed one has a sentence more."""
+    """Write the pages repeatedly, with the numbers as ids; a changed page has an additional sentence."""
     with open(path, "w", encoding="utf-8") as stream:
         stream.write("<mediawiki>\n")
         for number in numbers:
@@ -60,22 +60,26 @@ def seconds(function: Callable[[], object]) -> float:
 
 
 def incremental(first: str, times: int, rounds: int, scratch: Path) -> str:
-    """Return the figure of a snapshot of which a tenth of the pages is new, over its floor."""
+    """Return the figure of a snapshot with a tenth of its pages changed, relative to its lower bound."""
     pages = [page for page in read_pages(first) if page.namespace == 0 and not page.is_redirect and page.text]
     old, new, tenth = scratch / "old.xml", scratch / "new.xml", scratch / "tenth.xml"
     everything = range(times * len(pages))
     write_repeated(pages, everything, lambda number: False, old)
     write_repeated(pages, everything, lambda number: number % 10 == 0, new)
     write_repeated(pages, everything[::10], lambda number: True, tenth)
-    extract_pages([old], scratch / "old", EVERYTHING, say=quiet)
+    extract_pages([old], scratch / "old", EVERYTHING, say=ignore)
     taken: dict[str, list[float]] = {"incremental": [], "scan": [], "parse": [], "whole": []}
     for _ in range(rounds):
         taken["incremental"].append(
-            seconds(lambda: extract_pages([new], scratch / "new", EVERYTHING, scratch / "old", say=quiet))
+            seconds(
+                lambda: extract_pages(
+                    [new], scratch / "new", EVERYTHING, previous=scratch / "old", say=ignore
+                )
+            )
         )
         taken["scan"].append(seconds(lambda: [0 for _ in read_pages(new)]))
-        taken["parse"].append(seconds(lambda: extract_pages([tenth], scratch / "t", EVERYTHING, say=quiet)))
-        taken["whole"].append(seconds(lambda: extract_pages([new], scratch / "w", EVERYTHING, say=quiet)))
+        taken["parse"].append(seconds(lambda: extract_pages([tenth], scratch / "t", EVERYTHING, say=ignore)))
+        taken["whole"].append(seconds(lambda: extract_pages([new], scratch / "w", EVERYTHING, say=ignore)))
     assert read_table(scratch / "new", "pages").equals(read_table(scratch / "w", "pages"))
     median = {name: statistics.median(found) for name, found in taken.items()}
     print(
@@ -90,7 +94,7 @@ def incremental(first: str, times: int, rounds: int, scratch: Path) -> str:
 
 
 def changed_pages(dumps: list[str], scratch: Path) -> list[tuple[str, str]]:
-    """Return (old text, new text) of the articles that changed between neighbouring dumps, which `main` extracted."""
+    """Return (old text, new text) of the articles that changed between consecutive dumps, as extracted before."""
     texts = []
     for number in range(len(dumps)):
         rows = read_table(scratch / f"d{number}", "pages", ["page_id", "text"]).to_pylist()
@@ -104,7 +108,7 @@ def changed_pages(dumps: list[str], scratch: Path) -> list[tuple[str, str]]:
 
 
 def comparison(way: str, dumps: list[str], scratch: Path) -> Callable[[], tuple[float, int]]:
-    """Return what compares the changed pages in a way, and returns its seconds and the characters it found."""
+    """Return a function that compares the changed pages, and returns the seconds and the characters found."""
     pairs = changed_pages(dumps, scratch)
     compare = {"tgl": lambda old, new: new_sentences(old, new, "en"), "difflib": ticwiki}[way]
 
@@ -118,9 +122,9 @@ def comparison(way: str, dumps: list[str], scratch: Path) -> Callable[[], tuple[
 
 
 def comparing(dumps: list[str], rounds: int, scratch: Path) -> list[str]:
-    """Return the figures of comparing changed articles, each way in a process of its own."""
+    """Return the figures of comparing changed articles, each way in a separate process."""
     for number, dump in enumerate(dumps):
-        extract_pages([dump], scratch / f"d{number}", EVERYTHING, settings=PagesConfig(), say=quiet)
+        extract_pages([dump], scratch / f"d{number}", EVERYTHING, settings=PagesConfig(), say=ignore)
     pairs = changed_pages(dumps, scratch)
     size = sum(len(old.encode()) + len(new.encode()) for old, new in pairs) / 1e6
     with contextlib.ExitStack() as stack:
@@ -146,12 +150,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("dumps", nargs="+", help="at least two, rising by date")
+    parser.add_argument("dumps", nargs="+", help="at least two, sorted by date")
     parser.add_argument("--times", type=int, default=60)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     if len(options.dumps) < 2:
-        sys.exit("at least two dumps expected")
+        sys.exit("Found one dump, expected at least two")
     with tempfile.TemporaryDirectory() as folder:
         figures = comparing(options.dumps, options.rounds, Path(folder))
         figures.insert(0, incremental(options.dumps[0], options.times, options.rounds, Path(folder)))

@@ -1,11 +1,11 @@
-"""Extraction against WikiExtractor and mwparserfromhell: accuracy, pages a second, memory.
+"""Compare extraction with WikiExtractor and mwparserfromhell: accuracy, pages per second, memory.
 
     python -m venv /tmp/peer && /tmp/peer/bin/pip install wikiextractor==3.1.0
     python -m benchmarks.extract DUMP.xml.bz2 ... --peer /tmp/peer/bin/python
 
-The dumps are measured for speed one by one, the first one ten times over too, and together for accuracy. A run is a
-whole process, from its start to its written output; ways take turns, and one that is killed for memory leaves a row
-that says so. WikiExtractor runs with its templates expanded, its default, and without.
+Speed is measured for each dump, and for the first one also repeated ten times. Accuracy is measured for all dumps
+together. A run is a whole process, from its start to its written output. The tools run in turns. If a process is killed
+for memory, its row reports that. WikiExtractor runs with template expansion, its default, and without.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ import mwparserfromhell
 from benchmarks.extraction_accuracy import kept, leftovers, reference
 from benchmarks.figures import cell, figure, over
 from benchmarks.processes import Lost, attempt, cost, in_turns, medians, once
-from tgl.tables import read_table
-from tgl.wiki.catalogue import write_files
-from tgl.wiki.dump_writer import Page, dump_header, page_xml
-from tgl.wiki.reader import read_pages
-from tgl.wiki.siteinfo import read_siteinfo
+from tgl.core.tables import read_table
+from tgl.snapshots.catalogue import write_files
+from tgl.snapshots.dumps.reader import read_pages
+from tgl.snapshots.dumps.siteinfo import read_siteinfo
+from tgl.snapshots.dumps.writer import Page, dump_header, page_xml
 
 KINDS = ("dates", "numbers", "list items", "link anchors")
 
 
 def ours(files: Path, output: Path, processes: int) -> list[str]:
-    """Return the command that extracts a table `files` by tgl."""
+    """Return the command with which tgl extracts a table `files`."""
     return [
         sys.executable,
         "-m",
@@ -48,36 +48,36 @@ def ours(files: Path, output: Path, processes: int) -> list[str]:
 
 
 def peer(python: str, dump: str, output: Path, processes: int, *options: str) -> list[str]:
-    """Return the command that extracts a dump by WikiExtractor."""
+    """Return the command with which WikiExtractor extracts a dump."""
     return [python, "-m", "wikiextractor.WikiExtractor", dump, "-o", str(output), "--json", "-q",
             "--processes", str(processes), *options]  # fmt: skip
 
 
 def scan(dump: str) -> list[str]:
-    """Return the command that reads every page of a dump and does nothing with it."""
+    """Return the command that reads every page of a dump and does nothing else."""
     return [
         sys.executable,
         "-c",
-        "import sys; from tgl.wiki.reader import read_pages; [0 for _ in read_pages(sys.argv[1])]",
+        "import sys; from tgl.snapshots.dumps.reader import read_pages; [0 for _ in read_pages(sys.argv[1])]",
         dump,
     ]
 
 
 def peer_texts(folder: Path) -> dict[int, str]:
-    """Return the texts that WikiExtractor has written, by page id."""
+    """Return the texts that WikiExtractor wrote, by page id."""
     lines = (line for path in folder.rglob("wiki_*") for line in path.read_text().splitlines())
     return {int(row["id"]): row["text"] for row in map(json.loads, lines)}
 
 
 def stripped(dump: str) -> Callable[[], dict[int, str]]:
-    """Return what gives the text of each page by mwparserfromhell's strip_code, by page id."""
+    """Return a function that returns each page's text by mwparserfromhell's strip_code, by page id."""
     return lambda: {
         page.page_id: mwparserfromhell.parse(page.text).strip_code() for page in read_pages(dump) if page.text
     }
 
 
 def texts_of(dump: str, python: str, folder: Path) -> dict[str, dict[int, str] | Lost]:
-    """Return the texts that each way makes of a dump, by page id."""
+    """Return the texts that each tool extracts from a dump, by page id."""
 
     def extracted(name: str, *options: str) -> dict[int, str]:
         cost(*peer(python, dump, folder / name, 1, *options))
@@ -95,7 +95,7 @@ def texts_of(dump: str, python: str, folder: Path) -> dict[str, dict[int, str] |
 
 
 def accuracy(dumps: list[str], python: str, scratch: Path) -> None:
-    """Print the table of what each way keeps and leaves."""
+    """Print a table of the kept units and the leftover markup of each tool."""
     counts: dict[str, Counter | Lost] = {}
     for number, dump in enumerate(dumps):
         texts = texts_of(dump, python, scratch / f"accuracy{number}")
@@ -118,7 +118,7 @@ def accuracy(dumps: list[str], python: str, scratch: Path) -> None:
 
 
 def kept_and_left(references: dict[int, dict], found: dict[int, str]) -> Counter:
-    """Count what the texts of a dump keep of each page's reference, and the markup left in them."""
+    """Count the reference units that the texts of a dump keep, and the leftover markup."""
     count: Counter = Counter()
     for page_id, units in references.items():
         text = found.get(page_id, "")
@@ -132,7 +132,7 @@ def kept_and_left(references: dict[int, dict], found: dict[int, str]) -> Counter
 
 
 def speed(dump: str, python: str, scratch: Path, rounds: int) -> list[str]:
-    """Print seconds of each way and return the figures."""
+    """Print the seconds of each tool and return the figures."""
     write_files([dump], scratch / "files")
     ways = {}
     for processes in (1, 2):
@@ -163,7 +163,7 @@ def speed(dump: str, python: str, scratch: Path, rounds: int) -> list[str]:
 
 
 def repeat(dump: str, times: int, path: Path) -> None:
-    """Write the pages of a dump several times, under ids of their own."""
+    """Write the pages of a dump several times, each time with new ids."""
     pages = [page for page in read_pages(dump) if page.text is not None]
     with open(path, "w", encoding="utf-8") as stream:
         stream.write(dump_header(read_siteinfo(dump)))
@@ -180,7 +180,7 @@ def repeat(dump: str, times: int, path: Path) -> None:
 
 
 def memory(dump: str, scratch: Path) -> str:
-    """Return the figure of peak memory at ten times the input over that at one."""
+    """Return the figure of peak memory at ten times the input divided by that at one time."""
     peaks = []
     for times in (1, 10):
         repeat(dump, times, scratch / f"{times}.xml")
@@ -197,7 +197,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("dumps", nargs="+")
-    parser.add_argument("--peer", required=True, help="the Python that WikiExtractor is installed for")
+    parser.add_argument("--peer", required=True, help="the Python for which WikiExtractor is installed")
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

@@ -1,7 +1,7 @@
-"""What extraction keeps of an article and what it leaves behind, counted on the wikitext without any parser's tree.
+"""Count what extraction keeps of an article and which markup it leaves, without a parser's tree.
 
-A reference unit is a date, number, list item or link anchor that a reader sees in the running text: outside comments,
-references, tables, galleries, infoboxes and navigation, and above the sections of references and links.
+A reference unit is a date, number, list item or link anchor that a reader sees in the running text. Comments,
+references, tables, galleries, infoboxes, navigation, and the sections of references and links do not count.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Units:
 
 
 def reference(wikitext: str) -> Units:
-    """Return what a reader of the article's running text sees, as far as single lines and regular expressions tell."""
+    """Return the reference units of an article, as far as single lines and regular expressions can find them."""
     text = re.sub(r"<!--.*?-->", "", wikitext, flags=re.DOTALL)
     text = re.sub(r"<ref[^<>]*/>|<ref\b[^<>]*>.*?</ref>", "", text, flags=re.DOTALL | re.IGNORECASE)
     text = re.sub(
@@ -75,9 +75,9 @@ def reference(wikitext: str) -> Units:
     units.numbers.update(_NUMBER.findall(_plain(prose)))
     units.numbers.update(one or two for one, two in _NUMBER_TEMPLATE.findall(inline))
     for marks, item in _ITEM.findall(_without_files(_without_nested(text, "{{", "}}", "\0"))):
-        if "\0" in item:  # what a reader sees of it is the template's matter
+        if "\0" in item:  # the visible text depends on a template
             continue
-        # The mark ":" of a definition stands in the line of its term, which begins with ";".
+        # In a line that starts with ";", a ":" separates the term from its definition.
         words = _plain(item.split(":")[0] if marks[-1] == ";" else item).split()
         if len(words) >= 3:
             units.items.append(" ".join(words[:5]))
@@ -89,7 +89,7 @@ def reference(wikitext: str) -> Units:
 
 
 def kept(units: Units, text: str) -> dict[str, tuple[int, int]]:
-    """Return (units found in an extractor's text, units of the reference) of each kind."""
+    """Return (units found in an extractor's text, units of the reference) for each kind."""
     folded = " ".join(text.split())
     found_numbers, found_dates = Counter(_NUMBER.findall(folded)), Counter(_dates(folded))
     return {
@@ -104,7 +104,7 @@ def kept(units: Units, text: str) -> dict[str, tuple[int, int]]:
 
 
 def leftovers(text: str) -> int:
-    """Return how many pieces of markup stand in an extractor's text."""
+    """Return the number of pieces of markup in an extractor's text."""
     return len(_LEFT.findall(text))
 
 
@@ -129,7 +129,7 @@ def _plain(text: str) -> str:
 
 
 def _without_nested(text: str, opening: str, closing: str, instead: str = "") -> str:
-    """Return text with `instead` in place of what the outermost of two marks enclose; unclosed ones are left."""
+    """Return text with `instead` in place of each outermost pair of marks and its content; unclosed marks stay."""
     marks, kept_parts, depth, end = re.compile(f"{re.escape(opening)}|{re.escape(closing)}"), [], 0, 0
     for match in marks.finditer(text):
         if match[0] == opening:
@@ -146,7 +146,7 @@ def _without_nested(text: str, opening: str, closing: str, instead: str = "") ->
 
 
 def _without_large_templates(text: str) -> str:
-    """Return text without templates of more than one line: infoboxes, navigation, boxes at the side."""
+    """Return text without templates of more than one line, such as infoboxes, navigation and side boxes."""
     kept_parts, depth, start, end = [], 0, 0, 0
     for match in re.finditer(r"\{\{|\}\}", text):
         if match[0] == "{{":
@@ -161,7 +161,7 @@ def _without_large_templates(text: str) -> str:
 
 
 def _without_files(text: str) -> str:
-    """Return text without files and their captions, which may hold links."""
+    """Return text without files and their captions, which may contain links."""
     pieces, end = [], 0
     for match in re.finditer(r"\[\[\s*(?:file|image)\s*:", text, re.IGNORECASE):
         if match.start() < end:

@@ -1,9 +1,9 @@
-"""Peak memory of the data half's stages at five times the text.
+"""Measure the peak memory of the data stages at five times the text.
 
     python -m benchmarks.memory [--words 1000000] [--times 5]
 
-Texts of invented words, of which few are frequent and many rare, as two tables `pages`: in the second each page has one
-sentence that differs. Each stage is a whole process; its figure is the peak with many pages over that with few.
+The texts consist of random words with Zipf-like frequencies, in two tables `pages`. In the second table one sentence of
+each page differs. Each stage is a whole process. Its figure is the peak with many pages divided by that with few.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from benchmarks.figures import figure
 from benchmarks.processes import cost
 
 GOAL = 1.15
-VOCABULARY, SENTENCE, SENTENCES = 20_000, 12, 40  # different words; words a sentence; sentences a page
+VOCABULARY, SENTENCE, SENTENCES = 20_000, 12, 40  # distinct words, words per sentence, sentences per page
 PERIOD = "20200101"
 
 
 def texts(words: int, changed: bool) -> Iterator[str]:
-    """Yield pages of so many words together; `changed`: the third sentence of each differs."""
+    """Yield pages with about `words` words in total; with `changed`, the third sentence of each page differs."""
     draw = np.random.default_rng(0)
     letters = draw.integers(ord("a"), ord("z") + 1, (VOCABULARY, 7))
     known = ["".join(map(chr, row[: 2 + place % 6])) for place, row in enumerate(letters)]
@@ -39,7 +39,7 @@ def texts(words: int, changed: bool) -> Iterator[str]:
 
 
 def stages(folder: Path) -> dict[str, list[object]]:
-    """Return the arguments of each stage, in the order they are run in."""
+    """Return the arguments of each stage, in execution order."""
     old, new, changes, tokenizer = (folder / name for name in ("old", "new", "diff", "tokenizer"))
     packing = ("pack", "--tokenizer", tokenizer, "--config", '{"block_size": 512}')
     sets = {"sets": ["ecbd"], "ecbd": {"files": [str(folder / "ecbd.json")], "period": PERIOD}}

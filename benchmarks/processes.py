@@ -1,4 +1,4 @@
-"""Each way that is measured has a process of its own: one that is killed for memory leaves the others' figures."""
+"""Run each measured way in a separate process, so that one that is killed for memory does not affect the others."""
 
 from __future__ import annotations
 
@@ -16,16 +16,22 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-_LOOK = 0.05  # seconds between two looks at the memory of a process
+_LOOK = 0.05  # seconds between two readings of a process's memory
 
 
 class Lost(Exception):
-    """A way that gave nothing: its process was killed, ended by itself, or the way is not to be had."""
+    """A way gave no result: its process was killed or ended, or the way is not available."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a command took: seconds by the clock and of all processors, and MiB of its largest process."""
+    """The cost of a command.
+
+    Attributes:
+        seconds: The wall time.
+        processor_seconds: The time of all processors.
+        memory: The peak memory of its largest process, in MiB.
+    """
 
     seconds: float
     processor_seconds: float
@@ -33,9 +39,12 @@ class Cost:
 
 
 def cost(*arguments: object) -> Cost:
-    """Run a command, whose output is dropped, and return what it took. Raises Lost where it fails or is killed.
+    """Run a command, discard its output, and return its cost.
 
-    It is started by a small process: a large one would hand its own peak of memory down.
+    A small process starts the command, because a child inherits the peak memory of its parent.
+
+    Raises:
+        Lost: The command fails or is killed.
     """
     code = (
         "import json, resource, subprocess, sys; null = subprocess.DEVNULL; "
@@ -53,17 +62,20 @@ def cost(*arguments: object) -> Cost:
 
 
 def how_it_ended(code: int, memory: float) -> str:
-    """Return how a process ended that gave no result, from its exit code, and its peak of memory in MiB."""
+    """Return how a process without result ended, from its exit code and its peak memory in MiB."""
     with contextlib.suppress(ValueError):
         return f"killed by {signal.Signals(-code).name} at {memory:.0f} MiB"
     return f"exit code {code} at {memory:.0f} MiB"
 
 
 class Apart:
-    """A function in a process of its own, made there once by `prepare(*arguments)` and called as often as asked.
+    """A function in a separate process, to be used as a context manager.
 
-    prepare: of a module, as what it returns does not leave the process. A call returns what the function returns,
-    and raises Lost where the process is killed, ends, or raises an exception. Used as a context manager.
+    `prepare(*arguments)` creates the function once in that process. Then each call runs the function and returns its
+    result. `prepare` must be a module-level function, because its result does not leave the process.
+
+    Raises:
+        Lost: On a call, if the process is killed or ends, or the function raises an exception.
     """
 
     def __init__(self, prepare: Callable, *arguments: object) -> None:
@@ -71,7 +83,7 @@ class Apart:
         self._answers, there = start.Pipe()
         self._process = start.Process(target=_serve, args=(there, prepare, arguments), daemon=True)
         self._process.start()
-        there.close()  # so that its end is seen here
+        there.close()  # so that this process notices when the other one ends
         self._memory = 0.0
 
     def __enter__(self) -> Apart:
@@ -105,19 +117,21 @@ def _serve(answers: Connection, prepare: Callable, arguments: tuple) -> None:
             try:
                 function = function or prepare(*arguments)
                 found = (None, function())
-            except Exception as error:  # of a peer's own, as one for too little memory
+            except (
+                Exception
+            ) as error:  # a peer may raise its own exceptions, for example when memory runs out
                 found = (f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}", None)
             answers.send(found)
 
 
 def once(prepare: Callable, *arguments: object) -> object:
-    """Call a function in a process of its own that ends with it; see `Apart`."""
+    """Call a function in a separate process that ends afterwards; see `Apart`."""
     with Apart(prepare, *arguments) as function:
         return function()
 
 
 def attempt(function: Callable, *arguments: object) -> object:
-    """Return what a function returns, or the Lost that it raises: a row of a table says so."""
+    """Return the result of a function, or the Lost that it raises."""
     try:
         return function(*arguments)
     except Lost as lost:
@@ -125,9 +139,12 @@ def attempt(function: Callable, *arguments: object) -> object:
 
 
 def in_turns(ways: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list | Lost]:
-    """Return what each way gave in each round; all take turns, so that a machine that slows down slows all.
+    """Run all ways in turns, so that a slow phase of the machine affects all of them.
 
-    A way that is lost is not asked again.
+    A way that is lost is not called again.
+
+    Returns:
+        The results of each way in all rounds, or its Lost.
     """
     found: dict[str, list | Lost] = {name: [] for name in ways}
     for _ in range(rounds):
@@ -143,7 +160,7 @@ def in_turns(ways: Mapping[str, Callable[[], object]], rounds: int) -> dict[str,
 
 
 def medians(found: Mapping[str, list | Lost]) -> dict[str, float | Lost]:
-    """Return the median of what each way gave `in_turns`, or that it is lost."""
+    """Return the median of each way's results from `in_turns`, or its Lost."""
     return {
         name: values if isinstance(values, Lost) else statistics.median(values)
         for name, values in found.items()
@@ -151,9 +168,9 @@ def medians(found: Mapping[str, list | Lost]) -> dict[str, float | Lost]:
 
 
 def high_water(process: int | str = "self") -> float | None:
-    """Return a process's peak resident memory in MiB, None where it has ended.
+    """Return a process's peak resident memory in MiB, or None if it has ended.
 
-    Unlike ru_maxrss it does not start from that of the parent.
+    Unlike ru_maxrss, this value does not include the peak of the parent.
     """
     try:
         found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{process}/status").read_text())

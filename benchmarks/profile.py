@@ -1,18 +1,18 @@
-"""Per-example gradient norms of every sublayer: cost against training, against other ways to get them.
+"""Measure the cost of per-example gradient norms of every sublayer, compared with training and other methods.
 
     python -m benchmarks.profile [--lengths 32 128 512] [--tokens 1024] [--repeats 5] [--small]
 
-One thread (on a GPU: one device), GPT-2 of 124M parameters with random weights, batches of plain-text
-windows (every position but the first a target). Peers, each in the same run:
+Uses one thread (or one GPU), a GPT-2 with 124M parameters and random weights, and batches of plain-text windows, in
+which every position but the first is a target. The peers are measured in the same run:
 
-- `forward+backward`: what a training step costs without its optimiser, weights' gradients summed over the batch;
+- `forward+backward`: a training step without its optimiser, with gradients summed over the batch;
 - `loop`: autograd, one example at a time;
 - `vmap`: torch.func's per-example gradients;
-- `opacus`: Opacus' ghost clipping (pip install opacus), which knows nn.Linear and untied heads only: both are
+- `opacus`: the ghost clipping of Opacus (pip install opacus). It supports only nn.Linear and untied heads, so both are
   measured on a twin with those.
 
-Each way runs in a process of its own, in turns with those it is compared with; one that is killed for memory leaves
-a row that says so. Each figure is a line of JSON; the table before it is for people.
+Each method runs in a separate process, in turns with those it is compared with. If a process is killed for memory, its
+row reports that. Prints a table, then one line of JSON for each figure.
 """
 
 from __future__ import annotations
@@ -33,22 +33,30 @@ from transformers.pytorch_utils import Conv1D
 from benchmarks.figures import cell, figure, over
 from benchmarks.processes import Apart, Lost, attempt, high_water, in_turns, medians, once
 from tgl.evaluate.spans import SpanTokens
+from tgl.models.sublayers import sublayers
 from tgl.profiling.capture import cover
 from tgl.profiling.norms import gradient_norms
-from tgl.sublayers import sublayers
 
 TIME_GOALS = {32: 0.95, 128: 1.0, 512: 1.0}
 FLOP_GOALS = {32: 0.70, 128: 0.80, 512: 0.95}
 LOOP_GOALS = {32: 2.0}
 SHAPE = {"n_layer": 12, "n_embd": 768, "n_head": 12, "vocab_size": 50257}
 SMALL = {"n_layer": 2, "n_embd": 64, "n_head": 2, "vocab_size": 1000}
-VMAP_CHUNK = 4  # examples at once: each holds all its gradients, 0.5 GB for 124M parameters
+VMAP_CHUNK = 4  # examples at once; the gradients of each take 0.5 GB for 124M parameters
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
 @dataclass(frozen=True)
 class Job:
-    """A way on batches of a shape; `model`: as it is, with `eager` attention, or the `twin` that Opacus knows."""
+    """A method on batches of one shape.
+
+    Attributes:
+        shape: The shape of the model.
+        length: The length of the windows, in tokens.
+        count: The number of windows in a batch.
+        way: The method.
+        model: `plain`, `eager` (with eager attention) or `twin` (the variant that Opacus supports).
+    """
 
     shape: dict
     length: int
@@ -58,12 +66,12 @@ class Job:
 
     @property
     def name(self) -> str:
-        """As the table has it."""
+        """The name in the table."""
         return self.way if self.model == "plain" else f"{self.way}, {self.model}"
 
 
 def make_model(shape: dict, twin: bool = False) -> GPT2LMHeadModel:
-    """Return GPT-2 with random weights; `twin`: its head untied and its Conv1D turned into nn.Linear."""
+    """Return GPT-2 with random weights; `twin` has an untied head and nn.Linear instead of Conv1D."""
     torch.manual_seed(0)
     config = GPT2Config(**shape, n_positions=1024, tie_word_embeddings=not twin, use_cache=False,
                         resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0)  # fmt: skip
@@ -86,14 +94,16 @@ def losses(model: GPT2LMHeadModel, tokens: torch.Tensor) -> torch.Tensor:
 
 
 def ways(model: GPT2LMHeadModel, tokens: torch.Tensor) -> dict[str, Callable[[], object]]:
-    """Return the ways to measure on a model, each a function of no argument."""
+    """Return the methods to measure on a model, as functions without arguments."""
     units = sublayers(model)
     coverage = cover(model, units)
     examples = [SpanTokens(row.tolist(), 1) for row in tokens]
     parameters = list(model.parameters())
 
     def norms(mean: bool) -> object:
-        return gradient_norms(model, units, examples, coverage, mean=mean, batch_tokens=tokens.numel())
+        return gradient_norms(
+            model, units, examples, coverage=coverage, mean=mean, batch_tokens=tokens.numel()
+        )
 
     def step() -> object:
         return torch.autograd.grad(losses(model, tokens).sum(), parameters)
@@ -114,7 +124,7 @@ def ways(model: GPT2LMHeadModel, tokens: torch.Tensor) -> dict[str, Callable[[],
             ).logits
             return functional.cross_entropy(logits[0], row[1:])
 
-        # sdpa's mask cannot be made under vmap: the model's eager attention is used instead
+        # The mask of sdpa cannot be created under vmap, so the model uses eager attention.
         places = torch.arange(tokens.shape[1] - 1, device=tokens.device)[None]
         gradients = torch.func.vmap(torch.func.grad(loss), in_dims=(None, 0), chunk_size=VMAP_CHUNK)(
             named, tokens
@@ -131,7 +141,7 @@ def ways(model: GPT2LMHeadModel, tokens: torch.Tensor) -> dict[str, Callable[[],
 
 
 def opacus_way(model: GPT2LMHeadModel, tokens: torch.Tensor) -> Callable[[], object]:
-    """Return Opacus' ghost norms of the same losses; its norm is taken per parameter, before it sums them."""
+    """Return a function that computes Opacus' ghost norms of the same losses, per parameter before the sum."""
     from opacus.grad_sample import GradSampleModuleFastGradientClipping
 
     wrapped = GradSampleModuleFastGradientClipping(
@@ -157,7 +167,7 @@ def opacus_way(model: GPT2LMHeadModel, tokens: torch.Tensor) -> Callable[[], obj
 
 
 def prepare(job: Job) -> Callable[[], object]:
-    """Return the function of a job, its model and tokens made."""
+    """Return the function of a job, with its model and tokens."""
     torch.set_num_threads(1)
     warnings.filterwarnings("ignore", message="Full backward hook is firing")  # Opacus, at embeddings
     model = make_model(job.shape, twin=job.model == "twin")
@@ -168,7 +178,7 @@ def prepare(job: Job) -> Callable[[], object]:
 
 
 def stopwatch(job: Job) -> Callable[[], float]:
-    """Return what runs a job once and returns its seconds; it has run once before, to warm up."""
+    """Return a function that runs a job and returns its seconds, after one warm-up."""
     function = prepare(job)
     function()
 
@@ -183,7 +193,7 @@ def stopwatch(job: Job) -> Callable[[], float]:
 
 
 def flops(job: Job) -> Callable[[], int]:
-    """Return what counts a job's floating-point operations of matrix products and attention."""
+    """Return a function that counts a job's floating-point operations in matrix products and attention."""
     function = prepare(job)
 
     def run() -> int:
@@ -195,7 +205,7 @@ def flops(job: Job) -> Callable[[], int]:
 
 
 def peak(job: Job) -> Callable[[], float]:
-    """Return what measures a job's peak memory in MiB, less that of the model alone."""
+    """Return a function that measures a job's peak memory in MiB, without that of the model."""
     function = prepare(job)
 
     def run() -> float:
@@ -212,14 +222,14 @@ def peak(job: Job) -> Callable[[], float]:
 
 
 def seconds(jobs: list[Job], repeats: int) -> dict[str, float | Lost]:
-    """Return the median seconds of each job, by name, all in turns."""
+    """Return the median seconds of each job by name, with all jobs in turns."""
     with contextlib.ExitStack() as stack:
         timed = {job.name: stack.enter_context(Apart(stopwatch, job)) for job in jobs}
         return medians(in_turns(timed, repeats))
 
 
 def _tokens(shape: dict, length: int, count: int) -> torch.Tensor:
-    # length positions are read, as many are predicted
+    # One more token than `length`, because the model reads `length` positions and predicts as many.
     torch.manual_seed(1)
     return torch.randint(0, shape["vocab_size"], (count, length + 1)).to(DEVICE)
 
@@ -230,14 +240,14 @@ def _wait() -> None:
 
 
 def main() -> None:
-    """Measure every length and print the table, then the figures."""
+    """Measure every length, and print the tables and then the figures."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--lengths", type=int, nargs="+", default=[32, 128, 512])
-    parser.add_argument("--tokens", type=int, default=1024, help="tokens a batch")
+    parser.add_argument("--tokens", type=int, default=1024, help="tokens in a batch")
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--small", action="store_true", help="a toy shape: does the script run?")
+    parser.add_argument("--small", action="store_true", help="a tiny model, to test the script")
     parser.add_argument("--no-memory", action="store_true")
     options = parser.parse_args()
     shape = SMALL if options.small else SHAPE
@@ -277,13 +287,13 @@ def of_length(own: Job, repeats: int, with_memory: bool) -> list[str]:
 def print_row(
     name: str, value: float | Lost, form: str, unit: str, share: float | Lost = 1.0, of: str = ""
 ) -> None:
-    """Print a value and its share of another, or only how the value was lost."""
+    """Print a value and its share of another one, or the reason why the value is lost."""
     more = "" if isinstance(value, Lost) or not of else cell(share, "7.3f", of)
     print(f"  {name:<28}{cell(value, form, unit)} {more}".rstrip(), flush=True)
 
 
 def figures(length: int, found: dict, work: dict, memory: dict) -> list[str]:
-    """Return the figures of one length from seconds, operations and memory by way."""
+    """Return the figures of one length from seconds, operations and memory by method."""
     at, step = f"T={length}", "forward+backward"
     lines = [
         figure(f"norms_time_{at}", found["tgl"], "s", step, over(found["tgl"], found[step]),

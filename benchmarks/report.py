@@ -1,9 +1,10 @@
-"""Peak memory of `tgl report` and `tgl across` at five times the runs: by methods, by seeds and by learning rates.
+"""Measure the peak memory of `tgl report` and `tgl across` at five times the methods, seeds or learning rates.
 
     python -m benchmarks.report [--subjects 100]
 
-Results of 5 methods x 4 seeds x 1 rate, and of five times as many of each, are made up (tests/report/result_folder.py)
-and reported by a process of their own. Prints a figure a line; the peer is the same command on a fifth of the runs.
+The results are synthetic (tests/report/result_folder.py): 5 methods x 4 seeds x 1 rate, and five times as many of each.
+Each report is made in a separate process. Prints one figure on each line; the peer is the same command on a fifth of
+the runs.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pathlib import Path
 
 from benchmarks.figures import figure
 from tests.report.result_folder import World, configuration, write_results
-from tgl.config import Config
+from tgl.config.root import Config
 
 GOAL = 1.15
 METHODS = ["full", "tgl_fp", "random", "inverse", "last"]
@@ -32,7 +33,7 @@ TIMES_FIVE = {
 
 
 def settings(**changes: object) -> Config:
-    """Return the configuration of the small experiment, changed."""
+    """Return the configuration of the small experiment with some changes."""
     rates = {"train": {"learning_rates": [0.002]}}
     return configuration(**{"methods": METHODS, "seeds": [0, 1, 2, 3], **rates, **changes})
 
@@ -47,7 +48,7 @@ def peak(*arguments: str) -> float:
 
 
 def measure(folder: Path, config: Config, world: World) -> tuple[float, float]:
-    """Return the peaks of the report of an experiment, and of setting it side by side with a copy of itself."""
+    """Return the peak memory of `report` on an experiment, and of `across` on the experiment and its copy, in MiB."""
     write_results(folder, config, world)
     text = json.dumps(config.model_dump(mode="json"))
     of_report = peak("report", str(folder), "--output", str(folder / "report"), "--config", text)
@@ -61,7 +62,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--subjects", type=int, default=100, help="test subjects of a kind, period and split")
+    parser.add_argument(
+        "--subjects", type=int, default=100, help="test subjects for each kind, period and split"
+    )
     world = World(subjects=parser.parse_args().subjects)
     with tempfile.TemporaryDirectory() as scratch:
         small = measure(Path(scratch) / "small", settings(), world)

@@ -1,10 +1,11 @@
-"""Extraction and diff of the synthetic world at growing sizes, and what a full Wikipedia would take.
+"""Measure extraction and diff of the synthetic world at several sizes, and estimate a full Wikipedia.
 
     python -m benchmarks.scale REAL.xml.bz2 --output FOLDER [--sizes 1000 10000 100000]
 
-For each size: the first date is extracted, the second beside it, and the two are compared, each a whole process with
-one process that parses. Writes scale.csv and scale.svg. REAL is a dump of real articles, of whose compressed bytes the
-processor's seconds are measured: from those, and from nothing of the synthetic world, the estimate.
+For each size, the first date is extracted, then the second with the first as previous date, and then the two are
+compared. Each step is a whole process with one parsing process. Writes scale.csv and scale.svg. REAL is a dump of real
+articles, whose processor seconds for each compressed byte are measured. The estimate uses only these, not the synthetic
+world.
 """
 
 from __future__ import annotations
@@ -24,14 +25,14 @@ from matplotlib.ticker import NullFormatter, ScalarFormatter
 
 from benchmarks.figures import figure
 from benchmarks.processes import Cost, cost
+from tgl.core.tables import read_counts, read_table
 from tgl.report.figures import STYLE, svg
-from tgl.tables import read_counts, read_table
-from tgl.wiki.catalogue import write_files
+from tgl.snapshots.catalogue import write_files
 
 DATES = ("20200101", "20210101")
 STAGES = ("extraction", "extraction of the next date", "diff")
-DATE_GB = 20.0  # a date of the English Wikipedia, compressed
-CHANGED = 0.1  # share of the pages that a later date changes
+DATE_GB = 20.0  # compressed size of one date of the English Wikipedia
+CHANGED = 0.1  # share of the pages that change between dates
 CORES = (2, 32)
 _SHORT = (
     "<mediawiki><page><title>A</title><ns>0</ns><id>1</id><revision><id>1</id><text>A.</text></revision></page>"
@@ -40,12 +41,12 @@ _SHORT = (
 
 
 def extraction(files: Path, output: Path, *more: object) -> Cost:
-    """Return the cost of extracting a table `files` with one process that parses."""
+    """Return the cost of extracting a table `files` with one parsing process."""
     return cost(sys.executable, "-m", "tgl", "pages", files, "--output", output, *more)
 
 
 def measured(size: int, scratch: Path) -> Iterator[dict]:
-    """Yield a row a stage for a world of `size` pages."""
+    """Yield one row for each stage for a world of `size` pages."""
     world = scratch / str(size)
     cost(
         sys.executable,
@@ -102,15 +103,17 @@ def draw(rows: pd.DataFrame, path: Path) -> None:
 
 
 def scan(dump: Path) -> Cost:
-    """Return the cost of reading every page of a dump and doing nothing with it."""
-    code = "import sys; from tgl.wiki.reader import read_pages; [0 for _ in read_pages(sys.argv[1])]"
+    """Return the cost of reading every page of a dump without further work."""
+    code = (
+        "import sys; from tgl.snapshots.dumps.reader import read_pages; [0 for _ in read_pages(sys.argv[1])]"
+    )
     return cost(sys.executable, "-c", code, dump)
 
 
 def estimate(real: Path, scratch: Path) -> None:
-    """Print processor seconds of real articles a compressed megabyte, and from them hours of a whole date.
+    """Print the processor seconds for real articles, and the estimated hours for a whole date.
 
-    Of both ways the seconds that a dump of one short page takes are taken off: start-up, which a large one hides.
+    The seconds of a dump with one short page are subtracted, because start-up does not grow with the input.
     """
     short = scratch / "short.xml"
     short.write_text(_SHORT)
@@ -133,7 +136,7 @@ def estimate(real: Path, scratch: Path) -> None:
 
 
 def main() -> None:
-    """Measure, draw, print."""
+    """Measure, draw and print."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,20 +1,22 @@
-"""Continual pretraining: tokens a second, what freezing saves, how long a run takes to start.
+"""Measure continual pretraining: tokens per second, savings by freezing, and start-up time.
 
     python -m benchmarks.train [--batch 2] [--length 256] [--steps 3] [--rounds 3] [--threads 2] [--small]
 
-GPT-2 of 124M parameters with random weights, the same batches for all; fp32 on a CPU, bf16 on a GPU
-(there with --batch 32 --length 512 --steps 20). Each way runs in a process of its own, in turns with the others, so
-that a machine that slows down slows all, and one that is killed for memory leaves a row that says so:
+Uses a GPT-2 with 124M parameters and random weights, and the same batches for all. Precision is fp32 on a CPU and bf16
+on a GPU (there with --batch 32 --length 512 --steps 20). Each way runs in a separate process, in turns with the others,
+so that a slow phase of the machine affects all. If a process is killed for memory, its row reports that. The
+comparisons are:
 
-- the plain engine against the Hugging Face Trainer with the same model, batch, precision, AdamW and clipping;
-- DeepSpeed (ZeRO-1) against the plain engine;
-- a TGL+FP step against a full step of the same engine, half of the sublayers and the embedding frozen: the lower
-  blocks (the backward pass ends where nothing below is trained), and every other sublayer;
-- the optimiser's state of both, in bytes;
+- the plain engine with the Hugging Face Trainer, with the same model, batch, precision, AdamW and clipping;
+- DeepSpeed (ZeRO-1) with the plain engine;
+- a TGL+FP step with a full step of the same engine. Half of the sublayers and the embedding are frozen: either the
+  lower blocks, so that the backward pass ends above them, or every other sublayer;
+- the optimiser state of both, in bytes;
 - the time from starting `tgl train` to its first step, in a new process on tiny inputs.
 
-Each figure is a line of JSON; the table before it is for people. On an H100 the share of the bf16 peak is told too:
-6 operations a parameter and token and 12 * layers * width * length a token for attention, over 989 TFLOP/s.
+Prints a table, then one line of JSON for each figure. On a GPU the share of an H100's bf16 peak is also printed: 6
+operations for each parameter and token, plus 12 * layers * width * length for each token for attention, divided by 989
+TFLOP/s.
 """
 
 from __future__ import annotations
@@ -34,16 +36,16 @@ from transformers import GPT2Config, GPT2LMHeadModel, Trainer, TrainerCallback, 
 
 from benchmarks.figures import cell, figure, over
 from benchmarks.processes import Apart, Lost, in_turns
-from tgl.config import TrainConfig
+from tgl.models.sublayers import ranked, sublayers
+from tgl.plans.apply import freeze, parameter_groups
 from tgl.plans.plan import Plan
-from tgl.sublayers import ranked, sublayers
 from tgl.train.base import everything
 from tgl.train.engines import make_engine
-from tgl.train.groups import freeze, parameter_groups
+from tgl.train.settings import TrainConfig
 
 SHAPE = {"n_layer": 12, "n_embd": 768, "n_head": 12, "vocab_size": 50257}
 SMALL = {"n_layer": 2, "n_embd": 64, "n_head": 2, "vocab_size": 1000}
-H100_PEAK = 989e12  # dense bf16 operations a second
+H100_PEAK = 989e12  # dense bf16 operations per second
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 PRECISION = "bf16" if DEVICE == "cuda" else "fp32"
 
@@ -57,7 +59,7 @@ def make_model(shape: dict) -> GPT2LMHeadModel:
 
 
 def plans(model: GPT2LMHeadModel) -> dict[str, Plan]:
-    """Return the plan that trains all, and two that train half of the sublayers and no embedding."""
+    """Return the plan that trains everything, and two that train half of the sublayers and no embedding."""
     names = [unit.name for unit in ranked(sublayers(model))]
     upper = {name: float(place >= len(names) // 2) for place, name in enumerate(names)}
     spread = {name: float(place % 4 in (1, 2)) for place, name in enumerate(names)}  # half of each part
@@ -70,23 +72,23 @@ def plans(model: GPT2LMHeadModel) -> dict[str, Plan]:
 
 
 class Way:
-    """One way to train: seconds of each measured step, bytes of its optimiser's state."""
+    """One way to train; `state` is the size of its optimiser state in bytes."""
 
     state = 0
 
     def run(self, batches: list[torch.Tensor]) -> list[float]:
-        """Do a step a batch and return the seconds of each but the first."""
-        raise AssertionError("each way has its own")
+        """Do one step for each batch and return the seconds of each step except the first."""
+        raise AssertionError("each way must define run")
 
 
 class OwnWay(Way):
-    """An engine of tgl on a plan."""
+    """An engine of tgl with a plan."""
 
     def __init__(self, model: torch.nn.Module, plan: Plan, engine: str, batch: int) -> None:
         settings = TrainConfig(engine=engine, batch_size=batch, precision=PRECISION)
         freeze(model, plan)
-        groups = parameter_groups(sublayers(model), plan, 1e-4, 0.01)
-        self.engine, self.number = make_engine(model, groups, settings, settings), 0
+        groups = parameter_groups(sublayers(model), plan, 1e-4, weight_decay=0.01)
+        self.engine, self.number = make_engine(model, groups, settings, engine=settings), 0
 
     def run(self, batches: list[torch.Tensor]) -> list[float]:
         """See `Way`."""
@@ -133,7 +135,7 @@ class TrainerWay(Way):
 
 
 def make_way(name: str, options: argparse.Namespace, scratch: str) -> Callable[[], tuple[list[float], int]]:
-    """Return what lets a way do the steps of a round, and returns their seconds and the bytes of its state."""
+    """Return a function that does the steps of a round and returns their seconds and the optimiser state in bytes."""
     torch.set_num_threads(options.threads)
     shape = SMALL if options.small else SHAPE
     model = make_model(shape)
@@ -152,7 +154,7 @@ def make_way(name: str, options: argparse.Namespace, scratch: str) -> Callable[[
 
 
 def synchronise() -> None:
-    """Wait for the GPU, where there is one."""
+    """Wait for the GPU if there is one."""
     if DEVICE == "cuda":
         torch.cuda.synchronize()
 
@@ -184,13 +186,13 @@ def start_up() -> float:
             process.wait()
 
 
-ENGINE_OF_START = "deepspeed"  # the slower one: it imports more
+ENGINE_OF_START = "deepspeed"  # the slower engine, because it imports more
 FULL, TRAINER, DEEPSPEED = "plain, full", "Trainer, full", "deepspeed, full"
 WAYS = (FULL, TRAINER, DEEPSPEED, "plain, lower half frozen", "plain, every other sublayer frozen")
 
 
 def main() -> None:
-    """Measure all ways in turns and print the table, then the figures."""
+    """Measure all ways in turns, and print the table and then the figures."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -199,9 +201,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument(
-        "--small", action="store_true", help="a tiny model: tries the script, measures nothing"
-    )
+    parser.add_argument("--small", action="store_true", help="a tiny model, to test the script")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch, contextlib.ExitStack() as stack:
         made = {name: stack.enter_context(Apart(make_way, name, options, scratch)) for name in WAYS}
@@ -218,7 +218,7 @@ def main() -> None:
     print(
         f"GPT-2 of {size / 1e6:.0f}M parameters, {options.batch} x {options.length} tokens, {DEVICE}, {PRECISION}"
     )
-    print(f"{'way':36}{'s a step':>10}{'tokens/s':>10}{'AdamW state, MB':>17}")
+    print(f"{'way':36}{'s/step':>10}{'tokens/s':>10}{'AdamW state, MB':>17}")
     for name in WAYS:
         speed = (
             "" if isinstance(seconds[name], Lost) else f"{tokens / seconds[name]:10.0f}{state[name]:17.0f}"

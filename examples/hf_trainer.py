@@ -1,9 +1,9 @@
-"""A plan with the Hugging Face Trainer.
+"""Train by a plan with the Hugging Face Trainer.
 
     python examples/hf_trainer.py MODEL PROFILE_FOLDER TEXT OUTPUT
 
-The Trainer takes an optimiser and a scheduler made outside; with `tgl_alr` every sublayer has a rate of its own, and
-the scheduler scales each. OUTPUT: folder of the trained model.
+The Trainer accepts an existing optimiser and scheduler. With `tgl_alr` each sublayer has its own learning rate, and the
+scheduler scales each rate. OUTPUT is the folder of the trained model.
 """
 
 import sys

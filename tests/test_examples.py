@@ -3,21 +3,28 @@
 import ast
 import runpy
 import sys
-from pathlib import Path
 
 import pytest
 import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel
 
-from tests.model_fixtures import RANKED, TEXTS, VOCABULARY, parameters_by_unit, parameters_of, tiny_tokenizer
-from tests.profiling.test_stage import profiled
-from tgl.profiling.stage import Profile
-from tgl.sublayers import EMBEDDING
-from tgl.train.baselines.lora import with_lora
-from tgl.train.checkpoint import load_model, save_model
+from tests.profiling.test_measure import profiled
+from tests.support.model_fixtures import (
+    RANKED,
+    TEXTS,
+    VOCABULARY,
+    parameters_by_unit,
+    parameters_of,
+    tiny_tokenizer,
+)
+from tests.support.paths import REPOSITORY
+from tgl.models.checkpoint import load_model, save_model
+from tgl.models.sublayers import EMBEDDING
+from tgl.profiling.profile import Profile
+from tgl.train.lora import with_lora
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
+EXAMPLES = REPOSITORY / "examples"
 
 
 @pytest.fixture(scope="module")

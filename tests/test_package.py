@@ -1,6 +1,7 @@
 import importlib
 import subprocess
 import sys
+from importlib import metadata
 
 import pytest
 
@@ -29,8 +30,10 @@ def test_the_package_offers_what_its_documentation_names():
     assert set(tgl.__all__) == {
         "Plan",
         "Profile",
+        "Results",
         "load_model",
         "load_plan",
+        "load_results",
         "load_tokenizer",
         "lora_config",
         "profile",
@@ -43,13 +46,33 @@ def test_the_package_offers_what_its_documentation_names():
         assert offered.__doc__
 
 
+def test_dir_lists_what_is_offered_and_the_version():
+    assert dir(tgl) == sorted([*tgl.__all__, "__version__"])
+
+
+def test_the_version_is_that_of_the_installed_package(monkeypatch):
+    assert tgl.__version__ == metadata.version("tgl")
+
+    def missing(name):
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "version", missing)
+    assert tgl.__version__ == "0+unknown"
+
+
+def test_asking_for_names_and_version_imports_nothing_that_takes_seconds():
+    alone(f"import sys, tgl; dir(tgl); tgl.__version__; heavy = {HEAVY}; assert not heavy, heavy")
+
+
 def test_each_offered_name_is_the_one_of_its_module():
     from tgl.plans import plan
-    from tgl.profiling import stage
-    from tgl.train.baselines import lora
+    from tgl.profiling import profile
+    from tgl.report import results
+    from tgl.train import lora
 
-    assert (tgl.Profile, tgl.profile) == (stage.Profile, stage.profile)
+    assert (tgl.Profile, tgl.profile) == (profile.Profile, profile.profile)
     assert (tgl.Plan, tgl.load_plan, tgl.save_plan) == (plan.Plan, plan.load_plan, plan.save_plan)
+    assert (tgl.Results, tgl.load_results) == (results.Results, results.load_results)
     assert (tgl.lora_config, tgl.with_lora) == (lora.lora_config, lora.with_lora)
     from tgl import Plan, with_lora  # as people write it
 

@@ -14,7 +14,7 @@ BAD = "a; touch pwned1; $(touch pwned2) `touch pwned3` ' touch pwned4 \" & touch
 def commands_of(workflow: Workflow, *targets: str) -> list[str]:
     """Return the shell commands that a dry run prints."""
     printed = workflow.run(*targets, "--dry-run", "--printshellcmds")
-    found = re.findall(r"^Shell command: (?:exec )?(python -m tgl .*)$", printed, re.MULTILINE)
+    found = re.findall(r"^Shell command: (?:exec )?(python -m tgl(?:\.jobs)? .*)$", printed, re.MULTILINE)
     assert found
     return found
 
@@ -36,7 +36,7 @@ def check_commands(commands: list[str], folder: Path, times: int) -> None:
     found = 0
     for command in commands:
         arguments = arguments_of(command, folder)
-        assert arguments[:2] == ["-m", "tgl"]
+        assert arguments[:2] in (["-m", "tgl"], ["-m", "tgl.jobs"])
         assert arguments[-1] == ""
         json_bad = BAD.replace('"', '\\"')
         found += sum(argument.count(BAD) + argument.count(json_bad) for argument in arguments)

@@ -14,17 +14,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    __version__: str
+    from tgl.models.checkpoint import load_model
+    from tgl.models.tokenizer import load_tokenizer
     from tgl.plans.plan import Plan, load_plan, save_plan
-    from tgl.profiling.stage import Profile, profile
-    from tgl.text.tokens import load_tokenizer
-    from tgl.train.baselines.lora import lora_config, with_lora
-    from tgl.train.checkpoint import load_model
+    from tgl.profiling.profile import Profile, profile
+    from tgl.report.results import Results, load_results
+    from tgl.train.lora import lora_config, with_lora
 
 __all__ = [
     "Plan",
     "Profile",
+    "Results",
     "load_model",
     "load_plan",
+    "load_results",
     "load_tokenizer",
     "lora_config",
     "profile",
@@ -36,17 +40,37 @@ _MODULES = {
     "Plan": "tgl.plans.plan",
     "load_plan": "tgl.plans.plan",
     "save_plan": "tgl.plans.plan",
-    "Profile": "tgl.profiling.stage",
-    "profile": "tgl.profiling.stage",
-    "load_model": "tgl.train.checkpoint",
-    "load_tokenizer": "tgl.text.tokens",
-    "lora_config": "tgl.train.baselines.lora",
-    "with_lora": "tgl.train.baselines.lora",
+    "Profile": "tgl.profiling.profile",
+    "profile": "tgl.profiling.profile",
+    "load_model": "tgl.models.checkpoint",
+    "load_tokenizer": "tgl.models.tokenizer",
+    "load_results": "tgl.report.results",
+    "Results": "tgl.report.results",
+    "lora_config": "tgl.train.lora",
+    "with_lora": "tgl.train.lora",
 }
 
 
 def __getattr__(name: str) -> object:
-    # torch and transformers take seconds to import: only when they are needed.
+    # Importing torch and transformers takes seconds, so each name is imported only when it is used.
     if name in _MODULES:
-        return getattr(import_module(_MODULES[name]), name)
+        from tgl.core.extras import naming_extra
+
+        with naming_extra(f"tgl.{name}"):
+            return getattr(import_module(_MODULES[name]), name)
+    if name == "__version__":
+        return _version()
     raise AttributeError(f"module 'tgl' has no attribute '{name}'")
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("tgl")
+    except PackageNotFoundError:  # imported from a folder where it was never installed
+        return "0+unknown"
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

@@ -1,1 +1,1 @@
-"""The workflow's own Python; tgl knows nothing of it."""
+"""Python code of the workflow. The package `tgl` does not depend on it."""

@@ -1,4 +1,4 @@
-"""What the rules share: the typed configuration, slices of it for each stage, input files, stale locks."""
+"""Helpers of the rules: the typed configuration, its parts for each stage, input files, stale locks."""
 
 from __future__ import annotations
 
@@ -12,31 +12,47 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.settings.types import DeploymentMethod
 
-from tgl.codehash import code_hash
-from tgl.config import EngineConfig, TrainConfig
-from tgl.config_baselines import BaselinesConfig
-from tgl.config_check import check, check_keys
-from tgl.config_files import check_folder, data_path, matching_files
-from tgl.config_types import Section
-from tgl.errors import TglError
-from tgl.plans.names import BASELINE_MODULES
-from tgl.plans.names import method_folder as method_folder
-from tgl.wiki.streams import written_name
+from tgl.config.check import check
+from tgl.config.files import check_folder, data_files, data_path, located, matching_files
+from tgl.core.code_hash import code_hash
+from tgl.core.config_check import check_keys
+from tgl.core.config_types import Section
+from tgl.core.errors import TglError
+from tgl.core.layout import Layout
+from tgl.core.registered import settings_of
+from tgl.jobs.place import SWITCH
+from tgl.models.architecture import ARCHITECTURES
+from tgl.plans.names import parse_plan, plan_id
+from tgl.plans.policy import POLICIES
+from tgl.probes.probe_set import PROBE_SETS
+from tgl.snapshots.dumps.streams import written_name
+from tgl.snapshots.source import SOURCES
+from tgl.train.baseline import BASELINES
+from tgl.train.methods import method_folder as method_folder
+from tgl.train.settings import EngineConfig, TrainConfig
 
 code = code_hash
 
 
-def set_environment(basedir: str) -> None:
-    """Let jobs find this interpreter and this package; a conda environment, when asked for, comes before it."""
+def set_environment(workflow) -> None:
+    """Set environment variables so that jobs find this interpreter and this package.
+
+    A conda environment, if requested, takes precedence. Local jobs that use this interpreter are forked by a server
+    (`tgl.jobs`).
+    """
     paths = [str(Path(sys.executable).parent), os.environ["PATH"]]
     os.environ["PATH"] = os.pathsep.join(paths)
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [basedir, os.environ.get("PYTHONPATH")]))
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [workflow.basedir, os.environ.get("PYTHONPATH")]))
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    conda = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
+    if workflow.is_main_process and workflow.local_exec and not conda:
+        os.environ.setdefault(SWITCH, "1")
 
 
 class Experiment:
-    """The configuration of this run, with the paths and slices that rules ask for."""
+    """The configuration of this run, with the paths and settings that the rules need."""
 
     def __init__(self, config: dict, files: Iterable[str | Path] = ()) -> None:
         try:
@@ -44,9 +60,10 @@ class Experiment:
                 check_keys(file)
             self.config = check(config)
             check_folder(self.config.experiment)
+            settings_of(SOURCES, self.config.snapshots, self.config.snapshots.source)
         except TglError as error:
             raise WorkflowError(str(error)) from None
-        self.results = f"results/{self.config.experiment}"
+        self.layout = Layout(f"results/{self.config.experiment}", self.config.model.name)
         self.dates, self.periods = self.config.snapshots.dates, self.config.periods
         self.shards = list(range(self.config.pages.shards))
 
@@ -55,52 +72,65 @@ class Experiment:
         return self.dates[self.dates.index(date) - 1]
 
     def previous_pages(self, wildcards) -> list[str]:
-        """Return the same shard of the date before, whose equal revisions are copied; none for the first date."""
+        """Return the same shard of the previous date, from which unchanged revisions are copied; none for the first."""
         if wildcards.date == self.dates[0]:
             return []
-        return [f"{self.results}/wiki/{self.before(wildcards.date)}/pages/{wildcards.shard}.parquet"]
+        return [self.layout.path("pages", date=self.before(wildcards.date), shard=wildcards.shard)]
 
     def diffs(self, period: str) -> list[str]:
-        """Return all shards of what is new in a period."""
-        return [
-            f"{self.results}/diff/{self.before(period)}_{period}/{shard}.parquet" for shard in self.shards
-        ]
+        """Return all shards of the new sentences of a period."""
+        old = self.before(period)
+        return [self.layout.path("diff", old=old, period=period, shard=shard) for shard in self.shards]
+
+    def plan_names(self) -> dict[str, str]:
+        """Return the configured name of each plan by its name in paths."""
+        return {plan_id(name): name for name in self.config.plans}
+
+    def plan_file(self, wildcards) -> list[str]:
+        """Return the file of a plan written by hand; none for a plan that a policy makes."""
+        file = parse_plan(self.plan_names()[wildcards.plan]).file
+        return [] if file is None else [file]
 
     def withhold(self, wildcards, input) -> list[str]:
-        """Return the options that leave the sentences of probes out of a text, none where no probes are given."""
+        """Return the options that exclude the sentences of probes from a text; none without probes."""
         found = options("--withhold", input.withheld)
         return [*found, "--language", self.config.text.language] if found else []
 
     def data(self, path: str) -> str:
-        """Return a data file's path, relative ones starting from data_root."""
+        """Return the path of a data file. Relative paths start at data_root."""
         return data_path(self.config.data_root, path)
 
     def _matching(self, key: str, pattern: str) -> list[str]:
-        """Return the files that match a pattern below data_root, sorted; none, or one no rule can name, is an error."""
+        """Return the sorted files below data_root that match a pattern; raise WorkflowError if there are none."""
         try:
             return matching_files(self.config.data_root, pattern)
         except TglError as error:
             raise WorkflowError(f"{key}: {error}") from None
 
     def local_dumps(self, date: str) -> list[str]:
-        """Return the dump files of a date for source `local`; a date without any is an error."""
+        """Return the dump files of a date for source `local`; raise WorkflowError if there are none."""
         names = {"date": date, "year": date[:4], "month": date[4:6], "day": date[6:]}
         return self._matching("snapshots.local.pattern", self.config.snapshots.local.pattern.format(**names))
 
     def histories(self) -> dict[str, str]:
-        """Return the full histories for source `history` by the name that each date's dump of them gets."""
+        """Return the full histories for source `history` by the file name of the dumps made from them.
+
+        Raises:
+            WorkflowError: If there are none, or if their names cannot be used.
+        """
         pattern = self.config.snapshots.history.pattern
         found: dict[str, str] = {}
         for path in self._matching("snapshots.history.pattern", pattern):
             name = written_name(path)
             if not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
                 raise WorkflowError(
-                    f"snapshots.history.pattern: '{path}' found, a name of letters, digits, _ . - expected; rename it"
+                    f"snapshots.history.pattern: found '{path}', expected a name of letters, digits, _ . -. Rename the "
+                    "file."
                 )
             if name in found:
                 raise WorkflowError(
                     f"snapshots.history.pattern: '{found[name]}' and '{path}' both match '{pattern}' and would both "
-                    f"become {name}; narrow the pattern to one of them"
+                    f"become {name}. Narrow the pattern to one of them."
                 )
             found[name] = path
         return found
@@ -109,56 +139,48 @@ class Experiment:
         """Return the dump files of a date for the sources `local` and `history`."""
         if self.config.snapshots.source == "local":
             return self.local_dumps(date)
-        return [f"{self.results}/wiki/{date}/dump/{name}" for name in self.histories()]
+        return [f"{self.layout.path('dump', date=date)}/{name}" for name in self.histories()]
 
-    def wikimedia(self):
-        """Return the section `snapshots.wikimedia` with its table of sources below data_root."""
-        found = self.config.snapshots.wikimedia
-        return found.model_copy(update={"sources": found.sources and self.data(found.sources)})
+    def source_settings(self) -> Section | None:
+        """Return the section of the configured source. For `wikimedia`, its table of sources is below data_root."""
+        name = self.config.snapshots.source
+        found = settings_of(SOURCES, self.config.snapshots, name)
+        if name == "wikimedia":
+            return found.model_copy(update={"sources": found.sources and self.data(found.sources)})
+        return found
 
     def dump_sources(self) -> list[str]:
         """Return the configured table of dump sources, if any."""
-        return list(filter(None, [self.wikimedia().sources]))
+        if self.config.snapshots.source != "wikimedia" or self.config.snapshots.wikimedia.sources is None:
+            return []
+        return [self.source_settings().sources]
 
     def probes(self):
-        """Return the section `probes` with its files below data_root."""
-        section = self.config.probes
-        templama, ecbd, wikidata = section.templama, section.ecbd, section.wikidata
-        file = templama.file and self.data(templama.file)
-        files = {key: path and self.data(path) for key, path in wikidata if key in ("file", "templates")}
-        return section.model_copy(
-            update={
-                "templama": templama.model_copy(update={"file": file}),
-                "ecbd": ecbd.model_copy(update={"files": [self.data(path) for path in ecbd.files]}),
-                "wikidata": wikidata.model_copy(update=files),
-            }
-        )
+        """Return the section `probes`. Its relative paths start at data_root."""
+        return located(self.config.probes, self.config.data_root)
 
     def probe_files(self) -> list[str]:
-        """Return the probe files that the configured sets read."""
-        section, files = self.probes(), []
-        if "templama" in section.sets:
-            files.append(section.templama.file)
-        if "ecbd" in section.sets:
-            files += section.ecbd.files
-        return files
+        """Return the files that the configured probe sets read, without those that another rule reads for them."""
+        section = self.probes()
+        direct = [name for name in section.sets if PROBE_SETS.get(name).needs is None]
+        return [file for name in direct for file in data_files(section, name)]
 
 
 def options(name: str, values: str | Iterable[str]) -> list[str]:
-    """Return an option once for each value, as arguments of a command that `:q` quotes."""
+    """Repeat an option for each value. The arguments must be quoted with `:q`."""
     values = [values] if isinstance(values, str) else values
     return [argument for value in values for argument in (name, value)]
 
 
 def named(paths: Mapping[object, str]) -> list[str]:
-    """Return NAME=PATH of each path."""
+    """Return NAME=PATH for each path."""
     return [f"{name}={path}" for name, path in paths.items()]
 
 
 class Settings(str):
-    """JSON of settings as a rule hands it to its stage.
+    """JSON of settings that a rule passes to its stage.
 
-    Snakemake stores and compares the `repr` of a parameter, and prints it when it changed: this one is short. The
+    Snakemake stores and compares the `repr` of a parameter, and prints it when it changed. This `repr` is short. The
     settings themselves are in the manifest (`tgl explain`).
     """
 
@@ -166,48 +188,82 @@ class Settings(str):
         return f"settings {hashlib.sha256(self.encode()).hexdigest()[:12]}"
 
 
-def _settings(value: Section, **which: set[str]) -> Settings:
+def _settings(value: Section | None, **which: set[str]) -> Settings:
+    if value is None:
+        return Settings("{}")
     return Settings(json.dumps(value.model_dump(mode="json", **which), sort_keys=True))
 
 
-def section(value: Section, *, without: tuple[str, ...] = ()) -> Callable[[object], Settings]:
-    """Return a section as JSON for a stage's --config, without keys that the stage does not depend on.
+def section(value: Section | None, *, without: tuple[str, ...] = ()) -> Callable[[object], Settings]:
+    """Return a function that gives a section as JSON for the option --config of a stage.
 
-    As a function of the wildcards: what a function returns, Snakemake takes as it is, braces in it too.
+    The result is a function of the wildcards, because Snakemake does not interpret braces in the value of a function.
+
+    Args:
+        value: The section; None gives an empty object.
+        without: Keys that the stage does not depend on.
     """
     settings = _settings(value, exclude=set(without))
     return lambda wildcards: settings
 
 
 def engine_section(value: TrainConfig) -> Callable[[object], Settings]:
-    """Return what is said of the engine as JSON, for the base model, which is trained by it too."""
+    """Return a function that gives the engine settings as JSON for the training of the base model."""
     settings = _settings(value, include=set(EngineConfig.model_fields))
     return lambda wildcards: settings
 
 
 def baseline_code(baseline: str) -> str:
-    """Return the hash of a baseline's own code, which the stage of training imports by name."""
-    return code_hash(f"tgl.train.baselines.{BASELINE_MODULES[baseline]}")
+    """Return the hash of a baseline's own code, which the training stage imports by name."""
+    return code_hash(BASELINES.module(baseline))
 
 
-def baseline_section(value: BaselinesConfig) -> Callable[[object], Settings]:
-    """Return the settings of one baseline alone as JSON, so that another's change reruns nothing."""
-    return lambda wildcards: _settings(value, include={wildcards.baseline})
+def probe_set_code(sets: Iterable[str]) -> list[str]:
+    """Return the code hashes of probe sets, which the stage `probes` imports by name."""
+    return [code_hash(PROBE_SETS.module(name)) for name in sets]
+
+
+def source_code(name: str) -> str:
+    """Return the code hash of a source of snapshots."""
+    return code_hash(SOURCES.module(name))
+
+
+def architecture_code(name: str) -> str:
+    """Return the code hash of an architecture."""
+    return code_hash(ARCHITECTURES.module(name))
+
+
+def policy_code(plan: str) -> str:
+    """Return the hash of a policy's own code, which the plan stage imports by name; "" for a plan written by hand."""
+    return "" if plan.startswith("file.") else code_hash(POLICIES.module(parse_plan(plan).policy))
+
+
+def baseline_section(value: Section) -> Callable[[object], Settings]:
+    """Return a function that gives the settings of one baseline as JSON.
+
+    Jobs of a baseline get only its own settings, so that a change to another baseline does not re-run them.
+    """
+
+    def settings(wildcards) -> Settings:
+        return _settings(settings_of(BASELINES, value, wildcards.baseline))
+
+    return settings
 
 
 _held = []
 
 
 def clear_stale_locks(experiment: str) -> None:
-    """Remove Snakemake's locks of this experiment when no live run holds it.
+    """Remove Snakemake's locks of this experiment if no live run holds it.
 
-    Snakemake's lock files outlive a killed run. A lock of the operating system does not: whoever gets it knows
-    that every Snakemake lock on this experiment is stale. A second live run does not get it, leaves the locks
-    alone and is refused by them; so does a run on a file system without such locks, as some clusters have.
+    Snakemake's lock files remain after a run was killed, but a lock of the operating system does not. So a run that
+    gets the lock of the operating system knows that all Snakemake locks of this experiment are stale. A second live run
+    does not get it, keeps the Snakemake locks and stops because of them. The same holds for file systems without such
+    locks, which some clusters use.
     """
     folder = Path(".snakemake")
     folder.mkdir(exist_ok=True)
-    handle = open(folder / f"tgl-{experiment}.lock", "w")  # noqa: SIM115, held until this process ends
+    handle = open(folder / f"tgl-{experiment}.lock", "w")  # noqa: SIM115, the lock is held until this process ends
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

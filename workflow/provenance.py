@@ -1,35 +1,44 @@
-"""What Snakemake knows of a run's jobs, handed to `tgl.provenance` for the manifest of the experiment."""
+"""Pass Snakemake's information about the jobs of a run to `tgl.provenance`, which writes the manifest."""
 
 from __future__ import annotations
 
 import csv
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 from snakemake.settings.types import DeploymentMethod
 
-from tgl.codehash import code_hash
-from tgl.errors import TglError
-from tgl.json_text import parse_json
-from tgl.plans.names import BASELINE_MODULES
+from tgl.core.code_hash import code_hash
+from tgl.core.errors import TglError
+from tgl.core.json_text import parse_json
+from tgl.core.terminal import printable
+from tgl.models.architecture import ARCHITECTURES
+from tgl.plans.policy import POLICIES
+from tgl.probes.probe_set import PROBE_SETS
 from tgl.provenance.files import relative_to
 from tgl.provenance.manifest import Code
 from tgl.provenance.record import Declared, note_run, update_manifest
 from tgl.provenance.versions import installed_versions
-from tgl.terminal import printable
+from tgl.snapshots.source import SOURCES
+from tgl.train.baseline import BASELINES
+
+_PEAK = re.compile(r"^peak memory (\d+) MiB$", re.MULTILINE)
+# The entries of these registries are hashed separately, because stages import them by name.
+REGISTRIES = (ARCHITECTURES, BASELINES, POLICIES, PROBE_SETS, SOURCES)
 
 
 def run_begins(workflow, results: str) -> None:
-    """Note which versions the jobs of this run have; a run that is killed says nothing at its end."""
+    """Record the package versions of this run at its start, because a killed run cannot record them at its end."""
     if workflow.is_main_process and not workflow.touch:
         _warning_only(results, lambda: note_run(results, _versions(workflow), _say))
 
 
 def run_ends(workflow, results: str) -> None:
-    """Write `manifest.json` of the experiment, after a run that succeeded or failed."""
+    """Write `manifest.json` of the experiment after a run that succeeded or failed."""
 
     def write() -> None:
         settings = workflow.dag_settings
@@ -37,12 +46,12 @@ def run_ends(workflow, results: str) -> None:
             results,
             declared_jobs(workflow, results),
             _versions(workflow),
-            _say,
+            say=_say,
             command=_command(workflow),
             whole=not (settings.targets or settings.until or settings.omit_from),
         )
 
-    # Jobs that Snakemake hands to another process or node run this Snakefile there too.
+    # Jobs in another process or on another node load this Snakefile too, but must not write the manifest.
     if workflow.is_main_process:
         _warning_only(results, write)
 
@@ -52,7 +61,7 @@ def _say(text: str) -> None:
 
 
 def _command(workflow) -> list[str]:
-    """Return the call of Snakemake with this run's configuration, for another one in the working directory."""
+    """Return a Snakemake command with this run's configuration, to be run in the same working directory."""
     settings, here = workflow.config_settings, Path.cwd()
     command = ["snakemake"]
     if Path(workflow.main_snakefile) != here / "Snakefile":
@@ -65,22 +74,24 @@ def _command(workflow) -> list[str]:
 
 
 def _config_value(value: object) -> str:
-    """Return a value as Snakemake's option --config reads it: nothing for none, Python's words for flags, else JSON."""
+    """Format a value for Snakemake's option --config: None is empty, booleans as in Python, other values as JSON."""
     if value is None:
         return ""
     return str(value) if isinstance(value, bool | str) else json.dumps(value)
 
 
 def declared_jobs(workflow, results: str) -> list[Declared]:
-    """Return every job of the DAG that has outputs, as it is declared now."""
+    """Return every job of the DAG that has outputs, as the workflow declares it now."""
     modules = _modules()
     return [_declared(workflow, job, results, modules) for job in workflow.dag.jobs if job.output]
 
 
 def _declared(workflow, job, results: str, modules: dict[str, list[str]]) -> Declared:
     params = dict(job.params.items())
-    texts = [value for value in params.values() if isinstance(value, str)]
+    values = [inner for value in params.values() for inner in (value if isinstance(value, list) else [value])]
+    texts = [value for value in values if isinstance(value, str)]
     seconds, peak, ended = _benchmark(job.benchmark)
+    served = _peak_of_served(job.log)
     state = _state(workflow, job)
     return Declared(
         rule=job.rule.name,
@@ -91,7 +102,7 @@ def _declared(workflow, job, results: str, modules: dict[str, list[str]]) -> Dec
         code=[Code(modules=modules[text], hash=text) for text in texts if text in modules],
         command=job.shellcmd,
         seconds=seconds,
-        peak_mib=peak,
+        peak_mib=peak if served is None else served,
         ended=ended,
         finished=_finished(workflow, job, state),
         state=state,
@@ -102,14 +113,14 @@ def _state(workflow, job) -> str:
     dag = workflow.dag
     if dag.needrun(job) and not workflow.touch:
         return "ran" if dag.finished(job) else "waiting"
-    # With other --rerun-triggers, a job stays though it was made with other parameters.
+    # With other --rerun-triggers, Snakemake keeps outputs that were made with other parameters.
     return "unsure" if workflow.persistence.params_changed(job) else "done"
 
 
 def _finished(workflow, job, state: str) -> float | None:
-    """Return the time of the newest output when the job ended."""
+    """Return the modification time of the newest output at the end of the job."""
     if state == "ran":
-        # What Snakemake stores as well, but may not have read again yet.
+        # Snakemake stores these times too, but may not have read them yet.
         times = [Path(path).stat().st_mtime for path in job.output if Path(path).exists()]
     else:
         records = [workflow.persistence.metadata(path) for path in job.output]
@@ -118,7 +129,7 @@ def _finished(workflow, job, state: str) -> float | None:
 
 
 def _benchmark(path: str | None) -> tuple[float | None, float | None, float | None]:
-    """Return wall seconds, peak memory in MiB and the time of a benchmark file, None for what it does not say."""
+    """Return wall seconds, peak memory in MiB and time of a benchmark file; None for missing values."""
     if path is None or not Path(path).is_file():
         return None, None, None
     with open(path, encoding="utf-8", newline="") as stream:
@@ -127,8 +138,18 @@ def _benchmark(path: str | None) -> tuple[float | None, float | None, float | No
     return _number(last.get("s")), _number(last.get("max_rss")), Path(path).stat().st_mtime
 
 
+def _peak_of_served(logs: Iterable[str]) -> float | None:
+    """Return the peak memory in MiB that a job wrote to its log; None for jobs that Snakemake measured itself."""
+    for path in map(Path, logs):
+        if path.is_file() and (
+            found := _PEAK.search(path.read_text(encoding="utf-8", errors="replace")[-200:])
+        ):
+            return float(found[1])
+    return None
+
+
 def _number(text: str | None) -> float | None:
-    # Snakemake writes NA, or - in older versions, for jobs too short to measure.
+    # For jobs that are too short to measure, Snakemake writes NA, or - in older versions.
     return float(text) if text and re.fullmatch(r"\d+(\.\d+)?", text) else None
 
 
@@ -143,21 +164,24 @@ def _json_object(text: object) -> dict | None:
 
 
 def _modules() -> dict[str, list[str]]:
-    """Return the modules behind every hash of code that the rules can have among their params."""
+    """Return the modules of every code hash that can be among the parameters of the rules."""
     text = "\n".join(path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob("rules/*.smk"))
     calls = [re.findall(r'"(tgl[\w.]*)"', call) for call in re.findall(r"\bcode\(([^)]*)\)", text)]
-    calls += [[f"tgl.train.baselines.{name}"] for name in set(BASELINE_MODULES.values())]
+    calls += [[registry.module(name)] for registry in REGISTRIES for name in registry]
     return {code_hash(*modules): modules for modules in calls}
 
 
 def _versions(workflow) -> dict[str, str] | None:
-    """Return the versions that jobs have; not known where each has a conda environment of its own."""
+    """Return the package versions of the jobs; None if jobs use their own conda environments."""
     conda = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
     return None if conda else installed_versions()
 
 
 def _warning_only(results: str, act) -> None:
-    """A finished run must not fail for its manifest; AttributeError: a Snakemake that keeps its jobs elsewhere."""
+    """Log errors as warnings, because a finished run must not fail when its manifest cannot be written.
+
+    An AttributeError occurs with a Snakemake version whose internal attributes have other names.
+    """
     try:
         act()
     except (TglError, WorkflowError, OSError, AttributeError) as error:

@@ -1,1 +1,1 @@
-"""Experiments anyone can repeat; each module is a program."""
+"""Provide experiments that anyone can repeat; each module is a program."""

@@ -1,11 +1,11 @@
-"""What each rule of comparison finds and misses on real pages, and examples to judge by hand.
+"""Compare what each diff rule finds and misses on real pages, and write examples for manual review.
 
     python -m benchmarks.evidence.diff_rules FIRST.xml.bz2 LATER.xml.bz2 [LATER.xml.bz2 ...] --output FOLDER
 
-The files are dumps of the same articles, rising by date; neighbours are compared. A sentence of the newer page is found
-by a rule when a piece that the rule finds overlaps it, and missed when another rule finds it. Writes counts.csv, and
-examples.csv: as many from each of three groups (all rules, tgl alone, a published rule but not tgl), drawn by hash,
-each with the sentence of the older page that is closest to it.
+The files are dumps of the same articles, sorted by date; consecutive dumps are compared. A rule finds a sentence of the
+newer page if one of its pieces overlaps it, and misses it if only other rules find it. Writes counts.csv and
+examples.csv. The examples are an equal number from each of three groups (all rules, tgl only, a published rule but not
+tgl), selected by hash, each with the most similar sentence of the older page.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from tgl.diff.published import temporalwiki, ticwiki
-from tgl.diff.sentences import new_sentences, split_sentences
-from tgl.tables import read_table
-from tgl.wiki.pages import Shard, extract_pages
+from tgl.core.tables import read_table
+from tgl.snapshots.extract.pages import Shard, extract_pages
+from tgl.text.diff.published import temporalwiki, ticwiki
+from tgl.text.diff.sentences import new_sentences, split_sentences
 
 RULES = {
     "tgl": lambda old, new: new_sentences(old, new, "en"),
@@ -35,7 +35,7 @@ RULES = {
 
 @dataclass(frozen=True)
 class Sentence:
-    """A sentence that some rule finds new: where it is, and which rules find it."""
+    """A sentence that some rule finds new, with its position and the rules that find it."""
 
     dump: str
     title: str
@@ -46,13 +46,13 @@ class Sentence:
 
     @property
     def closest(self) -> str:
-        """The older page's sentence that is closest to it."""
+        """The most similar sentence of the older page."""
         before = [text for _, text in split_sentences(self.old_page, "en")]
         return "".join(get_close_matches(self.text, before, 1))
 
     @property
     def group(self) -> str:
-        """Name the group that examples are drawn from."""
+        """The group from which examples are selected."""
         if self.rules == RULES.keys():
             return "all rules"
         if self.rules == {"tgl"}:
@@ -86,7 +86,7 @@ def found(dump: str, title: str, old: str, new: str) -> list[Sentence]:
 
 
 def examples(sentences: list[Sentence], each: int) -> pd.DataFrame:
-    """Return `each` sentences of each group, drawn by hash."""
+    """Return `each` sentences of each group, selected by hash."""
     rows = []
     for group in ("all rules", "tgl alone", "not tgl"):
         members = [sentence for sentence in sentences if sentence.group == group]
@@ -116,7 +116,7 @@ def main() -> None:
     parser.add_argument("--each", type=int, default=10)
     options = parser.parse_args()
     if len(options.dumps) < 2:
-        sys.exit("at least two dumps expected")
+        sys.exit("Found one dump, expected at least two")
     sentences, num_pages = [], 0
     with tempfile.TemporaryDirectory() as folder:
         by_dump = [texts(dump, Path(folder)) for dump in options.dumps]

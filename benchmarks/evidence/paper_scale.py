@@ -1,12 +1,12 @@
-"""What the paper's three sizes cost: memory and time of the presets, estimated from steps measured on this machine.
+"""Estimate memory and time of the presets for the paper's three sizes, from steps measured on this machine.
 
     python benchmarks/evidence/paper_scale.py [LARGEST]
 
-Measures full training steps (forward, backward, AdamW, fp32) of one sequence of 512 tokens for each model of random
-weights, by preset and up to LARGEST billion parameters (0.2 when omitted: 124M alone; 774M wants 16 GB of memory, 1.3B
-24 GB). From the measured step: floating-point operations a second that this machine reaches, and bytes of activations a
-token. From those: hours of the whole preset on this machine, and on one GPU under a stated assumption. Prints a table;
-nothing in it is extrapolated without saying from what.
+Measures full training steps (forward, backward, AdamW, fp32) on one sequence of 512 tokens, for each preset's model
+with random weights and up to LARGEST billion parameters. The default is 0.2, which is only the 124M model. The 774M
+model needs 16 GB of memory, 1.3B needs 24 GB. The step determines the floating-point operations per second of this
+machine, and the bytes of activations for each token. From these follow the hours of the whole preset on this machine,
+and on one GPU under a stated assumption. Prints a table and states the basis of each extrapolation.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from transformers import AutoModelForCausalLM, GPT2Config, GPTNeoConfig
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY))
 
-from tgl.config_check import load_config  # noqa: E402, the line above says where
+from tgl.config.check import load_config  # noqa: E402, needs the path above
 
 CONFIGS = {
     "paper-110m": GPT2Config(),
@@ -32,21 +32,24 @@ CONFIGS = {
         hidden_size=2048, num_layers=24, num_heads=16, attention_types=[[["global", "local"], 12]]
     ),
 }
-GPU_PEAK, GPU_SHARE = 494e12, 0.4  # an H100's dense TF32 peak, and the share of it assumed to be reached
+GPU_PEAK, GPU_SHARE = 494e12, 0.4  # an H100's dense TF32 peak, and the assumed share of it
 
 
 def floating_point_operations(num_parameters: int, layers: int, hidden: int, length: int) -> float:
-    """Return operations a token of forward and backward: 6 a parameter, 12 * layers * hidden * length for attention."""
+    """Return operations per token for forward and backward.
+
+    The formula is 6 for each parameter plus 12 * layers * hidden * length for attention.
+    """
     return 6 * num_parameters + 12 * layers * hidden * length
 
 
 def measured_step(config, length: int, steps: int = 3) -> tuple[float, float]:
-    """Return (seconds of a step of one sequence, bytes that activations took), the median of `steps` steps."""
+    """Return the median seconds of a step on one sequence, and the bytes of activations."""
     model = AutoModelForCausalLM.from_config(config).train()
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
     tokens = torch.randint(0, config.vocab_size, (1, length))
     times, activations = [], 0
-    for _ in range(steps + 1):  # the first one allocates
+    for _ in range(steps + 1):  # the first step also allocates memory
         start = time.perf_counter()
         sizes: list[int] = []
 
@@ -73,9 +76,9 @@ def main() -> None:
     reached = per_value = None
     heads = ["preset", "parameters", "step of 512 tokens here, s", "weights, gradients, AdamW, GB"]
     heads += [
-        "activations a sequence, MB",
+        "activations per sequence, MB",
         "runs",
-        "tokens a run",
+        "tokens per run",
         "all runs here, hours",
         "all, one GPU, hours",
     ]
@@ -110,9 +113,9 @@ def main() -> None:
         print("| " + " | ".join(cells) + " |")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     print(
-        "\nIn brackets: scaled from the largest model measured, by operations, or by layers * width. One thread, "
-        f"{reached / 1e9:.0f} GFLOP/s reached, peak memory {peak:.1f} GB. GPU: {GPU_SHARE:.0%} of "
-        f"{GPU_PEAK / 1e12:.0f} TFLOP/s assumed, not measured."
+        "\nValues in brackets are scaled from the largest measured model, by operations or by layers * width. Measured "
+        f"on one thread: {reached / 1e9:.0f} GFLOP/s, peak memory {peak:.1f} GB. The GPU hours assume {GPU_SHARE:.0%} "
+        f"of {GPU_PEAK / 1e12:.0f} TFLOP/s; they are not measured."
     )
 
 

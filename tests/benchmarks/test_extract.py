@@ -6,8 +6,8 @@ import re
 import pytest
 
 from benchmarks.extract import accuracy, speed
-from tgl.wiki.dump_writer import Page, dump_header, page_xml
-from tgl.wiki.siteinfo import Siteinfo
+from tgl.snapshots.dumps.siteinfo import Siteinfo
+from tgl.snapshots.dumps.writer import Page, dump_header, page_xml
 
 TEXT = (
     "Berlin was founded on 28 October 1237 and has 3769495 people on [[Spree|the Spree]].\n* a first item\n"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from setuptools import find_packages
 
-REPOSITORY = Path(__file__).parents[2]
+from tests.support.paths import REPOSITORY
 
 
 def test_a_package_of_the_same_name_that_is_installed_does_not_hide_the_benchmarks(tmp_path):

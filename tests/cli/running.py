@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from typer.testing import CliRunner
@@ -31,3 +32,11 @@ def refused(*arguments: str | Path) -> str:
     assert error.startswith(f"tgl {arguments[0]}: "), error
     assert "Traceback" not in error
     return error
+
+
+def shown(*arguments: str | Path) -> str:
+    """Run what prints help or a wrong use, and return it as one line without boxes, on a wide terminal."""
+    done = CliRunner().invoke(app, [str(argument) for argument in arguments], env={"COLUMNS": "250"})
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return " ".join(re.sub(r"[│╭╮╰╯─]", " ", done.output).split())

@@ -13,8 +13,9 @@ import torch
 from torch import distributed
 
 from tgl.cli import launch, main
-from tgl.cli.app import command, say
-from tgl.errors import TglError
+from tgl.cli.app import _MODULES
+from tgl.cli.command import command, say
+from tgl.core.errors import TglError
 from tgl.train import processes as several
 
 # Libraries keep groups to themselves, whose threads then outlive the group.
@@ -50,8 +51,5 @@ def run(folder: Path, ending: str, processes: int = 2, nodes: int = 1, state: st
 
 
 if __name__ == "__main__":
-    from tgl.cli.app import app
-
-    app.registered_commands[:] = [c for c in app.registered_commands if c.name == "several"]
-    app.callback()(lambda: None)
+    _MODULES["several"] = "command"  # where it is registered already
     main()

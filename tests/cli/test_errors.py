@@ -1,4 +1,4 @@
-"""What a user sees when a subcommand ends badly: one message and a status, and a traceback for a fault of tgl alone."""
+"""What a user sees when a subcommand ends badly: one message and a status, and a traceback for a bug in tgl alone."""
 
 import errno
 import json
@@ -10,8 +10,8 @@ import pytest
 
 from tests.cli.running import passes, refused, tgl
 from tests.workflow.conftest import REPOSITORY, environment
-from tgl.errors import Stopped
-from tgl.tables import write_table
+from tgl.core.errors import Stopped
+from tgl.core.tables import write_table
 
 LOSS = {"checkpoint": "x", "text": "base", "num_tokens": 1, "negative_log_likelihood": 1.0}
 
@@ -42,7 +42,7 @@ def raising(monkeypatch, error):
         ),
         (KeyboardInterrupt(), 130, "tgl gate: stopped by SIGINT; the same command starts this stage again"),
         (Stopped("saved", 15), 143, "tgl gate: saved"),
-        (UnicodeError("x"), 1, "tgl gate: text that is not valid Unicode"),
+        (UnicodeError("x"), 1, "tgl gate: the text is not valid Unicode"),
     ],
 )
 def test_errors_are_one_line_and_their_status(gate, monkeypatch, error, status, words):
@@ -58,7 +58,7 @@ def test_a_fault_of_tgl_shows_its_traceback_and_asks_to_report_it(gate, monkeypa
     status, _, complaint = tgl("gate", gate)
     assert status == 1
     assert "Traceback (most recent call last)" in complaint
-    assert complaint.splitlines()[-1].startswith("tgl gate: this is a fault of tgl. Please report it")
+    assert complaint.splitlines()[-1].startswith("tgl gate: this is a bug in tgl. Please report it")
     assert "\x1b" not in complaint
 
 

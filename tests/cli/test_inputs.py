@@ -7,7 +7,10 @@ import pytest
 from tests.cli.running import refused
 from tests.probes.page_rows import page
 from tests.train.continual_runs import PERIODS, write_inputs
-from tgl.tables import write_table
+from tgl.cli.inputs import Checked
+from tgl.core.errors import TglError
+from tgl.core.tables import write_table
+from tgl.train.baseline import BASELINES
 
 
 @pytest.fixture(scope="module")
@@ -24,8 +27,8 @@ def no_work(monkeypatch):
 
     for name in (
         "tgl.train.continual.train_periods", "tgl.train.base.train_base", "tgl.evaluate.stage.score_checkpoint",
-        "tgl.profiling.stage.profile", "tgl.profiling.along.profile_along", "tgl.agreement.stage.agree",
-        "tgl.plans.stage.write_plan", "tgl.train.checkpoint.load_model", 
+        "tgl.profiling.measure.measure", "tgl.profiling.along.profile_along", "tgl.analysis.agreement.agree",
+        "tgl.plans.stage.write_plan", "tgl.models.checkpoint.load_model",
         "tgl.text.stage.write_packed", "tgl.text.stage.write_tokenizer", "tgl.report.stage.write_report",
     ):  # fmt: skip
         monkeypatch.setattr(name, began)
@@ -41,11 +44,10 @@ def options(command, inputs, out):
                   "tables": [out / "t"], "state": [out / "s"], "learning-rate": ["0.01"]},
         "base": {"tokenizer": [base], "tokens": [tokens], "output": [out / "m"], "steps": [out / "steps"],
                  "state": [out / "s"]},
-        "score": {"": [base], "probes": [probes], "text": texts, "scores": [out / "a"], "lm-loss": [out / "b"],
-                  "checkpoint": ["x"]},
+        "score": {"": [base], "probes": [probes], "text": texts, "output": [out / "a"], "checkpoint": ["x"]},
         "profile": {"": [base], "probes": [probes], "corpus": [tokens], "output": [out]},
         "along": {"model": [f"0={base}"], "probes": [probes], "corpus": [tokens], "period": ["x"],
-                  "output": [out / "a"], "examples": [out / "b"]},
+                  "output": [out]},
         "plan": {"": [inputs / "profile.parquet"], "method": ["full"], "output": [out / "plan"]},
     }[command]  # fmt: skip
 
@@ -96,7 +98,7 @@ def test_each_input_is_looked_at_before_the_work(inputs, tmp_path, no_work, comm
 @pytest.mark.parametrize(
     ("command", "name"),
     [("train", "models"), ("train", "tables"), ("train", "state"), ("base", "output"), ("base", "steps"),
-     ("score", "scores"), ("score", "lm-loss"), ("profile", "output"), ("along", "examples"), ("plan", "output")],
+     ("score", "output"), ("profile", "output"), ("along", "output"), ("plan", "output")],
 )  # fmt: skip
 def test_each_output_is_looked_at_before_the_work(inputs, tmp_path, no_work, command, name):
     (tmp_path / "file").write_text("mine")
@@ -105,9 +107,9 @@ def test_each_output_is_looked_at_before_the_work(inputs, tmp_path, no_work, com
     assert (tmp_path / "file").read_text() == "mine"
 
 
-def test_one_file_for_two_outputs_would_lose_one(inputs, tmp_path, no_work):
-    given = options("score", inputs, tmp_path) | {"lm-loss": [tmp_path / "a"]}
-    assert "two outputs have this name" in refused("score", *arguments(given))
+def test_one_file_for_two_outputs_would_lose_one(tmp_path):
+    with pytest.raises(TglError, match="two outputs have this name"):
+        Checked().output(tmp_path / "a", tmp_path / "a")
 
 
 @pytest.mark.parametrize("pair", ["base", "=x", "base="])
@@ -129,7 +131,7 @@ def test_tokens_of_another_tokenizer_are_refused(inputs, tmp_path):
     for command, name in (("train", "base-tokens"), ("base", "tokens")):
         for table, words in (
             ("other", "packed with another tokenizer"),
-            ("silent", "does not say with which"),
+            ("silent", "does not record the tokenizer"),
         ):
             given = options(command, inputs, tmp_path / "out") | {name: [tmp_path / table]}
             given |= {"token-config": ['{"block_size": 16}']}
@@ -142,6 +144,13 @@ def test_tokens_of_another_tokenizer_are_refused(inputs, tmp_path):
 def test_a_bad_section_is_named_by_its_option(inputs, tmp_path, no_work, name):
     given = options("train", inputs, tmp_path / "out") | {name: ['{"no_such_key": 1}']}
     assert refused("train", *arguments(given)).startswith(f"tgl train: --{name}: 1 problem")
+
+
+@pytest.mark.parametrize("baseline", BASELINES)
+def test_a_bad_section_of_any_baseline_is_named_by_its_option(inputs, tmp_path, no_work, baseline):
+    given = options("train", inputs, tmp_path / "out")
+    given |= {"baseline": [baseline], "baseline-config": ['{"no_such_key": 1}']}
+    assert refused("train", *arguments(given)).startswith("tgl train: --baseline-config: 1 problem")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from tests.cli.processes import hear_sigint, living
 from tests.workflow.conftest import REPOSITORY, environment
 from tgl.cli import launch
-from tgl.errors import TglError
+from tgl.core.errors import TglError
 
 # Starts and ends in a row; `make test-faults` does 50.
 STARTS = int(os.environ.get("TGL_STARTS", "2"))
@@ -61,7 +61,7 @@ def test_a_fault_of_the_program_is_one_traceback(tmp_path):
     status, _, err = ended(several(tmp_path, "exception"))
     assert status == 1
     assert [line for line in err if "ValueError: a fault of the program" in line] == [err[-2]]
-    assert err[-1].startswith("tgl several: this is a fault of tgl. Please report it")
+    assert err[-1].startswith("tgl several: this is a bug in tgl. Please report it")
     assert sum("Traceback" in line for line in err) == 1
 
 

@@ -1,13 +1,10 @@
 """Options out of range are refused by their name, before any file is looked at."""
 
-import re
-
 import pytest
-from typer.testing import CliRunner
 
-from tgl.cli import app
-from tgl.errors import TglError
-from tgl.wiki.pages import shard_range
+from tests.cli.running import refused, shown
+from tgl.core.errors import TglError
+from tgl.snapshots.extract.pages import shard_range
 
 BASE = "base --tokenizer t --tokens t --output o --steps s --state s"
 TRAIN = (
@@ -15,13 +12,6 @@ TRAIN = (
     "--learning-rate 0.1"
 )
 TRACED = "agree m --profile p --probes p --output o"
-
-
-def refused(*arguments):
-    """Return what is printed about a refused call, as one line without the box."""
-    done = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    assert done.exit_code == 2, done.output
-    return " ".join(re.sub(r"[│╭╮╰╯─]", " ", done.output).split())
 
 
 @pytest.mark.parametrize(
@@ -44,6 +34,16 @@ def refused(*arguments):
         (TRAIN, "--baseline", "ewcc"),
         (TRAIN, "--tokens", "../x=t"),
         ("plan p --output o", "--method", "tgl_pf"),
+        ("snapshot-probes a b c --base-pages b --output o", "--period", "20210229"),
+    ],
+)
+def test_an_option_out_of_range_is_refused_by_its_name(call, option, value):
+    assert f"Invalid value for '{option}'" in shown(*call.split(), option, str(value))
+
+
+@pytest.mark.parametrize(
+    ("call", "option", "value"),
+    [
         *[
             (call, "--holdout-share", value)
             for call in ("tokenizer p --output o", "pack t --kind pages --tokenizer t --output o")
@@ -51,11 +51,10 @@ def refused(*arguments):
         ],
         ("tokenizer p --output o", "--language", "xx"),
         ("snapshot-probes a b c --period 20200101 --base-pages b --output o", "--language", "EN"),
-        ("snapshot-probes a b c --base-pages b --output o", "--period", "20210229"),
     ],
 )
-def test_an_option_out_of_range_is_refused_by_its_name(call, option, value):
-    assert f"Invalid value for '{option}'" in refused(*call.split(), option, value)
+def test_a_setting_out_of_range_is_refused_by_its_option(call, option, value):
+    assert f": {option}: " in refused(*call.split(), option, value)
 
 
 @pytest.mark.parametrize(
@@ -66,11 +65,11 @@ def test_an_option_out_of_range_is_refused_by_its_name(call, option, value):
     ["world --output o", "history --output o h", "probes --base-pages b --output o", "wikidata --output o f"],
 )
 def test_dates_that_do_not_exist_or_rise_are_refused(call, dates):
-    assert "Invalid value for 'dates'" in refused(*call.split(), *dates)
+    assert "Invalid value for 'DATES'" in shown(*call.split(), *dates)
 
 
 def test_the_date_of_a_download_exists():
-    assert "Invalid value for 'date'" in refused("download", "20190431", "--folder", "f", "--output", "o")
+    assert "Invalid value for 'DATE'" in shown("download", "20190431", "--folder", "f", "--output", "o")
 
 
 def test_a_shard_beyond_the_shards_is_refused():

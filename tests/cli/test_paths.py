@@ -6,10 +6,10 @@ import pytest
 
 from tests.cli.running import passes
 from tests.export.experiment import dump, recorded
-from tests.model_fixtures import tiny_tokenizer
+from tests.support.model_fixtures import tiny_tokenizer
 from tests.train.continual_runs import write_inputs
+from tgl.core.tables import check_table, read_table
 from tgl.provenance.manifest import read_manifest
-from tgl.tables import check_table, read_table
 
 NAMES = [
     '[a]*{b} {date} c\'d "e" é☃ %20#?$HOME',
@@ -66,9 +66,9 @@ def test_model_subcommands_take_any_name(tmp_path, monkeypatch, name):
     corpus.write_text("".join(json.dumps({"text": f"Anna lives in Paris {n}."}) + "\n" for n in range(200)))
     table = f"{name}.parquet"
     (folder / "base.parquet").rename(folder / table)
-    passes("score", "--probes=probes.parquet", f"--text=-a={table}", "--scores=-s", f"--lm-loss={name}",
+    passes("score", "--probes=probes.parquet", f"--text=-a={table}", f"--output={name}",
            "--checkpoint=x", "--config", '{"block_size": 32}', "--", "-base")  # fmt: skip
-    assert read_table(folder / name, "lm_loss")["text"].to_pylist() == ["-a"]
+    assert read_table(folder / name / "lm_loss.parquet", "lm_loss")["text"].to_pylist() == ["-a"]
     for text in (corpus.name, table):
         passes("profile", "--probes=probes.parquet", f"--corpus={text}", "--output=-out", "--config",
                '{"examples": 3, "bootstrap": 100}', "--", "./-base")  # fmt: skip

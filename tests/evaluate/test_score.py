@@ -6,12 +6,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.model_fixtures import BLOCK, VOCABULARY, probe, some_tokens, tiny_model, tiny_tokenizer
-from tgl.errors import TglError
+from tests.support.model_fixtures import BLOCK, VOCABULARY, probe, some_tokens, tiny_model, tiny_tokenizer
+from tgl.core.errors import TglError
+from tgl.core.tables import to_arrow
 from tgl.evaluate import score
 from tgl.evaluate.score import log_likelihoods, max_length, score_probes, text_loss
 from tgl.evaluate.spans import SpanTokens, span_tokens
-from tgl.tables import to_arrow
 
 KINDS = ["gpt2", "gpt_neo", "gpt_neox", "llama"]
 
@@ -85,22 +85,22 @@ def naive_text_loss(model, tokens, block_size, end_token):
 @pytest.mark.parametrize("count", [1, 14, 15, 16, 45, 250, 15 * 16 + 1])
 def test_the_text_loss_counts_each_token_once_and_equals_a_naive_one(count):
     model, tokens = sharp(), some_tokens(count)
-    loss, number = text_loss(model, tokens, 16, 0)
+    loss, number = text_loss(model, tokens, 16, begin_token=0)
     assert number == count
     assert loss == pytest.approx(naive_text_loss(model, tokens, 16, 0), rel=1e-6)
 
 
 def test_the_text_loss_fits_the_model_s_positions_and_nothing_gives_nothing():
     model = sharp()
-    assert text_loss(model, some_tokens(100), BLOCK, 0)[1] == 100
-    assert text_loss(model, some_tokens(0), BLOCK, 0) == (0.0, 0)
+    assert text_loss(model, some_tokens(100), BLOCK, begin_token=0)[1] == 100
+    assert text_loss(model, some_tokens(0), BLOCK, begin_token=0) == (0.0, 0)
 
 
 @settings(deadline=None, max_examples=20)
 @given(st.integers(1, 300), st.integers(2, BLOCK))
 def test_a_uniform_model_loses_log_vocabulary_on_every_token(count, block_size):
     model = uniform()
-    loss, number = text_loss(model, some_tokens(count), block_size, 0)
+    loss, number = text_loss(model, some_tokens(count), block_size, begin_token=0)
     assert loss / number == pytest.approx(math.log(VOCABULARY), rel=1e-6)
 
 
@@ -114,7 +114,7 @@ def uniform():
 
 
 def scores_of(model, rows, checkpoint="20190101"):
-    return list(score_probes(model, tiny_tokenizer(), to_arrow(rows, "probes"), checkpoint))
+    return list(score_probes(model, tiny_tokenizer(), to_arrow(rows, "probes"), checkpoint=checkpoint))
 
 
 def with_answer(row, answer):
@@ -122,8 +122,13 @@ def with_answer(row, answer):
     return row["text"][:start] + answer + row["text"][row["span_end"] :], start, start + len(answer)
 
 
+def tokens_of(row, answer):
+    text, start, end = with_answer(row, answer)
+    return span_tokens(tiny_tokenizer(), text, (start, end), max_length=BLOCK)
+
+
 def likelihood(model, row, answer):
-    return naive(model, span_tokens(tiny_tokenizer(), *with_answer(row, answer), BLOCK))
+    return naive(model, tokens_of(row, answer))
 
 
 CITIES = ["Paris", "Lisbon", "Oslo", "Acme", "Globex"]
@@ -151,9 +156,7 @@ def test_scores_and_ranks_equal_a_naive_computation():
 def test_a_tie_counts_against_the_answer():
     # Under a uniform model only the number of tokens matters: answers of equal length tie.
     row = probe("a", "Anna Berg lives at 7", "7", candidates=["7", "8", "9"])
-    lengths = {
-        len(span_tokens(tiny_tokenizer(), *with_answer(row, city), BLOCK).ids) for city in row["candidates"]
-    }
+    lengths = {len(tokens_of(row, city).ids) for city in row["candidates"]}
     assert len(lengths) == 1
     scored = scores_of(uniform(), [row])[0]
     assert (scored["rank"], scored["num_candidates"]) == (3, 3)
@@ -200,7 +203,7 @@ def test_bytes_are_those_of_the_span_in_utf8():
 
 def test_the_number_of_tokens_is_the_span_s():
     row = probe("a", "Anna Berg lives in Oslo", "Oslo", candidates=[])
-    span = span_tokens(tiny_tokenizer(), row["text"], row["span_start"], row["span_end"], BLOCK)
+    span = span_tokens(tiny_tokenizer(), row["text"], (row["span_start"], row["span_end"]), max_length=BLOCK)
     assert scores_of(sharp(), [row])[0]["num_tokens"] == span.num_targets
 
 

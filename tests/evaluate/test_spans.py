@@ -3,10 +3,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers.processors import TemplateProcessing
 
-from tests.model_fixtures import tiny_tokenizer, tokenizer_folder
-from tgl.errors import TglError
+from tests.support.model_fixtures import tiny_tokenizer, tokenizer_folder
+from tgl.core.errors import TglError
 from tgl.evaluate.spans import span_tokens
-from tgl.text.tokens import load_tokenizer
+from tgl.models.tokenizer import load_tokenizer
 
 quick = settings(deadline=None, max_examples=50)
 LONG = 1000
@@ -15,7 +15,7 @@ LONG = 1000
 def found(text, start, end, max_length=LONG):
     """Return (context, span, number of tokens) with the tokens turned back into text."""
     tokenizer = tiny_tokenizer()
-    span = span_tokens(tokenizer, text, start, end, max_length)
+    span = span_tokens(tokenizer, text, (start, end), max_length=max_length)
     assert len(span.ids) == span.first + span.num_targets
     return tokenizer.decode(span.ids[: span.first]), tokenizer.decode(span.ids[span.first :]), len(span.ids)
 
@@ -44,7 +44,7 @@ def test_what_stands_right_of_the_span_is_cut_off():
 def test_the_tokens_are_those_of_the_whole_sentence_tokenised_once():
     tokenizer, text = tiny_tokenizer(), "Anna Berg lives in Paris."
     whole = tokenizer(text)["input_ids"]
-    span = span_tokens(tokenizer, text, 19, 24, LONG)
+    span = span_tokens(tokenizer, text, (19, 24), max_length=LONG)
     assert span.ids == [tokenizer.eos_token_id, *whole[: len(span.ids) - 1]]
 
 
@@ -65,8 +65,8 @@ def test_the_first_token_is_the_begin_of_text_token_where_it_differs_from_end_of
     tokenizer = with_begin_of_text("!")
     assert tokenizer.bos_token_id not in (None, tokenizer.eos_token_id)  # what the test is about
     text = "Anna Berg lives in Paris"
-    found = span_tokens(tokenizer, text, 19, 24, LONG)
-    usual = span_tokens(tiny_tokenizer(), text, 19, 24, LONG)
+    found = span_tokens(tokenizer, text, (19, 24), max_length=LONG)
+    usual = span_tokens(tiny_tokenizer(), text, (19, 24), max_length=LONG)
     assert found.ids == [tokenizer.bos_token_id, *usual.ids[1:]]
     assert found.first == usual.first
 
@@ -74,7 +74,7 @@ def test_the_first_token_is_the_begin_of_text_token_where_it_differs_from_end_of
 def test_the_first_token_is_end_of_text_where_there_is_no_begin_of_text():
     tokenizer = with_begin_of_text(None)
     assert tokenizer.bos_token_id is None  # what the test is about
-    found = span_tokens(tokenizer, "Paris is a city", 0, 5, LONG)
+    found = span_tokens(tokenizer, "Paris is a city", (0, 5), max_length=LONG)
     assert found.ids[0] == tokenizer.eos_token_id
     assert found.first == 1
 
@@ -86,7 +86,7 @@ def test_a_begin_of_text_token_that_the_tokenizer_would_add_itself_is_not_there_
     )
     text = "Anna lives in Paris"
     assert tokenizer(text)["input_ids"][0] == tokenizer.bos_token_id  # what the test is about
-    found = span_tokens(tokenizer, text, 14, 19, LONG)
+    found = span_tokens(tokenizer, text, (14, 19), max_length=LONG)
     assert found.ids.count(tokenizer.bos_token_id) == 1
     assert tokenizer.decode(found.ids[found.first :]) == " Paris"
 
@@ -109,7 +109,7 @@ def test_context_and_span_give_back_the_text_up_to_the_span(text, data):
     start = data.draw(st.integers(0, len(text) - 1))
     end = data.draw(st.integers(start + 1, len(text)))
     tokenizer = tiny_tokenizer()
-    span = span_tokens(tokenizer, text, start, end, LONG)
+    span = span_tokens(tokenizer, text, (start, end), max_length=LONG)
     decoded = tokenizer.decode(span.ids, clean_up_tokenization_spaces=False)
     assert decoded.startswith("<|endoftext|>" + text[:end])
     targets = tokenizer.decode(span.ids[span.first :], clean_up_tokenization_spaces=False)
@@ -122,12 +122,12 @@ def test_context_and_span_give_back_the_text_up_to_the_span(text, data):
 def test_a_long_sentence_loses_tokens_on_the_left_only(max_length):
     text = "Anna Berg works for Globex and likes it very much and lives in Oslo"
     start = text.index("Oslo")
-    whole = span_tokens(tiny_tokenizer(), text, start, len(text), LONG)
+    whole = span_tokens(tiny_tokenizer(), text, (start, len(text)), max_length=LONG)
     if max_length <= whole.num_targets:
         with pytest.raises(TglError, match=f"the model's {max_length} positions"):
-            span_tokens(tiny_tokenizer(), text, start, len(text), max_length)
+            span_tokens(tiny_tokenizer(), text, (start, len(text)), max_length=max_length)
         return
-    cut = span_tokens(tiny_tokenizer(), text, start, len(text), max_length)
+    cut = span_tokens(tiny_tokenizer(), text, (start, len(text)), max_length=max_length)
     kept = min(max_length, len(whole.ids)) - 1
     assert cut.ids == [whole.ids[0], *whole.ids[len(whole.ids) - kept :]]  # the first token stays
     assert cut.num_targets == whole.num_targets
@@ -137,6 +137,6 @@ def test_a_long_sentence_loses_tokens_on_the_left_only(max_length):
 @pytest.mark.parametrize(("start", "end"), [(-1, 3), (3, 3), (4, 3), (0, 6), (5, 7)])
 def test_a_span_that_is_no_part_of_the_text_is_refused_with_the_text(start, end):
     with pytest.raises(
-        TglError, match=rf"span \[{start}, {end}\) is no part of a text of 5 characters: 'Paris'"
+        TglError, match=rf"span \[{start}, {end}\) is not within a text of 5 characters: 'Paris'"
     ):
-        span_tokens(tiny_tokenizer(), "Paris", start, end, LONG)
+        span_tokens(tiny_tokenizer(), "Paris", (start, end), max_length=LONG)

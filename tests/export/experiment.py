@@ -6,10 +6,10 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 from tests.provenance.experiment import Experiment
-from tgl.diff.snapshots import diff_pages
-from tgl.tables import write_table
-from tgl.wiki.catalogue import write_files
-from tgl.wiki.pages import extract_pages, shard_range
+from tgl.core.tables import write_table
+from tgl.snapshots.catalogue import write_files
+from tgl.snapshots.extract.pages import extract_pages, shard_range
+from tgl.text.diff.stage import diff_pages
 
 DATES = ("20220101", "20240101")
 PAGES_CONFIG = {"tables": False, "drop_sections": ["References", "See | also"]}
@@ -67,10 +67,12 @@ def recorded(
     for shard in range(2):
         old, new = (folder / f"wiki/{date}/pages/{shard}.parquet" for date in DATES)
         path = f"diff/{DATES[0]}_{DATES[1]}/{shard}.parquet"
-        diff_pages(old, new, folder / path, "de")
+        diff_pages(old, new, folder / path, language="de")
         job("diff", [path], [old, new], diff_rule="tgl", language="de")
     path = folder / "probes/probes.parquet"
-    write_table([probe(n, "validation" if n else "test") for n in range(3)], path, "probes", {"probes": 3})
+    write_table(
+        [probe(n, "validation" if n else "test") for n in range(3)], path, "probes", counts={"probes": 3}
+    )
     templama = root / "home" / "templama.json"
     templama.parent.mkdir()
     templama.write_text("[]")

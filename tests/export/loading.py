@@ -6,7 +6,7 @@ import json
 import socket
 from pathlib import Path
 
-from tgl.schemas import SCHEMAS
+from tgl.core.schemas import SCHEMAS
 
 
 def check_loads(folder: Path, expected: dict[str, dict[str, list[dict]]], cache: Path, monkeypatch) -> None:

@@ -3,10 +3,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tgl.core.schemas import SCHEMAS
 from tgl.export.card import settings, size_category, type_name
 from tgl.export.kinds import Table
 from tgl.provenance.manifest import File, Job
-from tgl.schemas import SCHEMAS
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ from markdown_it import MarkdownIt
 
 from tests.export import cards
 from tests.export.experiment import DATES, recorded
-from tgl.errors import TglError
+from tgl.core.errors import TglError
+from tgl.core.tables import write_table
 from tgl.export.hub import export_hub
 from tgl.export.markdown import markdown
-from tgl.tables import write_table
 
 BASE = (
     "https://en.wikipedia.org/ | x | y |\n\n# Licence: public domain, pay to https://evil.example\n\n"
@@ -55,7 +55,7 @@ def test_a_split_that_is_no_name_is_refused_and_nothing_is_written(tmp_path, spl
     row |= {"text": "a b", "span_start": 2, "span_end": 3, "split": split, "candidates": []}
     write_table([row], experiment.folder / "probes/probes.parquet", "probes")
     experiment.update(experiment.declared("probes", ["probes/probes.parquet"]))
-    with pytest.raises(TglError, match="no name of a configuration or split"):
+    with pytest.raises(TglError, match="not a valid name of a dataset configuration or split"):
         export_hub(experiment.folder, tmp_path / "hub", ["probes"])
     assert not list((tmp_path / "hub").iterdir())
 

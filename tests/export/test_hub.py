@@ -9,10 +9,10 @@ from tests.export import cards
 from tests.export.experiment import DATES, recorded
 from tests.export.loading import check_loads
 from tgl.cli import app
-from tgl.errors import TglError
+from tgl.core.errors import TglError
+from tgl.core.tables import read_table, write_table
 from tgl.export.hub import export_hub
-from tgl.tables import read_table, write_table
-from tgl.wiki.pages import REASONS
+from tgl.snapshots.extract.pages import REASONS
 
 PERIOD = f"{DATES[0]}_{DATES[1]}"
 NAMES = ["pages", "diff", "probes", "lm_loss"]
@@ -28,7 +28,7 @@ def exported(experiment, tmp_path):
     said = []
     folders = export_hub(experiment.folder, tmp_path / "hub", say=said.append)
     assert folders == [tmp_path / "hub" / name for name in NAMES]
-    assert said[-1] == "drift: left out, no table of it has a row"
+    assert said[-1] == "drift: skipped, because its tables have no rows"
     return tmp_path / "hub"
 
 
@@ -131,7 +131,7 @@ def test_no_card_says_where_files_lie_on_this_machine(exported, tmp_path):
 
 def test_an_empty_shard_has_no_file_and_stands_in_the_card(experiment, tmp_path, monkeypatch):
     path = "wiki/20220101/pages/1.parquet"
-    write_table([], experiment.folder / path, "pages", dict.fromkeys(("pages_read", *REASONS), 0))
+    write_table([], experiment.folder / path, "pages", counts=dict.fromkeys(("pages_read", *REASONS), 0))
     experiment.update(experiment.declared("pages", [path]))
     export_hub(experiment.folder, tmp_path / "hub", ["pages"])
     listed = cards.rows(tmp_path / "hub/pages")
@@ -145,7 +145,7 @@ def test_a_folder_that_is_there_is_refused_before_anything_is_written(experiment
     mine = tmp_path / "hub/probes/README.md"
     mine.parent.mkdir(parents=True)
     mine.write_text("mine")
-    with pytest.raises(TglError, match="hub/probes: is there already; remove it or name another folder"):
+    with pytest.raises(TglError, match=r"hub/probes: exists already\. Remove it, or pass another folder"):
         export_hub(experiment.folder, tmp_path / "hub")
     assert [path.name for path in (tmp_path / "hub").iterdir()] == ["probes"]
     assert mine.read_text() == "mine"
@@ -153,7 +153,7 @@ def test_a_folder_that_is_there_is_refused_before_anything_is_written(experiment
 
 def test_single_kinds_can_be_asked_for(experiment, tmp_path):
     assert export_hub(experiment.folder, tmp_path, ["probes"]) == [tmp_path / "probes"]
-    with pytest.raises(TglError, match=re.escape("knows no table 'page' (did you mean 'pages'?)")):
+    with pytest.raises(TglError, match=re.escape("lists no table 'page' (did you mean 'pages'?)")):
         export_hub(experiment.folder, tmp_path / "hub", ["page"])
 
 
@@ -170,9 +170,9 @@ def other_table(path):
 @pytest.mark.parametrize(
     ("harm", "words"),
     [
-        (damaged, "expected by the manifest; the table is damaged"),
-        (other_table, "expected by the manifest; the table is damaged"),
-        (lambda path: path.unlink(), "no such file, and the manifest knows one; run `tgl verify"),
+        (damaged, "expected by the manifest. The table is damaged"),
+        (other_table, "expected by the manifest. The table is damaged"),
+        (lambda path: path.unlink(), "no such file, but the manifest lists it. Run `tgl verify"),
     ],
 )
 def test_a_table_that_is_not_what_the_manifest_says_is_refused_and_nothing_is_written(
@@ -198,19 +198,19 @@ def test_results_without_a_manifest_are_refused(experiment, tmp_path):
     (experiment.folder / "manifest.json").unlink()
     done = CliRunner().invoke(app, ["export", str(experiment.folder), "--hub-layout", str(tmp_path / "hub")])
     assert done.exit_code == 1
-    assert "manifest.json: no such file; a run of the workflow writes it" in done.stderr
+    assert "manifest.json: no such file. The workflow writes it" in done.stderr
 
 
 def test_a_manifest_without_tables_is_refused(experiment, tmp_path):
     shutil.rmtree(experiment.folder)
     experiment.write("report/index.html", "page")
     experiment.update(experiment.declared("report", ["report/index.html"]))
-    with pytest.raises(TglError, match="knows no table that is exported"):
+    with pytest.raises(TglError, match="lists no table that can be exported"):
         export_hub(experiment.folder, tmp_path / "hub")
 
 
 def test_an_export_that_fails_leaves_nothing(experiment, tmp_path, monkeypatch):
-    monkeypatch.setattr(hub_module, "card", lambda *facts: 1 / 0)
+    monkeypatch.setattr(hub_module, "card", lambda *facts, **more: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         export_hub(experiment.folder, tmp_path / "hub")
     assert list((tmp_path / "hub").iterdir()) == []
@@ -221,8 +221,8 @@ def test_tables_the_manifest_does_not_know_are_said_and_left_out(experiment, tmp
     (experiment.folder / path).parent.mkdir(parents=True)
     shutil.copy(experiment.folder / "wiki/20220101/pages/0.parquet", experiment.folder / path)
     said = []
-    export_hub(experiment.folder, tmp_path / "hub", ["pages"], said.append)
-    assert said[0] == f"{experiment.folder / path}: left out, the manifest does not know it"
+    export_hub(experiment.folder, tmp_path / "hub", ["pages"], say=said.append)
+    assert said[0] == f"{experiment.folder / path}: skipped, because it is not in the manifest"
     assert {row["configuration"] for row in cards.rows(tmp_path / "hub/pages")} == set(DATES)
 
 

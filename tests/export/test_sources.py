@@ -3,9 +3,9 @@ from types import SimpleNamespace
 import pytest
 
 from tests.export.experiment import recorded
+from tgl.core.files import sha1_file
 from tgl.export.kinds import Kind, read_kinds, tables_of
 from tgl.export.sources import Dump, Sources, licences, sources_of
-from tgl.files import sha1_file
 
 ENGLISH = {"base": "https://en.wikipedia.org/wiki/Main_Page", "dbname": "enwiki", "language": "en"}
 TEXT = Kind(text="pages", about="", columns={})
@@ -49,7 +49,7 @@ def test_the_synthetic_world_has_the_licence_of_the_software():
 def test_measured_numbers_and_given_probes_are_left_to_their_owners(tmp_path):
     experiment, kinds = recorded(tmp_path), read_kinds()
     for name, words in (("lm_loss", "choose a licence"), ("probes", "templama")):
-        tables = tables_of(kinds[name], experiment.manifest)
+        tables = tables_of(name, experiment.manifest)
         sources = sources_of(experiment.folder, tables, experiment.manifest)
         found = licences(kinds[name], sources, [table.job for table in tables])
         assert list(found) == ["other"]
@@ -74,7 +74,7 @@ def test_probes_of_another_wikis_snapshots_are_left_to_be_stated():
 
 def test_tables_go_back_to_dumps_of_a_named_wiki(tmp_path):
     experiment = recorded(tmp_path)
-    tables = tables_of(read_kinds()["diff"], experiment.manifest)
+    tables = tables_of("diff", experiment.manifest)
     found = sources_of(experiment.folder, tables, experiment.manifest)
     assert [(dump.name, dump.sha1, dump.wikipedia) for dump in found.dumps] == [
         (path.name, sha1_file(path), "https://de.wikipedia.org")
@@ -85,7 +85,7 @@ def test_tables_go_back_to_dumps_of_a_named_wiki(tmp_path):
 
 def test_other_files_come_with_their_hash(tmp_path):
     experiment = recorded(tmp_path)
-    tables = tables_of(read_kinds()["lm_loss"], experiment.manifest)
+    tables = tables_of("lm_loss", experiment.manifest)
     found = sources_of(experiment.folder, tables, experiment.manifest)
     assert [file.path for file in found.files] == [str(tmp_path / "home/templama.json")]
     assert found.files[0].bytes == 2

@@ -14,7 +14,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, reject, settings
 from hypothesis import strategies as st
 
-from tgl.errors import TglError
+from tgl.core.errors import TglError
 
 # Over all targets together: some seconds of `make test`; TGL_FUZZ_CASES=100000 for a night.
 CASES = int(os.environ.get("TGL_FUZZ_CASES", "1000"))

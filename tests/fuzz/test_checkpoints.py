@@ -22,8 +22,8 @@ from tests.fuzz.cases import (
     once_changed,
     refused_or,
 )
-from tests.model_fixtures import tiny_tokenizer
-from tgl.train.checkpoint import load_model, save_model
+from tests.support.model_fixtures import tiny_tokenizer
+from tgl.models.checkpoint import load_model, save_model
 
 WEIGHTS, INDEX, CONFIG = "model.safetensors", "model.safetensors.index.json", "config.json"
 TIED = {"lm_head.weight": "transformer.wte.weight"}

@@ -8,15 +8,15 @@ import socket
 from itertools import chain
 
 import pytest
-import typer
 from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from tests.fuzz.cases import cases, in_time
 from tgl.cli import app, launch
+from tgl.cli.app import GROUPS, load
 
-COMMANDS = typer.main.get_command(app).commands
+COMMANDS = {name: load(name) for commands in GROUPS.values() for name, _, _ in commands}
 # What is written: in the folder of the cases, or where nothing can be.
 OUTPUTS = ("out", "made/out", "junk", "junk/under", "empty/under", ".", "/dev/null/under", "o" * 300)
 WRITTEN = {

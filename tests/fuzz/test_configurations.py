@@ -1,21 +1,21 @@
 """Configuration files and the JSON a stage is given: wrong types, odd tags, deep nesting, aliases."""
 
 import json
-from pathlib import Path
 
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fuzz.cases import cases, changed, damaged, json_files, json_values, refused_or, scalars, texts
-from tgl import config as sections
-from tgl.config import Config
-from tgl.config_baselines import BaselinesConfig
-from tgl.config_check import load_config, load_section
+from tests.support.paths import REPOSITORY
+from tgl.config.check import load_config
+from tgl.config.root import Config
+from tgl.core.config_check import load_section
+from tgl.core.config_types import Section
 
 DEFAULTS = json.loads(Config().model_dump_json())
-TEXT = (Path(__file__).parents[2] / "config.yaml").read_text()
-LINES = [line for line in TEXT.splitlines() if line.strip()]
+TEXT = (REPOSITORY / "config.yaml").read_text()
+LINES = [line for line in TEXT.splitlines() if line.strip() and not line.lstrip().startswith("#")]
 # What YAML knows beyond JSON; several make PyYAML raise errors of Python's own.
 ODD = [
     *'!!int ""; !!int x; !!float x; !!timestamp x; !!bool x; !!binary x; !!set {a}; !!omap [a]'.split("; "),
@@ -24,10 +24,8 @@ ODD = [
     *"[1; {a; .inf; .nan; 1e999; ~; yes; |; >; @a; `a; %TAG; ---; ...; \t".split("; "),
     "!!python/object/apply:os.system [true]", "9" * 5000, "[" * 2000, "{a: " * 500, "- " * 500,
 ]  # fmt: skip
-SECTIONS = [
-    kind for kind in vars(sections).values() if isinstance(kind, type) and issubclass(kind, sections.Section)
-]
-SECTIONS = [*SECTIONS, BaselinesConfig]
+SECTIONS = [type(value) for _, value in Config() if isinstance(value, Section)]
+SECTIONS += [type(inner) for kind in SECTIONS for _, inner in kind() if isinstance(inner, Section)]
 
 
 @st.composite

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fuzz.cases import cases, damaged, refused_or
-from tgl.wiki.history import write_snapshots
-from tgl.wiki.reader import RawPage, read_pages
-from tgl.wiki.reverts import REASONS
+from tgl.snapshots.dumps.reader import RawPage, read_pages
+from tgl.snapshots.full_history.history import write_snapshots
+from tgl.snapshots.full_history.reverts import REASONS
 
 HEAD = '<mediawiki xmlns="http://www.mediawiki.org/xml/export-0.11/" version="0.11">'
 LAUGHS = (

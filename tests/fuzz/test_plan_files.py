@@ -29,11 +29,11 @@ def test_a_plan_is_whole_or_refused_with_its_file(folder, file):
     plan = refused_or(lambda: load_plan(path), path)
     if plan is None:
         return
-    for multipliers in (plan.multipliers, *(phase["multipliers"] for phase in plan.later)):
+    for multipliers in [phase.multipliers for phase in plan.phases]:
         assert all(0 <= 0.001 * value < math.inf for value in multipliers.values())
         assert multipliers.keys() == plan.multipliers.keys()
     assert all(plan.of(name) >= 0 for name in ("embedding", *plan.multipliers))
-    assert plan.phases(1)[0][0] == 0
+    assert plan.schedule(1)[0][0] == 0
     assert plan.trained() <= set(plan.multipliers)
     save_plan(plan, folder / "again.json")
     assert load_plan(folder / "again.json") == plan

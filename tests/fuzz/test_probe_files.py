@@ -4,11 +4,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fuzz.cases import cases, changed, json_files, json_values, refused_or
-from tgl.config_probes import ProbesConfig
-from tgl.probes.ecbd import ecbd_probes
+from tgl.core.tables import to_arrow
 from tgl.probes.given import read_probes
-from tgl.probes.templama import templama_probes
-from tgl.tables import to_arrow
+from tgl.probes.sets.ecbd import ecbd_probes
+from tgl.probes.sets.templama import templama_probes
+from tgl.probes.settings import ProbesConfig
 
 SETTINGS = ProbesConfig()
 PAIRS = {"20200101": ["2019", "2020"]}
@@ -67,7 +67,10 @@ def test_templama_files_give_probes_or_an_error_with_their_name(folder, file):
 @given(files_of(ECBD))
 def test_ecbd_files_give_probes_or_an_error_with_their_name(folder, file):
     found = read(
-        folder, file, lambda path: ecbd_probes([path], "20200101", {3}, SETTINGS), lambda found: found[0]
+        folder,
+        file,
+        lambda path: ecbd_probes([path], "20200101", {3}, settings=SETTINGS),
+        lambda found: found[0],
     )
     if found is not None:
         assert found[1]["used"] == len(found[0]) <= found[1]["sentences"]

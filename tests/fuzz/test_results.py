@@ -62,7 +62,7 @@ def test_changed_notes_of_runs_are_used_or_dropped_and_the_manifest_is_written(f
     (results / RUNS).write_bytes(file[1])
     said: list[str] = []
     note_run(results, {"torch": "1"}, said.append)
-    update_manifest(results, jobs, {"torch": "1"}, said.append)
+    update_manifest(results, jobs, {"torch": "1"}, say=said.append)
     "".join(said).encode()
     assert not (results / RUNS).exists()
     assert len(read_manifest(results / NAME).jobs) == 2

@@ -42,7 +42,7 @@ def test_a_state_with_a_changed_identity_is_kept_when_it_is_equal_and_emptied_wi
         equal = json.loads(content) == SETTINGS
     except (ValueError, RecursionError):
         equal = False
-    with in_time(), claimed_state(state, SETTINGS, {}, said.append):
+    with in_time(), claimed_state(state, SETTINGS, {}, say=said.append):
         assert (state / "kept").exists() == equal
         assert json.loads((state / "identity.json").read_text()) == SETTINGS
     assert equal or said
@@ -64,7 +64,7 @@ def changed_progress(draw, files: dict[str, bytes]):
 def test_a_changed_training_goes_on_as_it_was_saved_or_from_its_start_with_a_word(folder, data):
     state, saved = folder / "training", folder / "saved"
     if not saved.exists():
-        save_progress(saved, 3, LOG, TENSORS)
+        save_progress(saved, 3, LOG, tensors=TENSORS)
     files = data.draw(changed_progress({path.name: path.read_bytes() for path in saved.iterdir()}))
     shutil.rmtree(state, ignore_errors=True)
     state.mkdir()

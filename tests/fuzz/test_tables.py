@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fuzz.cases import cases, damaged, refused_or
-from tgl.tables import iter_rows, read_about, read_counts, read_table, write_table
+from tgl.core.tables import iter_rows, read_about, read_counts, read_table, write_table
 
 PAGES = [
     {"page_id": number, "title": f"Größe {number}", "revision_id": 5, "timestamp": "", "sha1": "", "text": "a b " * 9,
@@ -20,7 +20,7 @@ TABLES = {"pages": PAGES, "lm_loss": LOSSES}
 def test_a_damaged_table_gives_rows_of_its_schema_or_an_error_with_its_file(folder, name, data):
     whole, path = folder / f"{name}.whole", folder / f"{name}.parquet"
     if not whole.exists():
-        write_table(TABLES[name], whole, name, {"kept": 9}, {"model": "tiny"})
+        write_table(TABLES[name], whole, name, counts={"kept": 9}, about={"model": "tiny"})
     path.write_bytes(data.draw(damaged(whole.read_bytes())))
     found = refused_or(lambda: read_table(path, name).to_pylist(), path)
     columns = list(TABLES[name][0])

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fuzz.cases import cases, changed_files, refused_or
-from tests.model_fixtures import TEXTS, VOCABULARY
-from tgl.text.tokens import first_token, load_tokenizer, num_ids, train_tokenizer
+from tests.support.model_fixtures import TEXTS, VOCABULARY
+from tgl.models.tokenizer import first_token, load_tokenizer, num_ids, train_tokenizer
 
 NAMES = ("tokenizer.json", "tokenizer_config.json")
 

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fuzz.cases import cases, changed, damaged, json_files, json_values, once_changed, refused_or
-from tests.probes.wikidata_layout import WORLD, answer_text, rows_of
-from tgl.config_probes import ProbesConfig, WikidataConfig
-from tgl.probes.templama import templama_probes
-from tgl.probes.wikidata import write_wikidata
-from tgl.probes.wikidata_facts import REASONS
-from tgl.tables import to_arrow
+from tests.probes.wikidata.layout import WORLD, answer_text, rows_of
+from tgl.core.tables import to_arrow
+from tgl.probes.sets.templama import templama_probes
+from tgl.probes.sets.wikidata import write_wikidata
+from tgl.probes.settings import ProbesConfig, WikidataConfig
+from tgl.probes.wikidata.facts import REASONS
 
 DATES = ["20190101", "20200101"]
 ROWS = json.loads(answer_text(*rows_of(WORLD)))
@@ -77,7 +77,7 @@ def build(folder, file):
     suffix, content = file
     path, output = folder / f"w{suffix}", folder / "w.jsonl"
     path.write_bytes(content)
-    counts = refused_or(lambda: write_wikidata(path, DATES, WikidataConfig(), output), path)
+    counts = refused_or(lambda: write_wikidata(path, DATES, WikidataConfig(), output=output), path)
     if counts is None:
         return
     assert counts["statements"] == counts["used"] + sum(counts[reason] for reason in REASONS)
@@ -85,7 +85,7 @@ def build(folder, file):
     assert len(records) == counts["records"] > 0
     if {record["date"] for record in records} == set(DATES):
         pairs = {DATES[1]: DATES}
-        found = refused_or(lambda: templama_probes(output, pairs, ProbesConfig(), "wikidata"), output)
+        found = refused_or(lambda: templama_probes(output, pairs, ProbesConfig(), name="wikidata"), output)
         if found is not None:
             to_arrow(found[0], "probes")
 

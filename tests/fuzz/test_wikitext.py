@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fuzz.cases import cases, in_time
-from tests.wiki.test_wikitext import MARKUP, check
-from tgl.wiki.clean_text import Article, Keep, Link, Section
-from tgl.wiki.cleaning import CleaningProcess, Limits
-from tgl.wiki.simple import clean_simply
-from tgl.wiki.wikitext import clean
+from tests.snapshots.extract.test_wikitext import MARKUP, check
+from tgl.snapshots.extract.clean_text import Article, Keep, Link, Section
+from tgl.snapshots.extract.cleaning import CleaningProcess, Limits
+from tgl.snapshots.extract.simple import clean_simply
+from tgl.snapshots.extract.wikitext import clean
 
 words = st.sampled_from(
     [

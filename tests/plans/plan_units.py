@@ -1,6 +1,6 @@
 """Sublayers for policies to choose among, as plain functions."""
 
-from tgl.plans.policies import Unit
+from tgl.plans.policy import Unit
 
 
 def units_of(values, sizes=None):

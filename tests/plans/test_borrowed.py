@@ -2,14 +2,14 @@
 
 import pytest
 
-from tests.model_fixtures import RANKED, tiny_model
+from tests.support.model_fixtures import RANKED, tiny_model
 from tests.train.continual_runs import profile_row
-from tgl.config import PlanConfig
-from tgl.errors import TglError
+from tgl.core.errors import TglError
+from tgl.core.tables import write_table
+from tgl.models.sublayers import sublayers
 from tgl.plans.plan import load_plan
+from tgl.plans.settings import PlanConfig
 from tgl.plans.stage import write_plan
-from tgl.sublayers import sublayers
-from tgl.tables import write_table
 
 SIZES = {unit.name: unit.num_parameters for unit in sublayers(tiny_model())}
 OWN = (1.0, 2.0, 6.0, 3.0)
@@ -40,7 +40,7 @@ def other(tmp_path):
 
 def written(own, method, other, seed=0):
     output = own.parent / "plan.json"
-    told = write_plan(own, method, PlanConfig(), seed, output, borrowed=other)
+    told = write_plan(own, method, output, settings=PlanConfig(), seed=seed, borrowed=other)
     return load_plan(output), told
 
 
@@ -61,7 +61,7 @@ def test_the_denominator_of_the_name_is_that_of_the_other_profile(own, other):
 
 @pytest.mark.parametrize("policy", ["random", "inverse", "first", "lisa"])
 def test_controls_are_matched_to_the_borrowed_choice(own, other, policy):
-    """What a plan gets from the other profile it gets from nothing else: it is the plan made from that one alone."""
+    """What a plan gets from the other profile comes from that one alone."""
     borrowed, _ = written(own, f"{policy}.borrowed", other, seed=4)
     alone, _ = written(other, policy, None, seed=4)
     assert borrowed.multipliers == alone.multipliers
@@ -70,7 +70,8 @@ def test_controls_are_matched_to_the_borrowed_choice(own, other, policy):
 
 def test_a_borrowed_plan_without_a_profile_is_refused_and_says_where_it_is_given(own):
     with pytest.raises(
-        TglError, match=r"'tgl_fp\.borrowed': a borrowed profile is needed \(--borrowed FILE; plan\.borrow"
+        TglError,
+        match=r"'tgl_fp\.borrowed': found no borrowed profile, .*--borrowed FILE, or set plan\.borrow",
     ):
         written(own, "tgl_fp.borrowed", None)
     assert not (own.parent / "plan.json").exists()

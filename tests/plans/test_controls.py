@@ -8,9 +8,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tests.plans.plan_units import parameters, size_of, transformer, units_of
-from tgl.config import PlanConfig
-from tgl.errors import TglError
-from tgl.plans.policies import Unit, make_plan, traced
+from tgl.core.errors import TglError
+from tgl.plans.make import make_plan
+from tgl.plans.policy import Unit
+from tgl.plans.ranking import traced
+from tgl.plans.settings import PlanConfig
 from tgl.plans.subsets import jaccard
 
 quick = settings(deadline=None, derandomize=True, max_examples=50)
@@ -20,7 +22,7 @@ tops = st.sampled_from(["", ".top25", ".top50"])
 
 
 def made(method, units, seed=0):
-    return make_plan(method, units, PlanConfig(), seed)
+    return make_plan(method, units, PlanConfig(), seed=seed)
 
 
 def traced_of(units, top):
@@ -110,7 +112,7 @@ def order_of(policy, units):
         "inverse": lambda unit: unit.relative_norm,
         "first": lambda unit: unit.name,
         "last": lambda unit: [-ord(letter) for letter in unit.name],
-        "spectrum": lambda unit: -unit.signal_to_noise,
+        "spectrum": lambda unit: -unit.measured,
     }
     return sorted(units, key=keys[policy])
 
@@ -172,8 +174,8 @@ def test_each_of_lisa_s_five_phases_keeps_the_budget(draw, blocks, top, seed):
     units = transformer(np.random.default_rng(draw), blocks)
     budget = parameters(units, traced_of(units, top))
     plan = made(f"lisa{top}", units, seed)
-    assert [phase["from"] for phase in plan.later] == pytest.approx([0.2, 0.4, 0.6, 0.8])
-    for multipliers in [plan.multipliers, *(phase["multipliers"] for phase in plan.later)]:
+    assert [phase.start for phase in plan.later] == pytest.approx([0.2, 0.4, 0.6, 0.8])
+    for multipliers in [phase.multipliers for phase in plan.phases]:
         chosen = {name for name, value in multipliers.items() if value > 0}
         assert parameters(units, chosen) == pytest.approx(budget, rel=0.05)
         assert set(multipliers.values()) <= {0.0, 1.0}
@@ -185,9 +187,9 @@ def test_lisa_draws_each_phase_anew_and_follows_the_seed():
     plan, again, other = (made("lisa", units, seed) for seed in (1, 1, 2))
     assert plan == again
     assert plan.multipliers != other.multipliers
-    drawn = [plan.multipliers, *(phase["multipliers"] for phase in plan.later)]
+    drawn = [phase.multipliers for phase in plan.phases]
     assert len({tuple(multipliers.values()) for multipliers in drawn}) == 5
-    assert [first for first, _ in plan.phases(45)] == [0, 9, 18, 27, 36]
+    assert [first for first, _ in plan.schedule(45)] == [0, 9, 18, 27, 36]
 
 
 def test_policies_at_one_seed_do_not_share_their_draws():

@@ -8,10 +8,17 @@ import torch
 from peft import LoraConfig, PrefixTuningConfig, get_peft_model
 from torch import nn
 
-from tests.model_fixtures import RANKED, parameters_by_unit, parameters_of, plan_of, some_tokens, tiny_model
-from tgl.errors import TglError
+from tests.support.model_fixtures import (
+    RANKED,
+    parameters_by_unit,
+    parameters_of,
+    plan_of,
+    some_tokens,
+    tiny_model,
+)
+from tgl.core.errors import TglError
+from tgl.models.sublayers import EMBEDDING, sublayers, unwrapped
 from tgl.plans.plan import Plan
-from tgl.sublayers import EMBEDDING, sublayers, unwrapped
 from tgl.train.engines.interface import language_model_loss
 
 EVERYTHING = plan_of([1.0, 2.0, 0.5, 1.0], 1.0)

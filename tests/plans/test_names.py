@@ -1,4 +1,3 @@
-import math
 import re
 import subprocess
 import sys
@@ -7,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.workflow.conftest import REPOSITORY
-from tgl.errors import TglError
-from tgl.plans.names import BASELINES, POLICIES, PlanName, method_folder, parse_method, parse_plan, rate_text
+from tests.support.paths import REPOSITORY
+from tgl.core.errors import TglError
+from tgl.plans.names import PlanName, parse_plan, plan_id
+from tgl.plans.policy import POLICIES
 
 quick = settings(deadline=None, derandomize=True, max_examples=100)
 # What each policy may be told, of: a ranking, a share, a divisor, whose mean, a number.
@@ -109,16 +109,16 @@ def test_variations_may_stand_in_any_order(parts):
         ("tgl_fp.", "unknown variation ''"),
         ("tgl_fp.top0", "top0 would train nothing"),
         ("tgl_fp.top00", "top0 would train nothing"),
-        ("tgl_fp.top25.top30", "'top30' says top a second time"),
-        ("tgl_fp.window.unchanged", "'unchanged' says denominator a second time"),
-        ("tgl_fp.updated.updated", "'updated' says salient a second time"),
-        ("full.frozen_embedding.trained_embedding", "'trained_embedding' says embedding a second time"),
-        ("tgl_fp.borrowed.borrowed", "'borrowed' says borrowed a second time"),
-        ("tgl_alr.max.max", "'max' says scale a second time"),
-        ("full_at_mean_lr.tgl_fp.tgl_alr", "'tgl_alr' says of a second time"),
+        ("tgl_fp.top25.top30", "'top30' sets top a second time"),
+        ("tgl_fp.window.unchanged", "'unchanged' sets denominator a second time"),
+        ("tgl_fp.updated.updated", "'updated' sets salient a second time"),
+        ("full.frozen_embedding.trained_embedding", "'trained_embedding' sets embedding a second time"),
+        ("tgl_fp.borrowed.borrowed", "'borrowed' sets borrowed a second time"),
+        ("tgl_alr.max.max", "'max' sets scale a second time"),
+        ("full_at_mean_lr.tgl_fp.tgl_alr", "'tgl_alr' sets of a second time"),
         ("only", "expected the sublayer's number, from 0 in order of depth, as in 'only.3'"),
         ("only.trained_embedding", "expected the sublayer's number"),
-        ("only.3.4", "'4' says number a second time"),
+        ("only.3.4", "'4' sets number a second time"),
         ("only.-1", "unknown variation '-1'"),
         ("full_at_mean_lr.tgl_fp.max", "top<N> belongs to tgl_fp, max to tgl_alr"),
         ("full_at_mean_lr.max.tgl_fp", "top<N> belongs to tgl_fp, max to tgl_alr"),
@@ -147,68 +147,46 @@ def test_any_text_is_a_plan_s_name_or_refused(text):
     assert f"'{text}'" in refusal if refusal else found.policy == text.split(".")[0]
 
 
-@pytest.mark.parametrize("baseline", BASELINES)
-def test_a_method_is_a_plan_on_a_baseline(baseline):
-    assert parse_method(f"tgl_fp.top25+{baseline}") == ("tgl_fp.top25", baseline)
+@pytest.mark.parametrize(
+    ("name", "path", "identity"),
+    [
+        ("file:mine.json", "mine.json", "file.mine"),
+        ("file:plans/mine_2.json", "plans/mine_2.json", "file.mine_2"),
+        ("file:/some where/a+b/v1.0/mine.json", "/some where/a+b/v1.0/mine.json", "file.mine"),
+        ("file:../ünï/tgl_fp.json", "../ünï/tgl_fp.json", "file.tgl_fp"),
+    ],
+)
+def test_a_plan_by_hand_is_named_by_its_file_wherever_it_lies(name, path, identity):
+    assert parse_plan(name) == PlanName("file", file=path)
+    assert plan_id(name) == identity
 
 
-def test_a_method_without_a_baseline_is_plain_training():
-    assert parse_method("inverse.unchanged") == ("inverse.unchanged", "plain")
+def test_every_other_plan_is_called_by_its_name():
+    for name in map(start, POLICIES):
+        assert parse_plan(name).file is None
+        assert plan_id(f"{name}.trained_embedding") == f"{name}.trained_embedding"
 
 
 @pytest.mark.parametrize(
-    ("name", "words"),
+    "path",
     [
-        ("tgl_fp+ewcc", "'tgl_fp+ewcc': no baseline 'ewcc' (did you mean 'ewc'?)"),
-        ("tgl_fp+", "'tgl_fp+': no baseline ''"),
-        ("tgl_fp+ewc+lora", "no baseline 'ewc+lora'"),
-        ("tgl_pf+ewc", "no policy 'tgl_pf'"),
-        ("ewc", "no policy 'ewc'"),
+        "", "mine", ".json", "mine.yaml", "mine.json.gz", "Mine.json", "my plan.json", "my-plan.json",
+        "mine.top25.json", "ünï.json", "mine\n.json", f"{'m' * 61}.json",
     ],
-)
-def test_a_method_of_an_unknown_plan_or_baseline_is_refused(name, words):
-    with pytest.raises(TglError, match=re.escape(words)):
-        parse_method(name)
+)  # fmt: skip
+def test_a_file_whose_name_cannot_become_a_folder_is_refused(path):
+    name = f"file:{path}"
+    with pytest.raises(
+        TglError, match=re.escape(f"'{name}': expected a plan written by hand, file:PATH/NAME.json")
+    ):
+        parse_plan(name)
 
 
-@pytest.mark.parametrize(
-    ("method", "rate", "folder"),
-    [
-        ("full", 0.003, "full-plain-lr0.003"),
-        ("tgl_fp.top25+mix_review", 1e-5, "tgl_fp.top25-mix_review-lr1e-05"),
-        ("only.3+ewc", 1.0, "only.3-ewc-lr1"),
-        ("full", 0.0030000001, "full-plain-lr0.0030000001"),
-        ("full", 0.00150000000000001, "full-plain-lr0.00150000000000001"),
-    ],
-)
-def test_the_folder_of_a_method_names_plan_baseline_and_rate(method, rate, folder):
-    assert method_folder(method, rate) == folder
-
-
-@quick
-@given(
-    st.sampled_from(["full", "tgl_fp.top25.unchanged", "only.3", "full_at_mean_lr.tgl_fp"]),
-    st.sampled_from(BASELINES),
-    st.floats(1e-12, 100),
-)
-def test_the_workflow_takes_a_folder_apart_again(plan, baseline, rate):
-    common = (REPOSITORY / "workflow" / "rules" / "common.smk").read_text()
-    patterns = dict(re.findall(r"^    (plan|baseline|rate)=r\"(.*)\",$", common, flags=re.M))
-    whole = "({plan})-({baseline})-lr({rate})".format(**patterns)
-    assert re.fullmatch(whole, method_folder(f"{plan}+{baseline}", rate)).groups() == (
-        plan, baseline, rate_text(rate),
-    )  # fmt: skip
-
-
-@quick
-@given(st.floats(1e-12, 100), st.integers(-3, 3))
-def test_a_rate_reads_back_from_its_folder_exactly_so_two_never_share_one(rate, apart):
-    other = rate
-    for _ in range(abs(apart)):
-        other = math.nextafter(other, math.copysign(math.inf, apart))
-    for value in (rate, other):
-        assert float(method_folder("full", value).rpartition("-lr")[2]) == value
-    assert (rate_text(rate) == rate_text(other)) == (rate == other)
+def test_the_word_file_alone_is_no_policy():
+    with pytest.raises(TglError, match="no policy 'file'"):
+        parse_plan("file")
+    with pytest.raises(TglError, match="no policy 'file'"):
+        parse_plan("file.mine")
 
 
 def test_reading_names_loads_no_heavy_package():

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tests.model_fixtures import (
+from tests.support.model_fixtures import (
     ARCHITECTURES,
     RANKED,
     parameters_by_unit,
@@ -12,9 +12,9 @@ from tests.model_fixtures import (
     some_tokens,
     tiny_model,
 )
-from tgl.errors import TglError
-from tgl.plans.plan import Plan
-from tgl.sublayers import EMBEDDING, ranked, sublayers
+from tgl.core.errors import TglError
+from tgl.models.sublayers import EMBEDDING, ranked, sublayers
+from tgl.plans.plan import Phase, Plan
 from tgl.train.engines.interface import language_model_loss
 
 RATE = 0.01
@@ -111,10 +111,10 @@ def test_another_plan_on_the_same_model_thaws_what_it_trains():
 
 def test_a_plan_with_phases_is_refused_before_anything_is_frozen():
     model = tiny_model()
-    later = [{"from": share, "multipliers": plan_of([0, 1, 0, 0]).multipliers} for share in (0.25, 0.5)]
+    later = tuple(Phase(share, plan_of([0, 1, 0, 0]).multipliers) for share in (0.25, 0.5))
     plan = Plan("lisa", 0.0, plan_of([1, 0, 0, 0]).multipliers, later=later)
     with pytest.raises(
-        TglError, match=r"plan 'lisa': it has 3 phases.*an optimiser of its own.*plan\.phases\(steps\)"
+        TglError, match=r"plan 'lisa': it has 3 phases.*its own optimiser.*plan\.schedule\(steps\)"
     ):
         plan.param_groups(model, RATE)
     assert all(parameter.requires_grad for parameter in model.parameters())
@@ -122,10 +122,10 @@ def test_a_plan_with_phases_is_refused_before_anything_is_frozen():
 
 def test_each_phase_by_itself_gives_groups_of_what_it_trains():
     model, owner = tiny_model(), parameters_by_unit(tiny_model())
-    later = [{"from": 0.5, "multipliers": plan_of([0, 1, 0, 0]).multipliers}]
+    later = (Phase(0.5, plan_of([0, 1, 0, 0]).multipliers),)
     plan = Plan("lisa", 0.0, plan_of([1, 0, 0, 0]).multipliers, later=later)
     moved = []
-    for _, own in plan.phases(4):
+    for _, own in plan.schedule(4):
         before = parameters_of(model)
         step(model, torch.optim.AdamW(own.param_groups(model, RATE)))
         moved.append(

@@ -1,12 +1,13 @@
 import json
 import math
+import re
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tgl.errors import TglError
-from tgl.plans.plan import Plan, load_plan, save_plan
+from tgl.core.errors import TglError
+from tgl.plans.plan import Phase, Plan, load_plan, save_plan
 
 quick = settings(deadline=None, derandomize=True, max_examples=100)
 GOOD = {"method": "mine", "multipliers": {"block00.mlp": 1}}
@@ -17,11 +18,17 @@ def phase(start, *multipliers):
     return {"from": start, "multipliers": dict(zip(NAMES, multipliers, strict=False))}
 
 
+def of(saved_phase):
+    """Return the phase that a file's entry of `later` stands for."""
+    return Phase(saved_phase["from"], saved_phase["multipliers"])
+
+
 def phased(*starts):
     """Return a plan whose phase k, from 0, has its first multiplier k."""
     first = dict(zip(NAMES, (0.0, 1.0, 0.5), strict=True))
     later = [phase(start, number + 1.0, 1.0, 0.5) for number, start in enumerate(starts)]
-    return Plan("mine", 1.0, first, "window", 5, 9, "a note", later)
+    phases = tuple(of(own) for own in later)
+    return Plan("mine", 1.0, first, "window", 5, 9, "a note", phases)
 
 
 def saved(folder, content):
@@ -41,7 +48,7 @@ def test_a_plan_written_by_hand_needs_only_method_and_multipliers(tmp_path):
     plan = load_plan(
         saved(tmp_path, {"method": "mine", "multipliers": {"block00.mlp": 1, "block01.mlp": 0.5}})
     )
-    assert plan == Plan("mine", 0.0, {"block00.mlp": 1, "block01.mlp": 0.5}, "", 0, 0, "", [])
+    assert plan == Plan("mine", 0.0, {"block00.mlp": 1, "block01.mlp": 0.5}, "", 0, 0, "", ())
     assert plan.of("embedding") == 0
     assert plan.trained() == {"block00.mlp", "block01.mlp"}
 
@@ -51,8 +58,8 @@ def test_phases_can_be_written_by_hand(tmp_path):
     plan = load_plan(
         saved(tmp_path, {"method": "mine", "multipliers": phase(0, 1, 0)["multipliers"], "later": later})
     )
-    assert plan.later == later
-    assert [start for start, _ in plan.phases(100)] == [0, 25, 50]
+    assert [{"from": own.start, "multipliers": own.multipliers} for own in plan.later] == later
+    assert [start for start, _ in plan.schedule(100)] == [0, 25, 50]
 
 
 @pytest.mark.parametrize(
@@ -166,7 +173,12 @@ def test_an_unknown_sublayer_is_refused_with_the_nearest_name_and_those_there_ar
 
 
 def test_what_is_trained_is_what_any_phase_trains():
-    plan = Plan("mine", 0.0, phase(0, 1, 0, 0)["multipliers"], later=[phase(0.5, 0, 0, 0.1)])
+    plan = Plan(
+        "mine",
+        0.0,
+        phase(0, 1, 0, 0)["multipliers"],
+        later=(of(phase(0.5, 0, 0, 0.1)),),
+    )
     assert plan.trained() == {NAMES[0], NAMES[2]}
     assert plan.of(NAMES[2]) == 0  # the first phase's
 
@@ -177,7 +189,7 @@ shares = st.lists(st.floats(0.001, 0.999), max_size=6, unique=True).map(sorted)
 @quick
 @given(shares, st.integers(1, 60))
 def test_phases_cover_a_run_once_each_from_its_share_on(starts, steps):
-    found = phased(*starts).phases(steps)
+    found = phased(*starts).schedule(steps)
     firsts = [first for first, _ in found]
     assert firsts[0] == 0
     assert firsts == sorted(set(firsts))
@@ -192,18 +204,18 @@ def test_phases_cover_a_run_once_each_from_its_share_on(starts, steps):
 @given(shares, st.integers(1, 60))
 def test_a_phase_is_a_plan_of_its_own_with_the_same_embedding(starts, steps):
     plan = phased(*starts)
-    for _, own in plan.phases(steps):
-        assert own.later == []
+    for _, own in plan.schedule(steps):
+        assert own.later == ()
         assert (own.method, own.embedding, own.denominator) == ("mine", 1.0, "window")
 
 
 def test_a_plan_without_phases_is_one_phase_of_itself():
-    assert phased().phases(7) == [(0, phased())]
+    assert phased().schedule(7) == [(0, phased())]
 
 
 def test_phases_too_short_for_a_step_are_left_out():
     starts = (0.01, 0.5, 0.55, 0.99)
-    assert [(first, own.multipliers[NAMES[0]]) for first, own in phased(*starts).phases(4)] == [
+    assert [(first, own.multipliers[NAMES[0]]) for first, own in phased(*starts).schedule(4)] == [
         (0, 1),
         (2, 3),
     ]
@@ -211,13 +223,18 @@ def test_phases_too_short_for_a_step_are_left_out():
 
 def test_making_phases_leaves_the_plan_as_it_was():
     plan = phased(0.5)
-    plan.phases(10)
+    plan.schedule(10)
     assert plan == phased(0.5)
 
 
 def test_the_mean_rate_weighs_sublayers_by_their_parameters():
     sizes = dict(zip(NAMES, (100, 300, 600), strict=True))
-    plan = Plan("mine", 1.0, dict(zip(NAMES, (0.0, 1.0, 0.5), strict=True)), later=[phase(0.5, 1, 1, 1)])
+    plan = Plan(
+        "mine",
+        1.0,
+        dict(zip(NAMES, (0.0, 1.0, 0.5), strict=True)),
+        later=(of(phase(0.5, 1, 1, 1)),),
+    )
     assert plan.mean_rate(sizes) == pytest.approx(0.6)  # of the first phase
     assert plan.mean_rate(sizes | {"embedding": 9000}) == pytest.approx(0.6)  # the embedding is outside
 
@@ -228,7 +245,7 @@ def test_a_later_phase_that_trains_nothing_is_refused_when_it_is_read(tmp_path):
     with pytest.raises(TglError, match=r"later\[0\].multipliers: every multiplier is 0"):
         load_plan(tmp_path / "plan.json")
     (tmp_path / "plan.json").write_text(json.dumps(raw | {"embedding": 1.0}))
-    assert load_plan(tmp_path / "plan.json").phases(4)[1][1].embedding == 1.0
+    assert load_plan(tmp_path / "plan.json").schedule(4)[1][1].embedding == 1.0
 
 
 @pytest.mark.parametrize(
@@ -246,14 +263,70 @@ def test_a_multiplier_too_large_for_a_float_is_refused(tmp_path):
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -1.0, True, "1", None])
 def test_a_plan_made_by_hand_is_checked_as_one_from_a_file(tmp_path, value):
     plan = Plan("hand", 0.0, {"block00.attention": value, "block00.mlp": 1.0})
-    for use in (plan.check, lambda: plan.phases(10), lambda: save_plan(plan, tmp_path / "p.json")):
+    for use in (plan.check, lambda: plan.schedule(10), lambda: save_plan(plan, tmp_path / "p.json")):
         with pytest.raises(
             TglError, match=r"plan 'hand': multiplier of 'block00\.attention' must be a number"
         ):
             use()
 
 
+@pytest.mark.parametrize(
+    "later", [[Phase(0.5, {"a": 1.0})], ({"from": 0.5, "multipliers": {"a": 1.0}},), None]
+)
+def test_phases_of_another_kind_are_refused_with_what_is_expected(later):
+    plan = Plan("hand", 0.0, {"a": 1.0}, later=later)
+    with pytest.raises(
+        TglError, match=r"plan 'hand': later: expected a tuple of phases \(tgl\.plans\.plan\.Phase\)"
+    ):
+        plan.check()
+
+
 def test_a_key_written_twice_in_a_plan_is_refused(tmp_path):
     (tmp_path / "p.json").write_text('{"method": "hand", "multipliers": {"a": 1, "a": 0}}')
     with pytest.raises(TglError, match=r"p\.json: not valid JSON \(the key 'a' is written twice\)"):
         load_plan(tmp_path / "p.json")
+
+
+def test_a_plan_saves_and_loads_itself(tmp_path):
+    plan = phased(0.5)
+    plan.save(tmp_path / "method.json")
+    save_plan(plan, tmp_path / "function.json")
+    assert (tmp_path / "method.json").read_bytes() == (tmp_path / "function.json").read_bytes()
+    assert Plan.load(tmp_path / "method.json") == plan
+    assert Plan.load(str(tmp_path / "method.json")) == load_plan(tmp_path / "method.json")
+
+
+def test_the_methods_of_a_plan_refuse_what_the_functions_refuse(tmp_path):
+    with pytest.raises(TglError, match=r"missing\.json: no such file"):
+        Plan.load(tmp_path / "missing.json")
+    with pytest.raises(TglError, match=r"plan 'hand': multiplier of 'a'"):
+        Plan("hand", 0.0, {"a": -1.0}).save(tmp_path / "plan.json")
+    assert not (tmp_path / "plan.json").exists()
+
+
+def test_a_plan_shows_how_many_sublayers_it_trains():
+    assert repr(Plan("mine", 0.0, {"a": 1.0, "b": 0.0})) == "<Plan mine: trains 1 of 2 sublayers>"
+    assert repr(Plan("none", 1.0, {})) == "<Plan none: trains 0 of 0 sublayers>"
+    # Those that any phase trains.
+    assert repr(phased(0.25, 0.5)) == "<Plan mine: trains 3 of 3 sublayers, 3 phases>"
+
+
+def cells(html, kind):
+    return re.findall(rf"<{kind}>(.*?)</{kind}>", html)
+
+
+def test_a_plan_is_a_table_in_a_notebook():
+    html = phased(0.25, 0.5)._repr_html_()
+    assert cells(html, "th") == ["mine", "from 0%", "from 25%", "from 50%"]
+    rows = [cells(row, "td") for row in cells(html, "tr")[1:]]
+    assert rows == [
+        ["block00.attention", "0", "1", "2"],
+        ["block00.mlp", "1", "1", "1"],
+        ["block01.attention", "0.5", "0.5", "0.5"],
+    ]
+
+
+def test_names_in_the_table_of_a_plan_are_text():
+    html = Plan("<b>", 0.0, {"<script>": 1 / 3})._repr_html_()
+    assert cells(html, "th")[0] == "&lt;b&gt;"
+    assert cells(html, "td") == ["&lt;script&gt;", "0.333"]

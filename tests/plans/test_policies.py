@@ -11,11 +11,12 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tests.plans.plan_units import parameters, size_of, transformer, units_of
-from tgl.config import PlanConfig
-from tgl.errors import TglError
-from tgl.plans.names import POLICIES
+from tgl.core.errors import TglError
+from tgl.plans.make import make_plan
 from tgl.plans.plan import load_plan, save_plan
-from tgl.plans.policies import Unit, make_plan, traced
+from tgl.plans.policy import POLICIES, Unit
+from tgl.plans.ranking import traced
+from tgl.plans.settings import PlanConfig
 
 norms = st.lists(st.floats(0.01, 100), min_size=2, max_size=16)
 quick = settings(deadline=None, derandomize=True, max_examples=50)
@@ -24,7 +25,7 @@ METHODS = [policy for policy in POLICIES if policy not in ("only", "spectrum")] 
 
 
 def made(method, units, seed=0, **settings):
-    return make_plan(method, units, PlanConfig(**settings), seed)
+    return make_plan(method, units, PlanConfig(**settings), seed=seed)
 
 
 @quick
@@ -173,7 +174,7 @@ def test_a_plan_says_its_name_and_the_denominator_it_was_ranked_by():
 def test_every_plan_has_all_sublayers_in_order_of_depth_and_trains_some(method):
     units = transformer(np.random.default_rng(3), 6)
     plan = made(method, units)
-    for multipliers in [plan.multipliers, *(phase["multipliers"] for phase in plan.later)]:
+    for multipliers in [phase.multipliers for phase in plan.phases]:
         assert list(multipliers) == [unit.name for unit in units]
         assert sum(multipliers.values()) > 0
     assert plan.trainable_parameters == parameters(units, {name for name, v in plan.multipliers.items() if v})

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tgl.errors import TglError
+from tgl.core.errors import TglError
 from tgl.plans.subsets import head_subset, jaccard, random_subset
 
 quick = settings(deadline=None, derandomize=True, max_examples=50)
@@ -34,7 +34,7 @@ def test_a_random_subset_is_within_the_budget_s_five_percent(size, seed, data):
 def test_a_random_subset_avoids_another_one_or_says_that_it_cannot(size, seed, data):
     avoid = data.draw(st.sets(st.sampled_from(sorted(size)), min_size=1, max_size=len(size) // 2 + 1))
     budget = total(size, avoid)
-    chosen, note = random_subset(size, budget, random.Random(seed), avoid)
+    chosen, note = random_subset(size, budget, random.Random(seed), avoid=avoid)
     assert abs(total(size, chosen) - budget) <= 0.05 * budget
     assert f"{jaccard(chosen, avoid):.2f}" in note
     assert note.startswith("no random subset") == (jaccard(chosen, avoid) > 0.5)
@@ -43,7 +43,7 @@ def test_a_random_subset_avoids_another_one_or_says_that_it_cannot(size, seed, d
 def test_an_overlap_of_more_than_a_half_that_cannot_be_helped_is_the_least_there_is():
     size, avoid = dict.fromkeys("abcde", 100), set("abcd")
     for seed in (0, 7):  # at 7 the first draw is all four
-        chosen, note = random_subset(size, 400, random.Random(seed), avoid)
+        chosen, note = random_subset(size, 400, random.Random(seed), avoid=avoid)
         assert jaccard(chosen, avoid) == 0.6  # three of four and the fifth; all four would be 1
         assert note.startswith("no random subset overlaps the traced one by a Jaccard index of at most 0.5")
         assert note.endswith("this one has 0.60")

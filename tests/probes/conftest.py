@@ -2,10 +2,10 @@ import json
 
 import pytest
 
-from tests.probes.wikidata_layout import DATES, TEMPLATES
-from tgl.config_probes import WikidataConfig
-from tgl.probes.wikidata import write_wikidata
-from tgl.probes.wikidata_facts import REASONS
+from tests.probes.wikidata.layout import DATES, TEMPLATES
+from tgl.probes.sets.wikidata import write_wikidata
+from tgl.probes.settings import WikidataConfig
+from tgl.probes.wikidata.facts import REASONS
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def build(tmp_path):
         path = tmp_path / name
         if text is not None:
             path.write_bytes(text if isinstance(text, bytes) else text.encode())
-        counts = write_wikidata(path, dates, settings, tmp_path / "out.jsonl")
+        counts = write_wikidata(path, dates, settings, output=tmp_path / "out.jsonl")
         found = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
         assert counts["statements"] == counts["used"] + sum(counts[reason] for reason in REASONS)
         assert counts["records"] == len(found)

@@ -2,7 +2,7 @@
 
 import re
 
-from tgl.diff.sentences import new_sentences, split_sentences
+from tgl.text.diff.sentences import new_sentences, split_sentences
 
 
 def page(page_id, title, wikitext, revision=1):

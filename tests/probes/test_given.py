@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.model_fixtures import some_probes, write_probes
-from tgl.errors import TglError
+from tests.support.model_fixtures import some_probes, write_probes
+from tgl.core.errors import TglError
+from tgl.core.schemas import SCHEMAS
 from tgl.probes.given import read_probes
-from tgl.schemas import SCHEMAS
 
 LINE = {"text": "Anna lives in Oslo.", "span": "Oslo", "kind": "updated"}
 
@@ -92,7 +92,7 @@ def test_a_span_and_its_offsets_give_the_same_characters(tmp_path_factory, text,
     ("change", "words"),
     [
         ({"txt": "a"}, r"unknown key 'txt' \(did you mean 'text'\?\)"),
-        ({"Span": "Oslo"}, r"unknown key 'Span'.*known: answer_group, .*"),
+        ({"Span": "Oslo"}, r"unknown key 'Span'.*known keys: answer_group, .*"),
         ({"text": ""}, "'text' must be a sentence, found ''"),
         ({"text": None}, "'text' must be a sentence, found None"),
         ({"kind": "old"}, "'kind' must be one of updated, new_entity, unchanged, new, found 'old'"),
@@ -152,10 +152,10 @@ def test_null_is_nothing_given(read):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"candidates": "Oslo"}, "'candidates' must be a list of texts, found 'Oslo'"),
-        ({"candidates": [1]}, r"'candidates' must be a list of texts, found \[1\]"),
+        ({"candidates": "Oslo"}, "'candidates' must be a list of strings, found 'Oslo'"),
+        ({"candidates": [1]}, r"'candidates' must be a list of strings, found \[1\]"),
         ({"split": "valid"}, "'split' must be one of train, validation, test, found 'valid'"),
-        ({"relation": 3}, "'relation' must be a text, found 3"),
+        ({"relation": 3}, "'relation' must be a string, found 3"),
     ],
 )
 def test_optional_values_of_a_wrong_kind_are_refused_with_their_line(read, change, words):

@@ -9,18 +9,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.model_fixtures import some_probes, some_tokens, tiny_model, tiny_tokenizer, write_tokens
-from tests.profiling.test_stage import profiled
-from tgl.agreement.stage import agree
-from tgl.config import AgreeConfig, PlanConfig, ProfileConfig
-from tgl.errors import TglError
+from tests.profiling.test_measure import profiled
+from tests.support.model_fixtures import some_probes, some_tokens, tiny_model, tiny_tokenizer, write_tokens
+from tgl.analysis.agreement import agree
+from tgl.analysis.settings import AgreeConfig
+from tgl.core.errors import TglError
+from tgl.core.tables import read_table, to_arrow, write_table
 from tgl.evaluate.score import score_probes
 from tgl.evaluate.stage import score_checkpoint
+from tgl.models.checkpoint import load_checkpoint, save_model
+from tgl.plans.settings import PlanConfig
 from tgl.plans.stage import plan_from, write_plan
 from tgl.probes.given import read_probes
 from tgl.profiling.groups import make_groups
-from tgl.tables import read_table, to_arrow, write_table
-from tgl.train.checkpoint import save_model
+from tgl.profiling.settings import ProfileConfig
 
 LINE = {"text": "Anna lives in Oslo.", "span": "Oslo", "kind": "updated"}
 
@@ -79,11 +81,11 @@ def test_rows_of_pandas_numpy_and_arrow_are_those_of_their_table():
         ({"span": None, "span_start": 18, "span_end": 14}, "found 18 and 14"),
         ({"span": None, "span_start": 14.0, "span_end": 18.0}, r"found 14\.0 and 18\.0"),
         ({"span": None, "span_start": "14", "span_end": "18"}, "found '14' and '18'"),
-        ({"candidates": "Oslo"}, "'candidates' must be a list of texts"),
-        ({"candidates": [1]}, "'candidates' must be a list of texts"),
-        ({"relation": 3}, "'relation' must be a text, found 3"),
+        ({"candidates": "Oslo"}, "'candidates' must be a list of strings"),
+        ({"candidates": [1]}, "'candidates' must be a list of strings"),
+        ({"relation": 3}, "'relation' must be a string, found 3"),
         ({"split": "valid"}, "'split' must be one of"),
-        ({"id": 1.5}, r"'id' must be a text, found 1\.5"),
+        ({"id": 1.5}, r"'id' must be a string, found 1\.5"),
     ],
 )
 def test_a_wrong_row_is_refused_as_in_a_file_naming_its_number(change, words):
@@ -167,16 +169,31 @@ def test_every_function_that_takes_rows_refuses_it(table):
     with pytest.raises(TglError, match=f"probes: {NAMED}"):
         profiled(probes=twice())
     with pytest.raises(TglError, match=f"profile: probes: {NAMED}"):
-        make_groups(twice(), some_tokens(400), tiny_tokenizer(), None, ProfileConfig(examples=4), 32)
+        make_groups(
+            twice(),
+            some_tokens(400),
+            tiny_tokenizer(),
+            period=None,
+            settings=ProfileConfig(examples=4),
+            length=32,
+        )
     with pytest.raises(TglError, match=f"score: probes: {NAMED}"):
-        list(score_probes(tiny_model(), tiny_tokenizer(), to_arrow(twice(), "probes"), "base"))
+        list(score_probes(tiny_model(), tiny_tokenizer(), to_arrow(twice(), "probes"), checkpoint="base"))
 
 
 def test_scoring_refuses_it_before_anything_is_written(tmp_path, table):
     texts = {"base": write_tokens(tmp_path / "tokens.parquet")}
     outputs = (tmp_path / "scores.parquet", tmp_path / "lm_loss.parquet")
     with pytest.raises(TglError, match=NAMED):
-        score_checkpoint(tiny_model(), tiny_tokenizer(), table, texts, "base", 32, *outputs)
+        score_checkpoint(
+            tiny_model(),
+            tiny_tokenizer(),
+            probes=table,
+            texts=texts,
+            checkpoint="base",
+            block_size=32,
+            folder=tmp_path,
+        )
     assert not any(path.exists() for path in outputs)
 
 
@@ -184,7 +201,9 @@ def test_agree_refuses_it(tmp_path, table):
     save_model(tiny_model(seed=4, spread=3), tiny_tokenizer(), tmp_path / "model")
     profiled(model=tmp_path / "model", tokenizer=None).save(tmp_path / "profile")
     with pytest.raises(TglError, match=NAMED):
-        agree(tmp_path / "model", tmp_path / "profile", table, AgreeConfig(), 0, tmp_path / "out")
+        agree(
+            load_checkpoint(tmp_path / "model"), tmp_path / "profile", table, settings=AgreeConfig(), seed=0
+        )
 
 
 def test_a_profile_that_was_put_together_from_two_is_refused(tmp_path):
@@ -193,10 +212,12 @@ def test_a_profile_that_was_put_together_from_two_is_refused(tmp_path):
     with pytest.raises(
         TglError, match=r"mine: 'block00\.attention' has two relative norms of 'updated' over 'window'"
     ):
-        plan_from([*rows, *rows], "tgl_fp", PlanConfig(), 0, "mine")
+        plan_from([*rows, *rows], "tgl_fp", PlanConfig(), seed=0, origin="mine")
     write_table([*rows, *rows], tmp_path / "profile.parquet", "profile")
     with pytest.raises(TglError, match=r"profile\.parquet: 'block00\.attention' has two"):
-        write_plan(tmp_path / "profile.parquet", "tgl_fp", PlanConfig(), 0, tmp_path / "plan.json")
+        write_plan(
+            tmp_path / "profile.parquet", "tgl_fp", tmp_path / "plan.json", settings=PlanConfig(), seed=0
+        )
 
 
 def test_agree_refuses_norms_that_stand_twice(tmp_path):
@@ -204,14 +225,13 @@ def test_agree_refuses_norms_that_stand_twice(tmp_path):
     found = profiled(model=tmp_path / "model", tokenizer=None)
     found.save(tmp_path / "profile")
     doubled = pd.concat([found.norms, found.norms])
-    write_table(doubled, tmp_path / "profile" / "norms.parquet", "norms", {}, found.about)
+    write_table(doubled, tmp_path / "profile" / "norms.parquet", "norms", counts={}, about=found.about)
     write_table(some_probes(), tmp_path / "probes.parquet", "probes")
     with pytest.raises(TglError, match="the table norms has two norms of"):
         agree(
-            tmp_path / "model",
+            load_checkpoint(tmp_path / "model"),
             tmp_path / "profile",
             tmp_path / "probes.parquet",
-            AgreeConfig(),
-            0,
-            tmp_path / "out",
+            settings=AgreeConfig(),
+            seed=0,
         )

@@ -3,13 +3,13 @@ from collections import Counter
 
 import pytest
 
-from tgl.config import WorldConfig
-from tgl.config_probes import EcbdConfig, ProbesConfig, TemplamaConfig
-from tgl.errors import TglError
+from tgl.core.errors import TglError
+from tgl.core.tables import read_counts, read_table, write_table
 from tgl.probes.rows import at_most_per_kind, split_of
+from tgl.probes.settings import EcbdConfig, ProbesConfig, TemplamaConfig
 from tgl.probes.stage import write_probes
-from tgl.tables import read_counts, read_table, write_table
-from tgl.wiki.world import build_world
+from tgl.snapshots.settings import WorldConfig
+from tgl.snapshots.world.build import build_world
 
 DATES = ["20190101", "20200101", "20210101"]
 PAGE = {
@@ -63,7 +63,14 @@ def settings(folder, **changes) -> ProbesConfig:
 
 def write(folder, **changes):
     pages = [folder / "pages0", folder / "pages1"]
-    write_probes(settings(folder, **changes), DATES, 0.05, pages, folder / "facts", folder / "probes")
+    write_probes(
+        settings(folder, **changes),
+        DATES,
+        folder / "probes",
+        holdout_share=0.05,
+        base_pages=pages,
+        files={"world": [folder / "facts"]},
+    )
     return read_table(folder / "probes", "probes").to_pylist(), read_counts(folder / "probes")
 
 
@@ -90,7 +97,9 @@ def test_set_wikidata_compares_each_date_with_the_one_before(sources):
     ]  # fmt: skip
     file.write_text("\n".join(map(json.dumps, records)))
     chosen = settings(sources, sets=["wikidata", "templama"])
-    write_probes(chosen, DATES, 0.05, [], None, sources / "probes", file)
+    write_probes(
+        chosen, DATES, sources / "probes", holdout_share=0.05, base_pages=[], files={"wikidata": [file]}
+    )
     rows = read_table(sources / "probes", "probes").to_pylist()
     assert [(r["kind"], r["period"], r["subject"]) for r in rows if r["set"] == "wikidata"] == [
         ("updated", "20200101", "Al"),
@@ -102,7 +111,9 @@ def test_set_wikidata_compares_each_date_with_the_one_before(sources):
 
 
 def test_set_wikidata_without_its_file_is_an_error(sources):
-    with pytest.raises(TglError, match="'wikidata' is asked for without its input; expected --wikidata FILE"):
+    with pytest.raises(
+        TglError, match=r"'wikidata' is configured but its input is missing\. Pass --wikidata FILE"
+    ):
         write(sources, sets=["wikidata"])
 
 
@@ -129,7 +140,7 @@ def test_cap_keeps_so_many_of_each_set_kind_and_period(sources):
 
 def test_set_without_a_probe_is_an_error_that_shows_its_counts(sources):
     (sources / "ecbd.json").write_text("[]")
-    with pytest.raises(TglError, match="set 'ecbd' gives no probe"):
+    with pytest.raises(TglError, match="set 'ecbd' yields no probe"):
         write(sources)
     assert not (sources / "probes").exists()
 

@@ -1,12 +1,12 @@
 import pytest
 
-from tests.model_fixtures import some_probes, tiny_model, tiny_tokenizer, write_probes, write_tokens
-from tgl.config import ProfileConfig
+from tests.support.model_fixtures import some_probes, tiny_model, tiny_tokenizer, write_probes, write_tokens
+from tgl.core.tables import to_arrow
+from tgl.models.checkpoint import save_model
 from tgl.profiling.along import profile_along
 from tgl.profiling.factors import example_norms
-from tgl.profiling.stage import profile
-from tgl.tables import read_table
-from tgl.train.checkpoint import save_model
+from tgl.profiling.profile import profile
+from tgl.profiling.settings import ProfileConfig
 
 SETTINGS = ProfileConfig(examples=4, bootstrap=100)
 
@@ -22,12 +22,12 @@ def folder(tmp_path):
 
 def test_every_step_has_the_profile_of_its_own_weights(folder):
     inputs = {"probes": folder / "probes.parquet", "corpus": folder / "tokens.parquet"}
-    profile_along(
+    along, examples = profile_along(
         {0: folder / "0", 20: folder / "20"}, **inputs, period="20200101", settings=SETTINGS, seed=3,
-        profile_output=folder / "along.parquet", examples_output=folder / "e.parquet", say=lambda text: None,
+        say=lambda text: None,
     )  # fmt: skip
-    along = read_table(folder / "along.parquet", "along").to_pandas()
-    examples = read_table(folder / "e.parquet", "along_examples").to_pandas()
+    along = to_arrow(along, "along").to_pandas()  # as it is written
+    examples = to_arrow(examples, "along_examples").to_pandas()
     assert along["step"].unique().tolist() == examples["step"].unique().tolist() == [0, 20]
     for step in (0, 20):
         alone = profile(

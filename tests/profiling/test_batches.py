@@ -3,7 +3,7 @@ import itertools
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.model_fixtures import BLOCK
+from tests.support.model_fixtures import BLOCK
 from tgl.evaluate.spans import SpanTokens
 from tgl.profiling.norms import batches
 

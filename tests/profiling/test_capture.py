@@ -3,12 +3,12 @@ import torch
 from torch import nn
 from transformers import AutoModel
 
-from tests.model_fixtures import ARCHITECTURES, sharp_model, some_examples, tiny_model
-from tgl.errors import TglError
+from tests.support.model_fixtures import ARCHITECTURES, sharp_model, some_examples, tiny_model
+from tgl.core.errors import TglError
 from tgl.evaluate.spans import SpanTokens
+from tgl.models.sublayers import sublayers
 from tgl.profiling.capture import WAYS, cover, hooked
 from tgl.profiling.norms import check_norms, gradient_norms
-from tgl.sublayers import sublayers
 
 AUTOGRAD = {
     "mamba": ("conv1d.", "A_log", "mixer.D", "dt_proj."),  # dt_proj's weight is multiplied outside of it
@@ -35,7 +35,7 @@ def agrees_with_autograd(model, example=None):
     """Whether the norms of a float64 model equal those of plain autograd to nine digits."""
     units = sublayers(model)
     example = example or some_examples(1, seed=1)[0]
-    return check_norms(model, units, example, cover(model, units)) < 1e-9
+    return check_norms(model, units, example, coverage=cover(model, units)) < 1e-9
 
 
 @pytest.mark.parametrize("kind", ARCHITECTURES)
@@ -204,7 +204,7 @@ def test_the_head_sees_the_predicting_positions_only():
 
 
 class ScaledRMSNorm(OnePlusRMSNorm):
-    """A norm with a parameter of its own beside its weight."""
+    """A norm with a parameter of its own next to its weight."""
 
     def __init__(self, weight):
         super().__init__(weight)

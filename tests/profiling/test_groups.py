@@ -4,17 +4,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.model_fixtures import BLOCK, TEXTS, probe, some_probes, tiny_tokenizer
 from tests.profiling.test_plain_text import encoded
-from tgl.config import ProfileConfig
-from tgl.errors import TglError
+from tests.support.model_fixtures import BLOCK, TEXTS, probe, some_probes, tiny_tokenizer
+from tgl.core.errors import TglError
+from tgl.core.vocabulary import CONTROLS, PROFILED_KINDS, SALIENT_KINDS, kind_of
 from tgl.evaluate.spans import SpanError, span_tokens
-from tgl.profiling.group_names import CONTROLS, KINDS, TRACED, kind_of
 from tgl.profiling.groups import choose, make_groups, shuffled_answers
+from tgl.profiling.settings import ProfileConfig
 
 quick = settings(deadline=None, max_examples=50)
 PERIOD = "20200101"
-NAMES = {*KINDS, "window", *(f"{control}.{kind}" for control in CONTROLS for kind in TRACED)}
+NAMES = {*PROFILED_KINDS, "window", *(f"{control}.{kind}" for control in CONTROLS for kind in SALIENT_KINDS)}
 
 
 @functools.cache
@@ -24,7 +24,7 @@ def stream():
 
 def made(rows, period=PERIOD, length=BLOCK, **changes):
     chosen = ProfileConfig(**{"examples": 8, "window_tokens": 20, **changes})
-    return make_groups(rows, stream(), tiny_tokenizer(), period, chosen, length)
+    return make_groups(rows, stream(), tiny_tokenizer(), period=period, settings=chosen, length=length)
 
 
 def identities(probes):
@@ -45,40 +45,42 @@ def own_probes(count=6, kind="updated", **changes):
 
 
 def tokens_of(row):
-    return span_tokens(tiny_tokenizer(), row["text"], row["span_start"], row["span_end"], BLOCK)
+    return span_tokens(tiny_tokenizer(), row["text"], (row["span_start"], row["span_end"]), max_length=BLOCK)
 
 
 def test_only_validation_probes_of_the_kind_and_period_are_chosen():
-    found = choose(some_probes(), "updated", PERIOD, 99, 0)
+    found = choose(some_probes(), "updated", PERIOD, most=99, seed=0)
     assert sorted(identities(found)) == [f"{PERIOD}-updated-validation-{number}" for number in range(3)]
-    assert choose(some_probes(), "new", PERIOD, 99, 0) == []
+    assert choose(some_probes(), "new", PERIOD, most=99, seed=0) == []
 
 
 def test_without_a_period_the_probes_of_all_count():
-    found = identities(choose(some_probes(), "updated", None, 99, 0))
+    found = identities(choose(some_probes(), "updated", None, most=99, seed=0))
     assert sorted(found) == [f"{p}-updated-validation-{n}" for p in (PERIOD, "20210101") for n in range(3)]
 
 
 def test_a_period_without_the_kind_gives_way_to_the_earliest_that_has_it():
-    found = choose(some_probes(), "updated", "20190101", 99, 0)
+    found = choose(some_probes(), "updated", "20190101", most=99, seed=0)
     assert {row["period"] for row in found} == {PERIOD}
     later = [row for row in some_probes() if (row["period"], row["kind"]) != (PERIOD, "updated")]
-    assert {row["period"] for row in choose(later, "updated", PERIOD, 99, 0)} == {"20210101"}
+    assert {row["period"] for row in choose(later, "updated", PERIOD, most=99, seed=0)} == {"20210101"}
 
 
 @quick
 @given(st.integers(0, 10**6), st.integers(1, 30), st.randoms(use_true_random=False))
 def test_the_choice_is_distinct_at_most_so_many_and_independent_of_the_order_of_rows(seed, most, shuffler):
     rows = [probe(f"p{number}", "Anna lives in Oslo", "Oslo", split="validation") for number in range(20)]
-    found = identities(choose(rows, "updated", PERIOD, most, seed))
+    found = identities(choose(rows, "updated", PERIOD, most=most, seed=seed))
     assert len(found) == len(set(found)) == min(most, 20)
     shuffler.shuffle(rows)
-    assert identities(choose(rows, "updated", PERIOD, most, seed)) == found
+    assert identities(choose(rows, "updated", PERIOD, most=most, seed=seed)) == found
 
 
 def test_the_choice_follows_the_seed():
     rows = [probe(f"p{number:02d}", "Anna lives in Oslo", "Oslo", split="validation") for number in range(40)]
-    assert len({tuple(identities(choose(rows, "updated", PERIOD, 9, seed))) for seed in range(4)}) == 4
+    assert (
+        len({tuple(identities(choose(rows, "updated", PERIOD, most=9, seed=seed))) for seed in range(4)}) == 4
+    )
 
 
 @quick
@@ -111,7 +113,7 @@ def test_every_group_is_there_with_the_examples_of_its_probes():
     found = made(some_probes())
     assert set(found.groups) == NAMES
     rows = {row["id"]: row for row in some_probes()}
-    for kind in KINDS:
+    for kind in PROFILED_KINDS:
         group = found.groups[kind]
         assert len(group.examples) == len(group.pairs) == 3
         assert group.examples == [tokens_of(rows[identity]) for identity in group.pairs]
@@ -124,7 +126,7 @@ def test_every_group_is_there_with_the_examples_of_its_probes():
 def test_every_control_pairs_with_the_probe_that_it_is_a_control_of():
     found = made(own_probes() + own_probes(kind="new_entity"))
     assert not found.left_out
-    for kind in TRACED:
+    for kind in SALIENT_KINDS:
         own = found.groups[kind]
         for control in CONTROLS:
             group = found.groups[f"{control}.{kind}"]
@@ -160,10 +162,11 @@ def test_probes_that_cannot_be_used_are_left_out_with_reason_and_id():
 
 
 def test_a_span_without_tokens_is_left_out_with_its_reason(monkeypatch):
-    def none(tokenizer, text, start, end, length):
+    def none(tokenizer, text, span, *, max_length):
+        start, end = span
         if text.startswith("Anna Berg lives in Oslo"):
             raise SpanError("span holds no token", f"span [{start}, {end}) of {text!r} holds no token")
-        return span_tokens(tokenizer, text, start, end, length)
+        return span_tokens(tokenizer, text, span, max_length=max_length)
 
     monkeypatch.setattr("tgl.profiling.groups.span_tokens", none)
     found = made(own_probes())

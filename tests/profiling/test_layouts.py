@@ -3,10 +3,11 @@
 import pytest
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from tests.model_fixtures import ARCHITECTURES, BLOCK, VOCABULARY, some_examples
+from tests.support.model_fixtures import ARCHITECTURES, BLOCK, VOCABULARY, some_examples
+from tgl.models.layouts import LAYOUTS
+from tgl.models.sublayers import sublayers
 from tgl.profiling.capture import cover
 from tgl.profiling.norms import check_norms
-from tgl.sublayers import _LAYOUTS, sublayers
 
 SHARED = {
     "vocab_size": VOCABULARY, "hidden_size": 16, "num_hidden_layers": 2,
@@ -24,7 +25,7 @@ STATE_SPACE = {
 }
 
 
-@pytest.mark.parametrize("kind", sorted(set(_LAYOUTS) - set(ARCHITECTURES)))
+@pytest.mark.parametrize("kind", sorted(set(LAYOUTS) - set(ARCHITECTURES)))
 def test_norms_of_every_other_known_architecture_are_those_of_autograd(kind):
     config = AutoConfig.for_model(kind, **SHARED, **STATE_SPACE.get(kind, ATTENTION))
     model = AutoModelForCausalLM.from_config(config).double()
@@ -32,4 +33,4 @@ def test_norms_of_every_other_known_architecture_are_those_of_autograd(kind):
     coverage = cover(model, units)
     assert sum(coverage.num_scalars.values()) == sum(p.numel() for p in model.parameters())
     assert bool(coverage.autograd) == (kind in STATE_SPACE)
-    assert check_norms(model, units, some_examples(1)[0], coverage) < 1e-9
+    assert check_norms(model, units, some_examples(1)[0], coverage=coverage) < 1e-9

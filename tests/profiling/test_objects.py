@@ -10,7 +10,8 @@ from peft import LoraConfig, get_peft_model
 from torch import nn
 from transformers import AutoModelForCausalLM, BertConfig, BertModel, XLNetConfig, XLNetLMHeadModel
 
-from tests.model_fixtures import (
+from tests.profiling.test_plain_text import encoded
+from tests.support.model_fixtures import (
     TEXTS,
     VOCABULARY,
     sharp_model,
@@ -19,14 +20,14 @@ from tests.model_fixtures import (
     tiny_model,
     tiny_tokenizer,
 )
-from tests.profiling.test_plain_text import encoded
-from tgl.config import ProfileConfig
-from tgl.errors import TglError
+from tgl.core.errors import TglError
+from tgl.models.checkpoint import load_model, save_model
+from tgl.models.sublayers import sublayers
 from tgl.profiling.capture import cover
+from tgl.profiling.measure import TABLES
 from tgl.profiling.norms import check_norms, gradient_norms
-from tgl.profiling.stage import TABLES, profile
-from tgl.sublayers import sublayers
-from tgl.train.checkpoint import load_model, save_model
+from tgl.profiling.profile import profile
+from tgl.profiling.settings import ProfileConfig
 
 SETTINGS = ProfileConfig(examples=4, window_tokens=20, bootstrap=100)
 
@@ -122,7 +123,7 @@ def test_the_state_of_an_object_changes_no_norm_and_is_handed_back(kind, state):
     torch.rand(1)
     before = left_as(model)
     found = gradient_norms(model, units, examples)
-    deviation = check_norms(model, units, examples[0], cover(model, units))
+    deviation = check_norms(model, units, examples[0], coverage=cover(model, units))
     np.testing.assert_array_equal(found.each, expected.each)
     np.testing.assert_array_equal(found.of_mean, expected.of_mean)
     assert deviation < 1e-4
@@ -160,7 +161,7 @@ def test_a_profile_does_not_depend_on_the_context_it_is_made_in(kind):
 def test_a_model_made_in_inference_mode_is_refused():
     with torch.inference_mode():
         model = tiny_model()
-    with pytest.raises(TglError, match=r"was made inside torch\.inference_mode"):
+    with pytest.raises(TglError, match=r"was created in torch\.inference_mode"):
         profiled(model)
 
 
@@ -209,7 +210,7 @@ def test_an_object_in_double_precision_stays_so():
 def test_the_check_against_autograd_follows_the_dtype(seed):
     model = tiny_model("gpt2", seed=seed, spread=3).to(torch.bfloat16)
     units, coverage = sublayers(model), cover(model, sublayers(model))
-    check_norms(model, units, some_examples(1, seed)[0], coverage)
+    check_norms(model, units, some_examples(1, seed)[0], coverage=coverage)
 
 
 def test_the_check_in_half_precision_still_refuses_what_the_hooks_do_not_see():
@@ -218,7 +219,7 @@ def test_the_check_in_half_precision_still_refuses_what_the_hooks_do_not_see():
     head = model.model.layers[0].mlp.down_proj
     head.register_forward_hook(lambda module, inputs, output: output + inputs[0] @ module.weight.T)
     with pytest.raises(TglError, match=r"norm of 'block00.mlp' is .* by hooks"):
-        check_norms(model, units, some_examples(1)[0], coverage)
+        check_norms(model, units, some_examples(1)[0], coverage=coverage)
 
 
 @pytest.mark.parametrize("wrap", [torch.compile, nn.DataParallel], ids=["compiled", "data parallel"])
@@ -289,7 +290,7 @@ def test_a_model_without_a_head_is_refused():
         num_attention_heads=2,
         intermediate_size=32,
     )
-    with pytest.raises(TglError, match="a BertModel has no output head over the vocabulary"):
+    with pytest.raises(TglError, match="BertModel has no output head over the vocabulary"):
         profiled(BertModel(config))
 
 

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.model_fixtures import BLOCK, TEXTS, some_tokens, tiny_tokenizer, tokenizer_folder
-from tgl.errors import TglError
+from tests.support.model_fixtures import BLOCK, TEXTS, some_tokens, tiny_tokenizer, tokenizer_folder
+from tgl.core.errors import TglError
 from tgl.evaluate.spans import SpanTokens, span_tokens
+from tgl.models.tokenizer import load_tokenizer
 from tgl.profiling.plain_text import PlainText
-from tgl.text.tokens import load_tokenizer
 
 quick = settings(deadline=None, max_examples=50)
 seeds = st.integers(0, 10**6)
@@ -48,7 +48,12 @@ def in_text(example):
 def like(repeat=1):
     """Return the tokens of SPANS, as salient examples have them."""
     return [
-        span_tokens(tiny_tokenizer(), sentence, sentence.index(part), sentence.index(part) + len(part), BLOCK)
+        span_tokens(
+            tiny_tokenizer(),
+            sentence,
+            (sentence.index(part), sentence.index(part) + len(part)),
+            max_length=BLOCK,
+        )
         for sentence, part in SPANS
     ] * repeat
 
@@ -233,7 +238,7 @@ def test_tokens_of_another_tokenizer_are_refused():
     stream[7] = 299
     PlainText(stream, tiny_tokenizer())
     stream[7] = 300
-    with pytest.raises(TglError, match="holds token 300, and the tokenizer's ids go from 0 to 299"):
+    with pytest.raises(TglError, match="found token 300, expected ids from 0 to 299"):
         PlainText(stream, tiny_tokenizer())
 
 
@@ -259,7 +264,9 @@ def test_every_stretch_begins_as_salient_spans_do_with_a_begin_of_text_token_of_
     tokenizer.bos_token = "!"
     assert tokenizer.bos_token_id != tokenizer.eos_token_id  # what the test is about
     plain = PlainText(encoded([*TEXTS, *MORE * 2]), tokenizer)
-    wanted = [span_tokens(tokenizer, text, text.index(part), len(text), BLOCK) for text, part in SPANS]
+    wanted = [
+        span_tokens(tokenizer, text, (text.index(part), len(text)), max_length=BLOCK) for text, part in SPANS
+    ]
     drawn = [*wanted, *plain.windows(8, 4, 0), *plain.matched(wanted, 0), *plain.capitalised(like(), 0)]
     drawn += plain.frequency_matched(wanted, 0)
     assert {example.ids[0] for example in drawn if example is not None} == {tokenizer.bos_token_id}

@@ -1,19 +1,22 @@
 """`tgl.Profile.plan`: a plan by its name, from a profile in memory."""
 
+import io
+
 import pandas as pd
 import pytest
 import torch
 
 import tgl
-from tests.model_fixtures import RANKED, tiny_model
+from tests.support.model_fixtures import RANKED, tiny_model
 from tests.train.continual_runs import profile_row
-from tgl.config import PlanConfig
-from tgl.errors import TglError
+from tgl.core.errors import TglError
+from tgl.core.tables import write_table
+from tgl.models.sublayers import sublayers
 from tgl.plans.plan import load_plan
+from tgl.plans.settings import PlanConfig
 from tgl.plans.stage import write_plan
-from tgl.profiling.stage import TABLES, Profile
-from tgl.sublayers import sublayers
-from tgl.tables import write_table
+from tgl.profiling.measure import TABLES
+from tgl.profiling.profile import Profile
 
 # Relative norms by (group, denominator): each points elsewhere.
 NORMS = {
@@ -68,7 +71,7 @@ def test_settings_say_what_the_name_leaves_open(found):
 @pytest.mark.parametrize("name", ["full", "tgl_fp.top25", "random.top50", "lisa", "shuffled_alr", "only.1"])
 def test_the_plan_is_the_one_that_the_stage_writes_from_the_same_table(found, tmp_path, name):
     write_table(rows(), tmp_path / "profile.parquet", "profile")
-    write_plan(tmp_path / "profile.parquet", name, PlanConfig(), 5, tmp_path / "plan.json")
+    write_plan(tmp_path / "profile.parquet", name, tmp_path / "plan.json", settings=PlanConfig(), seed=5)
     assert found.plan(name, seed=5) == load_plan(tmp_path / "plan.json")
 
 
@@ -134,7 +137,7 @@ def test_a_borrowed_plan_is_refused_as_there_is_no_other_profile(found):
 
 
 def test_a_measured_profile_that_was_saved_and_loaded_gives_the_same_plan(tmp_path):
-    from tests.profiling.test_stage import profiled
+    from tests.profiling.test_measure import profiled
 
     measured = profiled()
     measured.save(tmp_path)
@@ -142,3 +145,18 @@ def test_a_measured_profile_that_was_saved_and_loaded_gives_the_same_plan(tmp_pa
     for name in ("tgl_alr", "tgl_fp.new_entity.unchanged", "random.top50"):
         assert loaded.plan(name, seed=1) == measured.plan(name, seed=1)
     assert list(loaded.plan("full").multipliers) == RANKED
+
+
+def test_a_profile_shows_its_model_its_sublayers_and_its_groups(found):
+    assert repr(found) == "<Profile folder/of/model: 4 sublayers; groups updated, new_entity>"
+
+
+def test_a_profile_is_a_table_in_a_notebook(found):
+    html = found._repr_html_()
+    (table,) = pd.read_html(io.StringIO(html), header=[0, 1], index_col=0)
+    assert set(table.columns) == set(NORMS)
+    assert list(table.index) == [*RANKED, "all", "embedding"]
+    for pair, values in NORMS.items():
+        assert table.loc[RANKED, pair].tolist() == list(values)
+    assert table.loc["all", ("updated", "window")] == 50
+    assert ">9.00<" not in html  # the random weights'

@@ -1,27 +1,25 @@
 import pytest
 
-from tests.model_fixtures import BLOCK, RANKED, TEXTS, some_probes, tiny_model, tiny_tokenizer
 from tests.profiling.test_plain_text import encoded
-from tgl.config import ProfileConfig
-from tgl.errors import TglError
+from tests.support.model_fixtures import BLOCK, RANKED, TEXTS, some_probes, tiny_model, tiny_tokenizer
+from tgl.core.errors import TglError
+from tgl.core.tables import to_arrow
+from tgl.evaluate.score import max_length
+from tgl.profiling.groups import make_groups
+from tgl.profiling.profile import profile
 from tgl.profiling.retrace import retrace
-from tgl.profiling.stage import profile
-from tgl.tables import to_arrow
+from tgl.profiling.settings import ProfileConfig
 
 SETTINGS = ProfileConfig(examples=4, window_tokens=BLOCK, bootstrap=100)
 
 
 def retraced(rows, period, salient="updated", denominator="window"):
+    model = tiny_model(seed=4, spread=3)
+    made = make_groups(
+        rows, encoded(TEXTS), tiny_tokenizer(), period=period, settings=SETTINGS, length=max_length(model)
+    )
     return retrace(
-        tiny_model(seed=4, spread=3),
-        tiny_tokenizer(),
-        rows,
-        encoded(TEXTS),
-        period,
-        SETTINGS,
-        salient,
-        denominator,
-        3,
+        model, made.groups, (salient, denominator), period=period, resamples=SETTINGS.bootstrap, seed=3
     )
 
 

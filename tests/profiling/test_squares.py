@@ -170,7 +170,7 @@ def test_the_tied_product_is_the_inner_product_of_both_dense_gradients(
     dense_head = torch.einsum("btv,bth->bvh", head, inputs)
     dense_embedding = embedded(ids, embedding, words)
     expected = (dense_head * dense_embedding).sum((1, 2))
-    close(squares.tied_products(ids, embedding, inputs, head), expected)
+    close(squares.tied_products(ids, embedding, inputs, head_gradients=head), expected)
     # What it is for: |e + h|^2 = |e|^2 + |h|^2 + 2 e . h
     whole = squares.embedding_squares(ids, embedding) + squares.linear_squares(inputs, head) + 2 * expected
     close(whole, (dense_head + dense_embedding).square().sum((1, 2)))

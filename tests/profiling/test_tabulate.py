@@ -5,7 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.model_fixtures import RANKED, tiny_model
+from tests.support.model_fixtures import RANKED, tiny_model
+from tgl.core.tables import to_arrow
+from tgl.models.sublayers import EMBEDDING, sublayers
 from tgl.profiling import tabulate
 from tgl.profiling.norms import GroupNorms
 from tgl.profiling.ratios import paired_difference, relative_norm
@@ -17,8 +19,6 @@ from tgl.profiling.tabulate import (
     paired_by_tokens,
     profile_rows,
 )
-from tgl.sublayers import EMBEDDING, sublayers
-from tgl.tables import to_arrow
 
 quick = settings(deadline=None, max_examples=100)
 UNITS = sublayers(tiny_model())
@@ -73,7 +73,7 @@ def test_a_denominator_that_was_not_measured_is_none():
 def test_norm_rows_hold_every_example_and_unit_and_the_mean_gradient():
     measured = {name: all_measured()[name] for name in ("updated", "window")}
     measured["updated"].each[2, 1] = np.nan
-    rows = norm_rows("trained", measured, pairs_of(measured), UNITS)
+    rows = norm_rows("trained", measured, pairs_of(measured), units=UNITS)
     to_arrow(rows, "norms")
     assert len(rows) == 2 * (COUNT + 1) * len(UNITS)
     found = {(row["group"], row["example"], row["sublayer"]): row for row in rows}
@@ -94,7 +94,7 @@ def test_norm_rows_hold_every_example_and_unit_and_the_mean_gradient():
 
 def test_profile_rows_are_ratios_of_each_group_over_each_other_denominator():
     measured = all_measured()
-    rows = profile_rows("trained", measured, UNITS, 100, 0)
+    rows = profile_rows("trained", measured, UNITS, resamples=100, seed=0)
     to_arrow(rows, "profile")
     # Each of 8 groups over 3 denominators; window, unchanged and both matched spans are their own once.
     assert len(rows) == (8 * 3 - 4) * (len(RANKED) + 1)
@@ -102,7 +102,7 @@ def test_profile_rows_are_ratios_of_each_group_over_each_other_denominator():
     found = {(row["group"], row["denominator"], row["sublayer"]): row for row in rows}
     assert len(found) == len(rows)
     group, other = measured["new_entity"], measured["matched_span.new_entity"]
-    expected = relative_norm(group.each[:, :4], other.each[:, :4], 100, 0)
+    expected = relative_norm(group.each[:, :4], other.each[:, :4], 100, seed=0)
     for number, name in enumerate([*RANKED, "all"]):
         row = found["new_entity", "matched_span", name]
         assert row["relative_norm"] == expected.ratio[number]
@@ -121,7 +121,7 @@ def test_profile_rows_leave_out_examples_that_are_not_finite():
     measured = {name: all_measured()[name] for name in ("updated", "window")}
     measured["updated"].each[1, 0] = np.inf
     measured["window"].each[[0, 3], 4] = np.nan  # also where only the embedding is not finite
-    rows = profile_rows("trained", measured, UNITS, 100, 0)
+    rows = profile_rows("trained", measured, UNITS, resamples=100, seed=0)
     assert {(row["num_examples"], row["num_denominator_examples"]) for row in rows} == {
         (COUNT - 1, COUNT - 2)
     }
@@ -134,8 +134,16 @@ def test_the_embedding_is_outside_the_ranking_and_the_mean():
     measured = {name: all_measured()[name] for name in ("updated", "window", "unchanged")}
 
     def tables():
-        arguments = (measured, pairs_of(measured), UNITS, 100, 0)
-        rows = profile_rows("trained", measured, UNITS, 100, 0) + comparison_rows("trained", *arguments)
+        arguments = {
+            "measured": measured,
+            "pairs": pairs_of(measured),
+            "units": UNITS,
+            "resamples": 100,
+            "seed": 0,
+        }
+        rows = profile_rows("trained", measured, UNITS, resamples=100, seed=0) + comparison_rows(
+            "trained", **arguments
+        )
         return [{k: v for k, v in row.items() if v == v} for row in rows]  # NaN differs from itself
 
     before = tables()
@@ -145,7 +153,7 @@ def test_the_embedding_is_outside_the_ranking_and_the_mean():
 
 def test_comparison_rows_are_those_of_the_groups_that_were_measured():
     measured = all_measured()
-    rows = comparison_rows("trained", measured, pairs_of(measured), UNITS, 100, 0)
+    rows = comparison_rows("trained", measured, pairs_of(measured), units=UNITS, resamples=100, seed=0)
     to_arrow(rows, "comparisons")
     compared = {(row["group"], row["other"]): row["paired_by"] for row in rows}
     assert compared == {
@@ -160,7 +168,7 @@ def test_comparison_rows_are_those_of_the_groups_that_were_measured():
     found = [row for row in rows if (row["group"], row["other"]) == ("updated", "shuffled.updated")]
     assert [row["sublayer"] for row in found] == [*RANKED, "all"]
     expected = paired_difference(
-        measured["updated"].each[:, :4], measured["shuffled.updated"].each[:, :4], 100, 0
+        measured["updated"].each[:, :4], measured["shuffled.updated"].each[:, :4], 100, seed=0
     )
     for name, values in vars(expected).items():
         assert [row[name] for row in found] == values.tolist()
@@ -169,7 +177,7 @@ def test_comparison_rows_are_those_of_the_groups_that_were_measured():
 def test_pairs_are_matched_by_probe_also_where_the_control_lacks_some_and_is_in_another_order():
     measured = {name: all_measured()[name] for name in ("updated", "shuffled.updated")}
     pairs = {"updated": list("abcdef"), "shuffled.updated": list("fxcbyz")}
-    rows = comparison_rows("trained", measured, pairs, UNITS, 100, 0)
+    rows = comparison_rows("trained", measured, pairs, units=UNITS, resamples=100, seed=0)
     left, right = measured["updated"].each[[1, 2, 5]], measured["shuffled.updated"].each[[3, 2, 0]]
     expected = np.exp(np.log(left[:, :4] / right[:, :4]).mean(0))
     assert [row["ratio"] for row in rows[:4]] == pytest.approx(expected)
@@ -182,17 +190,23 @@ def test_pairs_with_a_norm_that_has_no_logarithm_are_left_out(value):
     expected = np.log(measured["updated"].each / measured["shuffled.updated"].each)[[1, 2, 4, 5], :4].mean(0)
     measured["updated"].each[0, 2] = value
     measured["shuffled.updated"].each[3, 1] = value
-    rows = comparison_rows("trained", measured, pairs_of(measured), UNITS, 100, 0)
+    rows = comparison_rows("trained", measured, pairs_of(measured), units=UNITS, resamples=100, seed=0)
     assert {row["num_pairs"] for row in rows} == {COUNT - 2}
     assert [row["ratio"] for row in rows[:4]] == pytest.approx(np.exp(expected))
 
 
 def test_fewer_than_two_pairs_make_no_row():
     measured = {"updated": made_up(0, (1, 2, 3)), "unchanged": made_up(1, (3, 4, 5))}
-    arguments = (measured, pairs_of(measured), UNITS, 100, 0)
-    assert comparison_rows("trained", *arguments) == []
+    arguments = {
+        "measured": measured,
+        "pairs": pairs_of(measured),
+        "units": UNITS,
+        "resamples": 100,
+        "seed": 0,
+    }
+    assert comparison_rows("trained", **arguments) == []
     measured["unchanged"] = made_up(1, (3, 2, 5))
-    assert {row["num_pairs"] for row in comparison_rows("trained", *arguments)} == {2}
+    assert {row["num_pairs"] for row in comparison_rows("trained", **arguments)} == {2}
 
 
 tokens = st.lists(st.integers(1, 4), max_size=12).map(np.array)

@@ -46,7 +46,7 @@ class Experiment:
         return Declared(rule=rule, outputs=outputs, inputs=inputs, state=state, **values | more)
 
     def update(self, *jobs: Declared, versions: dict | None = None) -> Manifest:
-        update_manifest(self.folder, jobs, versions or installed_versions(), self.said.append)
+        update_manifest(self.folder, jobs, versions or installed_versions(), say=self.said.append)
         return self.manifest
 
     @property
@@ -70,7 +70,7 @@ def two_jobs(folder: Path) -> tuple[Experiment, list[Declared]]:
     jobs = [experiment.declared("base", base, wildcards={"seed": "0"})]
     experiment.write("plan/full.json", "plan")
     read = [experiment.folder / base[0], source]
-    code = [Code(modules=["tgl.files"], hash="0123456789ab")]
+    code = [Code(modules=["tgl.core.files"], hash="0123456789ab")]
     jobs.append(experiment.declared("plan", ["plan/full.json"], read, code=code))
     experiment.update(*jobs)
     return experiment, jobs

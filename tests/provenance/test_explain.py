@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from tests.provenance.experiment import Experiment, two_jobs
 from tgl.cli import app
-from tgl.errors import TglError
+from tgl.core.errors import TglError
 from tgl.provenance.explain import explain
 
 
@@ -66,7 +66,7 @@ def test_an_input_that_was_made_anew_since_is_marked(tmp_path):
     experiment.write("models/base/model.safetensors", "other")
     experiment.update(experiment.declared("base", list(base.outputs)))
     text = explain(experiment.folder / "plan/full.json")
-    assert "(5.0 s, peak 200 MiB) [made anew since]" in text
+    assert "(5.0 s, peak 200 MiB) [made again since]" in text
 
 
 def test_many_files_of_one_job_are_counted(tmp_path):
@@ -87,7 +87,7 @@ def test_what_was_not_recorded_is_said_to_be_so(tmp_path):
     experiment.update(job)
     (tmp_path / "plan.json").unlink()
     text = explain(tmp_path / "plan.json")
-    assert text.startswith("plan.json (not there now)\n")
+    assert text.startswith("plan.json (missing now)\n")
     assert "time not recorded, memory not recorded" in text
     assert "versions        not recorded" in text
     assert "command" not in text
@@ -105,7 +105,10 @@ def test_an_undeclared_file_is_said_to_be_one(tmp_path):
 
 @pytest.mark.parametrize(
     ("path", "hint"),
-    [("plan/fall.json", "did you mean 'plan/full.json'?"), ("models", "name a file, as models/base/model.safetensors")],
+    [
+        ("plan/fall.json", "did you mean 'plan/full.json'?"),
+        ("models", "pass a file, such as models/base/model.safetensors"),
+    ],
 )  # fmt: skip
 def test_an_unknown_file_is_refused_with_the_nearest_one(tmp_path, path, hint):
     experiment, _ = two_jobs(tmp_path)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.provenance.experiment import two_jobs
-from tgl.errors import TglError
+from tgl.core.errors import TglError
 from tgl.provenance.manifest import Code, File, Input, Job, Manifest, read_manifest, write_manifest
 
 sha256 = st.text("0123456789abcdef", min_size=64, max_size=64)
@@ -24,7 +24,7 @@ jobs = st.builds(
     rule=text,
     wildcards=st.dictionaries(text, text, max_size=2),
     outputs=st.lists(files, min_size=1, max_size=2),
-    beside=st.lists(files, max_size=1),
+    undeclared=st.lists(files, max_size=1),
     inputs=st.lists(st.builds(Input, path=paths, sha256=st.none() | sha256), max_size=2),
     config=st.dictionaries(text, st.dictionaries(text, values, max_size=2), max_size=2),
     code=st.lists(st.builds(Code, modules=st.lists(text, max_size=2), hash=text), max_size=2),
@@ -62,9 +62,9 @@ def test_each_job_has_a_line(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('"format": 1', '"format": 2', "the first at format: Input should be 1, found '2'"),
-        ('"rule": "plan"', '"rule": 3', r"the first at jobs\.1\.rule"),
-        ('"bytes"', '"byte"', r"the first at jobs\.0\.outputs\.0\.bytes: Field required|sources"),
+        ('"format": 1', '"format": 2', "The first is at format: Input should be 1, found '2'"),
+        ('"rule": "plan"', '"rule": 3', r"The first is at jobs\.1\.rule"),
+        ('"bytes"', '"byte"', r"The first is at jobs\.0\.outputs\.0\.bytes: Field required|sources"),
         ('{"rule"', "rule", "not valid JSON"),
         ('"sha256": "', '"sha256": "x', "String should match pattern"),
     ],
@@ -107,5 +107,7 @@ def test_values_that_nothing_can_be_printed_of_are_refused_as_outside_a_workflow
     experiment, _ = two_jobs(tmp_path)
     path = experiment.folder / "manifest.json"
     path.write_text(re.sub(old, new, path.read_text(), count=1))
-    with pytest.raises(TglError, match=r"manifest\.json: not .*Copy it again from where the workflow ran"):
+    with pytest.raises(
+        TglError, match=r"manifest\.json: not .*Copy it again from the machine on which the workflow ran"
+    ):
         read_manifest(path)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.provenance.experiment import Experiment, done, two_jobs, versions_of
-from tgl.files import sha256_file
+from tgl.core.files import sha256_file
 from tgl.provenance.record import RUNS, note_run, update_manifest
 from tgl.provenance.verify import verify
 from tgl.provenance.versions import installed_versions
@@ -218,7 +218,7 @@ PARENTS = {"a": [], "b": ["a"], "c": ["a"], "d": ["b", "c"], "e": ["d"]}
 @settings(deadline=None, derandomize=True, max_examples=60)
 @given(st.lists(st.sets(st.sampled_from(sorted(PARENTS))), max_size=4), st.sampled_from([*PARENTS, None]))
 def test_verify_names_just_the_jobs_that_read_other_files_than_there_are_now(tmp_path_factory, runs, damaged):
-    """Five jobs, each run of any of them alone; what each read is kept beside the manifest and compared with it."""
+    """Five jobs, each run of any of them alone; what each read is kept next to the manifest and compared with it."""
     experiment = Experiment(tmp_path_factory.mktemp("runs"))
     read: dict[str, dict[str, str]] = {}
     jobs = {}
@@ -262,7 +262,9 @@ def test_a_run_with_targets_of_its_own_drops_nothing(tmp_path):
     """It declares only what its targets need: a file it does not name is missing, and verify has to find that."""
     experiment, (base, _) = two_jobs(tmp_path)
     (experiment.folder / "plan/full.json").unlink()
-    update_manifest(experiment.folder, done(base), installed_versions(), experiment.said.append, whole=False)
+    update_manifest(
+        experiment.folder, done(base), installed_versions(), say=experiment.said.append, whole=False
+    )
     assert [problem.kind for problem in verify(experiment.folder).problems if problem.is_error] == ["missing"]
 
 
@@ -273,5 +275,5 @@ def test_a_damaged_list_of_unfinished_runs_is_named_and_counts_as_none(tmp_path,
     experiment, jobs = two_jobs(tmp_path)
     experiment.write(RUNS, content)
     experiment.update(*done(*jobs))
-    assert any(RUNS in line and "versions used by unfinished runs" in line for line in experiment.said)
+    assert any(RUNS in line and "versions of unfinished runs" in line for line in experiment.said)
     assert not (experiment.folder / RUNS).exists()

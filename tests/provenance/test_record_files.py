@@ -3,7 +3,7 @@
 import os
 
 from tests.provenance.experiment import Experiment, done, two_jobs
-from tgl.files import sha256_file
+from tgl.core.files import sha256_file
 from tgl.provenance.verify import verify
 
 OLD, NEW = {"torch": "1.0"}, {"torch": "2.0"}
@@ -33,7 +33,7 @@ def test_an_undeclared_file_that_another_job_declares_later_is_that_job_s(tmp_pa
     experiment.write("report/a.svg", "figure")
     experiment.write("report/index.html", "page")
     report = experiment.declared("report", ["report/index.html"], seconds=60.0)
-    assert [file.path for file in experiment.update(report).jobs[0].beside] == ["report/a.svg"]
+    assert [file.path for file in experiment.update(report).jobs[0].undeclared] == ["report/a.svg"]
     experiment.write("report/a.svg", "other figure")
     manifest = experiment.update(*done(report), experiment.declared("figures", ["report/a.svg"]))
     assert {job.rule: [file.path for file in job.files] for job in manifest.jobs} == {

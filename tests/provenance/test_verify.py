@@ -7,9 +7,9 @@ from typer.testing import CliRunner
 
 from tests.provenance.experiment import Experiment, two_jobs
 from tgl.cli import app
-from tgl.codehash import code_hash
-from tgl.errors import TglError
-from tgl.files import sha256_file
+from tgl.core.code_hash import code_hash
+from tgl.core.errors import TglError
+from tgl.core.files import sha256_file
 from tgl.provenance.files import relative_to
 from tgl.provenance.manifest import Code
 from tgl.provenance.record import update_manifest
@@ -27,7 +27,7 @@ def clean(tmp_path) -> Experiment:
     """Return an experiment that nothing can be said against."""
     experiment, jobs = two_jobs(tmp_path)
     for job in jobs:
-        job.code[:] = [Code(modules=["tgl.files"], hash=code_hash("tgl.files"))]
+        job.code[:] = [Code(modules=["tgl.core.files"], hash=code_hash("tgl.core.files"))]
     experiment.update(*jobs)
     return experiment
 
@@ -52,8 +52,8 @@ def test_files_are_read_again_though_size_and_time_say_nothing(tmp_path):
     assert lines == [
         f"changed: models/base/model.safetensors (base seed=0): sha256 {expected} expected, {sha256_file(path)} "
         "found",
-        f"{experiment.folder}: no workflow made these results here; copy them again, or verify them where they were "
-        "made",
+        f"{experiment.folder}: the workflow did not make these results here. Copy them again, or verify them on the "
+        "machine that made them.",
         "verified 3 files of 2 jobs; errors: 1, warnings: 0",
     ]
 
@@ -64,7 +64,7 @@ def test_a_missing_file_is_named_and_what_was_made_from_it_is_not(tmp_path):
     status, lines, _ = run("verify", experiment.folder)
     assert status == 1
     assert [line for line in lines if line.startswith("missing")] == [
-        "missing: models/base/model.safetensors (base seed=0) is not there"
+        "missing: models/base/model.safetensors (base seed=0) does not exist"
     ]
     assert lines[-1].endswith("errors: 1, warnings: 0")
 
@@ -76,7 +76,7 @@ def test_a_changed_source_makes_what_read_it_stale_and_a_missing_one_is_a_warnin
     (problem,) = verify(experiment.folder).problems
     assert problem.kind == "stale"
     assert problem.is_error
-    assert problem.text.startswith(f"plan/full.json (plan) made from {source} with sha256 ")
+    assert problem.text.startswith(f"plan/full.json (plan) was made from {source} with sha256 ")
     source.unlink()
     (problem,) = verify(experiment.folder).problems
     assert (problem.kind, problem.is_error) == ("source", False)
@@ -108,11 +108,11 @@ def test_the_command_names_the_workflow_s_folder_its_call_and_a_declared_file_of
         experiment.declared("plan", ["plan/full.json"], [source]),
     ]
     call = ["snakemake", "--config", "name=it's"]
-    update_manifest(experiment.folder, jobs, installed_versions(), print, command=call)
+    update_manifest(experiment.folder, jobs, installed_versions(), say=print, command=call)
     (experiment.folder / "report/a.svg").unlink()
     source.write_text("[2]")
     found = verify(experiment.folder)
-    assert "missing: report/a.svg (report) is not there" in map(str, found.problems)
+    assert "missing: report/a.svg (report) does not exist" in map(str, found.problems)
     start = f"  cd '{tmp_path}/a b' && snakemake --config 'name=it'\"'\"'s'"
     assert [line for line in found.advice if line.startswith("  ")] == [
         f"{start} --force -- results/x/report/index.html",
@@ -122,7 +122,9 @@ def test_the_command_names_the_workflow_s_folder_its_call_and_a_declared_file_of
     assert [line[:12] for line in verify(experiment.folder).advice[1::2]] == ["  snakemake "] * 2
 
 
-@pytest.mark.parametrize(("module", "now"), [("tgl.files", code_hash("tgl.files")), ("tgl.removed", "gone")])
+@pytest.mark.parametrize(
+    ("module", "now"), [("tgl.core.files", code_hash("tgl.core.files")), ("tgl.removed", "gone")]
+)
 def test_other_code_is_a_warning_once_for_each_rule_and_hash(tmp_path, module, now):
     experiment = Experiment(tmp_path)
     jobs = []
@@ -134,7 +136,7 @@ def test_other_code_is_a_warning_once_for_each_rule_and_hash(tmp_path, module, n
     (problem,) = verify(tmp_path).problems
     assert (
         str(problem)
-        == f"warning, made by other code: 3 jobs of rule plan: {module} was 0123456789ab, is {now} now"
+        == f"warning, made by other code: 3 jobs of rule plan: {module} was 0123456789ab and is now {now}"
     )
 
 
@@ -208,5 +210,5 @@ def test_paths_are_relative_to_the_experiment_but_for_absolute_ones_outside(
 
 def test_a_manifest_without_jobs_verifies_nothing_and_is_refused(tmp_path):
     (tmp_path / "manifest.json").write_text("{}")
-    with pytest.raises(TglError, match="holds no job, so nothing can be verified"):
+    with pytest.raises(TglError, match="has no jobs, so nothing can be verified"):
         verify(tmp_path)

@@ -7,11 +7,11 @@ import random
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tgl.config import Config
-from tgl.config_check import check
-from tgl.plans.names import method_folder
-from tgl.plans.plan import Plan, save_plan
-from tgl.tables import write_table
+from tgl.config.check import check
+from tgl.config.root import Config
+from tgl.core.tables import write_table
+from tgl.plans.plan import Phase, Plan, save_plan
+from tgl.train.methods import method_folder
 
 KINDS = ("updated", "new_entity", "unchanged")
 CONTROLS = ("shuffled", "matched_span", "frequency_matched", "capitalised")
@@ -55,21 +55,21 @@ def write_results(folder: Path, config: Config, world: World | None = None) -> P
     """Write every table that a report reads into `folder` and return it."""
     world = world or World()
     asked = _probes(config, world)
-    write_table(asked, folder / "probes" / "probes.parquet", "probes", {"probes": len(asked)})
+    write_table(asked, folder / "probes" / "probes.parquet", "probes", counts={"probes": len(asked)})
     units = [f"block{n:02d}.{part}" for n in range(config.model.layers) for part in ("attention", "mlp")]
     for name in ("base", *config.periods):
-        write_table([], folder / "tokens" / f"{name}.parquet", "tokens", {"tokens": 10})
+        write_table([], folder / "tokens" / f"{name}.parquet", "tokens", counts={"tokens": 10})
     for old, new in zip(config.snapshots.dates, config.periods, strict=False):
-        write_table([], folder / "diff" / f"{old}_{new}" / "0.parquet", "diff", {"changed": 0})
+        write_table([], folder / "diff" / f"{old}_{new}" / "0.parquet", "diff", counts={"changed": 0})
     for date in config.snapshots.dates:
-        write_table([], folder / "wiki" / date / "pages" / "0.parquet", "pages", {"pages": 0})
+        write_table([], folder / "wiki" / date / "pages" / "0.parquet", "pages", counts={"pages": 0})
     if config.text.base == "json_lines":
-        write_table([], folder / "wiki" / "base" / "pages" / "0.parquet", "pages", {"pages": 0})
+        write_table([], folder / "wiki" / "base" / "pages" / "0.parquet", "pages", counts={"pages": 0})
     for seed in config.seeds:
         _write_profile(folder, config, world, seed, units)
         for plan in config.plans:
             multipliers = {unit: float(unit not in world.frozen.get((plan, seed), ())) for unit in units}
-            later = [{"from": 0.5, "multipliers": multipliers}] if plan in world.later else []
+            later = (Phase(0.5, multipliers),) if plan in world.later else ()
             trained = float(config.plan.embedding == "trained" or plan.endswith("trained_embedding"))
             made = Plan(plan, trained, multipliers, "window", 10, 20, world.note, later)
             save_plan(made, folder / "plan" / config.model.name / f"seed{seed}" / f"{plan}.json")

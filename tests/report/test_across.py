@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 
 from tests.report.score_world import DATES, losses, probes, scores
-from tgl.errors import TglError
+from tgl.core.errors import TglError
+from tgl.core.schemas import SCHEMAS
+from tgl.core.tables import write_table
 from tgl.report.across import base_profiles, carried_over, pooled_uptake, write_across
 from tgl.report.methods import findings
 from tgl.report.runs import gathered
-from tgl.schemas import SCHEMAS
-from tgl.tables import write_table
 
 GATE = {"name": "facts known", "value": 0.9, "limit": 0.75, "met": True}
 GAINS = {"full": 0.0, "tgl_fp": 0.4, "random": 0.0}
@@ -44,7 +44,7 @@ def experiment(folder, found=None, gates=(GATE,), norms=(NORMS, NORMS)):
 @pytest.fixture(scope="module")
 def told():
     asked = probes(4)
-    return findings(gathered(scores(GAINS, 2, asked), losses(GAINS, 2), asked, DATES), 50)
+    return findings(gathered(scores(GAINS, 2, asked), losses(GAINS, 2), asked, dates=DATES), 50)
 
 
 def test_two_experiments_stand_side_by_side_in_every_table(told, tmp_path):
@@ -103,13 +103,13 @@ def test_a_gate_that_was_missed_is_shown_beside_its_experiment(told, tmp_path):
 
 def test_an_experiment_without_a_report_is_refused_by_name(told, tmp_path):
     folders = [experiment(tmp_path / "done", told), tmp_path / "unfinished"]
-    with pytest.raises(TglError, match=r"unfinished: no report there.*run this experiment first"):
+    with pytest.raises(TglError, match=r"unfinished: found no report.*Run this experiment first"):
         write_across(folders, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
 def test_an_experiment_without_a_profile_is_refused_by_name(told, tmp_path):
-    with pytest.raises(TglError, match="bare: no profile there"):
+    with pytest.raises(TglError, match="bare: found no profile"):
         write_across([experiment(tmp_path / "bare", told, norms=())], tmp_path / "out")
 
 

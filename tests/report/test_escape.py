@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from tests.report.result_folder import World, configuration, write_results
+from tgl.core.tables import read_table, write_table
 from tgl.report.across import write_across
 from tgl.report.stage import write_report
-from tgl.tables import read_table, write_table
 
 EVIL = "<script>alert(1)<&\"'x"
 MARKUP = re.compile(r"<script|alert\(1\)<")
@@ -28,7 +28,7 @@ def results(tmp_path_factory):
     write_results(folder, config, World(note=f"no random subset {EVIL}"))
     probes = read_table(folder / "probes" / "probes.parquet", "probes").to_pandas()
     probes = probes.assign(text=EVIL, relation=EVIL, span_start=1, span_end=4)
-    write_table(probes, folder / "probes" / "probes.parquet", "probes", {EVIL: 1})
+    write_table(probes, folder / "probes" / "probes.parquet", "probes", counts={EVIL: 1})
     old, new, _ = config.snapshots.dates
     row = {
         "page_id": 1,
@@ -39,7 +39,7 @@ def results(tmp_path_factory):
         "section": "",
         "text": EVIL,
     }
-    write_table([row], folder / "diff" / f"{old}_{new}" / "0.parquet", "diff", {EVIL: 1})
+    write_table([row], folder / "diff" / f"{old}_{new}" / "0.parquet", "diff", counts={EVIL: 1})
     write_report(folder, config, folder / "report")
     return folder
 

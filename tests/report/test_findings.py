@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from tests.report.score_world import DATES, RATES, losses, probes, scores
-from tgl.errors import TglError
+from tgl.core.errors import TglError
 from tgl.report.methods import chain_tables, findings, matched_controls
 from tgl.report.runs import gathered
 
@@ -15,8 +15,8 @@ GAINS = {"full": 0.0, "tgl_fp": 0.4, "random": 0.0, "full+ewc": -0.4}
 
 
 @pytest.fixture(scope="module")
-def told():
-    return findings(gathered(scores(GAINS), losses(GAINS), probes(), DATES), 200)
+def findings_found():
+    return findings(gathered(scores(GAINS), losses(GAINS), probes(), dates=DATES), 200)
 
 
 def small(gains=GAINS, change=None, dates=DATES, seeds=2, asked=None, **settings):
@@ -24,18 +24,18 @@ def small(gains=GAINS, change=None, dates=DATES, seeds=2, asked=None, **settings
     asked = probes(4) if asked is None else asked
     table = scores(gains, seeds, asked, **settings)
     table = table if change is None else change(table)
-    return findings(gathered(table, losses(gains, seeds), asked, dates), 50)
+    return findings(gathered(table, losses(gains, seeds), asked, dates=dates), 50)
 
 
-def summary(told, kind, measure="perplexity"):
-    found = told.summary
+def summary(findings_found, kind, measure="perplexity"):
+    found = findings_found.summary
     return found[(found["kind"] == kind) & (found["measure"] == measure)].set_index("method")
 
 
-def test_rates_come_from_validation_and_none_is_at_the_edge(told):
-    assert told.rates == dict.fromkeys(GAINS, 0.01)
-    assert told.edges == []
-    assert "base" not in set(told.criteria["method"])
+def test_rates_come_from_validation_and_none_is_at_the_edge(findings_found):
+    assert findings_found.rates == dict.fromkeys(GAINS, 0.01)
+    assert findings_found.edges == []
+    assert "base" not in set(findings_found.criteria["method"])
 
 
 def test_test_probes_have_no_say_in_the_rate():
@@ -46,63 +46,65 @@ def test_test_probes_have_no_say_in_the_rate():
     assert set(small(change=spoilt).rates.values()) == {0.01}
 
 
-def test_a_method_that_learns_more_is_better_by_as_much_and_one_that_learns_less_worse(told):
-    found = summary(told, "updated")
+def test_a_method_that_learns_more_is_better_by_as_much_and_one_that_learns_less_worse(findings_found):
+    found = summary(findings_found, "updated")
     assert found["difference"]["tgl_fp"] == pytest.approx(math.exp(-0.4), rel=0.02)
     assert found["difference"]["full+ewc"] == pytest.approx(math.exp(0.4), rel=0.02)
     assert found["verdict"].to_dict() == {
         "full": "", "tgl_fp": "better", "random": "no significant difference", "full+ewc": "worse",
     }  # fmt: skip
-    assert set(summary(told, "unchanged")["verdict"]) == {"", "no significant difference"}
+    assert set(summary(findings_found, "unchanged")["verdict"]) == {"", "no significant difference"}
 
 
-def test_text_and_ranks_are_compared_too(told):
-    kinds = set(told.summary[["set", "kind", "measure"]].itertuples(index=False, name=None))
+def test_text_and_ranks_are_compared_too(findings_found):
+    kinds = set(findings_found.summary[["set", "kind", "measure"]].itertuples(index=False, name=None))
     assert {
         ("text", "old_text", "loss"),
         ("text", "new_text", "loss"),
         ("world", "updated", "ranked_first"),
     } <= kinds
-    assert summary(told, "old_text", "loss")["mean"].tolist() == pytest.approx([3.01] * 4)
+    assert summary(findings_found, "old_text", "loss")["mean"].tolist() == pytest.approx([3.01] * 4)
 
 
-def test_every_run_has_one_value_a_measure(told):
+def test_every_run_has_one_value_a_measure(findings_found):
     keys = ["method", "rate", "seed", "set", "kind", "measure"]
-    assert not told.runs.duplicated(keys).any()
-    assert set(told.runs["rate"]) == set(RATES)
-    assert "base" not in set(told.runs["method"])
+    assert not findings_found.runs.duplicated(keys).any()
+    assert set(findings_found.runs["rate"]) == set(RATES)
+    assert "base" not in set(findings_found.runs["method"])
 
 
-def test_at_equal_uptake_a_method_that_learns_more_forgets_less(told):
-    found = told.equal_uptake[told.equal_uptake["reference"] == "full"].set_index(["method", "share"])
+def test_at_equal_uptake_a_method_that_learns_more_forgets_less(findings_found):
+    found = findings_found.equal_uptake[findings_found.equal_uptake["reference"] == "full"].set_index(
+        ["method", "share"]
+    )
     assert (found.loc["tgl_fp", "ratio"] < 1).all()
     assert found.loc[("tgl_fp", 0.7), "verdict"] == "better"
     assert (found.loc["full+ewc", "ratio"].dropna() > 1).all()
     assert not set(found.loc["random", "verdict"]) & {"better", "worse"}
 
 
-def test_a_traced_plan_stands_against_its_own_control(told):
-    found = told.equal_uptake[told.equal_uptake["reference"] == "tgl_fp"]
+def test_a_traced_plan_stands_against_its_own_control(findings_found):
+    found = findings_found.equal_uptake[findings_found.equal_uptake["reference"] == "tgl_fp"]
     assert set(found["method"]) == {"random"}
     assert set(found["share"]) == {0.5, 0.7, 0.9}
 
 
-def test_curves_begin_at_the_base_model(told):
-    own = told.curves[told.curves["method"] == "full"]
+def test_curves_begin_at_the_base_model(findings_found):
+    own = findings_found.curves[findings_found.curves["method"] == "full"]
     assert own["rate"].tolist() == [0.0, *RATES]
     assert np.log(own["updated"]).is_monotonic_decreasing
 
 
-def test_what_is_forgotten_later_is_a_negative_transfer_by_as_much(told):
-    found = told.transfers.set_index("method")
+def test_what_is_forgotten_later_is_a_negative_transfer_by_as_much(findings_found):
+    found = findings_found.transfers.set_index("method")
     assert found["backward_transfer"].tolist() == pytest.approx([-0.5] * 4, abs=0.02)
     assert found["forgetting"].tolist() == pytest.approx([0.5] * 4, abs=0.02)
     assert set(found["rate"]) == {0.01}
     assert "base" not in found.index
 
 
-def test_the_chain_shows_the_base_model_and_each_method_at_its_rate(told):
-    tables = {table["method"]: table for table in chain_tables(told)}
+def test_the_chain_shows_the_base_model_and_each_method_at_its_rate(findings_found):
+    tables = {table["method"]: table for table in chain_tables(findings_found)}
     assert list(tables["full"]["periods"]) == DATES[1:]
     assert [checkpoint for checkpoint, _ in tables["full"]["rows"]] == DATES[1:]
     assert [checkpoint for checkpoint, _ in tables["base"]["rows"]] == DATES[:1]
@@ -110,9 +112,9 @@ def test_the_chain_shows_the_base_model_and_each_method_at_its_rate(told):
     assert tables["full"]["transfer"]["seeds"] == 3
 
 
-def test_the_power_of_each_comparison_with_the_reference_is_told(told):
-    assert set(told.power["method"]) == set(GAINS) - {"full"}
-    assert told.power["seeds_needed"].max() <= 4  # seeds differ by a hundredth of a nat
+def test_the_power_of_each_comparison_with_the_reference_is_told(findings_found):
+    assert set(findings_found.power["method"]) == set(GAINS) - {"full"}
+    assert findings_found.power["seeds_needed"].max() <= 4  # seeds differ by a hundredth of a nat
 
 
 def test_a_fact_that_changes_again_does_not_count_as_forgotten():
@@ -210,7 +212,7 @@ def test_without_validation_probes_no_rate_can_be_chosen_and_it_is_said():
 
 def test_measures_hold_every_checkpoint_of_test_probes_and_text():
     found = gathered(
-        scores({"full": 0.0}, 1, probes(4)), losses({"full": 0.0}, 1), probes(4), DATES
+        scores({"full": 0.0}, 1, probes(4)), losses({"full": 0.0}, 1), probes(4), dates=DATES
     ).measures()
     assert set(found["checkpoint"]) == set(DATES)
     assert set(found[found["measure"] == "perplexity"]["count"]) == {4}

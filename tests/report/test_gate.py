@@ -4,8 +4,8 @@ import math
 import pandas as pd
 import pytest
 
-from tgl.config import GateConfig
-from tgl.errors import TglError
+from tgl.config.report_settings import GateConfig
+from tgl.core.errors import TglError
 from tgl.report.gate import check_gate, gates, plain_gain
 
 BASE, PERIODS = "2019", ["2020", "2021"]
@@ -48,7 +48,7 @@ def gained(kind, gain, method="full", seed=0, probe_set="world"):
 
 
 def found(**changes):
-    return gates(measures(**changes), SETTINGS, PERIODS, BASE)
+    return gates(measures(**changes), SETTINGS, PERIODS, base=BASE)
 
 
 def test_all_gates_are_met_by_an_experiment_that_works():
@@ -74,24 +74,24 @@ def test_a_gate_is_missed_on_the_wrong_side_of_its_limit(change, missed):
 
 def test_limits_themselves_are_met():
     settings = GateConfig(base_ranking=0.9, times_chance=9.0, updated_gain=0.5, new_entity_gain=0.5)
-    assert all(gate["met"] for gate in gates(measures(new=0.1), settings, PERIODS, BASE))
+    assert all(gate["met"] for gate in gates(measures(new=0.1), settings, PERIODS, base=BASE))
 
 
 def test_what_was_not_measured_is_missed():
     table = measures()
-    without = gates(table[table["kind"] != "new_entity"], SETTINGS, PERIODS, BASE)
+    without = gates(table[table["kind"] != "new_entity"], SETTINGS, PERIODS, base=BASE)
     assert without[4]["value"] is None  # NaN is no JSON
     assert not without[4]["met"]
 
 
 def test_without_ranked_probes_there_is_no_gate():
     table = measures()
-    assert gates(table[table["measure"] != "ranked_first"], SETTINGS, PERIODS, BASE) == []
+    assert gates(table[table["measure"] != "ranked_first"], SETTINGS, PERIODS, base=BASE) == []
 
 
 def test_the_gain_compares_with_the_checkpoint_before_and_is_a_geometric_mean():
     table = pd.DataFrame(gained("updated", 2.0) + gained("updated", 8.0, seed=1))
-    assert plain_gain(table, "updated", PERIODS, BASE) == pytest.approx(4)
+    assert plain_gain(table, "updated", PERIODS, base=BASE) == pytest.approx(4)
 
 
 def test_the_gain_is_that_of_plain_training_of_everything_whatever_stands_first():
@@ -101,13 +101,13 @@ def test_the_gain_is_that_of_plain_training_of_everything_whatever_stands_first(
         + gained("updated", 2.0, "full")
         + gained("updated", 9.0, "full_at_mean_lr")
     )
-    assert plain_gain(table, "updated", PERIODS, BASE) == pytest.approx(2)
+    assert plain_gain(table, "updated", PERIODS, base=BASE) == pytest.approx(2)
 
 
 def test_the_gain_with_two_probe_sets_does_not_depend_on_the_order_of_rows():
     table = pd.DataFrame(gained("updated", 2.0) + gained("updated", 8.0, probe_set="templama"))
-    assert plain_gain(table, "updated", PERIODS, BASE) == pytest.approx(
-        plain_gain(table[::-1], "updated", PERIODS, BASE)
+    assert plain_gain(table, "updated", PERIODS, base=BASE) == pytest.approx(
+        plain_gain(table[::-1], "updated", PERIODS, base=BASE)
     )
 
 
@@ -140,7 +140,7 @@ def test_a_missed_binding_gate_is_an_error_that_says_which_and_what_to_do(tmp_pa
 def test_a_missed_gate_that_is_not_binding_is_told_but_passes(tmp_path):
     text = check_gate(written(tmp_path, [GOOD, BAD]), False)
     assert "MISSED  facts learnt" in text
-    assert "not binding: the report is no evidence about methods" in text
+    assert "not binding: the report is not evidence about methods" in text
 
 
 def test_no_gate_is_said_and_passes(tmp_path):

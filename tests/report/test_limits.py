@@ -1,10 +1,12 @@
 import pandas as pd
 import pytest
 
-from tgl.config import Config, ModelConfig, TrainConfig
+from tgl.config.root import Config
+from tgl.models.settings import ModelConfig
 from tgl.plans.plan import Plan
 from tgl.report.limits import limits
 from tgl.report.methods import Findings
+from tgl.train.settings import TrainConfig
 
 MET = {"name": "facts known", "value": 0.9, "limit": 0.75, "met": True}
 MISSED = {"name": "facts learnt", "value": 1.0, "limit": 3.0, "met": False}
@@ -40,13 +42,13 @@ def said(config=None, gates=(MET,), plans=PLANS, summary=VERDICTS, table=None, e
     table = profile() if table is None else table
     empty = pd.DataFrame()
     uptake = empty if uptake is None else uptake
-    told = Findings(empty, {}, empty, list(edges), summary, uptake, empty, empty, empty, empty)
-    return "\n".join(limits(config or Config(), list(gates), list(plans), told, table))
+    findings = Findings(empty, {}, empty, list(edges), summary, uptake, empty, empty, empty, empty)
+    return "\n".join(limits(config or Config(), list(gates), list(plans), findings=findings, profile=table))
 
 
 def test_a_missed_gate_comes_first_and_is_named():
     text = said(gates=[MET, MISSED])
-    assert text.startswith("The gate was missed (facts learnt): the comparisons of this run are no evidence")
+    assert text.startswith("The gate was missed (facts learnt): the comparisons of this run are not evidence")
     assert "gate was missed" not in said()
 
 
@@ -140,11 +142,11 @@ def test_without_a_verdict_the_rates_to_add_are_named():
     assert "2 of 3 comparisons at equal uptake have no verdict" in text
     assert "below 0.002 (for instance 0.001 and 0.0005) for full, random" in text
     assert "above 0.002 (for instance 0.004 and 0.008) for random" in text
-    assert "as one rate was run" in text
+    assert "because only one rate was run" in text
     table = pd.DataFrame({"missing": ["full: near 0.004"]})
     text = said(Config(train=TrainConfig(learning_rates=[0.001, 0.004, 0.016])), uptake=table)
     assert "near 0.004 (for instance 0.002 and 0.008) for full" in text
-    assert "as one rate was run" not in text
+    assert "because only one rate was run" not in text
     assert "have no verdict" not in said(uptake=table.assign(missing=""))
 
 
@@ -162,7 +164,7 @@ def test_averaging_is_set_beside_the_salient_ratio():
 
 
 def test_averaging_is_not_spoken_of_without_its_numbers():
-    assert "Over windows of plain text" not in said(table=profile(trained_updated=12.0))
+    assert "Relative to windows of plain text" not in said(table=profile(trained_updated=12.0))
     text = said(table=profile(trained_updated=12.0, trained_matched_span=8.0))
-    assert "Over windows of plain text" in text
+    assert "Relative to windows of plain text" in text
     assert "shuffled" not in text

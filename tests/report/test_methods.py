@@ -62,7 +62,7 @@ def experiment():
         }
         for period in DATES[1:]
     )  # fmt: skip
-    return gathered(scores(), losses(), probes, DATES)
+    return gathered(scores(), losses(), probes, dates=DATES)
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tgl.config import Config
+from tgl.config.root import Config
 from tgl.report.page import highlight, interval, number, render
 
 

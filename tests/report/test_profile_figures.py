@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 import pandas as pd
 import pytest
 
-from tgl.profiling.group_names import CONTROLS, KINDS, TRACED
+from tgl.core.vocabulary import CONTROLS, PROFILED_KINDS, SALIENT_KINDS
 from tgl.report.profile_figures import (
     COLOURS,
     LABELS,
@@ -18,7 +18,7 @@ from tgl.report.profile_figures import (
 
 PARTS = ("attention", "mlp")
 BLOCKS = 3
-CONTROLLED = [f"{control}.{kind}" for kind in TRACED for control in CONTROLS]
+CONTROLLED = [f"{control}.{kind}" for kind in SALIENT_KINDS for control in CONTROLS]
 DENOMINATORS = ("window", "matched_span", "unchanged")
 
 
@@ -28,7 +28,10 @@ def number_of(*parts):
 
 
 def profile(
-    groups=(*KINDS, *CONTROLLED), weights=("trained", "random"), seeds=(0,), denominators=DENOMINATORS
+    groups=(*PROFILED_KINDS, *CONTROLLED),
+    weights=("trained", "random"),
+    seeds=(0,),
+    denominators=DENOMINATORS,
 ):
     rows = []
     for seed in seeds:
@@ -109,18 +112,18 @@ def whole_figure():
     return profile_by_block(profile(), "window")
 
 
-@pytest.mark.parametrize("group", [*KINDS, *CONTROLS])
+@pytest.mark.parametrize("group", [*PROFILED_KINDS, *CONTROLS])
 def test_every_group_has_its_band_and_line_in_every_panel_it_belongs_to(group):
     svg = whole_figure()
     # Traced kinds stand in panels of their own; unchanged facts and the controls in those of each traced kind.
-    rows = 1 if group in TRACED else 2
+    rows = 1 if group in SALIENT_KINDS else 2
     assert len(bands(svg, group)) == rows * len(PARTS) * 2
     assert len(lines(svg, group)) == rows * len(PARTS) * 2 + rows  # and one in each legend
 
 
-@pytest.mark.parametrize("missing", [*KINDS, *CONTROLS])
+@pytest.mark.parametrize("missing", [*PROFILED_KINDS, *CONTROLS])
 def test_a_group_that_was_not_measured_is_not_drawn_and_the_rest_is(missing):
-    groups = [name for name in (*KINDS, *CONTROLLED) if name.partition(".")[0] != missing]
+    groups = [name for name in (*PROFILED_KINDS, *CONTROLLED) if name.partition(".")[0] != missing]
     svg = profile_by_block(profile(groups, weights=("trained",)), "window")
     assert bands(svg, missing) == lines(svg, missing) == []
     for group in {name.partition(".")[0] for name in groups} - {missing}:
@@ -175,7 +178,7 @@ def test_the_figure_of_denominators_has_a_point_for_each_group_and_kind_of_weigh
     uses = [u.get("style", "") for u in ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}use")]
     filled = [style for style in uses if f"fill: {colour}" in style and f"stroke: {colour}" in style]
     hollow = [style for style in uses if "fill: #ffffff" in style and f"stroke: {colour}" in style]
-    assert len(filled) == len(hollow) == len(TRACED) * len(DENOMINATORS)
+    assert len(filled) == len(hollow) == len(SALIENT_KINDS) * len(DENOMINATORS)
     alone = ratio_by_denominator(profile(weights=("trained",)))
     assert "fill: #ffffff; stroke: " + colour not in alone
 
@@ -207,7 +210,7 @@ def test_both_figures_are_written(tmp_path):
 
 
 def test_every_group_of_a_profile_has_a_name_for_people():
-    names = [label(group) for group in (*KINDS, "window", *CONTROLLED)]
+    names = [label(group) for group in (*PROFILED_KINDS, "window", *CONTROLLED)]
     assert len(set(names)) == len(names)
     assert label("updated") == "updated facts"
     assert label("shuffled.updated") == "shuffled answers (updated facts)"

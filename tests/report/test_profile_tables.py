@@ -61,7 +61,7 @@ def test_seeds_are_told_by_the_p_value_of_the_mean_below_five_percent():
     rows = [comparison("all", seed=seed, p_value=value) for seed, value in enumerate(values)]
     rows += [comparison("block00.mlp", seed=seed, p_value=0.0) for seed in range(4)]
     (row,) = paired(pd.DataFrame(rows))
-    assert (row["seeds_told"], row["seeds"]) == (2, 4)
+    assert (row["seeds_significant"], row["seeds"]) == (2, 4)
 
 
 def test_the_shape_differs_where_most_seeds_say_so():
@@ -158,7 +158,7 @@ def test_agreement_is_a_mean_over_seeds_with_the_widest_limits():
     (row,) = agreements(pd.DataFrame(rows), "window")
     assert row["mean"] == pytest.approx(0.1)
     assert (row["low"], row["high"], row["facts"], row["sublayers"]) == (-0.9, 0.7, 7, 12)
-    assert (row["seeds_told"], row["seeds"]) == (2, 3)
+    assert (row["seeds_significant"], row["seeds"]) == (2, 3)
     assert (row["group"], row["measure"]) == ("updated facts", "movement, relative")
 
 
@@ -172,7 +172,7 @@ def test_agreement_is_kept_apart_by_group_measure_and_part():
     table = agreements(pd.DataFrame(rows), "window")
     assert [row["mean"] for row in table] == [0.1, 0.2, 0.3, 0.4]
     assert [row["part"] for row in table] == ["all", "sequence mixer", "all", "all"]
-    assert [row["seeds_told"] for row in table] == [
+    assert [row["seeds_significant"] for row in table] == [
         0,
         0,
         0,
@@ -182,7 +182,7 @@ def test_agreement_is_kept_apart_by_group_measure_and_part():
 
 def test_an_interval_that_does_not_exist_tells_nothing():
     (row,) = agreements(pd.DataFrame([agreement_row(np.nan, np.nan, np.nan)]), "window")
-    assert row["seeds_told"] == 0
+    assert row["seeds_significant"] == 0
     assert np.isnan(row["mean"])
 
 

@@ -67,7 +67,7 @@ def partly_frozen(config, world):
 
 
 def on_one_baseline(config, world):
-    """Whether full training on a baseline has another plan on the same one beside it."""
+    """Whether full training on a baseline has another plan on the same one next to it."""
     baselines = [method.partition("+")[2] for method in config.methods if "+" in method]
     return any(f"full+{name}" in config.methods and baselines.count(name) > 1 for name in baselines)
 
@@ -99,11 +99,11 @@ SENTENCES = {
     "hollow: random weights": lambda c, w: w.twin,
     "under random weights": lambda c, w: w.twin and traced(w) and "matched_span" in w.controls,
     "salient spans and their controls": lambda c, w: traced(w) and w.controls,
-    "random spans or random weights reach as well": lambda c, w: w.twin and traced(w),
+    "random spans or random weights reach too": lambda c, w: w.twin and traced(w),
     "updated facts have": lambda c, w: "updated" in w.kinds,
     "new entities have": lambda c, w: "new_entity" in w.kinds,
     "probes with shuffled answers": lambda c, w: "shuffled" in w.controls and traced(w),
-    "any wrong answer being a surprise": lambda c, w: "shuffled" in w.controls and traced(w),
+    "the high loss of any wrong answer": lambda c, w: "shuffled" in w.controls and traced(w),
     "Where the ratio comes from": lambda c, w: traced(w),
     "At equal loss": lambda c, w: traced(w),
     "The test flips signs": lambda c, w: traced(w),
@@ -122,12 +122,12 @@ SENTENCES = {
     "the intervals cover data order": both(many, no(scratch)),
     "there are no intervals over seeds and no tests": no(many),
     "Lines: mean over seeds": many,
-    "Intervals come from a bootstrap over seeds": many,
+    "Intervals come from a bootstrap that resamples seeds": many,
     "significant after Holm correction for the number": both(many, methods_compared),
     "Seeds needed": both(many, methods_compared),
     # Rates
     "One learning rate (": one_rate,
-    "a method whose best rate is another": both(one_rate, methods_compared),
+    "a method whose best rate is different": both(one_rate, methods_compared),
     "sublayers at multiples of it": both(one_rate, scaled),
     "Learning rates, chosen on validation": no(one_rate),
     "At the chosen rates": no(one_rate),
@@ -138,18 +138,18 @@ SENTENCES = {
     "Differences to full are paired": methods_compared,
     "tgl_alr": lambda c, w: any("alr" in method for method in c.methods),
     "the other plans on the same baseline": both(uptake, on_one_baseline),
-    "controls of the same budget": both(uptake, lambda c, w: bool(
+    "budget-matched controls": both(uptake, lambda c, w: bool(
         ({"tgl_fp"} <= policies(c) and policies(c) & {"random", "inverse"})
         or {"tgl_alr", "shuffled_alr"} <= policies(c)
     )),
     # Equal uptake
     "Lower and further right is better": uptake,
     "Below 1: less forgotten": both(uptake, methods_compared),
-    "as one rate was run": both(uptake, methods_compared, one_rate),
+    "because only one rate was run": both(uptake, methods_compared, one_rate),
     # Text and probes
     "No new page fell into the held-out share": lambda c, w: not set(w.held_out) - {"base"},
     "No page of the base text fell": lambda c, w: "base" not in w.held_out,
-    "those of held-out text from the seeds alone": lambda c, w: many(c, w) and w.held_out,
+    "those of held-out text use only the seeds": lambda c, w: many(c, w) and w.held_out,
     "Along the chain of periods": lambda c, w: traced(w),
     "each period's updated facts and new entities": both(has("updated"), has("new_entity")),
     "each period's new entities": both(no(has("updated")), has("new_entity")),
@@ -157,18 +157,18 @@ SENTENCES = {
     "Facts that change again later": lambda c, w: len(c.periods) > 1 and traced(w),
     # Periods
     "There is one period": lambda c, w: len(c.periods) == 1,
-    "The first profile served all periods": lambda c, w: len(c.periods) > 1 and c.profile.periods == "first",
-    "Every run profiled itself": lambda c, w: c.profile.periods == "each",
-    "Along plain training of every sublayer it was": lambda c, w: (
+    "The first profile was used for all periods": lambda c, w: len(c.periods) > 1 and c.profile.periods == "first",
+    "Every run profiled its model": lambda c, w: c.profile.periods == "each",
+    "During plain training of every sublayer": lambda c, w: (
         len(c.periods) > 1 and w.drift and c.profile.periods == "first"
     ),
     "was not measured before any later period": lambda c, w: len(c.periods) > 1 and not w.drift,
-    "each later period has plans of its own": lambda c, w: c.profile.periods == "each",
+    "each later period has its own plans": lambda c, w: c.profile.periods == "each",
     # Plans
     "output head are frozen in every plan": embedding("frozen"),
     "output head are trained in every plan": embedding("trained"),
     "trained in full.trained_embedding and frozen in the other": embedding("mixed"),
-    "Of lisa, whose sublayers change during a run": lambda c, w: "lisa" in w.later,
+    "The sublayers of lisa change during a run": lambda c, w: "lisa" in w.later,
     "Seed 0, plan random: no random subset": lambda c, w: bool(w.note),
     "Frozen units were bit-identical": frozen,
     "2 of 4 seeds": partly_frozen,

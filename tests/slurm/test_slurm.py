@@ -100,7 +100,7 @@ def calm(cluster, tmp_path_factory) -> Calm:
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
-        runs.local.run()  # beside the other, to save time
+        runs.local.run()  # next to the other, to save time
         runs.submitted.finish(process)
     finally:
         process.kill()
@@ -179,7 +179,7 @@ def test_a_training_job_whose_node_is_lost_is_queued_again_and_goes_on(cluster, 
 
 @contextlib.contextmanager
 def on_gpus(calm, directory: Path):
-    """One training run and the scoring of the base model anew, and nothing else, by the profile for GPUs."""
+    """One training run and the scoring of the base model again, and nothing else, by the profile for GPUs."""
     workflow = Submitted.copy(calm.submitted, directory, SETTINGS)
     workflow.profile, workflow.partition = "slurm-gpu", "gpu"
     rules = ("train", "score_base")

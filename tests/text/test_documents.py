@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tgl.errors import TglError
-from tgl.tables import read_counts, read_table, to_arrow
+from tgl.core.errors import TglError
+from tgl.core.tables import read_counts, read_table, to_arrow
 from tgl.text.documents import diff_documents, json_lines_to_pages, page_documents, part_of
 
 
@@ -112,7 +112,7 @@ def test_reading_stops_when_there_is_text_enough(tmp_path, limit, kept):
 def test_wrong_line_is_named_and_leaves_no_table(tmp_path, line):
     good = json.dumps({"id": 1, "title": "a", "text": "b"})
     (tmp_path / "t.jsonl").write_text(f"{good}\n{line}\n")
-    with pytest.raises(TglError, match=r"t\.jsonl, line 2: expected a JSON object"):
+    with pytest.raises(TglError, match=r"t\.jsonl, line 2: found .*, expected a JSON object"):
         json_lines_to_pages(tmp_path / "t.jsonl", tmp_path / "pages", None)
     assert not (tmp_path / "pages").exists()
 

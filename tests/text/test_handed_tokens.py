@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from tests.model_fixtures import TEXTS, tiny_tokenizer, write_tokens
-from tests.profiling.test_stage import profiled
-from tgl.errors import TglError
+from tests.profiling.test_measure import profiled
+from tests.support.model_fixtures import TEXTS, tiny_tokenizer, write_tokens
+from tgl.core.errors import TglError
 from tgl.text.corpus import read_corpus, tokens_of
 
 TOKENS = [5, 7, 9, 0] * 40
@@ -50,7 +50,7 @@ def test_a_list_gives_the_profile_of_the_array_and_the_file(tmp_path):
     [
         (np.array([[1, 2], [3, 4]]), r"ndarray of shape \(2, 2\).*one dimension"),
         ([[1, 2], [3, 4]], r"list of shape \(2, 2\)"),
-        ([[1, 2], [3]], "list that is no array"),
+        ([[1, 2], [3]], "list that is not an array"),
         (np.array(5), r"ndarray of shape \(\)"),
         (5, r"int of shape \(\)"),
         (None, r"NoneType of shape \(\)"),
@@ -66,7 +66,7 @@ def test_a_list_gives_the_profile_of_the_array_and_the_file(tmp_path):
         (np.array([3, -1]), "token ids from -1 to 3"),
         (np.array([2**64 - 1], dtype=np.uint64), "token ids from 18446744073709551615"),
         (torch.tensor([1.0, 2.0]), "Tensor of float32"),
-        (torch.tensor([1.0], requires_grad=True), "Tensor that is no array"),
+        (torch.tensor([1.0], requires_grad=True), "Tensor that is not an array"),
         (b"some text", r"bytes of shape \(\)"),
         ({"text": "a"}, r"dict of shape \(\)"),
     ],
@@ -121,10 +121,10 @@ def test_a_profile_prints_and_records_how_many_texts_were_null(tmp_path):
 
 
 def test_texts_that_are_all_null_are_refused(tmp_path):
-    with pytest.raises(TglError, match=r"a\.jsonl: .*found null in all 2 documents"):
+    with pytest.raises(TglError, match=r"a\.jsonl: .*found null in .* all 2 documents"):
         read_corpus(lines(tmp_path, [None, None]), tiny_tokenizer())
 
 
 def test_a_text_of_another_type_is_named_with_its_row(tmp_path):
-    with pytest.raises(TglError, match=r"a\.jsonl: a column 'text' of sentences expected, found 3 in row 1"):
+    with pytest.raises(TglError, match=r"a\.jsonl: found 3 in row 1, expected a column 'text'"):
         read_corpus(lines(tmp_path, [3, 4]), tiny_tokenizer())

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from tests.model_fixtures import (
+from tests.support.model_fixtures import (
     BLOCK,
     RANKED,
     VOCABULARY,
@@ -15,16 +15,18 @@ from tests.model_fixtures import (
     write_probes,
     write_tokens,
 )
-from tgl.config import PlanConfig, ProfileConfig, TokensConfig
-from tgl.config_baselines import BaselinesConfig
+from tgl.core.tables import write_table
+from tgl.core.vocabulary import RUN_TABLES
+from tgl.models.checkpoint import save_model
+from tgl.models.sublayers import sublayers
 from tgl.plans.plan import save_plan
+from tgl.plans.settings import PlanConfig
 from tgl.plans.stage import write_plan
-from tgl.sublayers import sublayers
-from tgl.tables import write_table
-from tgl.train.checkpoint import save_model
+from tgl.profiling.settings import ProfileConfig
+from tgl.text.settings import TokensConfig
 from tgl.train.continual import train_periods
 from tgl.train.engines.plain import PlainEngine
-from tgl.train.run import TABLES, Run, Settings
+from tgl.train.run import Run, Settings
 
 PERIODS = ("20200101", "20210101")
 # A profile by hand, so that plans from it are known: it stands far from what the models measure.
@@ -34,7 +36,6 @@ SETTINGS = Settings(
     tokens=TokensConfig(vocab_size=VOCABULARY, block_size=BLOCK),
     profile=ProfileConfig(examples=3, bootstrap=100),
     plan=PlanConfig(),
-    baselines=BaselinesConfig(),
 )
 
 
@@ -92,7 +93,9 @@ def write_inputs(folder):
     write_table(rows, folder / "profile.parquet", "profile")
     save_plan(plan_of([0.0, 1.5, 0.5, 0.0]), folder / "plan.json")
     for method in ("full", "tgl_fp", "tgl_alr"):
-        write_plan(folder / "profile.parquet", method, PlanConfig(), 2, folder / f"{method}.json")
+        write_plan(
+            folder / "profile.parquet", method, folder / f"{method}.json", settings=PlanConfig(), seed=2
+        )
     return folder
 
 
@@ -106,17 +109,19 @@ def run_of(inputs, output, **changes):
         plan=inputs / "plan.json",
         baseline="plain",
         models={period: output / "models" / period for period in PERIODS},
-        tables={name: output / f"{name}.parquet" for name in TABLES},
+        tables={name: output / f"{name}.parquet" for name in RUN_TABLES},
         state=output / "state",
         learning_rate=0.01,
         seed=2,
+        settings=SETTINGS,
     )
     return dataclasses.replace(run, **changes)
 
 
-def go(run, settings=SETTINGS):
+def go(run, settings=None):
+    """Finish a run, with other settings where they are given, and return what it says."""
     said = []
-    train_periods(run, settings, said.append)
+    train_periods(run if settings is None else dataclasses.replace(run, settings=settings), said.append)
     return said
 
 

@@ -2,10 +2,10 @@
 
 import torch
 
-from tests.model_fixtures import BLOCK, plan_of, settings_of, some_tokens, tiny_model
-from tgl.sublayers import sublayers
+from tests.support.model_fixtures import BLOCK, plan_of, settings_of, some_tokens, tiny_model
+from tgl.models.sublayers import sublayers
+from tgl.plans.apply import freeze, parameter_groups
 from tgl.train.engines import make_engine
-from tgl.train.groups import freeze, parameter_groups
 from tgl.train.schedule import factor
 from tgl.train.stream import TokenStream
 
@@ -17,8 +17,8 @@ def engine_of(name, plan=PARTLY, kind="gpt2", rate=0.01, zero_stage=1, **changes
     settings = settings_of(engine=name, zero_stage=zero_stage, **changes)
     model = tiny_model(kind)
     freeze(model, plan)
-    groups = parameter_groups(sublayers(model), plan, rate, settings.weight_decay)
-    return make_engine(model, groups, settings, settings), model, settings
+    groups = parameter_groups(sublayers(model), plan, rate, weight_decay=settings.weight_decay)
+    return make_engine(model, groups, settings, engine=settings), model, settings
 
 
 def run(engine, settings, first=0, last=None):

@@ -2,17 +2,24 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from tests.model_fixtures import BLOCK, VOCABULARY, tiny_model, tiny_tokenizer, tokenizer_folder, write_tokens
-from tgl.config import ModelConfig, PretrainConfig, TokensConfig, TrainConfig
-from tgl.errors import TglError
-from tgl.sublayers import sublayers
-from tgl.tables import read_table
+from tests.support.model_fixtures import (
+    BLOCK,
+    VOCABULARY,
+    tiny_model,
+    tiny_tokenizer,
+    tokenizer_folder,
+    write_tokens,
+)
+from tgl.core.errors import TglError
+from tgl.core.tables import read_table
+from tgl.models.checkpoint import make_model, save_model
+from tgl.models.settings import ModelConfig, PretrainConfig
+from tgl.models.sublayers import sublayers
 from tgl.train import base
-from tgl.train.base import everything, train_base
-from tgl.train.checkpoint import make_model, save_model
-from tgl.train.loop import train
+from tgl.train.base import Base, everything, train_base
+from tgl.train.loop import Steps, train
+from tgl.train.settings import TrainConfig
 
-TOKENS = TokensConfig(vocab_size=VOCABULARY, block_size=BLOCK)
 ENGINE = TrainConfig(engine="plain")
 
 
@@ -25,10 +32,18 @@ def made(folder, settings, seed=0, say=lambda text: None):
     tokens = folder / "tokens.parquet"
     if not tokens.exists():
         write_tokens(tokens)
-    train_base(
-        tokenizer_folder(), tokens, settings, TOKENS, ENGINE, seed,
-        folder / "model", folder / "steps.parquet", folder / "state", say,
-    )  # fmt: skip
+    wanted = Base(
+        tokenizer=tokenizer_folder(),
+        tokens=tokens,
+        output=folder / "model",
+        steps=folder / "steps.parquet",
+        state=folder / "state",
+        model=settings,
+        block_size=BLOCK,
+        engine=ENGINE,
+        seed=seed,
+    )
+    train_base(wanted, say)
     return AutoModelForCausalLM.from_pretrained(folder / "model")
 
 
@@ -58,7 +73,7 @@ def test_weights_are_kept_as_they_were_before_the_steps_asked_for(tmp_path):
         for folder in (tmp_path / "kept" / "model" / "along").iterdir()
     }
     assert sorted(along) == [0, 1, 5]
-    assert same(along[0], make_model(shape(), tiny_tokenizer(), BLOCK, 0))
+    assert same(along[0], make_model(shape(), tiny_tokenizer(), BLOCK, seed=0))
     steps = [along[0], along[1], along[5], model]
     for before, after in zip(steps, steps[1:], strict=False):
         assert not same(before, after)
@@ -72,7 +87,7 @@ def test_weights_are_kept_as_they_were_before_the_steps_asked_for(tmp_path):
 
 def test_pretraining_trains_every_unit_embedding_too(tmp_path):
     model = made(tmp_path, shape())
-    start = make_model(shape(), tiny_tokenizer(), BLOCK, 0)
+    start = make_model(shape(), tiny_tokenizer(), BLOCK, seed=0)
     before = {name: p for unit in sublayers(start) for name, p in unit.parameters.items()}
     for unit in sublayers(model):
         assert any(not torch.equal(p, before[name]) for name, p in unit.parameters.items()), unit.name
@@ -97,11 +112,11 @@ def test_an_interrupted_base_gives_the_same_bytes(tmp_path, monkeypatch):
         (tmp_path / name).mkdir()
     made(tmp_path / "whole", shape(keep=(0, 6, 7, 11)))
 
-    def often(*arguments):  # saves every 3 steps where the stage saves every 100
-        return train(*arguments[:5], 3, *arguments[6:])
+    def often(*given, **options):  # saves every 3 steps where the stage saves every 100
+        return train(*given, **options | {"save_every": 3})
 
-    def killed(phases, *arguments):
-        ((first, make),) = phases
+    def killed(steps, *given, **options):
+        ((first, make),) = steps.phases
 
         def makes():
             engine = make()
@@ -115,7 +130,8 @@ def test_an_interrupted_base_gives_the_same_bytes(tmp_path, monkeypatch):
             engine.step = counted
             return engine
 
-        return often([(first, makes)], *arguments)
+        cut = Steps([(first, makes)], steps.stream, steps.settings, steps.block_size)
+        return often(cut, *given, **options)
 
     monkeypatch.setattr(base, "train", killed)
     with pytest.raises(KeyboardInterrupt):

@@ -12,7 +12,7 @@ import pytest
 from tests.cli.processes import hear_sigint, living
 from tests.train.continual_runs import PERIODS, write_inputs
 from tests.workflow.conftest import REPOSITORY, environment
-from tgl.tables import read_table
+from tgl.core.tables import read_table
 
 
 def command(inputs, folder, *more, **changes):
@@ -105,8 +105,8 @@ def test_a_run_that_a_signal_stopped_goes_on(inputs, tmp_path, processes, number
     assert process.returncode == 128 + number, said
     saved = json.loads(progress.read_text())["step"]
     assert said[-1] == (
-        f"tgl train: stopped by {number.name}; the state after {saved} steps is saved, "
-        f"the same command goes on from step {saved}"
+        f"tgl train: stopped by {number.name}; the state after {saved} steps is saved. "
+        f"Run the same command again to resume from step {saved}"
     )
     assert len(said) == 2, "nothing but the period and why it stopped"
     assert_goes_on(inputs, tmp_path, saved, *more)

@@ -5,12 +5,12 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from tests.model_fixtures import RANKED, parameters_by_unit, plan_of
+from tests.support.model_fixtures import RANKED, parameters_by_unit, plan_of
 from tests.train.continual_runs import PERIODS, contents, go, killing, run_of, write_inputs
-from tgl.errors import TglError
+from tgl.core.errors import TglError
+from tgl.core.tables import read_table, write_table
+from tgl.models.sublayers import EMBEDDING
 from tgl.plans.plan import save_plan
-from tgl.sublayers import EMBEDDING
-from tgl.tables import read_table, write_table
 from tgl.train import continual
 from tgl.train import period as of_period
 from tgl.train.engines import PlainEngine
@@ -94,7 +94,7 @@ def test_an_interrupted_and_resumed_run_gives_the_same_bytes(whole, inputs, tmp_
     assert not run.tables["scores"].exists()
     said = go(run)
     assert contents(run) == contents(whole)
-    assert (f"period {PERIODS[0]}: done before" in said) == (call >= 5)
+    assert (f"period {PERIODS[0]}: already done" in said) == (call >= 5)
     assert ("resumed at step 2 of 5" in said) == (call != 5)
 
 
@@ -114,7 +114,7 @@ def test_an_interruption_after_the_training_of_a_period_gives_the_same_bytes(
 ):
     run = run_of(inputs, tmp_path)
 
-    def killed(*arguments):
+    def killed(*given, **options):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:

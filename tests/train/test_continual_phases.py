@@ -4,7 +4,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from tests.model_fixtures import RANKED, parameters_by_unit, parameters_of, plan_of
+from tests.support.model_fixtures import RANKED, parameters_by_unit, parameters_of, plan_of
 from tests.train.continual_runs import (
     PERIODS,
     SETTINGS,
@@ -15,10 +15,10 @@ from tests.train.continual_runs import (
     with_profile,
     write_inputs,
 )
-from tgl.plans.plan import Plan, save_plan
+from tgl.core.tables import read_table
+from tgl.models.sublayers import EMBEDDING
+from tgl.plans.plan import Phase, Plan, save_plan
 from tgl.plans.stage import plan_from, write_plan
-from tgl.sublayers import EMBEDDING
-from tgl.tables import read_table
 from tgl.train.engines.plain import PlainEngine
 
 # Of five steps: two, two and one. The second sublayer of the network is never trained.
@@ -29,7 +29,7 @@ TRAINED = [{name for name, value in zip(RANKED, values, strict=True) if value} f
 
 def by_hand():
     first, *later = [plan_of(values).multipliers for values in MULTIPLIERS]
-    phases = [{"from": share, "multipliers": own} for share, own in zip((0.4, 0.8), later, strict=True)]
+    phases = tuple(Phase(share, own) for share, own in zip((0.4, 0.8), later, strict=True))
     return Plan("by hand", 0.0, first, later=phases)
 
 
@@ -117,12 +117,15 @@ def test_an_interrupted_run_of_phases_gives_the_same_bytes(whole, inputs, tmp_pa
 
 
 def test_lisa_is_drawn_from_the_profile_of_each_period(inputs, tmp_path):
-    write_plan(inputs / "profile.parquet", "lisa.top50", SETTINGS.plan, 2, tmp_path / "lisa.json")
+    write_plan(
+        inputs / "profile.parquet", "lisa.top50", tmp_path / "lisa.json", settings=SETTINGS.plan, seed=2
+    )
     run = run_of(inputs, tmp_path, plan=tmp_path / "lisa.json")
     go(run, with_profile(periods="each"))
     rates = read_table(run.tables["rates"], "rates").to_pandas()
     profile = read_table(inputs / "profile.parquet", "profile").to_pylist()
-    phases = [own.trained() for _, own in plan_from(profile, "lisa.top50", SETTINGS.plan, 2, "")[0].phases(5)]
+    drawn = plan_from(profile, "lisa.top50", SETTINGS.plan, seed=2, origin="")[0]
+    phases = [own.trained() for _, own in drawn.schedule(5)]
     first = rates[(rates["period"] == PERIODS[0]) & (rates["learning_rate"] > 0)]
     assert first.groupby("step")["sublayer"].apply(set).to_dict() == dict(enumerate(phases))
     drift = read_table(run.tables["drift"], "drift").to_pandas()
@@ -132,7 +135,7 @@ def test_lisa_is_drawn_from_the_profile_of_each_period(inputs, tmp_path):
         {**row, "weights": "trained", "group": "updated", "denominator": "window", "num_parameters": size}
         for row, size in zip(second.to_dict("records"), sizes_of(inputs), strict=True)
     ]
-    expected = plan_from(rows, "lisa.top50", SETTINGS.plan, 2, "")[0]
+    expected = plan_from(rows, "lisa.top50", SETTINGS.plan, seed=2, origin="")[0]
     assert dict(zip(second["sublayer"], second["multiplier"], strict=True)) == expected.multipliers
 
 

@@ -1,11 +1,11 @@
-"""Profiles along a run of `tgl.train.continual`: the table `drift`, and plans made anew before each period."""
+"""Profiles along a run of `tgl.train.continual`: the table `drift`, and plans made again before each period."""
 
 import dataclasses
 
 import pytest
 import torch
 
-from tests.model_fixtures import RANKED, parameters_by_unit, plan_of
+from tests.support.model_fixtures import RANKED, parameters_by_unit, plan_of
 from tests.train.continual_runs import (
     FIRST,
     PERIODS,
@@ -17,17 +17,20 @@ from tests.train.continual_runs import (
     with_profile,
     write_inputs,
 )
-from tgl.config import PlanConfig
-from tgl.errors import TglError
+from tgl.core.errors import TglError
+from tgl.core.tables import read_table
+from tgl.evaluate.score import max_length
+from tgl.models.checkpoint import load_model
+from tgl.models.sublayers import EMBEDDING, sublayers
+from tgl.models.tokenizer import load_tokenizer
 from tgl.plans.plan import load_plan, save_plan
+from tgl.plans.settings import PlanConfig
 from tgl.plans.stage import plan_from
+from tgl.profiling.groups import make_groups
 from tgl.profiling.retrace import retrace
-from tgl.sublayers import EMBEDDING, sublayers
-from tgl.tables import read_table
-from tgl.text.tokens import load_tokenizer, read_stream
+from tgl.text.tokens import read_stream
 from tgl.train import continual
 from tgl.train import period as of_period
-from tgl.train.checkpoint import load_model
 
 EACH = with_profile(periods="each")
 
@@ -62,15 +65,21 @@ def drift_of(run):
     return found
 
 
+def retraced(model, tokenizer, probes, stream, period, ratio=("updated", "window"), seed=0):
+    """Return the rows of `profile` of one ratio that a model gives before a period."""
+    groups = make_groups(
+        probes, stream, tokenizer, period=period, settings=EACH.profile, length=max_length(model)
+    ).groups
+    return retrace(model, groups, ratio, period=period, resamples=EACH.profile.bootstrap, seed=seed)
+
+
 def measured(run, salient="updated", denominator="window"):
     """Return the rows of `profile` of the first period's checkpoint, as seen before the second period."""
     folder = run.models[PERIODS[0]]
     probes = read_table(run.probes, "probes").to_pylist()
     stream = read_stream(run.base_tokens, "train")
-    return retrace(
-        load_model(folder), load_tokenizer(folder), probes, stream, PERIODS[1], EACH.profile, salient,
-        denominator, run.seed,
-    )  # fmt: skip
+    given = (load_model(folder), load_tokenizer(folder), probes, stream, PERIODS[1])
+    return retraced(*given, (salient, denominator), run.seed)
 
 
 def numbers(rows):
@@ -109,7 +118,7 @@ def test_later_profiles_are_those_of_the_checkpoint_before(finished, method, per
 @pytest.mark.parametrize("method", ["full", "tgl_fp", "tgl_alr"])
 def test_with_a_profile_before_each_period_later_plans_are_made_from_it(finished, method):
     run = finished(method, "each")
-    expected = plan_from(measured(run), method, SETTINGS.plan, run.seed, "")[0]
+    expected = plan_from(measured(run), method, SETTINGS.plan, seed=run.seed, origin="")[0]
     found = {name: row["multiplier"] for name, row in drift_of(run)[PERIODS[1]].items()}
     assert found == pytest.approx(expected.multipliers, rel=1e-6)
     if method != "full":
@@ -117,14 +126,14 @@ def test_with_a_profile_before_each_period_later_plans_are_made_from_it(finished
 
 
 def test_the_first_period_follows_the_plan_it_is_given_even_one_edited_by_hand(inputs, tmp_path):
-    """Only later plans are made anew, by the method that the plan names."""
+    """Only later plans are made again, by the method that the plan names."""
     by_hand = plan_of([0.0, 0.5, 0.0, 1.0], method="tgl_alr")
     save_plan(by_hand, tmp_path / "plan.json")
     run = run_of(inputs, tmp_path, plan=tmp_path / "plan.json")
     go(run, EACH)
     first, second = drift_of(run).values()
     assert {name: row["multiplier"] for name, row in first.items()} == by_hand.multipliers
-    expected = plan_from(measured(run), "tgl_alr", SETTINGS.plan, run.seed, "")[0]
+    expected = plan_from(measured(run), "tgl_alr", SETTINGS.plan, seed=run.seed, origin="")[0]
     assert {n: row["multiplier"] for n, row in second.items()} == pytest.approx(
         expected.multipliers, rel=1e-6
     )
@@ -178,7 +187,7 @@ def test_an_interrupted_run_that_plans_anew_goes_on_with_the_same_plans(
         with pytest.raises(KeyboardInterrupt):
             go(run, EACH)
     said = go(run, EACH)
-    assert (f"period {PERIODS[0]}: done before" in said) == (call >= 5)
+    assert (f"period {PERIODS[0]}: already done" in said) == (call >= 5)
     assert contents(run) == contents(whole)
 
 
@@ -190,7 +199,7 @@ def test_an_interruption_while_a_period_is_written_gives_the_same_bytes(
 ):
     run = run_of(inputs, tmp_path, plan=inputs / "tgl_fp.json")
 
-    def killed(*arguments):
+    def killed(*given, **options):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
@@ -228,10 +237,7 @@ def test_retracing_asks_the_period_s_own_questions(finished):
     folder, stream = run.models[PERIODS[0]], read_stream(run.base_tokens, "train")
     probes = read_table(run.probes, "probes").to_pylist()
     given = (load_model(folder), load_tokenizer(folder))
-    found = [
-        numbers(retrace(*given, probes, stream, period, EACH.profile, "updated", "window", 0))
-        for period in PERIODS
-    ]
+    found = [numbers(retraced(*given, probes, stream, period)) for period in PERIODS]
     assert all(found[0][name] != pytest.approx(found[1][name], rel=1e-3) for name in RANKED)
 
 
@@ -241,10 +247,10 @@ def test_retracing_without_the_plan_s_group_says_which_is_missing(inputs):
     probes = read_table(inputs / "probes.parquet", "probes").to_pylist()
     rest = [probe for probe in probes if probe["kind"] != "updated"]
     with pytest.raises(TglError, match=f"period {PERIODS[1]}: no 'updated' over 'window' in .*'new_entity'"):
-        retrace(model, tokenizer, rest, stream, PERIODS[1], EACH.profile, "updated", "window", 0)
+        retraced(model, tokenizer, rest, stream, PERIODS[1])
     rest = [probe for probe in probes if probe["kind"] == "updated"]
     with pytest.raises(TglError, match="no 'updated' over 'unchanged'"):
-        retrace(model, tokenizer, rest, stream, PERIODS[1], EACH.profile, "updated", "unchanged", 0)
+        retraced(model, tokenizer, rest, stream, PERIODS[1], ("updated", "unchanged"))
 
 
 def test_retracing_leaves_weights_and_gradient_flags_as_they_were(inputs):
@@ -255,7 +261,7 @@ def test_retracing_leaves_weights_and_gradient_flags_as_they_were(inputs):
         parameter.requires_grad_(flags[name])
     probes = read_table(inputs / "probes.parquet", "probes").to_pylist()
     stream = read_stream(inputs / "base.parquet", "train")
-    retrace(model, tokenizer, probes, stream, PERIODS[1], EACH.profile, "updated", "window", 0)
+    retraced(model, tokenizer, probes, stream, PERIODS[1])
     for name, parameter in model.named_parameters():
         assert torch.equal(parameter, before[name])
         assert parameter.requires_grad == flags[name]
@@ -282,8 +288,8 @@ def test_a_state_of_other_settings_of_the_profile_or_the_plan_is_not_gone_on_fro
         with pytest.raises(KeyboardInterrupt):
             go(run)
     said = go(run, changed)
-    assert any(key in text and "starting from the beginning" in text for text in said)
-    assert f"period {PERIODS[0]}: done before" not in said
+    assert any(key in text and "starting from step 0" in text for text in said)
+    assert f"period {PERIODS[0]}: already done" not in said
 
 
 def test_a_plan_of_an_unknown_method_cannot_be_made_anew_and_is_refused_at_once(inputs, tmp_path):

@@ -7,7 +7,7 @@ import weakref
 import pytest
 import torch
 
-from tests.model_fixtures import (
+from tests.support.model_fixtures import (
     parameters_of,
     plan_of,
     settings_of,
@@ -15,14 +15,14 @@ from tests.model_fixtures import (
     tiny_model,
 )
 from tests.train.engine_runs import ENGINES, PARTLY, engine_of, run
-from tgl.config_baselines import RecadamConfig
-from tgl.errors import TglError
-from tgl.sublayers import sublayers
-from tgl.train.baselines.ewc import Consolidation
-from tgl.train.baselines.recadam import Recall
+from tgl.core.errors import TglError
+from tgl.models.sublayers import sublayers
+from tgl.plans.apply import freeze, parameter_groups
+from tgl.train.baselines.recadam import RecadamConfig
 from tgl.train.engines import make_engine
 from tgl.train.engines.interface import rows_a_pass
-from tgl.train.groups import freeze, parameter_groups
+from tgl.train.fisher import Consolidation
+from tgl.train.recall import Recall
 
 
 @pytest.mark.parametrize(
@@ -122,14 +122,16 @@ def test_a_regulariser_does_under_deepspeed_what_it_does_without(kind, zero_stag
             tiny_model(),
         )
         freeze(model, PARTLY)
-        groups = parameter_groups(sublayers(model), PARTLY, 0.01, 0.01)
+        groups = parameter_groups(sublayers(model), PARTLY, 0.01, weight_decay=0.01)
         trained = [p for group in groups for p in group["params"]]
         if kind == "recadam":
             regulariser = Recall(list(model.parameters()), settings.steps, RecadamConfig(strength=50))
         else:
             fisher = [torch.full_like(p, 0.3) for p in trained]
             regulariser = Consolidation(trained, fisher, 100.0)
-        results.append(run(make_engine(model, groups, settings, settings, regulariser), settings))
+        results.append(
+            run(make_engine(model, groups, settings, engine=settings, regulariser=regulariser), settings)
+        )
         weights.append(parameters_of(model))
     plain, deepspeed = results
     assert [r.loss for r in deepspeed] == pytest.approx([r.loss for r in plain], abs=1e-6)

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from tests.model_fixtures import (
+from tests.support.model_fixtures import (
     RANKED,
     parameters_by_unit,
     parameters_of,
@@ -15,12 +15,12 @@ from tests.model_fixtures import (
     tiny_model,
 )
 from tests.train.engine_runs import ENGINES, PARTLY, engine_of, run
-from tgl.errors import TglError
-from tgl.sublayers import EMBEDDING, sublayers
+from tgl.core.errors import TglError
+from tgl.models.sublayers import EMBEDDING, sublayers
+from tgl.plans.apply import freeze, parameter_groups
 from tgl.train import engines
 from tgl.train.engines import Regulariser, make_engine
 from tgl.train.engines.interface import language_model_loss
-from tgl.train.groups import freeze, parameter_groups
 
 
 def test_the_loss_is_the_mean_over_all_targets_of_the_batch():
@@ -108,8 +108,8 @@ def in_phases(name, zero_stage=1):
     model, results = tiny_model(), []
     for first, plan in ((0, PARTLY), (3, plan_of([1.0, 0.5, 0.0, 0.0]))):
         freeze(model, plan)
-        groups = parameter_groups(sublayers(model), plan, 0.01, settings.weight_decay)
-        results += run(make_engine(model, groups, settings, settings), settings, first, first + 3)
+        groups = parameter_groups(sublayers(model), plan, 0.01, weight_decay=settings.weight_decay)
+        results += run(make_engine(model, groups, settings, engine=settings), settings, first, first + 3)
     return parameters_of(model), results
 
 
@@ -160,7 +160,9 @@ def test_auto_is_the_plain_engine_without_a_gpu(monkeypatch):
 
 def test_auto_is_deepspeed_with_a_gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(engines, "DeepSpeedEngine", lambda *given: ("deepspeed", given[3].zero_stage))
+    monkeypatch.setattr(
+        engines, "DeepSpeedEngine", lambda *given, engine, **more: ("deepspeed", engine.zero_stage)
+    )
     assert engine_of("auto", zero_stage=2)[0] == ("deepspeed", 2)
 
 
@@ -185,8 +187,8 @@ def test_a_regulariser_weighs_the_rate_adds_to_the_loss_and_pulls_after_the_step
     freeze(model, plan)
     bias = model.transformer.h[0].mlp.c_proj.bias
     regulariser = Adding(bias)
-    groups = parameter_groups(sublayers(model), plan, 0.01, 0.0)
-    engine = make_engine(model, groups, settings, settings, regulariser)
+    groups = parameter_groups(sublayers(model), plan, 0.01, weight_decay=0.0)
+    engine = make_engine(model, groups, settings, engine=settings, regulariser=regulariser)
     tokens = torch.from_numpy(some_tokens(64)).long().reshape(2, 32)
     task = language_model_loss(model, tokens)
     own = torch.autograd.grad(task, bias)[0]

@@ -5,9 +5,9 @@ import signal
 import pytest
 import torch
 
-from tests.model_fixtures import settings_of
+from tests.support.model_fixtures import settings_of
 from tests.train.loop_runs import Killed, started, train_on, uninterrupted
-from tgl.errors import Stopped
+from tgl.core.errors import Stopped
 from tgl.train.progress import TrainingLog, read_progress, read_tensors, save_progress
 
 
@@ -38,7 +38,7 @@ def test_a_signal_saves_the_state_and_the_run_goes_on_bit_equal(tmp_path, by):
     engine, _ = started(settings)
     asked_to_stop(engine, 2, by)
     before = signal.getsignal(by)
-    with pytest.raises(Stopped, match=f"by {by.name}; .* after 3 steps is saved, .* from step 3$") as caught:
+    with pytest.raises(Stopped, match=f"by {by.name}; .* after 3 steps is saved. .* from step 3$") as caught:
         train_on(engine, settings, tmp_path / "state", save_every=100)
     assert caught.value.number == by
     assert signal.getsignal(by) is before
@@ -69,23 +69,28 @@ def progress(step):
     return step, TrainingLog([{"step": step}], {}), {"weight/a": torch.full((2,), float(step))}
 
 
+def save(folder, step):
+    at, log, tensors = progress(step)
+    save_progress(folder, at, log, tensors=tensors)
+
+
 def test_a_save_that_fails_leaves_the_state_before_and_nothing_else(tmp_path, monkeypatch):
     folder = tmp_path / "training"
-    save_progress(folder, *progress(1))
+    save(folder, 1)
 
     def full(*_):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("tgl.train.progress.save_file", full)
     with pytest.raises(OSError, match="No space left"):
-        save_progress(folder, *progress(2))
+        save(folder, 2)
     assert [path.name for path in tmp_path.iterdir()] == ["training"]
     assert read_progress(folder, print)[0] == 1
 
 
 def test_a_kill_between_the_old_state_and_the_new_one_costs_no_more_than_the_new_one(tmp_path):
     folder = tmp_path / "training"
-    save_progress(folder, *progress(1))
+    save(folder, 1)
     folder.rename(tmp_path / ".training.old")
     (tmp_path / ".training.x7").mkdir()  # the new one, never renamed
     assert read_progress(folder, print)[0] == 1
@@ -111,4 +116,4 @@ def test_a_damaged_state_is_said_and_its_steps_are_done_again(tmp_path, file, da
     engine, _ = started(settings)
     assert train_on(engine, settings, tmp_path / "state", say=said.append) == expected
     assert engine.calls == 8
-    assert any("damaged" in line and "done again" in line for line in said)
+    assert any("damaged" in line and "restarts from step 0" in line for line in said)

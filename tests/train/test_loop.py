@@ -4,13 +4,13 @@ import json
 import pytest
 import torch
 
-from tests.model_fixtures import BLOCK, plan_of, settings_of, some_tokens, tiny_model
+from tests.support.model_fixtures import BLOCK, plan_of, settings_of, some_tokens, tiny_model
 from tests.train.loop_runs import Killed, started, train_on, uninterrupted
-from tgl.config import PretrainConfig
-from tgl.sublayers import sublayers
+from tgl.models.settings import PretrainConfig
+from tgl.models.sublayers import sublayers
+from tgl.plans.apply import freeze, parameter_groups
 from tgl.train.engines import make_engine
-from tgl.train.groups import freeze, parameter_groups
-from tgl.train.loop import train
+from tgl.train.loop import Steps, train
 from tgl.train.schedule import factor
 from tgl.train.stream import TokenStream
 
@@ -111,8 +111,8 @@ class Phased:
 
     def make(self, first, plan):
         freeze(self.model, plan)
-        groups = parameter_groups(sublayers(self.model), plan, 0.01, 0.01)
-        engine = make_engine(self.model, groups, self.settings, self.settings)
+        groups = parameter_groups(sublayers(self.model), plan, 0.01, weight_decay=0.01)
+        engine = make_engine(self.model, groups, self.settings, engine=self.settings)
         self.engines[first], step, close = engine, engine.step, engine.close
 
         def counted_close():
@@ -131,8 +131,8 @@ class Phased:
         return engine
 
     def train(self, state, save_every=2):
-        stream = TokenStream(some_tokens(300), 0, 5)
-        return train(self.phases, stream, self.settings, BLOCK, state, save_every, lambda text: None)
+        steps = Steps(self.phases, TokenStream(some_tokens(300), 0, 5), self.settings, BLOCK)
+        return train(steps, state, save_every=save_every, say=lambda text: None)
 
     def weights(self):
         return {name: value.clone() for name, value in self.model.state_dict().items()}

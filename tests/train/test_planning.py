@@ -1,11 +1,15 @@
+import dataclasses
+
 import pytest
 
-from tests.model_fixtures import RANKED, plan_of
-from tests.train.continual_runs import profile_row
-from tgl.config import PlanConfig
-from tgl.errors import TglError
+from tests.support.model_fixtures import RANKED, plan_of
+from tests.train.continual_runs import SETTINGS as RUN_SETTINGS
+from tests.train.continual_runs import profile_row, run_of
+from tgl.core.errors import TglError
 from tgl.plans.plan import Plan
+from tgl.plans.settings import PlanConfig
 from tgl.train.planning import check_remaking, drift_rows, is_policy, plan_again, ranked_by
+from tgl.train.run import Period
 
 SETTINGS = PlanConfig(denominator="matched_span", salient="new_entity")
 ROWS = [
@@ -35,7 +39,7 @@ def test_a_plan_by_hand_cannot_be_made_anew_and_the_file_is_named(method):
 @pytest.mark.parametrize("method", ["tgl_fp.mine", "only", "full.of_mine"])
 def test_a_plan_by_hand_may_be_called_much_like_a_policy(method):
     assert not is_policy(called(method))
-    assert len(drift_rows(called(method), ROWS, "20200101", SETTINGS, "")) == 4
+    assert len(drift_rows(called(method), ROWS, "20200101", settings=SETTINGS, origin="")) == 4
 
 
 def test_a_plan_is_ranked_by_what_its_name_says_and_one_by_hand_by_the_configuration():
@@ -46,7 +50,7 @@ def test_a_plan_is_ranked_by_what_its_name_says_and_one_by_hand_by_the_configura
 
 @pytest.mark.parametrize(("method", "shift"), [("tgl_fp", 0.0), ("tgl_fp.unchanged", 10.0), ("by hand", 0.0)])
 def test_drift_tells_the_norms_the_plan_was_ranked_by(method, shift):
-    rows = drift_rows(called(method), ROWS, "20200101", SETTINGS, "profile.parquet")
+    rows = drift_rows(called(method), ROWS, "20200101", settings=SETTINGS, origin="profile.parquet")
     assert [row["sublayer"] for row in rows] == RANKED
     assert [row["relative_norm"] for row in rows] == [value + shift for value in (1.0, 2.0, 4.0, 1.5)]
     assert [(row["low"], row["high"]) for row in rows] == [
@@ -60,11 +64,13 @@ def test_a_profile_without_the_ranking_is_named():
     with pytest.raises(
         TglError, match=r"^profile\.parquet: no relative norm of 'updated' over 'matched_span'"
     ):
-        drift_rows(called("random.updated"), ROWS, "20200101", SETTINGS, "profile.parquet")
+        drift_rows(called("random.updated"), ROWS, "20200101", settings=SETTINGS, origin="profile.parquet")
 
 
-def test_a_plan_made_anew_keeps_its_whole_name():
-    plan = plan_again(called("tgl_fp.top50.unchanged"), ROWS, None, SETTINGS, 0, "")
+def test_a_plan_made_anew_keeps_its_whole_name(tmp_path):
+    run = run_of(tmp_path, tmp_path, settings=dataclasses.replace(RUN_SETTINGS, plan=SETTINGS))
+    period = Period(run, 1, None, None, called("tgl_fp.top50.unchanged"))
+    plan = plan_again(period, ROWS, None, origin="")
     assert isinstance(plan, Plan)
     assert (plan.method, plan.denominator) == ("tgl_fp.top50.unchanged", "unchanged")
     assert plan.trained() == {RANKED[1], RANKED[2]}

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tgl.config import OptimiserConfig
+from tgl.models.settings import OptimiserConfig
 from tgl.train.schedule import factor
 
 quick = settings(deadline=None, max_examples=50)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tgl.errors import TglError
+from tgl.core.errors import TglError
 from tgl.train.state import claimed_state, remove_state
 
 SETTINGS = {"learning_rate": 0.002, "periods": ["20200101", "20210101"], "seed": 0}
@@ -13,7 +13,7 @@ SETTINGS = {"learning_rate": 0.002, "periods": ["20200101", "20210101"], "seed":
 def visit(folder, settings=SETTINGS, inputs=None):
     """Claim the state, leave a file in it, and return (files found there, what was said)."""
     said = []
-    with claimed_state(folder, settings, inputs or {}, said.append):
+    with claimed_state(folder, settings, inputs or {}, say=said.append):
         found = {file.name for file in folder.iterdir()} - {"identity.json", ".tgl-state"}
         (folder / "progress").write_text("half done")
     return found, said
@@ -59,7 +59,7 @@ def test_an_input_with_other_content_empties_the_state_but_a_touched_one_does_no
 
 def test_an_error_inside_keeps_the_state_and_is_passed_on(tmp_path):
     def killed():
-        with claimed_state(tmp_path / "state", SETTINGS, {}, print):
+        with claimed_state(tmp_path / "state", SETTINGS, {}, say=print):
             (tmp_path / "state" / "progress").write_text("half done")
             raise KeyboardInterrupt
 
@@ -76,14 +76,14 @@ def test_a_state_in_use_is_waited_for(tmp_path):
         waiting.set()
 
     def second():
-        with claimed_state(folder, SETTINGS, {}, say):
+        with claimed_state(folder, SETTINGS, {}, say=say):
             said.append("entered")
 
-    with claimed_state(folder, SETTINGS, {}, print):
+    with claimed_state(folder, SETTINGS, {}, say=print):
         thread = threading.Thread(target=second)
         thread.start()
         assert waiting.wait(10)
-        assert said == [f"{folder}: another process trains here, waiting until it ends"]
+        assert said == [f"{folder}: waiting for another process that trains here"]
     thread.join(10)
     assert said[1:] == ["entered"]
 
@@ -98,13 +98,13 @@ def test_the_state_is_free_again_afterwards(tmp_path):
 
 
 def test_what_a_kill_leaves_of_a_removed_state_counts_as_nothing(tmp_path, monkeypatch):
-    with claimed_state(tmp_path / "state", {"a": 1}, {}, print):
+    with claimed_state(tmp_path / "state", {"a": 1}, {}, say=print):
         (tmp_path / "state" / "2020").mkdir()
         (tmp_path / "state" / "2020" / "done").touch()
         monkeypatch.setattr("tgl.train.state.shutil.rmtree", lambda *_, **__: None)  # killed here
         remove_state(tmp_path / "state")
         monkeypatch.undo()
-    with claimed_state(tmp_path / "state", {"a": 1}, {}, print):
+    with claimed_state(tmp_path / "state", {"a": 1}, {}, say=print):
         assert {path.name for path in (tmp_path / "state").iterdir()} == {"identity.json", ".tgl-state"}
 
 
@@ -114,9 +114,9 @@ def test_without_locks_it_is_said_and_the_run_goes_on(tmp_path, monkeypatch):
 
     monkeypatch.setattr("tgl.train.state.fcntl.flock", no_lock)
     said = []
-    with claimed_state(tmp_path / "state", {"a": 1}, {}, said.append):
+    with claimed_state(tmp_path / "state", {"a": 1}, {}, say=said.append):
         pass
-    assert "no lock on this file system" in said[0]
+    assert "cannot lock on this file system" in said[0]
 
 
 @pytest.mark.parametrize("files", [["thesis.txt"], ["tokens/a.parquet"], ["training/progress.json"]])
@@ -125,8 +125,8 @@ def test_a_folder_that_is_no_state_folder_is_refused_and_left_as_it_is(tmp_path,
         (tmp_path / "mine" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "mine" / name).write_text("mine")
     with (
-        pytest.raises(TglError, match="holds files and is no folder of a training's state"),
-        claimed_state(tmp_path / "mine", {}, {}, print),
+        pytest.raises(TglError, match="holds files but is not a state folder"),
+        claimed_state(tmp_path / "mine", {}, {}, say=print),
     ):
         pass
     assert [(tmp_path / "mine" / name).read_text() for name in files] == ["mine"]
@@ -134,7 +134,7 @@ def test_a_folder_that_is_no_state_folder_is_refused_and_left_as_it_is(tmp_path,
 
 def test_a_state_folder_is_removed_at_once_with_what_an_earlier_removal_left(tmp_path):
     (tmp_path / ".s.removed").mkdir()
-    with claimed_state(tmp_path / "s", {}, {}, print):
+    with claimed_state(tmp_path / "s", {}, {}, say=print):
         (tmp_path / "s" / "training").mkdir()
     remove_state(tmp_path / "s")
     assert [path.name for path in tmp_path.iterdir()] == [".s.lock"]

@@ -93,7 +93,7 @@ def assert_damage_is_survived(run, path, expected):
     said = go(run)
     about = [line for line in said if str(path.relative_to(run.state)).split("/")[-1] in line]
     assert about, f"{path} is not named: {said}"
-    assert any("again" in line or "from the beginning" in line for line in about)
+    assert any("again" in line or "from step 0" in line for line in about)
     assert contents(run) == expected
 
 
@@ -107,7 +107,7 @@ def test_a_damaged_file_is_named_and_the_result_is_that_of_a_whole_run(interrupt
     if content is not None:
         path.write_bytes(content)
     if (file, damage) == (f"{FIRST}/done", gone):  # a period without it was never done
-        assert not any("done before" in line for line in go(run))
+        assert not any("already done" in line for line in go(run))
         assert contents(run) == expected
         return
     assert_damage_is_survived(run, path, expected)
@@ -194,6 +194,6 @@ def test_a_log_with_other_values_is_named_and_not_used(interrupted, change):
 def test_without_damage_the_state_is_used(interrupted):
     run, expected = interrupted
     said = go(run)
-    assert f"period {FIRST}: done before" in said
+    assert f"period {FIRST}: already done" in said
     assert f"resumed at step 2 of {SETTINGS.train.steps}" in said
     assert contents(run) == expected

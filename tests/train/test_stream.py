@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tgl.errors import TglError
+from tgl.core.errors import TglError
 from tgl.train.stream import MixedStream, TokenStream
 
 quick = settings(deadline=None, derandomize=True, max_examples=50)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, GPT2Config, RwkvConfig
 
-from tests.model_fixtures import (
+from tests.support.model_fixtures import (
     BLOCK,
     VOCABULARY,
     parameters_of,
@@ -15,13 +15,13 @@ from tests.model_fixtures import (
     tiny_tokenizer,
 )
 from tgl.evaluate.score import text_loss
+from tgl.models.checkpoint import load_model, save_model, weights_hash
+from tgl.models.sublayers import ranked, sublayers
+from tgl.plans.apply import freeze, parameter_groups
 from tgl.plans.plan import Plan
-from tgl.sublayers import ranked, sublayers
-from tgl.train.baselines.ewc import fisher_diagonal
-from tgl.train.checkpoint import load_model, save_model, weights_hash
 from tgl.train.engines import make_engine
 from tgl.train.engines.mode import step_seed
-from tgl.train.groups import freeze, parameter_groups
+from tgl.train.fisher import fisher_diagonal
 
 ENGINES = ["plain", "deepspeed"]
 TOKENS = torch.from_numpy(some_tokens(2 * BLOCK)).long().reshape(2, BLOCK)
@@ -56,7 +56,9 @@ def engine_on(model, name="plain", seed=0, rate=0.001):
     plan = Plan("full", 1.0, {unit.name: 1.0 for unit in ranked(units)})
     freeze(model, plan)
     settings = settings_of(engine=name, zero_stage=1)
-    return make_engine(model, parameter_groups(units, plan, rate, 0.01), settings, settings, seed=seed)
+    return make_engine(
+        model, parameter_groups(units, plan, rate, weight_decay=0.01), settings, engine=settings, seed=seed
+    )
 
 
 @pytest.mark.parametrize("name", ENGINES)
@@ -126,7 +128,7 @@ def test_rwkv_trains_and_its_checkpoint_holds_the_weights_as_trained(tmp_path, n
     losses = [engine.step(TOKENS, number, 1.0).loss for number in range(6)]
     assert losses[-1] < losses[0]
     trained, state = parameters_of(model), engine.state()
-    text_loss(model, TOKENS[0].numpy(), BLOCK, 0)  # in evaluation mode, which rescales in place
+    text_loss(model, TOKENS[0].numpy(), BLOCK, begin_token=0)  # in evaluation mode, which rescales in place
     weight = "rwkv.blocks.7.attention.output.weight"
     assert torch.equal(model.get_parameter(weight) * 2, trained[weight])
     hashed = weights_hash(model)
@@ -138,7 +140,7 @@ def test_rwkv_trains_and_its_checkpoint_holds_the_weights_as_trained(tmp_path, n
     # An evaluation between two steps changes nothing of the second.
     again = engine_on(load_model(tmp_path / "end"), name)
     untouched = again.step(TOKENS, 6, 1.0).loss
-    text_loss(model, TOKENS[0].numpy(), BLOCK, 0)
+    text_loss(model, TOKENS[0].numpy(), BLOCK, begin_token=0)
     assert engine.step(TOKENS, 6, 1.0).loss == untouched
 
 
@@ -154,22 +156,22 @@ def test_the_fisher_information_is_measured_without_dropout_and_leaves_the_model
     model = dropping().train()
     parameters = list(model.transformer.h[0].parameters())
     parameters[0].requires_grad_(False)
-    found = fisher_diagonal(model, parameters, TOKENS, 0)
-    again = fisher_diagonal(model.eval(), parameters, TOKENS, 0)
+    found = fisher_diagonal(model, parameters, TOKENS, seed=0)
+    again = fisher_diagonal(model.eval(), parameters, TOKENS, seed=0)
     assert all(torch.equal(one, two) for one, two in zip(found, again, strict=True))
     assert found[0].sum() > 0
     assert not parameters[0].requires_grad
     assert all(p.requires_grad for p in parameters[1:])
     model = rwkv().eval()
     before = parameters_of(model)
-    fisher_diagonal(model, list(model.parameters()), TOKENS[:, :8], 0)
+    fisher_diagonal(model, list(model.parameters()), TOKENS[:, :8], seed=0)
     assert all(torch.equal(p, before[n]) for n, p in model.named_parameters())
 
 
 def test_the_fisher_information_of_what_the_loss_does_not_depend_on_is_zero():
     model = tiny_model()
     model.unused = torch.nn.Parameter(torch.ones(3))
-    found = fisher_diagonal(model, [model.unused, model.transformer.wpe.weight], TOKENS, 0)
+    found = fisher_diagonal(model, [model.unused, model.transformer.wpe.weight], TOKENS, seed=0)
     assert found[0].tolist() == [0, 0, 0]
     assert found[1].sum() > 0
 
@@ -180,10 +182,10 @@ def test_a_plan_of_frozen_parameters_trains_the_same_with_and_without_an_evaluat
         model = dropping()
         freeze(model, plan)
         settings = settings_of()
-        groups = parameter_groups(sublayers(model), plan, 0.01, 0.0)
-        engine = make_engine(model, groups, settings, settings, seed=1)
+        groups = parameter_groups(sublayers(model), plan, 0.01, weight_decay=0.0)
+        engine = make_engine(model, groups, settings, engine=settings, seed=1)
         engine.step(TOKENS, 0, 1.0)
         if evaluated:
-            text_loss(model, TOKENS[0].numpy(), BLOCK, 0)
+            text_loss(model, TOKENS[0].numpy(), BLOCK, begin_token=0)
         losses.append(engine.step(TOKENS, 1, 1.0).loss)
     assert losses[0] == losses[1]

@@ -5,11 +5,12 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+from tests.support.paths import REPOSITORY
 
 # The quick preset, smaller still: what is tested here is the workflow, not the experiment.
 TINY = """
@@ -23,22 +24,39 @@ train: {steps: 6, checkpoint_steps: 2}
 
 
 class Workflow:
-    """The Snakefile with the quick preset (and more settings) in a working directory of its own."""
+    """The Snakefile with the quick preset (and more settings) in a working directory of its own.
 
-    def __init__(self, directory: Path, settings: str = "", preset: str = "quick") -> None:
-        self.directory = directory
+    project: the checkout whose Snakefile and package are run. packages: folders with installed packages next to it.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        settings: str = "",
+        preset: str = "quick",
+        *,
+        project: Path = REPOSITORY,
+        packages: Sequence[Path] = (),
+    ) -> None:
+        self.directory, self.project, self.packages = directory, project, packages
         directory.mkdir(parents=True, exist_ok=True)
         self.extra = directory / "settings.yaml"
         if not self.extra.exists() or self.extra.read_text() != (settings or "{}"):
             self.extra.write_text(settings or "{}")
         self.preset = REPOSITORY / "workflow" / "presets" / f"{preset}.yaml"
 
-    def command(self, *arguments: str, snakefile: Path = REPOSITORY / "Snakefile") -> list[str]:
+    def command(self, *arguments: str) -> list[str]:
         return [
-            sys.executable, "-m", "snakemake", "--snakefile", str(snakefile),
+            sys.executable, "-m", "snakemake", "--snakefile", str(self.project / "Snakefile"),
             "--directory", str(self.directory),
             "--configfile", str(self.preset), str(self.extra), "--cores", "2", *arguments,
         ]  # fmt: skip
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment of a fresh shell in which the project and the packages are installed."""
+        added = [*self.packages] if self.project == REPOSITORY else [self.project, *self.packages]
+        path = filter(None, [*map(str, added), os.environ.get("PYTHONPATH")])
+        return environment() | ({"PYTHONPATH": os.pathsep.join(path)} if added else {})
 
     def start(self, *arguments: str, **options) -> subprocess.Popen:
         """Start a run in a process group of its own, as a shell does."""
@@ -48,34 +66,38 @@ class Workflow:
             stdout=log,
             stderr=log,
             start_new_session=True,
-            env=environment(),
+            env=self.environment(),
             **options,
         )
 
-    def run(self, *arguments: str, fails: bool = False, **options) -> str:
+    def run(self, *arguments: str, fails: bool = False) -> str:
         """Run to the end and return what was printed; check that it succeeded, or failed when `fails`."""
         done = subprocess.run(
-            self.command(*arguments, **options),
+            self.command(*arguments),
             capture_output=True,
             text=True,
-            env=environment(),
+            env=self.environment(),
             timeout=900,
         )
         assert (done.returncode != 0) == fails, done.stdout + done.stderr
         return done.stdout + done.stderr
 
-    def planned(self, *arguments: str, **options) -> set[str]:
+    def planned(self, *arguments: str) -> set[str]:
         """Return the names of the rules that would run now."""
-        output = self.run(*arguments, "--dry-run", "--quiet", "host", **options)
-        if "Nothing to be done" in output:
-            return set()
-        table = output[output.index("Job stats:") :].split("total")[0].splitlines()[3:]
-        return {line.split()[0] for line in table if line.strip()} - {"all"}
+        return rules_in(self.run(*arguments, "--dry-run", "--quiet", "host"))
 
     @property
     def results(self) -> Path:
         (folder,) = (self.directory / "results").iterdir()
         return folder
+
+
+def rules_in(output: str) -> set[str]:
+    """Return the names of the rules that would run, from what a dry run printed."""
+    if "Nothing to be done" in output:
+        return set()
+    table = output[output.index("Job stats:") :].split("total")[0].splitlines()[3:]
+    return {line.split()[0] for line in table if line.strip()} - {"all"}
 
 
 def environment() -> dict[str, str]:
@@ -95,11 +117,11 @@ def data_files(results: Path) -> dict[str, bytes]:
     }
 
 
-def copy_of(finished: Workflow, directory: Path, settings: str = TINY) -> Workflow:
-    """Return a copy of a finished run, with what Snakemake remembers of it, to go on from."""
+def copy_of(finished: Workflow, directory: Path, settings: str = TINY, **options) -> Workflow:
+    """Return a copy of a finished run, with what Snakemake remembers of it, to go on from; options: of `Workflow`."""
     # Another process may be looking at the run, and Snakemake's own files come and go.
     shutil.copytree(finished.directory, directory, ignore=shutil.ignore_patterns("log", "locks", "tmp*"))
-    return Workflow(directory, settings)
+    return Workflow(directory, settings, **options)
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 # A process is of the first kind whose words stand in its command line.
 KINDS = {
-    "cleaning worker": ("tgl.wiki.cleaning",),
+    "cleaning worker": ("tgl.snapshots.extract.cleaning",),
     "launcher": ("torch.distributed.run",),
     "job": ("-m\0tgl\0",),
     "workflow": ("snakemake",),

@@ -8,10 +8,10 @@ import pytest
 
 from tests.export import cards
 from tests.export.loading import check_loads
+from tgl.core.tables import read_counts, read_table
 from tgl.export.hub import export_hub
 from tgl.export.kinds import read_kinds, tables_of
 from tgl.provenance.manifest import read_manifest
-from tgl.tables import read_counts, read_table
 
 pytestmark = pytest.mark.workflow
 
@@ -28,14 +28,14 @@ def test_every_kind_of_table_but_token_blocks_and_lists_of_files_is_exported(hub
     assert {path.name for path in hub.iterdir()} == set(kinds) - {"files", "tokens"}
 
 
-@pytest.mark.parametrize("name", [name for name, kind in read_kinds().items() if kind.path])
+@pytest.mark.parametrize("name", [name for name, kind in read_kinds().items() if kind.exported])
 def test_rows_loaded_and_numbers_of_the_card_are_those_of_the_tables(
     hub, finished_tiny, name, tmp_path, monkeypatch
 ):
     results, kind = finished_tiny.results, read_kinds()[name]
     expected: dict[str, dict[str, list[dict]]] = {}
     counts: dict[str, Counter] = {}
-    for table in tables_of(kind, read_manifest(results / "manifest.json")):
+    for table in tables_of(name, read_manifest(results / "manifest.json")):
         for row in read_table(results / table.file.path, name).to_pylist():
             split = row[kind.split_by] if kind.split_by else "train"
             expected.setdefault(table.config, {}).setdefault(split, []).append(row)

@@ -9,14 +9,14 @@ import pytest
 from snakemake.exceptions import WorkflowError
 
 from tests.workflow.conftest import Workflow
-from tgl.config import WorldConfig
-from tgl.diff.snapshots import diff_pages
-from tgl.tables import read_table
-from tgl.wiki.dump_writer import Page, page_xml
-from tgl.wiki.pages import Shard, extract_pages
-from tgl.wiki.reader import read_pages
-from tgl.wiki.world import build_world
-from tgl.wiki.world_dump import write_dump
+from tgl.core.tables import read_table
+from tgl.snapshots.dumps.reader import read_pages
+from tgl.snapshots.dumps.writer import Page, page_xml
+from tgl.snapshots.extract.pages import Shard, extract_pages
+from tgl.snapshots.settings import WorldConfig
+from tgl.snapshots.world.build import build_world
+from tgl.snapshots.world.dump import write_dump
+from tgl.text.diff.stage import diff_pages
 from workflow.helpers import Experiment
 
 WORLD = ["20190101", "20210101"]
@@ -87,7 +87,7 @@ def test_history_gives_the_pages_and_the_diff_of_the_dumps_it_was_made_of(tmp_pa
 
     previous, tables = None, [tmp_path / f"{date}.parquet" for date in WORLD]
     for date, dump, table in zip(DATES, dumps, tables, strict=True):
-        extract_pages([dump], table, Shard(0, None), previous)
+        extract_pages([dump], table, Shard(0, None), previous=previous)
         expected = [
             row | {"title": pages[row["page_id"]][0].title}
             for row in read_table(table, "pages").to_pylist()
@@ -99,7 +99,7 @@ def test_history_gives_the_pages_and_the_diff_of_the_dumps_it_was_made_of(tmp_pa
             f"{name}.bz2" for name in names
         ]
         previous = table
-    diff_pages(*tables, tmp_path / "diff.parquet", "en")
+    diff_pages(*tables, tmp_path / "diff.parquet", language="en")
     expected = read_table(tmp_path / "diff.parquet", "diff")
     assert expected.num_rows > 50
     assert read_table(workflow.results / f"diff/{DATES[0]}_{DATES[1]}/0.parquet", "diff").equals(expected)
@@ -113,7 +113,7 @@ def test_history_gives_the_pages_and_the_diff_of_the_dumps_it_was_made_of(tmp_pa
     ("names", "words"),
     [
         ([], "no file matches"),
-        (["h.7z", "h.bz2"], "would both become h.xml.bz2; narrow the pattern"),
+        (["h.7z", "h.bz2"], r"would both become h\.xml\.bz2\. Narrow the pattern"),
         (["h.x y.7z"], "a name of letters, digits"),
     ],
 )

@@ -7,13 +7,13 @@ import torch
 import yaml
 from transformers import AutoModelForCausalLM, GPT2Config, GPTNeoConfig
 
-from tests.model_fixtures import tiny_tokenizer
+from tests.support.model_fixtures import tiny_tokenizer
 from tests.workflow.conftest import REPOSITORY, Workflow
-from tgl.config import WorldConfig
-from tgl.tables import read_about, read_table
-from tgl.train.checkpoint import load_model, save_model
-from tgl.wiki.world import build_world
-from tgl.wiki.world_dump import write_dump
+from tgl.core.tables import read_about, read_table
+from tgl.models.checkpoint import load_model, save_model
+from tgl.snapshots.settings import WorldConfig
+from tgl.snapshots.world.build import build_world
+from tgl.snapshots.world.dump import write_dump
 
 DATES = ["20190101", "20200101", "20210101", "20220101"]
 QUARTERS = {

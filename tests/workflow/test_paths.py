@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.workflow.conftest import Workflow
-from tgl.tables import read_table
+from tgl.core.tables import read_table
 
 pytestmark = pytest.mark.workflow
 
@@ -56,7 +56,7 @@ def test_a_matching_file_that_no_rule_can_take_is_refused_with_the_reason(tmp_pa
     (tmp_path / "data/{a}-20190101.xml").touch()
     output = Workflow(tmp_path / "run", json.dumps(settings)).run("--dry-run", fails=True)
     assert "snapshots.local.pattern: the file" in output
-    assert "holds a brace, which Snakemake takes for a wildcard" in output
+    assert "holds a brace, which Snakemake reads as a wildcard" in output
 
 
 def test_what_the_configuration_is_refused_for_before_any_job(tmp_path):

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from tests.workflow.conftest import TINY, copy_of
-from tgl.tables import read_counts, read_table
+from tgl.core.tables import read_counts, read_table
 
 pytestmark = pytest.mark.workflow
 
@@ -55,9 +55,9 @@ def test_the_page_sets_the_profile_against_tracing_and_movement(finished_tiny):
 
 
 def test_movement_is_that_of_full_training_in_the_first_period(finished_tiny):
-    from tgl.agreement.stage import _movement
-    from tgl.sublayers import ranked, sublayers
-    from tgl.train.checkpoint import load_model
+    from tgl.analysis.agreement import _movement
+    from tgl.models.checkpoint import load_model
+    from tgl.models.sublayers import ranked, sublayers
 
     models = finished_tiny.results / "models/gpt2-2x16"
     folders = (models / "base/seed0", models / "full-plain-lr0.003/seed0" / FIRST)
@@ -69,7 +69,7 @@ def test_movement_is_that_of_full_training_in_the_first_period(finished_tiny):
 
 def test_with_one_profile_only_full_training_drifts(finished_tiny):
     text, rows = section(finished_tiny, "Does the profile drift over periods?")
-    assert "The first profile served all periods" in text
+    assert "The first profile was used for all periods" in text
     assert [row[:2] for row in rows] == [["full-plain-lr0.003", SECOND]]
     periods = {
         method: list(dict.fromkeys(table["period"])) for method, table in drifts(finished_tiny).items()
@@ -99,6 +99,6 @@ def test_a_profile_before_each_period_trains_anew_and_leaves_profile_and_plans_a
             first["relative_norm"].to_numpy() != table.iloc[len(first) :]["relative_norm"].to_numpy()
         ).all()
     text, rows = section(workflow, "Does the profile drift over periods?")
-    assert "Every run profiled itself before each period and made its plan again." in text
+    assert "Every run profiled its model before each period and made a new plan." in text
     assert [row[:2] for row in rows] == [[f"{method}-plain-lr0.003", SECOND] for method in methods]
     assert workflow.planned() == set()

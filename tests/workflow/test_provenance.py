@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.workflow.conftest import REPOSITORY, Workflow, copy_of, environment
-from tgl.files import sha256_file
+from tgl.core.files import sha256_file
 from tgl.provenance.files import artifact_files
 from tgl.provenance.manifest import read_manifest
 from tgl.provenance.versions import installed_versions
@@ -84,7 +84,7 @@ def test_every_declared_output_is_in_the_manifest_with_all_that_is_said_of_its_j
     for job in manifest.jobs:
         assert job.code, job.title
         assert job.seconds > 0
-        assert job.command.removeprefix("exec ").startswith("python -m tgl ")
+        assert job.command.removeprefix("exec ").startswith(("python -m tgl ", "python -m tgl.jobs "))
         assert manifest.versions[job.versions] == installed_versions()
         assert all(made[read.path].sha256 == read.sha256 for read in job.inputs), job.title
     assert all(job.config for job in manifest.jobs if job.rule not in ("gate",))
@@ -115,7 +115,7 @@ def test_verify_passes_then_names_a_flipped_byte_and_a_missing_file(copied):
     (copied.results / "tokens/base.parquet").unlink()
     lines = tgl("verify", copied.results, fails=True)
     assert lines[0].startswith(f"changed: {SCORES} (train ")
-    assert lines[1] == "missing: tokens/base.parquet (pack_base) is not there"
+    assert lines[1] == "missing: tokens/base.parquet (pack_base) does not exist"
     assert lines[2] == "to make missing and changed files again, run"
     assert " --force -- " in lines[3]
     assert lines[-1].endswith("; errors: 2, warnings: 0")
@@ -212,7 +212,7 @@ def test_a_failed_run_records_the_jobs_that_ended_and_the_next_one_the_rest(copi
     assert after["report"] != before["report"]
     assert {title for title in before if after[title] != before[title]} == {"report"}
     lines = tgl("verify", copied.results, fails=True)
-    assert lines[0] == "missing: report/gate.txt (gate) is not there"
+    assert lines[0] == "missing: report/gate.txt (gate) does not exist"
     assert lines[-1].endswith("; errors: 1, warnings: 0")
     assert not (copied.results / "state/unfinished-runs.json").exists()
     copied.run()
@@ -266,4 +266,6 @@ def test_sources_are_named_by_their_paths(tmp_path, finished_tiny):
     assert chain[-1] == f"    {source.path}: source, sha256 {source.sha256}"
     (tmp_path / "20190101.xml.bz2").write_bytes(b"another")
     lines = tgl("verify", workflow.results, fails=True)
-    assert lines[0].startswith("stale: wiki/20190101/files.parquet (local_files date=20190101) made from ")
+    assert lines[0].startswith(
+        "stale: wiki/20190101/files.parquet (local_files date=20190101) was made from "
+    )

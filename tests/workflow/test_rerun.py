@@ -1,11 +1,11 @@
-"""A second run does nothing; a changed key, input file or stage reruns just what depends on it."""
+"""A second run does nothing; a changed key or input file reruns just what depends on it. Code: test_what_reruns.py."""
 
 import re
 import shutil
 
 import pytest
 
-from tests.workflow.conftest import REPOSITORY, TINY, Workflow
+from tests.workflow.conftest import TINY, Workflow
 
 pytestmark = pytest.mark.workflow
 
@@ -93,41 +93,6 @@ def test_changed_dump_reruns_what_depends_on_it(finished_tiny, tmp_path):
     assert "Listing the dump files of 20200101" not in output
     assert "Comparing 20200101 with 20210101" in output
     assert "Comparing 20190101 with 20200101" not in output
-
-
-@pytest.fixture
-def copied_project(tmp_path):
-    """A copy of the workflow and the package, to edit; results of the finished run are linked from outside."""
-    for name in ("workflow", "tgl", "profiles", "envs"):
-        shutil.copytree(REPOSITORY / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("Snakefile", "config.yaml"):
-        shutil.copy(REPOSITORY / name, tmp_path / name)
-    return tmp_path
-
-
-@pytest.mark.parametrize(
-    ("module", "old", "new", "expected"),
-    [
-        ("tgl/plans/subsets.py", "MAX_JACCARD = 0.5", "MAX_JACCARD = 0.4", {"plan", *AFTER_PLAN}),
-        ("tgl/report/limits.py", "len(config.seeds) < 3", "len(config.seeds) < 2", AFTER_TRAINING),
-        (
-            "tgl/diff/sentences.py",
-            '"  " not in text',
-            '"   " not in text',
-            # Probes compare answers in the same normal form.
-            {"diff", "pack_period", "score_base", "probes", "profile", "along", "plan", *AFTER_PLAN},
-        ),
-        ("tgl/agreement/rank.py", "[0.025, 0.975]", "[0.05, 0.95]", {"agree", *AFTER_TRAINING}),
-        ("tgl/plans/policies.py", "Pure functions.", "They are pure functions.", set()),  # a docstring
-    ],
-)
-def test_changed_code_reruns_its_stage(finished_tiny, copied_project, module, old, new, expected):
-    path = copied_project / module
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new))
-    planned = finished_tiny.planned(snakefile=copied_project / "Snakefile")
-    assert planned == expected
 
 
 def test_bad_configuration_stops_before_any_job(tmp_path):

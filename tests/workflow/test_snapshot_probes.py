@@ -3,8 +3,9 @@
 import pytest
 
 from tests.workflow.conftest import TINY, Workflow, copy_of
-from tgl.tables import read_counts, read_table
-from tgl.text.tokens import load_tokenizer, read_stream
+from tgl.core.tables import read_counts, read_table
+from tgl.models.tokenizer import load_tokenizer
+from tgl.text.tokens import read_stream
 
 pytestmark = pytest.mark.workflow
 
@@ -76,5 +77,5 @@ def test_other_experiments_know_nothing_of_it(tmp_path):
     output = workflow.run("--dry-run", "--printshellcmds")
     assert "--snapshots" not in output
     assert "--withhold" not in output
-    (line,) = (line for line in output.splitlines() if "tgl probes" in line)
+    (line,) = (line for line in output.splitlines() if "tgl.jobs probes" in line)
     assert "max_per_page" not in line

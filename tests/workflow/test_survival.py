@@ -57,7 +57,7 @@ def test_killed_runs_go_on_and_equal_an_undisturbed_one(tmp_path):
     disturbed.run()
 
     log = (quick / "logs" / "train" / "full-plain-lr0.003" / "seed0.log").read_text()
-    assert "period 20200101: done before" in log
+    assert "period 20200101: already done" in log
     assert "resumed at step" in log
     expected, found = data_files(undisturbed.results), data_files(disturbed.results)
     assert sorted(expected) == sorted(found)

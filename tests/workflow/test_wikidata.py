@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from tests.probes.wikidata_layout import dump_text, entity, statement
+from tests.probes.wikidata.layout import dump_text, entity, statement
 from tests.workflow.conftest import Workflow
-from tgl.tables import read_counts, read_table
+from tgl.core.tables import read_counts, read_table
 
 pytestmark = pytest.mark.workflow
 

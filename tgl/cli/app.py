@@ -1,104 +1,163 @@
-"""The application, and what its subcommands share."""
+"""The application: groups of commands, whose modules are imported when a command is called."""
 
 from __future__ import annotations
 
-import contextlib
-import functools
-import os
-import signal
+import logging
 import sys
-import time
-import traceback
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Annotated, TextIO
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
-from tgl.config_types import MOST_SEED
-from tgl.errors import Stopped, TglError
-from tgl.faults import told
-from tgl.interruptions import interruptible
-from tgl.terminal import one_line, write
+# By group of the help: command, module below tgl.cli, and what it does.
+GROUPS: dict[str, tuple[tuple[str, str, str], ...]] = {
+    "Projects": (
+        ("init", "projects", "Write a small project of your own: a configuration with comments."),
+        ("check", "projects", "Check a configuration file and report everything that is wrong with it."),
+        ("run", "projects", "Run the workflow of a configuration, with a progress bar."),
+    ),
+    "Models": (
+        ("profile", "models", "Measure gradient norms by sublayer, for salient spans and every control."),
+        ("along", "models", "Profile several checkpoints of one training run."),
+        ("plan", "models", "Turn a profile into a learning-rate multiplier for each sublayer."),
+        ("base", "models", "Pretrain the base model, or load and adapt one."),
+        ("train", "models", "Train a base model by one plan on all periods, and score it after each period."),
+        ("score", "models", "Score the test probes and the held-out texts of a checkpoint."),
+        ("agree", "models", "Compare a profile with causal tracing and with the movement of the weights."),
+    ),
+    "Data": (
+        ("world", "data", "Write the synthetic world as MediaWiki dumps, one for each date."),
+        ("files", "data", "List dump files (path, size, SHA-1) as the table `files`."),
+        ("history", "data", "Write the dump of each date from a full history of a wiki."),
+        ("download", "data", "Download the dump of one date, verify it, and list its files."),
+        ("pages", "data", "Extract clean text, links and sections of one shard of a snapshot."),
+        ("base-text", "data", "Turn JSON lines {id, title, text} into a table `pages` for a base model."),
+        ("diff", "data", "Find the new and changed sentences between two tables `pages`."),
+        ("probes", "data", "Write the probes of every configured set: sentences with a salient span."),
+        ("wikidata", "data", "Write what Wikidata states at each date, as queries with answers."),
+        ("snapshot-probes", "data", "Find salient spans in the new sentences of one shard of two snapshots."),
+        ("tokenizer", "data", "Train the tokenizer on the base text, or copy the configured one."),
+        ("pack", "data", "Tokenise base text or new sentences, and pack them into blocks."),
+    ),
+    "Results": (
+        ("report", "results", "Write the report: index.html, examples.html, figures, CSV tables, gate.json."),
+        ("gate", "results", "Fail if a gate of the report was missed."),
+        ("across", "results", "Compare finished experiments: index.html and CSV tables."),
+        ("verify", "results", "Read every artifact again and compare it with the manifest."),
+        ("explain", "results", "Show how an artifact was made: settings, code, versions, cost, inputs."),
+        ("export", "results", "Copy tables into folders that `datasets.load_dataset` reads, with cards."),
+    ),
+}
+_MODULES = {name: module for commands in GROUPS.values() for name, module, _ in commands}
+
+
+class PlainHelp:
+    """Leaves out of the help the type of a flag, which takes no value, and Python's type of an argument."""
+
+    def get_params(self, ctx: typer.Context) -> list:
+        """Return the parameters."""
+        found = super().get_params(ctx)
+        for parameter in found:
+            if parameter.param_type_name == "argument":
+                parameter.display_type_rich = lambda ctx: None
+            elif parameter.is_flag:
+                parameter.metavar = ""
+        return found
+
+
+class Command(PlainHelp, TyperCommand):
+    """One command."""
+
+
+class Commands(PlainHelp, TyperGroup):
+    """Imports the module of a command when it is called; the help needs none of them."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = {
+            name: Command(name, help=about, rich_help_panel=group)
+            for group, commands in GROUPS.items()
+            for name, _, about in commands
+        }
+
+    def resolve_command(
+        self, ctx: typer.Context, args: list[str]
+    ) -> tuple[str | None, TyperCommand | None, list[str]]:
+        """Import the command that is called; an unknown one is refused with the nearest name."""
+        name = args[0] if args else ""
+        return (name, load(name), args[1:]) if name in _MODULES else super().resolve_command(ctx, args)
+
+
+def load(name: str) -> TyperCommand:
+    """Return a command as it is called."""
+    try:
+        import_module(f"tgl.cli.{_MODULES[name]}")
+    except Exception as error:  # an entry of another package, or an environment without a package
+        from tgl.cli.command import report
+
+        raise typer.Exit(report(name, error, {})) from None
+    from tgl.cli.command import COMMANDS
+
+    own = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    own.command(name, cls=Command)(COMMANDS[name])
+    return typer.main.get_command(own)
+
 
 app = typer.Typer(
+    name="tgl",
+    cls=Commands,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
-    help="Traced Gradient Layers: gradient profiles, plans and continual pretraining, with their controls.",
+    help="Gradient profiles, plans and continual pretraining of language models, with the controls that show whether "
+    "the choice of layers matters.",
 )
 
-Config = Annotated[
-    str, typer.Option(help="The stage's part of the configuration, as JSON; omitted keys: defaults.")
-]
-Seed = Annotated[int, typer.Option(help="Fixes initialisation, data order and draws.", min=0, max=MOST_SEED)]
-Threads = Annotated[int, typer.Option(help="Threads of torch.", min=1, max=1024)]
-Processes = Annotated[int, typer.Option(help="Processes a node; one a GPU.", min=1, max=1024)]
-Nodes = Annotated[
-    int, typer.Option(help="Nodes; more than one only inside a SLURM allocation.", min=1, max=10_000)
-]
-MergeAdapter = Annotated[
-    bool, typer.Option("--merge-adapter", help="MODEL holds a LoRA adapter: merge it into its base model.")
-]
-Paths = Annotated[list[Path], typer.Argument()]
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        import tgl
+
+        print(f"tgl {tgl.__version__}")
+        raise typer.Exit
 
 
-def command(name: str):
-    """Register a subcommand whose errors are printed as `tgl NAME: ...`, and give its exit status (`report`)."""
-
-    def register(function):
-        @functools.wraps(function)
-        def run(*args, **kwargs):
-            try:
-                with interruptible():
-                    function(*args, **kwargs)
-            except (typer.Exit, typer.Abort):
-                raise
-            except BaseException as error:
-                raise typer.Exit(report(name, error, kwargs)) from None
-
-        return app.command(name)(run)
-
-    return register
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Log the time of each line, and warnings of libraries.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Log warnings and errors only.")] = False,
+) -> None:
+    """Set up logging for the command that follows."""
+    set_up_logging(verbose, quiet)
 
 
-def report(name: str, error: BaseException, options: Mapping[str, object]) -> int:
-    """Print what ended a subcommand and return the exit status.
+class _Lines(logging.Handler):
+    """Prints each line to the standard output of the moment, so that it can be replaced."""
 
-    What input or machine caused is one message without a traceback; a fault of the program keeps its traceback. The
-    status is 1, or 128 + the signal's number where one stopped the run: 143 for SIGTERM, 130 for SIGINT. Of several
-    processes the first that fails prints; one that only lost another process prints nothing.
-    """
-    if isinstance(error, SystemExit):
-        raise error
-    processes = _processes()
-    _flush(sys.stdout)
-    if processes and processes.lost_peer(error):
-        time.sleep(2)  # for whoever knows why the other process ended
-        if processes.first_to_speak():
-            cause = one_line(str(error).partition("\n")[0])
-            _complain(
-                f"tgl {name}: lost the connection to another process ({cause}); the same command tries again"
-            )
-        return processes.LOST_PEER
-    if processes is None or processes.first_to_speak():
-        _complain(_message(name, error, options))
-    if isinstance(error, KeyboardInterrupt | Stopped):
-        return 128 + getattr(error, "number", signal.SIGINT)
-    return 1
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a line at once."""
+        from tgl.core.terminal import write
+
+        write(self.format(record), sys.stdout)
 
 
-def _message(name: str, error: BaseException, options: Mapping[str, object]) -> str:
-    if isinstance(error, KeyboardInterrupt):
-        ended = str(error) or "stopped by SIGINT"
-        where = "goes on from the last saved state" if "state" in options else "starts this stage again"
-        return f"tgl {name}: {ended}; the same command {where}"
-    if isinstance(error, TglError):
-        return f"tgl {name}: {error}"
-    if (message := told(error)) is not None:
-        return f"tgl {name}: {one_line(message)}"
-    trace = "".join(traceback.format_exception(error)).rstrip()
-    return f"{trace}\ntgl {name}: this is a fault of tgl. Please report it, with the lines above and the command."
+def set_up_logging(verbose: bool = False, quiet: bool = False) -> None:
+    """Print lines of the log as they are; with `verbose` with their time, and so the warnings of libraries."""
+    handler = _Lines()
+    handler.setFormatter(
+        logging.Formatter("%(asctime)s %(message)s" if verbose else "%(message)s", "%H:%M:%S")
+    )
+    logger = logging.getLogger("tgl")
+    logger.handlers[:] = [handler]
+    logger.propagate = False
+    logger.setLevel(logging.WARNING if quiet else logging.INFO)
+    logging.getLogger("py.warnings").handlers[:] = [handler] if verbose else []
+    logging.captureWarnings(verbose)
 
 
 def main() -> None:
@@ -109,64 +168,12 @@ def main() -> None:
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else int(end.code is not None)
     except OSError as error:  # help that cannot be printed
+        from tgl.cli.command import report
+
         status = report("--help", error, {})
-    if processes := _processes():
-        processes.leave(status)
+    if "tgl.cli.command" in sys.modules:
+        from tgl.cli.command import processes_of
+
+        if joined := processes_of():
+            joined.leave(status)
     sys.exit(status)
-
-
-def _processes():
-    """Return the module `processes` where this is one of several, or has made a process group; else None."""
-    if "RANK" in os.environ:
-        from tgl.train import processes
-
-        return processes
-    loaded = sys.modules.get("tgl.train.processes")
-    return loaded if loaded and loaded.has_group() else None
-
-
-def _complain(text: str) -> None:
-    with contextlib.suppress(OSError, ValueError):  # nobody reads, or the stream is closed
-        write(text, sys.stderr)
-
-
-def _flush(stream: TextIO) -> None:
-    """Write what Python still holds. For a reader that is gone, or a full disk, it would be another error at exit."""
-    try:
-        stream.flush()
-    except (OSError, ValueError):
-        with contextlib.suppress(OSError, ValueError):
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, stream.fileno())
-            os.close(nowhere)
-
-
-def say(text: str) -> None:
-    """Print a line at once, so that logs show how far a stage is; line breaks in it are shown as escapes."""
-    write(one_line(text), sys.stdout)
-
-
-def show(text: str) -> None:
-    """Print a text of several lines. What it quotes of files must be without line breaks (`tgl.terminal.one_line`)."""
-    write(text, sys.stdout)
-
-
-def set_up_torch(threads: int) -> None:
-    """Fix the number of threads and ask for deterministic kernels."""
-    import torch
-
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True, warn_only=True)
-
-
-def named_paths(pairs: list[str]) -> dict[str, Path]:
-    """Return NAME=PATH pairs as a dictionary, in their order; raises TglError for a name that occurs twice."""
-    found: dict[str, Path] = {}
-    for pair in pairs:
-        name, equals, path = pair.partition("=")
-        if not (name and equals and path):
-            raise TglError(f"'{pair}': NAME=PATH expected, as base=base.parquet")
-        if name in found:
-            raise TglError(f"'{pair}': the name '{name}' is given twice; expected different names")
-        found[name] = Path(path)
-    return found

@@ -7,61 +7,58 @@ from typing import Annotated
 
 import typer
 
-from tgl import config as sections
-from tgl import config_probes
-from tgl.cli.app import Config, Paths, command, say
+from tgl.cli.command import command, say
 from tgl.cli.inputs import Checked
-from tgl.cli.options import HoldoutShare, OneDate, Period, RisingDates, TextLanguage
-from tgl.config_check import load_config, load_section
-from tgl.config_files import check_folder, missing_files, missing_models
-from tgl.errors import TglError
+from tgl.cli.options import OneDate, Period, RisingDates, checked_entry
+from tgl.cli.sections import Keys
+from tgl.config.files import data_files
+from tgl.core.config_types import Section
+from tgl.core.errors import TglError
+from tgl.probes.probe_set import PROBE_SETS
+from tgl.probes.settings import ProbesConfig, WikidataConfig
+from tgl.snapshots.extract.settings import PagesConfig
+from tgl.snapshots.settings import HistoryConfig, WorldConfig
+from tgl.snapshots.source import SOURCES
+from tgl.text.settings import TextConfig, TokensConfig
 
-_TEXT = sections.TextConfig()
+Text = Annotated[TextConfig, Keys("text", only=("holdout_share", "language"), given=None)]
 Withhold = Annotated[
-    Path | None, typer.Option(help="Probes: the sentences of set `snapshots` are left out of training text.")
+    Path | None, typer.Option(help="Table `probes` whose set `snapshots` is left out of the training text.")
 ]
-
-
-@command("check")
-def check(file: Annotated[Path, typer.Argument(help="A configuration, as config.yaml.")]) -> None:
-    """Check a configuration file and say everything that is wrong with it."""
-    config = load_config(file)
-    check_folder(config.experiment)
-    missing = list(missing_models(config))
-    if config.data_root is not None and not Path(config.data_root).is_dir():
-        say(f"data_root: '{config.data_root}' is not there; the files below it are not checked")
-    else:
-        missing += missing_files(config)
-    if missing:
-        raise TglError("\n  - ".join([f"{file}: {len(missing)} missing", *missing]))
-    say(f"{file}: valid")
+BasePages = Annotated[
+    list[Path], typer.Option(help="Table `pages` of the base text. Can be given several times.")
+]
 
 
 @command("world")
 def world(
     dates: RisingDates,
-    output: Annotated[Path, typer.Option(help="Folder: <date>/dump, <date>/files.parquet, facts.parquet.")],
-    config: Config = "{}",
+    output: Annotated[
+        Path, typer.Option(help="Folder that gets DATE/dump, DATE/files.parquet and facts.parquet.")
+    ],
+    settings: Annotated[WorldConfig, Keys("snapshots.synthetic")],
 ) -> None:
-    """Write the synthetic world as MediaWiki dumps, one a date."""
-    settings = load_section(sections.WorldConfig, config)
+    """Write the synthetic world as MediaWiki dumps, one for each date."""
     Checked().output_folder(output)
-    from tgl.wiki.catalogue import write_world
+    from tgl.snapshots.catalogue import write_world
 
     write_world(
         settings,
         dates,
         [output / date / "dump" for date in dates],
-        [output / date / "files.parquet" for date in dates],
-        output / "facts.parquet",
+        files=[output / date / "files.parquet" for date in dates],
+        facts=output / "facts.parquet",
     )
 
 
 @command("files")
-def files(dumps: Paths, output: Annotated[Path, typer.Option()]) -> None:
+def files(
+    dumps: Annotated[list[Path], typer.Argument(help="Dump files: .xml, .bz2 or .7z.")],
+    output: Annotated[Path, typer.Option(help="Table `files` to write.")],
+) -> None:
     """List dump files (path, size, SHA-1) as the table `files`."""
     Checked().file("a dump file", *dumps).output(output)
-    from tgl.wiki.catalogue import write_files
+    from tgl.snapshots.catalogue import write_files
 
     write_files(dumps, output)
 
@@ -70,185 +67,244 @@ def files(dumps: Paths, output: Annotated[Path, typer.Option()]) -> None:
 def history(
     file: Annotated[Path, typer.Argument(help="A full history: .xml, .bz2 or .7z.")],
     dates: RisingDates,
-    output: Annotated[Path, typer.Option(help="Folder: <date>/dump/<name>.xml.bz2.")],
-    config: Config = "{}",
+    output: Annotated[Path, typer.Option(help="Folder that gets DATE/dump/NAME.xml.bz2.")],
+    settings: Annotated[HistoryConfig, Keys("snapshots.history", without=("pattern",))],
 ) -> None:
-    """Write the dump of each date out of one full history of a wiki, in one reading."""
-    settings = load_section(sections.HistoryConfig, config)
+    """Write the dump of each date from a full history of a wiki."""
     Checked().file("a full history: .xml, .bz2 or .7z", file).output_folder(output)
-    from tgl.wiki.history import write_snapshots
+    from tgl.snapshots.full_history.history import write_snapshots
 
-    write_snapshots(file, dates, output, settings, say)
+    write_snapshots(file, dates, output, settings=settings, say=say)
 
 
 @command("download")
 def download(
     date: OneDate,
-    folder: Annotated[Path, typer.Option(help="Where the dump files go.")],
-    output: Annotated[Path, typer.Option(help="The table `files`.")],
-    config: Config = "{}",
+    folder: Annotated[Path, typer.Option(help="Folder that gets the dump files.")],
+    output: Annotated[Path, typer.Option(help="Table `files` to write.")],
+    settings: Annotated[Section | None, Keys("snapshots", entries=SOURCES, entry="source")],
+    source: Annotated[
+        str, typer.Option(help="Source of the dumps, such as wikimedia.", callback=checked_entry(SOURCES))
+    ] = "wikimedia",
 ) -> None:
-    """Download the dump of one date, verify it, and list its files."""
-    settings = load_section(sections.WikimediaConfig, config)
-    Checked().file("a table of dump sources", settings.sources).output_folder(folder).output(output)
-    from tgl.wiki.catalogue import write_files
-    from tgl.wiki.download import download_dump
+    """Download the dump of one date, verify it, and list its files.
 
-    paths, about = download_dump(settings, date, folder, say)
+    The settings are those of the source: --set snapshots.wikimedia.contact=ADDRESS is required for wikimedia.
+    """
+    found = SOURCES.get(source)
+    if found.fetch is None:
+        raise TglError(
+            f"--source: '{source}' has no files to fetch; expected a source of files, such as wikimedia"
+        )
+    given = Checked()
+    if source == "wikimedia":
+        given.file("a table of dump sources", settings.sources)
+    given.output_folder(folder).output(output)
+    from tgl.snapshots.catalogue import write_files
+
+    folder.mkdir(parents=True, exist_ok=True)
+    paths, about = found.fetch(settings, date, folder, say=say)
     write_files(paths, output, about)
 
 
 @command("pages")
 def pages(
-    files: Annotated[Path, typer.Argument(help="The table `files` of the date.")],
-    output: Annotated[Path, typer.Option()],
+    files: Annotated[Path, typer.Argument(help="Table `files` of the date.")],
+    output: Annotated[Path, typer.Option(help="Table `pages` to write.")],
+    settings: Annotated[PagesConfig, Keys("pages")],
     shard: Annotated[int, typer.Option(help="Number of the shard, from 0.", min=0)] = 0,
-    previous: Annotated[Path | None, typer.Option(help="The same shard of the date before.")] = None,
+    previous: Annotated[
+        Path | None,
+        typer.Option(help="Table `pages` of the same shard at the date before, to reuse its text."),
+    ] = None,
     processes: Annotated[int, typer.Option(help="Processes that clean pages.", min=1, max=1024)] = 1,
-    config: Config = "{}",
 ) -> None:
     """Extract clean text, links and sections of one shard of a snapshot."""
-    settings = load_section(sections.PagesConfig, config)
     Checked().table("files", files).table("pages", previous, rows=False).output(output)
-    from tgl.wiki.catalogue import dump_paths
-    from tgl.wiki.pages import extract_pages, shard_range
+    from tgl.snapshots.catalogue import dump_paths
+    from tgl.snapshots.extract.pages import extract_pages, shard_range
 
     found = shard_range(shard, settings.shards, settings.pages_per_shard)
     dumps = dump_paths(files, found.first, found.last)
-    say(str(extract_pages(dumps, output, found, previous, settings, processes, say)))
+    say(
+        str(
+            extract_pages(
+                dumps, output, found, previous=previous, settings=settings, processes=processes, say=say
+            )
+        )
+    )
 
 
 @command("base-text")
-def base_text(source: Path, output: Annotated[Path, typer.Option()], config: Config = "{}") -> None:
-    """Turn JSON lines {id, title, text} into a table `pages`, to pretrain a base model on."""
-    most = load_section(sections.TextConfig, config).max_characters
+def base_text(
+    source: Annotated[Path, typer.Argument(help="File of JSON lines {id, title, text}.")],
+    output: Annotated[Path, typer.Option(help="Table `pages` to write.")],
+    settings: Annotated[TextConfig, Keys("text", only=("max_characters",))],
+) -> None:
+    """Turn JSON lines {id, title, text} into a table `pages` for a base model."""
     Checked().file("lines of {id, title, text}", source).output(output)
     from tgl.text.documents import json_lines_to_pages
 
-    json_lines_to_pages(source, output, most)
+    json_lines_to_pages(source, output, settings.max_characters)
 
 
 @command("diff")
-def diff(old: Path, new: Path, output: Annotated[Path, typer.Option()], config: Config = "{}") -> None:
+def diff(
+    old: Annotated[Path, typer.Argument(help="Table `pages` of the earlier date.")],
+    new: Annotated[Path, typer.Argument(help="Table `pages` of the later date.")],
+    output: Annotated[Path, typer.Option(help="Table `diff` to write.")],
+    settings: Annotated[TextConfig, Keys("text", only=("language", "diff_rule"))],
+) -> None:
     """Find the new and changed sentences between two tables `pages`."""
-    settings = load_section(sections.TextConfig, config)
     Checked().table("pages", old, new, rows=False).output(output)
-    from tgl.diff.snapshots import diff_pages
+    from tgl.text.diff.stage import diff_pages
 
-    say(str(diff_pages(old, new, output, settings.language, settings.diff_rule)))
+    say(str(diff_pages(old, new, output, language=settings.language, rule=settings.diff_rule)))
 
 
 @command("probes")
 def probes(
     dates: RisingDates,
-    base_pages: Annotated[list[Path], typer.Option(help="Tables `pages` of the base text.")],
-    output: Annotated[Path, typer.Option()],
-    facts: Annotated[Path | None, typer.Option(help="The synthetic world's table `facts`.")] = None,
-    wikidata: Annotated[Path | None, typer.Option(help="What tgl wikidata wrote for the dates.")] = None,
-    snapshots: Annotated[list[Path] | None, typer.Option(help="Tables of snapshot-probes.")] = None,
-    holdout_share: HoldoutShare = _TEXT.holdout_share,
-    config: Config = "{}",
+    base_pages: BasePages,
+    output: Annotated[Path, typer.Option(help="Table `probes` to write.")],
+    settings: Annotated[ProbesConfig, Keys("probes")],
+    text: Annotated[TextConfig, Keys("text", only=("holdout_share",), given=None)],
+    facts: Annotated[
+        Path | None, typer.Option(help="Table `facts` of the synthetic world, for the set world.")
+    ] = None,
+    wikidata: Annotated[
+        Path | None, typer.Option(help="Output of `tgl wikidata` for the dates, for the set wikidata.")
+    ] = None,
+    snapshots: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Output of `tgl snapshot-probes`, for the set snapshots. Can be given several times."
+        ),
+    ] = None,
 ) -> None:
-    """Write the salient spans of every configured set."""
-    settings = load_section(sections.ProbesConfig, config)
-    tables = snapshots or ()
+    """Write the probes of every configured set: sentences with a salient span.
+
+    The key probes.sets names the sets.
+    """
+    tables = snapshots or []
     given = Checked().table("pages", *base_pages).table("probes", *tables, rows=False)
     given.table("facts", facts).file("what tgl wikidata writes", wikidata)
-    if "templama" in settings.sets:
-        given.file("a file of TempLAMA", settings.templama.file)
-    if "ecbd" in settings.sets:
-        given.file("a file of ECBD", *settings.ecbd.files)
+    for name in settings.sets:
+        if PROBE_SETS.get(name).needs is None:
+            given.file(f"a file of the set '{name}'", *data_files(settings, name))
     given.output(output)
     from tgl.probes.stage import write_probes
 
-    write_probes(settings, dates, holdout_share, base_pages, facts, output, wikidata, tables)
+    files = {
+        "world": [facts] if facts else [],
+        "wikidata": [wikidata] if wikidata else [],
+        "snapshots": tables,
+    }
+    write_probes(
+        settings, dates, output, holdout_share=text.holdout_share, base_pages=base_pages, files=files
+    )
 
 
 @command("wikidata")
 def wikidata(
     file: Annotated[Path, typer.Argument(help="An entity dump, or the saved answer of a SPARQL service.")],
     dates: RisingDates,
-    output: Annotated[Path, typer.Option(help="JSON lines, as Dynamic TempLAMA publishes them.")],
-    config: Config = "{}",
+    output: Annotated[Path, typer.Option(help="JSON lines to write, in the format of Dynamic TempLAMA.")],
+    settings: Annotated[WikidataConfig, Keys("probes.wikidata", without=("file", "templates"))],
 ) -> None:
-    """Write what held at each date according to Wikidata, as queries with their answers."""
-    settings = load_section(config_probes.WikidataConfig, config)
+    """Write what Wikidata states at each date, as queries with answers."""
     given = Checked().file("an entity dump, or the answer of a SPARQL service", file)
     given.file("a table of templates", settings.templates).output(output)
-    from tgl.probes.wikidata import write_wikidata
+    from tgl.probes.sets.wikidata import write_wikidata
 
-    say(str(dict(write_wikidata(file, dates, settings, output))))
+    say(str(dict(write_wikidata(file, dates, settings, output=output))))
 
 
 @command("snapshot-probes")
 def snapshot_probes(
-    old: Path,
-    new: Path,
-    diff: Annotated[Path, typer.Argument(help="What is new in `new`.")],
+    old: Annotated[Path, typer.Argument(help="Table `pages` of the earlier date.")],
+    new: Annotated[Path, typer.Argument(help="Table `pages` of the later date.")],
+    diff: Annotated[Path, typer.Argument(help="Table `diff` between OLD and NEW.")],
     period: Period,
-    base_pages: Annotated[list[Path], typer.Option(help="Tables `pages` of the base text.")],
-    output: Annotated[Path, typer.Option()],
-    language: TextLanguage = _TEXT.language,
-    holdout_share: HoldoutShare = _TEXT.holdout_share,
-    config: Config = "{}",
+    base_pages: BasePages,
+    output: Annotated[Path, typer.Option(help="Table `probes` to write.")],
+    settings: Annotated[ProbesConfig, Keys("probes")],
+    text: Text,
 ) -> None:
-    """Find salient spans in the sentences of one shard of two snapshots."""
-    settings = load_section(sections.ProbesConfig, config)
+    """Find salient spans in the new sentences of one shard of two snapshots."""
     given = Checked().table("pages", *base_pages).table("pages", old, new, rows=False)
     given.table("diff", diff, rows=False).output(output)
-    from tgl.probes.phrases import load_pipeline
-    from tgl.probes.snapshots import Tables, write_snapshot_probes
+    from tgl.probes.from_text.phrases import load_pipeline
+    from tgl.probes.sets.snapshots import Tables, write_snapshot_probes
 
     load_pipeline(settings.snapshots.pipeline)  # a missing one is reported before the tables are read
     tables = Tables(old, new, diff, tuple(base_pages))
-    say(str(dict(write_snapshot_probes(tables, period, settings, language, holdout_share, output))))
+    say(
+        str(
+            dict(
+                write_snapshot_probes(
+                    tables,
+                    period,
+                    settings,
+                    language=text.language,
+                    holdout_share=text.holdout_share,
+                    output=output,
+                )
+            )
+        )
+    )
 
 
 @command("tokenizer")
 def tokenizer(
-    pages: Paths,
-    output: Annotated[Path, typer.Option(help="Folder.")],
-    holdout_share: HoldoutShare = _TEXT.holdout_share,
+    pages: Annotated[list[Path], typer.Argument(help="Tables `pages` of the base text.")],
+    output: Annotated[Path, typer.Option(help="Folder that gets the tokenizer.")],
+    settings: Annotated[TokensConfig, Keys("tokens", without=("block_size",))],
+    text: Text,
     withhold: Withhold = None,
-    language: TextLanguage = _TEXT.language,
-    config: Config = "{}",
 ) -> None:
-    """Train a tokenizer on the base text, or put the configured one into the folder."""
-    settings = load_section(sections.TokensConfig, config)
+    """Train the tokenizer on the base text, or copy the configured one."""
     given = Checked().table("pages", *pages).table("probes", withhold, rows=False)
     given.tokenizer(settings.tokenizer).output_folder(output)
     from tgl.text.stage import write_tokenizer
 
-    without = _withheld(withhold, language)
-    write_tokenizer(pages, settings, holdout_share, output, without or str)
+    without = _withheld(withhold, text.language)
+    write_tokenizer(pages, settings, text.holdout_share, output=output, without=without or str)
     if without:
         say(str(without.counts))
 
 
 @command("pack")
 def pack(
-    tables: Paths,
-    kind: Annotated[str, typer.Option(help="What the tables are: pages or diff.")],
+    tables: Annotated[
+        list[Path], typer.Argument(help="Tables `pages` of the base text, or `diff` of a period.")
+    ],
+    kind: Annotated[str, typer.Option(help="Kind of the tables.", metavar="pages|diff")],
     tokenizer: Annotated[Path, typer.Option(help="Folder of the tokenizer.")],
-    output: Annotated[Path, typer.Option()],
-    holdout_share: HoldoutShare = _TEXT.holdout_share,
+    output: Annotated[Path, typer.Option(help="Table `tokens` to write.")],
+    settings: Annotated[TokensConfig, Keys("tokens", only=("block_size",))],
+    text: Text,
     withhold: Withhold = None,
-    language: TextLanguage = _TEXT.language,
-    config: Config = "{}",
 ) -> None:
-    """Tokenise text and pack it into blocks."""
-    block_size = load_section(sections.TokensConfig, config).block_size
+    """Tokenise base text or new sentences, and pack them into blocks."""
     if kind not in ("pages", "diff"):
-        raise TglError(f"--kind: '{kind}' found, pages or diff expected")
+        raise TglError(f"--kind: found '{kind}', expected pages or diff")
     given = Checked().table(kind, *tables, rows=kind == "pages").table("probes", withhold, rows=False)
     given.tokenizer(tokenizer).output(output)
     from tgl.text.stage import write_packed
 
-    without = _withheld(withhold, language)
-    counts = without and without.counts
-    write_packed(tables, kind, tokenizer, block_size, holdout_share, output, without or str, counts)
+    without = _withheld(withhold, text.language)
+    write_packed(
+        tables,
+        kind,
+        output,
+        tokenizer=tokenizer,
+        block_size=settings.block_size,
+        holdout_share=text.holdout_share,
+        withheld=without,
+    )
     if without:
-        say(str(counts))
+        say(str(without.counts))
 
 
 def _withheld(probes: Path | None, language: str):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tgl.errors import TglError
-from tgl.files import check_file, check_output, check_output_folder
-from tgl.json_text import read_json
-from tgl.tables import check_table
+from tgl.core.errors import TglError
+from tgl.core.files import check_file, check_output, check_output_folder
+from tgl.core.json_text import read_json
+from tgl.core.tables import check_table
 
 
 class Checked:
@@ -27,7 +27,7 @@ class Checked:
         if not sum([check_table(self._input(path), name) for path in given]) and given and rows:
             listed = ", ".join(map(str, given[:3]))
             raise TglError(
-                f"{listed}: no row in the table '{name}'; expected at least one: make it again with content"
+                f"{listed}: no row in the table '{name}'; expected at least one. Check what it was made from"
             )
         return self
 
@@ -48,7 +48,9 @@ class Checked:
                 found = "a file" if os.path.exists(path) else "no such folder"
                 raise TglError(f"{path}: {found}; expected {what}")
             if not os.access(path, os.R_OK | os.X_OK):
-                raise TglError(f"{path}: permission denied; expected {what} that can be read")
+                raise TglError(
+                    f"{path}: permission denied; expected {what} that can be read. Change its permissions"
+                )
         return self
 
     def model(self, *names: str | Path | None) -> Checked:

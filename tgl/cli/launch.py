@@ -12,7 +12,7 @@ import subprocess
 import sys
 
 from tgl.cli.supervise import PARENT, end_with_parent, supervise
-from tgl.errors import TglError
+from tgl.core.errors import TglError
 
 # Set in the tasks that srun starts, one a node: this program again, which starts the node's processes.
 _NODE = "TGL_NODE_OF"
@@ -40,7 +40,7 @@ def start(processes: int, nodes: int) -> None:
         from tgl.train.processes import LOST_PEER, first_to_speak
 
         first = int(os.environ["SLURM_PROCID"]) * processes
-        sys.exit(supervise(_local(processes, first), lambda: False, first_to_speak, LOST_PEER))
+        sys.exit(supervise(_local(processes, first), lambda: False, first_to_speak, lost_peer=LOST_PEER))
     if nodes > 1 and "SLURM_JOB_ID" not in os.environ:
         raise TglError(
             "--nodes: several nodes are started by srun inside a SLURM allocation, and SLURM_JOB_ID is not set; "
@@ -69,7 +69,7 @@ def _meet(processes: int, nodes: int) -> int:
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),
     }
     started = _local(processes, 0) if nodes == 1 else {"srun": _srun(nodes)}
-    return supervise(started, lambda: store.add(DONE, 0) == size, first_to_speak, LOST_PEER)
+    return supervise(started, lambda: store.add(DONE, 0) == size, first_to_speak, lost_peer=LOST_PEER)
 
 
 def _local(processes: int, first: int) -> dict[str, subprocess.Popen]:

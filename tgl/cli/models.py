@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tgl import config as sections
+from tgl.analysis.settings import AgreeConfig
 from tgl.cli import launch
-from tgl.cli.app import (
-    Config,
+from tgl.cli.command import (
     MergeAdapter,
     Nodes,
     Processes,
@@ -24,116 +23,145 @@ from tgl.cli.app import (
     show,
 )
 from tgl.cli.inputs import Checked
-from tgl.cli.options import LearningRate, checked, checked_names
-from tgl.config_baselines import BaselinesConfig
-from tgl.config_check import load_section
-from tgl.config_types import PlanText
-from tgl.errors import TglError
-from tgl.plans.names import BASELINES
-from tgl.train.run import TABLES, Run, Settings
+from tgl.cli.options import LearningRate, checked, checked_entry, checked_names
+from tgl.cli.sections import Keys
+from tgl.core.config_types import Section
+from tgl.core.errors import TglError
+from tgl.core.extras import missing_extra
+from tgl.core.vocabulary import RUN_TABLES
+from tgl.models.settings import ModelConfig
+from tgl.plans.settings import PlanConfig, PlanText
+from tgl.profiling.settings import ProfileConfig
+from tgl.text.settings import TokensConfig
+from tgl.train.baseline import BASELINES
+from tgl.train.settings import EngineConfig, TrainConfig
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Model = Annotated[str, typer.Argument(help="Folder or Hugging Face name of a causal language model.")]
+Probes = Annotated[
+    Path, typer.Option(help="Table `probes`, or JSON lines of text, span and kind.", metavar="FILE")
+]
+Corpus = Annotated[
+    Path,
+    typer.Option(
+        help="Plain text: .txt, .jsonl, .parquet with a column text, or a table `tokens`.", metavar="FILE"
+    ),
+]
+State = Annotated[
+    Path,
+    typer.Option(
+        help="Folder of the saved state. An interrupted run resumes from it; it is removed at the end."
+    ),
+]
 
 
 @command("base")
 def base(
-    tokenizer: Annotated[Path, typer.Option()],
-    tokens: Annotated[Path, typer.Option(help="The table `tokens` of the base text.")],
-    output: Annotated[Path, typer.Option(help="Folder of the model.")],
-    steps: Annotated[Path, typer.Option(help="The table `steps`.")],
-    state: Annotated[Path, typer.Option(help="Folder to go on from after an interruption.")],
+    tokenizer: Annotated[Path, typer.Option(help="Folder of the tokenizer.")],
+    tokens: Annotated[Path, typer.Option(help="Table `tokens` of the base text.")],
+    output: Annotated[Path, typer.Option(help="Folder that gets the model.")],
+    steps: Annotated[Path, typer.Option(help="Table `steps` to write.")],
+    state: State,
+    settings: Annotated[ModelConfig, Keys("model", without=("name",))],
+    token_settings: Annotated[TokensConfig, Keys("tokens", only=("block_size",), given="--token-config")],
+    engine_settings: Annotated[EngineConfig, Keys("train", part_of=TrainConfig, given="--engine-config")],
     seed: Seed = 0,
-    config: Config = "{}",
-    token_config: Config = "{}",
-    engine_config: Config = "{}",
     threads: Threads = 1,
     processes: Processes = 1,
     nodes: Nodes = 1,
 ) -> None:
     """Pretrain the base model, or load and adapt one."""
-    settings = load_section(sections.ModelConfig, config)
-    token_settings = load_section(sections.TokensConfig, token_config, "--token-config")
-    engine_settings = load_section(sections.EngineConfig, engine_config, "--engine-config")
     given = Checked().tokenizer(tokenizer).table("tokens", tokens).model(settings.load)
     given.output(steps).output_folder(output).state_folder(state)
     launch.start(processes, nodes)
-    from tgl.train.base import train_base
+    from tgl.train.base import Base, train_base
 
     set_up_torch(threads)
-    train_base(
-        tokenizer,
-        tokens,
-        settings,
-        token_settings,
-        engine_settings,
-        seed,
-        output,
-        steps,
-        state,
-        say,
+    wanted = Base(
+        tokenizer=tokenizer,
+        tokens=tokens,
+        output=output,
+        steps=steps,
+        state=state,
+        model=settings,
+        block_size=token_settings.block_size,
+        engine=engine_settings,
+        seed=seed,
     )
+    train_base(wanted, say)
 
 
 @command("score")
 def score(
-    model: Path,
-    probes: Annotated[Path, typer.Option()],
-    text: Annotated[list[str], typer.Option(help="NAME=TABLE of tokens; its held-out part is scored.")],
-    scores: Annotated[Path, typer.Option()],
-    lm_loss: Annotated[Path, typer.Option()],
-    checkpoint: Annotated[str, typer.Option(help="Name of the checkpoint in the tables.")],
+    model: Annotated[Path, typer.Argument(help="Folder of the checkpoint.")],
+    probes: Annotated[Path, typer.Option(help="Table `probes`.")],
+    text: Annotated[
+        list[str],
+        typer.Option(
+            help="Name and table `tokens` of a text, whose held-out part is scored. Can be given several times.",
+            metavar="NAME=TABLE",
+        ),
+    ],
+    output: Annotated[Path, typer.Option(help="Folder that gets scores.parquet and lm_loss.parquet.")],
+    checkpoint: Annotated[str, typer.Option(help="Name of the checkpoint in the tables.", metavar="NAME")],
+    settings: Annotated[TokensConfig, Keys("tokens", only=("block_size",))],
     merge_adapter: MergeAdapter = False,
-    config: Config = "{}",
     threads: Threads = 1,
 ) -> None:
     """Score the test probes and the held-out texts of a checkpoint."""
-    block_size = load_section(sections.TokensConfig, config).block_size
     texts = named_paths(text)
     given = Checked().model(model).table("probes", probes).table("tokens", *texts.values())
-    given.output(scores, lm_loss)
+    given.output(output / "scores.parquet", output / "lm_loss.parquet")
     from tgl.evaluate.stage import score_checkpoint
-    from tgl.text.tokens import load_tokenizer
-    from tgl.train.checkpoint import load_model
+    from tgl.models.checkpoint import load_model
+    from tgl.models.tokenizer import load_tokenizer
 
     tokenizer = load_tokenizer(model)
     set_up_torch(threads)
+    found = load_model(model, merge_adapter=merge_adapter, say=say)
     score_checkpoint(
-        load_model(model, merge_adapter=merge_adapter, say=say),
+        found,
         tokenizer,
-        probes,
-        texts,
-        checkpoint,
-        block_size,
-        scores,
-        lm_loss,
+        probes=probes,
+        texts=texts,
+        checkpoint=checkpoint,
+        block_size=settings.block_size,
+        folder=output,
     )
 
 
 @command("profile")
 def profile(
-    model: Annotated[str, typer.Argument(help="Folder or Hugging Face name of a causal language model.")],
-    probes: Annotated[Path, typer.Option(help="Table probes, or JSON lines of text, span and kind.")],
-    corpus: Annotated[
-        Path, typer.Option(help="Plain text: .txt, .jsonl, .parquet with a column text, or tokens.")
-    ],
+    model: Model,
+    probes: Probes,
+    corpus: Corpus,
     output: Annotated[
-        Path, typer.Option(help="Folder: profile, norms and comparisons.parquet, profile.svg.")
+        Path,
+        typer.Option(
+            help="Folder that gets profile.parquet, norms.parquet, comparisons.parquet, profile.svg."
+        ),
     ],
+    settings: Annotated[ProfileConfig, Keys("profile", without=("periods", "seed"))],
     period: Annotated[
-        str | None, typer.Option(help="Period whose validation probes are taken; omitted: all.")
+        str | None,
+        typer.Option(
+            help="Use the validation probes of this period only. Without it: those of all periods.",
+            metavar="DATE",
+        ),
     ] = None,
     seed: Seed = 0,
     merge_adapter: MergeAdapter = False,
-    config: Config = "{}",
     threads: Threads = 1,
 ) -> None:
     """Measure gradient norms by sublayer, for salient spans and every control."""
-    settings = load_section(sections.ProfileConfig, config)
     _profiled([model], probes, corpus).output_folder(output)
-    from tgl.profiling.stage import profile
+    from tgl.profiling.measure import measure
     from tgl.profiling.summary import summary
-    from tgl.report.profile_figures import write_profile_figures
 
     set_up_torch(threads)
-    found = profile(
+    found = measure(
         model,
         probes=probes,
         corpus=corpus,
@@ -143,118 +171,156 @@ def profile(
         merge_adapter=merge_adapter,
         say=say,
     )
-    found.save(output)
-    write_profile_figures(found.profile, output)
+    found.write(output)
+    _draw(found.profile, output)
     show(summary(found.profile))
 
 
 @command("along")
 def along(
-    model: Annotated[list[str], typer.Option(help="STEP=FOLDER of a checkpoint, in order.")],
-    probes: Annotated[Path, typer.Option()],
-    corpus: Annotated[Path, typer.Option()],
-    period: Annotated[str, typer.Option()],
-    output: Annotated[Path, typer.Option(help="The table along.")],
-    examples: Annotated[Path, typer.Option(help="The table along_examples.")],
+    model: Annotated[
+        list[str],
+        typer.Option(
+            help="Step and folder of a checkpoint. Given once for each checkpoint, in order.",
+            metavar="STEP=FOLDER",
+        ),
+    ],
+    probes: Probes,
+    corpus: Corpus,
+    period: Annotated[str, typer.Option(help="Use the validation probes of this period.", metavar="DATE")],
+    output: Annotated[Path, typer.Option(help="Folder that gets along.parquet and along-examples.parquet.")],
+    settings: Annotated[ProfileConfig, Keys("profile", without=("periods", "seed"))],
     seed: Seed = 0,
-    config: Config = "{}",
     threads: Threads = 1,
 ) -> None:
-    """Profile checkpoints along a training."""
-    settings = load_section(sections.ProfileConfig, config)
+    """Profile several checkpoints of one training run."""
     models = {}
     for step, folder in named_paths(model).items():
         if not (step.isascii() and step.isdecimal()):
-            raise TglError(f"--model {step}={folder}: STEP must be a number")
+            raise TglError(f"--model {step}={folder}: found the step '{step}', expected a number such as 500")
         if int(step) in models:
             raise TglError(
                 f"--model {step}={folder}: step {int(step)} is given twice; expected different steps"
             )
         models[int(step)] = folder
-    _profiled(models.values(), probes, corpus).output(output, examples)
+    written = output / "along.parquet", output / "along-examples.parquet"
+    _profiled(models.values(), probes, corpus).output(*written)
+    from tgl.core.tables import write_table
     from tgl.profiling.along import profile_along
 
     set_up_torch(threads)
-    profile_along(models, probes, corpus, period, settings, seed, output, examples, say)
+    along, of_examples = profile_along(
+        models, probes, corpus, period=period, settings=settings, seed=seed, say=say
+    )
+    write_table(along, written[0], "along")
+    write_table(of_examples, written[1], "along_examples")
 
 
 @command("agree")
 def agree(
-    model: Annotated[str, typer.Argument(help="The model that was profiled.")],
-    profile: Annotated[Path, typer.Option(help="Folder of its profile.")],
-    probes: Annotated[Path, typer.Option(help="The probes it was made from.")],
-    output: Annotated[Path, typer.Option(help="Folder: tracing, movement and agreement.parquet.")],
-    moved: Annotated[str | None, typer.Option(help="A checkpoint trained in full from this model.")] = None,
+    model: Annotated[str, typer.Argument(help="The profiled model: a folder or a Hugging Face name.")],
+    profile: Annotated[Path, typer.Option(help="Folder of the profile, which `tgl profile` wrote.")],
+    probes: Annotated[Path, typer.Option(help="The probes of the profile.", metavar="FILE")],
+    output: Annotated[
+        Path, typer.Option(help="Folder that gets tracing.parquet, movement.parquet and agreement.parquet.")
+    ],
+    settings: Annotated[AgreeConfig, Keys("agree")],
+    moved: Annotated[
+        str | None,
+        typer.Option(
+            help="Checkpoint of a full training from MODEL, whose movement is measured.", metavar="MODEL"
+        ),
+    ] = None,
     seed: Seed = 0,
     merge_adapter: MergeAdapter = False,
-    config: Config = "{}",
     threads: Threads = 1,
 ) -> None:
-    """Compare a profile with causal tracing of the same facts, and with how far each sublayer moved in training."""
-    settings = load_section(sections.AgreeConfig, config)
+    """Compare a profile with causal tracing and with the movement of the weights."""
     given = Checked().model(model, moved).table("norms", profile / "norms.parquet")
     _probes(given, probes).output_folder(output)
-    from tgl.agreement.stage import agree
+    from tgl.analysis.agreement import agree
+    from tgl.models.checkpoint import load_checkpoint
 
     set_up_torch(threads)
-    found = agree(model, profile, probes, settings, seed, output, moved, merge_adapter=merge_adapter, say=say)
-    show(found.to_string(index=False, float_format=lambda value: f"{value:.2f}"))
+    checkpoint = load_checkpoint(model, merge_adapter=merge_adapter, say=say)
+    found = agree(checkpoint, profile, probes, settings=settings, seed=seed, moved=moved, say=say)
+    found.write(output)
+    show(found.agreement.to_string(index=False, float_format=lambda value: f"{value:.2f}"))
 
 
 @command("plan")
 def plan(
-    profile: Path,
-    method: Annotated[str, typer.Option(help="The plan's name: docs/plans.md.", callback=checked(PlanText))],
-    output: Annotated[Path, typer.Option()],
+    profile: Annotated[Path, typer.Argument(help="Table `profile`, such as FOLDER/profile.parquet.")],
+    method: Annotated[
+        str,
+        typer.Option(help="Name of the plan, such as tgl_fp (docs/plans.md).", callback=checked(PlanText)),
+    ],
+    output: Annotated[Path, typer.Option(help="The plan to write, as JSON.")],
+    settings: Annotated[PlanConfig, Keys("plan", without=("borrow",))],
     model: Annotated[
-        Path | None, typer.Option(help="The profiled model; only `spectrum` looks at it.")
+        Path | None, typer.Option(help="Folder of the profiled model. Only the plan `spectrum` needs it.")
     ] = None,
-    borrowed: Annotated[Path | None, typer.Option(help="Another experiment's profile.")] = None,
+    borrowed: Annotated[
+        Path | None, typer.Option(help="Table `profile` of another experiment, for plans that borrow one.")
+    ] = None,
     seed: Seed = 0,
-    config: Config = "{}",
 ) -> None:
-    """Turn a profile into a learning-rate multiplier per sublayer."""
-    settings = load_section(sections.PlanConfig, config)
+    """Turn a profile into a learning-rate multiplier for each sublayer."""
     Checked().model(model).table("profile", profile, borrowed).output(output)
     from tgl.plans.stage import write_plan
 
-    show(write_plan(profile, method, settings, seed, output, model, borrowed))
+    show(write_plan(profile, method, output, settings=settings, seed=seed, model=model, borrowed=borrowed))
 
 
 @command("train")
 def train(
-    base_model: Path,
-    base_tokens: Annotated[Path, typer.Option()],
-    tokens: Annotated[list[str], typer.Option(help="PERIOD=TABLE, in order.", callback=checked_names)],
-    probes: Annotated[Path, typer.Option()],
-    profile: Annotated[Path, typer.Option(help="The table profile that the plan was made from.")],
-    plan: Annotated[Path, typer.Option()],
-    models: Annotated[Path, typer.Option(help="Folder: <period>/model.safetensors and configs.")],
-    tables: Annotated[Path, typer.Option(help="Folder: scores, lm_loss, steps and rates.")],
-    state: Annotated[Path, typer.Option(help="Folder to go on from after an interruption.")],
+    base_model: Annotated[Path, typer.Argument(help="Folder of the base model.")],
+    base_tokens: Annotated[Path, typer.Option(help="Table `tokens` of the base text.")],
+    tokens: Annotated[
+        list[str],
+        typer.Option(
+            help="Period and its table `tokens`. Given once for each period, in order.",
+            metavar="PERIOD=TABLE",
+            callback=checked_names,
+        ),
+    ],
+    probes: Annotated[Path, typer.Option(help="Table `probes`.")],
+    profile: Annotated[Path, typer.Option(help="Table `profile` that the plan was made from.")],
+    plan: Annotated[Path, typer.Option(help="The plan, as `tgl plan` writes it.")],
+    models: Annotated[Path, typer.Option(help="Folder that gets PERIOD/model.safetensors and configs.")],
+    tables: Annotated[
+        Path, typer.Option(help="Folder that gets the tables scores, lm_loss, steps, rates, drift.")
+    ],
+    state: State,
     learning_rate: LearningRate,
+    settings: Annotated[TrainConfig, Keys("train")],
+    token_settings: Annotated[TokensConfig, Keys("tokens", only=("block_size",), given="--token-config")],
+    profile_settings: Annotated[ProfileConfig, Keys("profile", only=("periods",), given="--profile-config")],
+    plan_settings: Annotated[PlanConfig, Keys("plan", only=(), given="--plan-config")],
+    baseline_settings: Annotated[
+        Section | None,
+        Keys("baselines", entries=BASELINES, entry="baseline", given="--baseline-config"),
+    ],
     baseline: Annotated[
-        str, typer.Option(help="What the plan is put on.", callback=checked(Literal[BASELINES]))
+        str,
+        typer.Option(
+            help="Baseline that the plan is put on, such as ewc.", callback=checked_entry(BASELINES)
+        ),
     ] = "plain",
     seed: Seed = 0,
-    config: Config = "{}",
-    token_config: Config = "{}",
-    profile_config: Config = "{}",
-    plan_config: Config = "{}",
-    baseline_config: Config = "{}",
     threads: Threads = 1,
     processes: Processes = 1,
     nodes: Nodes = 1,
 ) -> None:
-    """Continual pretraining by one plan through all periods, scored after each."""
-    settings = _train_settings(config, token_config, profile_config, plan_config, baseline_config)
+    """Train a base model by one plan on all periods, and score it after each period."""
     named = named_paths(tokens)
-    written = [tables / f"{name}.parquet" for name in TABLES]
+    written = [tables / f"{name}.parquet" for name in RUN_TABLES]
     given = Checked().model(base_model).table("tokens", base_tokens, *named.values()).table("probes", probes)
     given.table("profile", profile).file("a plan as JSON", plan).output(*written)
     given.output_folder(*(models / period for period in named)).state_folder(state)
     launch.start(processes, nodes)
     from tgl.train.continual import train_periods
+    from tgl.train.run import Run, Settings
 
     set_up_torch(threads)
     run = Run(
@@ -266,22 +332,19 @@ def train(
         plan=plan,
         baseline=baseline,
         models={period: models / period for period in named},
-        tables=dict(zip(TABLES, written, strict=True)),
+        tables=dict(zip(RUN_TABLES, written, strict=True)),
         state=state,
         learning_rate=learning_rate,
         seed=seed,
+        settings=Settings(
+            train=settings,
+            tokens=token_settings,
+            profile=profile_settings,
+            plan=plan_settings,
+            baseline=baseline_settings,
+        ),
     )
-    train_periods(run, settings, say)
-
-
-def _train_settings(config: str, tokens: str, profile: str, plan: str, baselines: str) -> Settings:
-    return Settings(
-        train=load_section(sections.TrainConfig, config),
-        tokens=load_section(sections.TokensConfig, tokens, "--token-config"),
-        profile=load_section(sections.ProfileConfig, profile, "--profile-config"),
-        plan=load_section(sections.PlanConfig, plan, "--plan-config"),
-        baselines=load_section(BaselinesConfig, baselines, "--baseline-config"),
-    )
+    train_periods(run, say)
 
 
 def _profiled(models: Iterable[str | Path], probes: Path, corpus: Path) -> Checked:
@@ -298,3 +361,15 @@ def _probes(given: Checked, probes: Path) -> Checked:
         return given.table("probes", probes)
     read_probes(probes)
     return given
+
+
+def _draw(profile: pd.DataFrame, folder: Path) -> None:
+    """Write the figures of a profile where matplotlib is installed; a profile does not need them."""
+    try:
+        from tgl.report.profile_figures import write_profile_figures
+    except ModuleNotFoundError as error:
+        if (missing := missing_extra(error, "profile.svg")) is None:
+            raise
+        say(f"skipping the figures: {missing}")
+        return
+    write_profile_figures(profile, folder)

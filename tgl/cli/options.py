@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from tgl.config_types import Date, Dates, Holdout, Language, Name, Rate
+from tgl.core.config_types import Date, Dates, Name, Rate
+from tgl.core.registry import Registry
 
 
 def checked(kind: object) -> Callable[[object], object]:
@@ -29,6 +30,17 @@ def checked(kind: object) -> Callable[[object], object]:
     return check
 
 
+def checked_entry(registry: Registry) -> Callable[[str], str]:
+    """Return a callback that refuses a name which no entry of a registry has."""
+
+    def check(name: str) -> str:
+        if name not in registry:
+            raise typer.BadParameter(str(registry.unknown(name)))
+        return name
+
+    return check
+
+
 def checked_names(pairs: list[str]) -> list[str]:
     """Refuse NAME=PATH whose name, which becomes a folder, is none; the form itself is checked where it is read."""
     names = checked(Name)
@@ -38,19 +50,12 @@ def checked_names(pairs: list[str]) -> list[str]:
 
 
 RisingDates = Annotated[
-    list[str], typer.Argument(help="Dates YYYYMMDD of the snapshots, rising.", callback=checked(Dates))
+    list[str],
+    typer.Argument(help="Dates of the snapshots as YYYYMMDD, in ascending order.", callback=checked(Dates)),
 ]
-OneDate = Annotated[str, typer.Argument(help="A date YYYYMMDD.", callback=checked(Date))]
-Period = Annotated[str, typer.Option(help="The date of `new`, YYYYMMDD.", callback=checked(Date))]
-HoldoutShare = Annotated[
-    float,
-    typer.Option(
-        help="Share of the pages withheld from training, for held-out loss.", callback=checked(Holdout)
-    ),
-]
-TextLanguage = Annotated[
-    str, typer.Option(help="Of the sentence splitter: a code such as en or zh.", callback=checked(Language))
-]
+OneDate = Annotated[str, typer.Argument(help="Date as YYYYMMDD.", callback=checked(Date))]
+Period = Annotated[str, typer.Option(help="Date of NEW as YYYYMMDD.", metavar="DATE", callback=checked(Date))]
 LearningRate = Annotated[
-    float, typer.Option(help="Of every sublayer at multiplier 1.", callback=checked(Rate))
+    float,
+    typer.Option(help="Learning rate of every sublayer at multiplier 1.", callback=checked(Rate)),
 ]

@@ -7,20 +7,23 @@ from typing import Annotated
 
 import typer
 
-from tgl import config as sections
-from tgl.cli.app import Config, command, say, show
+from tgl.cli.command import command, say, show
 from tgl.cli.inputs import Checked
-from tgl.config_check import load_section
+from tgl.cli.sections import Keys
+from tgl.config.root import Config as WholeConfig
+from tgl.core.terminal import one_line
 
 
 @command("report")
 def report(
-    results: Annotated[Path, typer.Argument(help="The experiment's folder of results.")],
-    output: Annotated[Path, typer.Option(help="Folder of the report.")],
-    config: Config,
+    results: Annotated[Path, typer.Argument(help="Folder of an experiment, such as results/default.")],
+    output: Annotated[Path, typer.Option(help="Folder that gets the report.")],
+    settings: Annotated[WholeConfig, Keys("", only=())],
 ) -> None:
-    """Write the report: index.html, examples.html, figures, measures.csv, gate.json."""
-    settings = load_section(sections.Config, config)
+    """Write the report: index.html, examples.html, figures, CSV tables, gate.json.
+
+    --config must be the configuration of the experiment.
+    """
     given = Checked().folder("an experiment's folder of results", results)
     from tgl.report.inputs import inputs_of
 
@@ -33,8 +36,11 @@ def report(
 
 
 @command("gate")
-def gate(file: Annotated[Path, typer.Argument(help="gate.json of a report.")], binding: bool = True) -> None:
-    """Fail when a gate of the report was missed (with --no-binding: only say so)."""
+def gate(
+    file: Annotated[Path, typer.Argument(help="The file gate.json of a report.")],
+    binding: Annotated[bool, typer.Option(help="Fail if a gate was missed, or only report it.")] = True,
+) -> None:
+    """Fail if a gate of the report was missed."""
     from tgl.report.gate import check_gate
 
     show(check_gate(file, binding))
@@ -42,10 +48,10 @@ def gate(file: Annotated[Path, typer.Argument(help="gate.json of a report.")], b
 
 @command("across")
 def across(
-    results: Annotated[list[Path], typer.Argument(help="Folders of experiments whose reports are made.")],
-    output: Annotated[Path, typer.Option(help="Folder of the comparison.")],
+    results: Annotated[list[Path], typer.Argument(help="Folders of experiments that have a report.")],
+    output: Annotated[Path, typer.Option(help="Folder that gets the comparison.")],
 ) -> None:
-    """Set finished experiments side by side: index.html and CSV tables."""
+    """Compare finished experiments: index.html and CSV tables."""
     Checked().folder("an experiment's folder of results", *results).output_folder(output)
     from tgl.report.across import write_across
 
@@ -54,22 +60,23 @@ def across(
 
 
 @command("verify")
-def verify(results: Annotated[Path, typer.Argument(help="An experiment's folder of results.")]) -> None:
-    """Read every artifact again and compare it, and what it was made from, with the manifest."""
+def verify(
+    results: Annotated[Path, typer.Argument(help="Folder of an experiment, such as results/default.")],
+) -> None:
+    """Read every artifact again and compare it with the manifest."""
     Checked().folder("an experiment's folder of results", results)
     from tgl.provenance.verify import verify
 
     found = verify(results)
-    for line in (*found.problems, *found.advice):
-        say(str(line))
-    say(str(found))
+    for line in (*found.problems, *found.advice, found):
+        show(one_line(str(line)))
     if found.num_errors:
         raise typer.Exit(1)
 
 
 @command("explain")
-def explain(artifact: Annotated[Path, typer.Argument(help="A file in an experiment's folder.")]) -> None:
-    """Say how an artifact came about: rule, configuration, code, versions, cost, and the chain of its inputs."""
+def explain(artifact: Annotated[Path, typer.Argument(help="A file in the folder of an experiment.")]) -> None:
+    """Show how an artifact was made: settings, code, versions, cost, inputs."""
     from tgl.provenance.explain import explain
 
     show(explain(artifact))
@@ -77,14 +84,15 @@ def explain(artifact: Annotated[Path, typer.Argument(help="A file in an experime
 
 @command("export")
 def export(
-    results: Annotated[Path, typer.Argument(help="An experiment's folder of results.")],
-    hub_layout: Annotated[Path, typer.Option(help="Folder that gets a folder for each kind of table.")],
+    results: Annotated[Path, typer.Argument(help="Folder of an experiment, such as results/default.")],
+    hub_layout: Annotated[Path, typer.Option(help="Folder that gets one folder for each kind of table.")],
     table: Annotated[
-        list[str] | None, typer.Option(help="Only this kind, as pages; may be repeated.")
+        list[str] | None,
+        typer.Option(help="Only this kind of table, such as pages. Can be given several times."),
     ] = None,
 ) -> None:
-    """Copy tables into folders that `datasets.load_dataset` reads, each with a card."""
+    """Copy tables into folders that `datasets.load_dataset` reads, with cards."""
     Checked().folder("an experiment's folder of results", results).output_folder(hub_layout)
     from tgl.export.hub import export_hub
 
-    export_hub(results, hub_layout, table or (), say)
+    export_hub(results, hub_layout, table or (), say=say)

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
-from tgl.interruptions import SIGNALS
+from tgl.core.interruptions import SIGNALS
 
 # Seconds that processes get to finish their step and save their state, once they are told to end.
 _PATIENCE = 600
@@ -29,6 +29,7 @@ def supervise(
     processes: Mapping[str, subprocess.Popen],
     done: Callable[[], bool],
     first_to_speak: Callable[[], bool],
+    *,
     lost_peer: int,
 ) -> int:
     """Wait for processes that belong together and return the exit status of the whole.

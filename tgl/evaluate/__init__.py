@@ -1,1 +1,1 @@
-"""Scores of spans and text, and the measures made of them."""
+"""Score spans and text with a model."""

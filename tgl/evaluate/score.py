@@ -1,4 +1,4 @@
-"""Log-likelihoods of spans and of held-out text: log-softmax in fp32, batches of a fixed composition."""
+"""Compute log-likelihoods of spans and of held-out text, with log-softmax in fp32 and fixed batches."""
 
 from __future__ import annotations
 
@@ -11,30 +11,39 @@ import torch
 from transformers import PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from tgl.errors import TglError
+from tgl.core.errors import TglError
+from tgl.core.progress import track
+from tgl.core.tables import check_unique
 from tgl.evaluate.spans import SpanTokens, span_tokens
-from tgl.fit import num_positions
-from tgl.tables import check_unique
+from tgl.models.fit import num_positions
 
 BATCH_SEQUENCES = 64
 
 
 def max_length(model: PreTrainedModel) -> int:
-    """Return the number of positions of the model; 2048 where nothing bounds them."""
+    """Return the number of positions of the model, or 2048 if it has no limit."""
     return num_positions(model.config) or 2048
 
 
 @torch.no_grad()
 def log_likelihoods(model: PreTrainedModel, spans: Sequence[SpanTokens]) -> np.ndarray:
-    """Return the sum of log-likelihoods (nats) of each span's tokens, [num_spans], float64.
+    """Return the log-likelihood of each span.
 
-    Sequences are sorted by length, padded on the right and put back in order; padding is never attended to
-    by what stands left of it. Each distinct sequence is computed once.
+    Sequences are sorted by length and padded on the right. The model is causal, so tokens never attend to the padding
+    on their right. Each distinct sequence is computed once.
+
+    Args:
+        model: A causal language model.
+        spans: Spans to score.
+
+    Returns:
+        Sums of log-likelihoods (nats) over the tokens of each span, [num_spans], float64, in the order of `spans`.
     """
     distinct = sorted({(len(span.ids), tuple(span.ids), span.first) for span in spans})
     found: dict[tuple, float] = {}
     device = next(model.parameters()).device
-    for begin in range(0, len(distinct), BATCH_SEQUENCES):
+    batches = range(0, len(distinct), BATCH_SEQUENCES)
+    for begin in track(batches, "scoring", "batches"):
         group = distinct[begin : begin + BATCH_SEQUENCES]
         length = group[-1][0]
         tokens = torch.zeros(len(group), length, dtype=torch.long)
@@ -52,11 +61,20 @@ def log_likelihoods(model: PreTrainedModel, spans: Sequence[SpanTokens]) -> np.n
 
 @torch.no_grad()
 def text_loss(
-    model: PreTrainedModel, tokens: np.ndarray, block_size: int, begin_token: int
+    model: PreTrainedModel, tokens: np.ndarray, block_size: int, *, begin_token: int
 ) -> tuple[float, int]:
-    """Return (sum of negative log-likelihoods in nats, number of tokens) of a stream [num_tokens].
+    """Return the loss of a token stream.
 
-    The stream is cut into blocks, each begun with `begin_token`: every token of it is a target once.
+    The stream is cut into blocks. Each block starts with `begin_token`, so every token of the stream is a target once.
+
+    Args:
+        model: A causal language model.
+        tokens: Token ids [num_tokens].
+        block_size: Number of tokens of a block, including `begin_token`.
+        begin_token: First token of every block.
+
+    Returns:
+        The sum of negative log-likelihoods in nats, and the number of tokens.
     """
     total, device = 0.0, next(model.parameters()).device
     width = block_size - 1
@@ -76,12 +94,21 @@ def text_loss(
 
 
 def score_probes(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, probes: pa.Table, checkpoint: str
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, probes: pa.Table, *, checkpoint: str
 ) -> Iterator[dict]:
     """Yield the rows of the table `scores`.
 
-    Where candidates are known the answer's rank among them is given (1 = best; another candidate that holds
-    for the same query is left out), else rank and num_candidates are 0. Validation probes are not ranked.
+    If a probe has candidates, the answer is ranked among them (1 is best). Other correct answers of the same question
+    are excluded from the candidates. Without candidates, and for validation probes, rank and num_candidates are 0.
+
+    Args:
+        model: A causal language model.
+        tokenizer: Its tokenizer.
+        probes: Table `probes`.
+        checkpoint: Name of the model in the rows.
+
+    Raises:
+        TglError: If an id occurs twice, if a span is invalid or cannot be scored, or if a log-likelihood is not finite.
     """
     model.eval()
     length, rows = max_length(model), probes.to_pylist()
@@ -94,7 +121,9 @@ def score_probes(
     for row in rows:
         start, end, text = row["span_start"], row["span_end"], row["text"]
         if not 0 <= start < end <= len(text):
-            raise TglError(f"probe '{row['id']}': span [{start}, {end}) is no part of its text {text!r}")
+            raise TglError(
+                f"probe '{row['id']}': span [{start}, {end}) is not within its text {text!r}. Correct the span."
+            )
         answer = text[start:end]
         others = [other for other in row["candidates"] if other not in answers[row["answer_group"]]]
         others = [] if row["split"] == "validation" else others
@@ -105,9 +134,8 @@ def score_probes(
                     span_tokens(
                         tokenizer,
                         text[:start] + candidate + text[end:],
-                        start,
-                        start + len(candidate),
-                        length,
+                        (start, start + len(candidate)),
+                        max_length=length,
                     )
                 )
             except TglError as error:
@@ -118,7 +146,10 @@ def score_probes(
     for row, positions in zip(rows, owners, strict=True):
         own = scores[positions[0]]
         if not math.isfinite(own):
-            raise TglError(f"probe '{row['id']}': log-likelihood {own} at checkpoint '{checkpoint}'")
+            raise TglError(
+                f"probe '{row['id']}': log-likelihood {own} at checkpoint '{checkpoint}'; expected a finite number. "
+                "Train with a smaller learning rate."
+            )
         ranked = len(positions) > 1
         yield {
             "checkpoint": checkpoint,
@@ -127,7 +158,7 @@ def score_probes(
             "num_tokens": spans[positions[0]].num_targets,
             "num_bytes": len(row["text"][row["span_start"] : row["span_end"]].encode()),
             "log_likelihood": float(own),
-            # a tie counts against the answer
+            # A tie counts against the answer, so that a constant score does not rank first.
             "rank": 1 + int((scores[positions[1:]] >= own).sum()) if ranked else 0,
             "num_candidates": len(positions) if ranked else 0,
         }

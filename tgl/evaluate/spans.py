@@ -1,4 +1,4 @@
-"""Which tokens are a span's: the whole sentence is tokenised once, tokens are found by character offset."""
+"""Find the tokens of a span. The whole sentence is tokenised once, and tokens are found by character offset."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from tgl.errors import TglError
-from tgl.text.tokens import first_token
+from tgl.core.errors import TglError
+from tgl.models.tokenizer import first_token
 
 
 class SpanError(TglError):
-    """A span that cannot be scored; `reason` is what all errors of its kind have in common."""
+    """A span that cannot be scored. `reason` is the same text for all errors of one kind."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
@@ -20,35 +20,44 @@ class SpanError(TglError):
 
 @dataclass(frozen=True)
 class SpanTokens:
-    """A sentence's tokens up to the end of its span; target positions are [first, len(ids))."""
+    """The tokens of a sentence up to the end of its span. The target positions are [first, len(ids))."""
 
     ids: list[int]
     first: int
 
     @property
     def num_targets(self) -> int:
-        """Number of the span's tokens."""
+        """Number of tokens of the span."""
         return len(self.ids) - self.first
 
 
 def span_tokens(
     tokenizer: PreTrainedTokenizerBase,
     text: str,
-    start: int,
-    end: int,
+    span: tuple[int, int],
+    *,
     max_length: int,
 ) -> SpanTokens:
-    """Tokenise `text` behind `tgl.text.tokens.first_token` and return what scoring characters [start, end) needs.
+    """Tokenise a text for scoring a span of it. The sequence starts with `tgl.models.tokenizer.first_token`.
 
-    A token belongs to the span when it holds one of its characters; the leading space goes with its word, also
-    where the tokenizer keeps it as a token of its own. What stands right of the span is cut off: a causal model
-    does not see it. A sentence longer than `max_length` tokens loses tokens on the left, but never the first token.
-    Raises SpanError for a span outside its text, without a token, or longer than `max_length` allows.
+    A token belongs to the span if it contains one of its characters. A leading space belongs to its word, even if the
+    tokenizer makes it a separate token. Text to the right of the span is cut off, because a causal model does not see
+    it. A sequence longer than `max_length` loses tokens on the left, but never the first token.
+
+    Args:
+        tokenizer: Tokenizer with character offsets.
+        text: The sentence.
+        span: Characters [start, end) of the span.
+        max_length: Largest number of tokens of the model.
+
+    Raises:
+        SpanError: If the span is outside the text, has no token, or is longer than `max_length` allows.
     """
+    start, end = span
     if not 0 <= start < end <= len(text):
         raise SpanError(
             "span outside its text",
-            f"span [{start}, {end}) is no part of a text of {len(text)} characters: {text!r}",
+            f"span [{start}, {end}) is not within a text of {len(text)} characters: {text!r}. Correct the span.",
         )
     encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
     inside = [
@@ -58,7 +67,8 @@ def span_tokens(
     ]
     if not inside:
         raise SpanError(
-            "span holds no token", f"span [{start}, {end}) of {text!r} holds no token of this tokenizer"
+            "span holds no token",
+            f"span [{start}, {end}) of {text!r} contains no token of this tokenizer. Use another span or tokenizer.",
         )
     first, last = inside[0], inside[-1]
     if first > 0 and text[start - 1] == " " and encoded["offset_mapping"][first - 1] == (start - 1, start):
@@ -70,8 +80,8 @@ def span_tokens(
         if first - cut < 1:
             raise SpanError(
                 "span longer than the context",
-                f"span [{start}, {end}) has {len(ids) - first} tokens; with the model's {max_length} positions "
-                "nothing would be left of it",
+                f"span [{start}, {end}) has {len(ids) - first} tokens, so the model's {max_length} positions leave no "
+                "context to the left of it. Use a shorter span or a model with more positions.",
             )
         ids, first = [ids[0], *ids[1 + cut :]], first - cut
     return SpanTokens(ids, first)

@@ -1,4 +1,4 @@
-"""Stage `score`: a checkpoint to the tables `scores` and `lm_loss`."""
+"""Stage `score`: score a checkpoint and write the tables `scores` and `lm_loss`."""
 
 from __future__ import annotations
 
@@ -10,39 +10,54 @@ import pyarrow.compute as pc
 from transformers import PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
+from tgl.core.tables import read_table, write_table
+from tgl.core.vocabulary import HELD_OUT, TEST, VALIDATION
 from tgl.evaluate.score import score_probes, text_loss
-from tgl.fit import check_block_size, check_tokenizer
-from tgl.tables import read_table, write_table
-from tgl.text.tokens import check_packed, first_token, read_stream
+from tgl.models.fit import check_block_size, check_tokenizer
+from tgl.models.tokenizer import first_token
+from tgl.text.tokens import check_packed, read_stream
 
 
 def score_checkpoint(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
+    *,
     probes: str | Path,
     texts: Mapping[str, str | Path],
     checkpoint: str,
     block_size: int,
-    scores_output: str | Path,
-    lm_loss_output: str | Path,
+    folder: Path,
 ) -> None:
-    """Score every validation and test probe, and the held-out part of each text (name to table `tokens`).
+    """Score all validation and test probes and the held-out part of each text.
 
-    A text without a held-out part gives a row of 0 tokens. Raises TglError, before anything is scored, where model,
-    tokenizer, texts and `block_size` do not fit together.
+    A text without a held-out part gives a row with 0 tokens.
+
+    Args:
+        model: A causal language model.
+        tokenizer: Its tokenizer.
+        probes: Path of the table `probes`.
+        texts: Path of a table `tokens` for each name of a text.
+        checkpoint: Name of the model in the tables.
+        block_size: Number of tokens of a block.
+        folder: Folder for scores.parquet and lm_loss.parquet.
+
+    Raises:
+        TglError: If model, tokenizer, texts and block size do not fit together. This is checked before scoring starts.
     """
     check_tokenizer(model, tokenizer)
     check_block_size(model, block_size)
     check_packed(texts.values(), tokenizer)
     model.eval()
     table = read_table(probes, "probes")
-    asked: pa.Table = table.filter(pc.is_in(table["split"], pa.array(["validation", "test"])))
-    write_table(score_probes(model, tokenizer, asked, checkpoint), scores_output, "scores")
+    asked: pa.Table = table.filter(pc.is_in(table["split"], pa.array([VALIDATION, TEST])))
+    write_table(
+        score_probes(model, tokenizer, asked, checkpoint=checkpoint), folder / "scores.parquet", "scores"
+    )
     rows = []
     for name, path in texts.items():
-        stream = read_stream(path, "held_out")
-        loss, count = text_loss(model, stream, block_size, first_token(tokenizer))
+        stream = read_stream(path, HELD_OUT)
+        loss, count = text_loss(model, stream, block_size, begin_token=first_token(tokenizer))
         rows.append(
             {"checkpoint": checkpoint, "text": name, "num_tokens": count, "negative_log_likelihood": loss}
         )
-    write_table(rows, lm_loss_output, "lm_loss")
+    write_table(rows, folder / "lm_loss.parquet", "lm_loss")

@@ -1,1 +1,1 @@
-"""Tables of an experiment as folders that others load with `datasets`, each with a card."""
+"""Export the tables of an experiment as dataset folders for `datasets`, each with a dataset card."""

@@ -1,4 +1,4 @@
-"""The card of a dataset: README.md with the header that the Hub and `datasets` read. Pure functions of facts."""
+"""Write the dataset card: README.md with the YAML header that the Hub and `datasets` read. Pure functions."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import pyarrow as pa
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from tgl.core.schemas import SCHEMAS
 from tgl.export.kinds import Kind, Table
 from tgl.export.markdown import Markdown, markdown
 from tgl.export.sources import Sources, licences
 from tgl.provenance.explain import config_keys
 from tgl.provenance.manifest import Job, Manifest
-from tgl.schemas import SCHEMAS
 
 _SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"),
           (10**7, "1M<n<10M"), (10**8, "10M<n<100M"), (10**9, "100M<n<1B"))  # fmt: skip
@@ -24,7 +24,7 @@ _SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "
 
 @dataclass(frozen=True)
 class DataFile:
-    """A file of the dataset: path below its folder, None for a table without rows, which has no file."""
+    """A file of the dataset. The path is relative to its folder; a table without rows has no file (path None)."""
 
     path: str | None
     config: str
@@ -35,7 +35,7 @@ class DataFile:
 
 @dataclass(frozen=True)
 class Setting:
-    """A setting of the jobs that made tables, and the configurations that were made with this value, none for all."""
+    """A setting of the jobs that made tables. `configs` lists the configurations with this value; empty means all."""
 
     rule: str
     name: str
@@ -47,19 +47,30 @@ def card(
     name: str,
     kind: Kind,
     experiment: str,
+    *,
     files: Sequence[DataFile],
     counts: Mapping[str, Mapping[str, int]],
     sources: Sources,
     manifest: Manifest,
 ) -> str:
-    """Return the card of the dataset `name`. counts: the stage's own, by configuration."""
+    """Return the dataset card as Markdown.
+
+    Args:
+        name: Name of the dataset.
+        kind: Description of its table.
+        experiment: Name of the experiment.
+        files: Files of the dataset.
+        counts: Counts of the stage that made the tables, by configuration.
+        sources: Sources of the tables.
+        manifest: Manifest of the experiment.
+    """
     tables = [file.table for file in files]
     jobs = list({id(table.job): table.job for table in tables}.values())
-    told = licences(kind, sources, jobs)
+    own_licences = licences(kind, sources, jobs)
     total = sum(file.rows for file in files)
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=False,  # of HTML; `finalize` escapes every value for Markdown
+        autoescape=False,  # HTML escaping is not needed, because `finalize` escapes every value for Markdown.
         finalize=markdown,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -67,7 +78,11 @@ def card(
     )
     environment.filters["own"] = Markdown
     return environment.get_template("card.md.j2").render(
-        header=Markdown(header(name, experiment, files, list(told), sources.languages, total)),
+        header=Markdown(
+            header(
+                name, experiment, files, licence=list(own_licences), languages=sources.languages, total=total
+            )
+        ),
         name=name,
         kind=kind,
         experiment=experiment,
@@ -82,7 +97,7 @@ def card(
         sources=sources,
         world=sources.world and list(config_keys(sources.world.config.get("config", {}))),
         wikipedias=sorted({dump.wikipedia for dump in sources.dumps if dump.wikipedia}),
-        licences=told,
+        licences=own_licences,
     )
 
 
@@ -90,11 +105,23 @@ def header(
     name: str,
     experiment: str,
     files: Iterable[DataFile],
+    *,
     licence: list[str],
     languages: list[str],
     total: int,
 ) -> str:
-    """Return the YAML at the top: each configuration with the files of its splits, the first is the default."""
+    """Return the YAML header of the card.
+
+    It lists each configuration with the files of its splits. The first configuration is the default.
+
+    Args:
+        name: Name of the dataset.
+        experiment: Name of the experiment.
+        files: Files of the dataset.
+        licence: Licence identifiers of the Hub, at least one.
+        languages: Language codes.
+        total: Number of rows.
+    """
     splits: dict[str, dict[str, str]] = {}
     for file in files:
         if file.path is not None:
@@ -117,12 +144,12 @@ def header(
 
 
 def size_category(rows: int) -> str:
-    """Return the Hub's name for a number of rows."""
+    """Return the size category of the Hub for a number of rows."""
     return next((name for limit, name in _SIZES if rows < limit), "n>1B")
 
 
 def type_name(kind: pa.DataType) -> str:
-    """Return an Arrow type in a few words, as `list of {target: string, start: int32}`."""
+    """Return a readable name of an Arrow type, such as `list of {target: string, start: int32}`."""
     if pa.types.is_list(kind):
         return f"list of {type_name(kind.value_type)}"
     if pa.types.is_struct(kind):
@@ -131,7 +158,10 @@ def type_name(kind: pa.DataType) -> str:
 
 
 def settings(tables: Sequence[Table]) -> list[Setting]:
-    """Return the settings that tables were made with, by rule; what differs within a rule once for each value."""
+    """Return the settings that the tables were made with, by rule.
+
+    A setting with several values within a rule appears once for each value.
+    """
     by_rule: dict[str, list[Table]] = {}
     for table in tables:
         by_rule.setdefault(table.job.rule, []).append(table)
@@ -158,7 +188,7 @@ def _settings_of(job: Job) -> dict[str, str]:
 
 
 def _without_folders(value: object) -> object:
-    """Return a setting with the names of files only: where they lie on somebody's machine says nothing."""
+    """Return a setting with file names instead of absolute paths, which mean nothing on other machines."""
     if isinstance(value, dict):
         return {key: _without_folders(inner) for key, inner in value.items()}
     if isinstance(value, list):

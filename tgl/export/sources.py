@@ -1,4 +1,4 @@
-"""Where the words of a table come from, by the manifest and the tables on the way; and what licence that gives them."""
+"""Trace the text of a table to its sources through the manifest, and derive its licences."""
 
 from __future__ import annotations
 
@@ -7,16 +7,15 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tgl.core.layout import field_of
+from tgl.core.tables import read_about, read_table
 from tgl.export.kinds import Kind, Table
 from tgl.export.markdown import markdown
 from tgl.provenance.manifest import File, Job, Manifest
-from tgl.tables import read_about, read_table
 
-# Wikipedia's terms of use have asked for version 4.0 since this day.
+# Since this date, the terms of use of Wikipedia require version 4.0 of the licence.
 SINCE_4 = "20230607"
-_LISTING = re.compile(r"wiki/(\d{8})/files\.parquet")
-_PAGES = re.compile(r"wiki/([^/]+)/pages/\d+\.parquet")
-# A language as BCP 47 and the Hub write it, an address of a page, and the name of a database.
+# Valid forms of a language tag (BCP 47, as on the Hub), of a page address and of a database name.
 _LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 _WIKI = {
     "language": _LANGUAGE,
@@ -28,9 +27,16 @@ _WIKIPEDIA = re.compile(r"(https?://[\w-]+\.wikipedia\.org)/")
 
 @dataclass(frozen=True)
 class Dump:
-    """A dump file; date: of the dump itself, which may lie beside the date that was asked for.
+    """A dump file.
 
-    wiki: what its head says (`tgl.wiki.siteinfo.Siteinfo.wiki`), empty where the tables do not tell.
+    Attributes:
+        date: Date of the dump, which can differ from the requested date.
+        wanted: Requested date.
+        name: Name of the file.
+        bytes: Size of the file.
+        sha1: SHA-1 of the file.
+        origin: Source of the file.
+        wiki: Header of the dump (`tgl.snapshots.dumps.siteinfo.Siteinfo.wiki`), empty if it was not recorded.
     """
 
     date: str
@@ -43,13 +49,13 @@ class Dump:
 
     @property
     def wikipedia(self) -> str | None:
-        """The address of the Wikipedia it is of, None for another wiki."""
+        """Address of the Wikipedia that the dump belongs to; None for another wiki."""
         match = _WIKIPEDIA.match(self.wiki.get("base", ""))
         return match[1] if match else None
 
     @property
     def licence(self) -> str:
-        """Its identifier on the Hub."""
+        """Identifier of the licence on the Hub; `other` if unknown."""
         if self.origin == "synthetic":
             return "apache-2.0"
         if self.wikipedia is None:
@@ -59,7 +65,14 @@ class Dump:
 
 @dataclass(frozen=True)
 class Sources:
-    """What tables go back to: dumps, files that no job made (but dumps), and the job that made the synthetic world."""
+    """Sources of tables.
+
+    Attributes:
+        dumps: Dump files.
+        files: Other files that no job of the experiment made.
+        world: Job that made the synthetic world, if any.
+        languages: Language codes of the text.
+    """
 
     dumps: list[Dump]
     files: list[File]
@@ -68,20 +81,29 @@ class Sources:
 
 
 def sources_of(results: Path, tables: Iterable[Table], manifest: Manifest) -> Sources:
-    """Return what tables of an experiment were made from. Raises TglError when a table on the way cannot be read."""
+    """Return the sources of tables of an experiment.
+
+    Args:
+        results: Folder of the experiment.
+        tables: Tables to trace.
+        manifest: Manifest of the experiment.
+
+    Raises:
+        TglError: If a table between the sources and these tables cannot be read.
+    """
     makers = manifest.makers()
     reached = list(_reached([table.file.path for table in tables], makers))
-    wikis = {match[1]: _wiki(results / path) for path in reached if (match := _PAGES.fullmatch(path))}
+    wikis = {date: _wiki(results / path) for path in reached if (date := field_of("pages", path, "date"))}
     dumps = [
         dump
         for path in sorted(reached)
-        if (match := _LISTING.fullmatch(path))
-        for dump in _dumps(results / path, match[1], makers[path], wikis.get(match[1], {}))
+        if (date := field_of("files", path, "date"))
+        for dump in _dumps(results / path, date, makers[path], wiki=wikis.get(date, {}))
     ]
     listed = {
         row["path"]
         for path in reached
-        if _LISTING.fullmatch(path)
+        if field_of("files", path, "date")
         for row in read_table(results / path, "files").to_pylist()
     }
     files = [file for file in manifest.sources if file.path in reached and file.path not in listed]
@@ -91,7 +113,7 @@ def sources_of(results: Path, tables: Iterable[Table], manifest: Manifest) -> So
 
 
 def _reached(paths: Iterable[str], makers: Mapping[str, Job]) -> Iterator[str]:
-    """Yield paths and all that they were made from, each once."""
+    """Yield the paths and all their direct and indirect inputs, each once."""
     waiting, seen = list(paths), set()
     while waiting:
         path = waiting.pop()
@@ -102,7 +124,7 @@ def _reached(paths: Iterable[str], makers: Mapping[str, Job]) -> Iterator[str]:
 
 
 def _wiki(pages: Path) -> Mapping[str, str]:
-    """Return what the head of a dump says and what can be true: it may hold anything, and goes into the card."""
+    """Return the valid values of a dump's header. The header can contain anything, and the values go into the card."""
     found = read_about(pages).get("wiki") if pages.is_file() else {}
     found = found if isinstance(found, dict) else {}
     return {
@@ -112,14 +134,14 @@ def _wiki(pages: Path) -> Mapping[str, str]:
     }
 
 
-def _dumps(listing: Path, wanted: str, job: Job, wiki: Mapping[str, str]) -> Iterator[Dump]:
+def _dumps(listing: Path, wanted: str, job: Job, *, wiki: Mapping[str, str]) -> Iterator[Dump]:
     rows = read_table(listing, "files").to_pylist()
     about = read_about(listing)
     found = str(about.get("found", wanted))
     origin = {"world": "synthetic", "local_files": "local file"}.get(job.rule, about.get("source", job.rule))
     for row in rows:
         path = Path(row["path"])
-        made = path.parts[-4:-1] == ("wiki", wanted, "dump")  # by the rule `history`
+        made = path.parts[-4:-1] == ("wiki", wanted, "dump")  # The rule `history` writes its dumps there.
         yield Dump(
             found if re.fullmatch(r"\d{8}", found) else wanted,
             wanted,
@@ -132,7 +154,7 @@ def _dumps(listing: Path, wanted: str, job: Job, wiki: Mapping[str, str]) -> Ite
 
 
 def _split_as(manifest: Manifest) -> set[str]:
-    """Return the languages that sentences were split as."""
+    """Return the languages that were configured for sentence splitting."""
     found = [
         part.get("language") for job in manifest.jobs if job.rule == "diff" for part in job.config.values()
     ]
@@ -140,11 +162,21 @@ def _split_as(manifest: Manifest) -> set[str]:
 
 
 def licences(kind: Kind, sources: Sources, jobs: Iterable[Job]) -> dict[str, str]:
-    """Return what is known of the licence: sentences by identifiers on the Hub, `other` for what is to be stated."""
+    """Return the known licences of a table.
+
+    Args:
+        kind: Description of the table.
+        sources: Sources of the tables.
+        jobs: Jobs that made the tables.
+
+    Returns:
+        For each licence identifier of the Hub, a sentence that explains it. `other` is text or numbers whose licence
+        the publisher must state.
+    """
     if kind.text is None:
         return {
-            "other": "Numbers measured in this experiment are the work of who ran it: choose a licence, and write it "
-            "here and in the header."
+            "other": "Numbers measured in this experiment are the work of the person who ran it: choose a licence, and "
+            "write it here and in the header."
         }
     if kind.text == "world":
         return _WORLD
@@ -157,14 +189,14 @@ def licences(kind: Kind, sources: Sources, jobs: Iterable[Job]) -> dict[str, str
         "cc-by-sa-3.0": f"Text of Wikipedia, snapshots before {SINCE_4}: CC BY-SA 3.0.",
         "cc-by-sa-4.0": f"Text of Wikipedia, snapshots since {SINCE_4}: CC BY-SA 4.0.",
     }
-    told = {licence: sentence for licence, sentence in known.items() if licence in found}
+    recorded = {licence: sentence for licence, sentence in known.items() if licence in found}
     unknown = [dump.name for dump in sources.dumps if dump.licence == "other"]
     unknown += [Path(read.path).name for job in jobs if job.rule == "base_text" for read in job.inputs]
-    return told | _of_probes(sets, unknown) if kind.text == "probes" else told | _to_be_stated(unknown)
+    return recorded | (_of_probes(sets, unknown) if kind.text == "probes" else _to_be_stated(unknown))
 
 
 _WORLD = {
-    "apache-2.0": "The synthetic world's text is made by this software, and has its licence: Apache License 2.0."
+    "apache-2.0": "This software generates the text of the synthetic world, so its licence applies: Apache License 2.0."
 }
 
 
@@ -172,13 +204,13 @@ _WIKIDATA = {"cc0-1.0": "Facts of Wikidata are free of copyright: CC0 1.0."}
 
 
 def _of_probes(sets: Collection[str], unknown: list[str]) -> dict[str, str]:
-    """Return what the sets of probes bring beside the sentences of snapshots, of whose dumps some are `unknown`."""
+    """Return the licences of probe sets. `unknown` lists dumps of the snapshots that have no known licence."""
     known = (_WORLD if "world" in sets else {}) | (_WIKIDATA if "wikidata" in sets else {})
     return known | _to_be_stated([*unknown, *sorted(set(sets) - {"world", "wikidata", "snapshots"})])
 
 
 def _to_be_stated(names: list[str]) -> dict[str, str]:
-    """Return the entry for text whose licence nothing here says, none for no such text."""
+    """Return the entry for text without a recorded licence; empty if there is no such text."""
     if not names:
         return {}
     listed = ", ".join(map(markdown, dict.fromkeys(names)))

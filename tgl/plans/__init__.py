@@ -1,1 +1,1 @@
-"""Plans: which sublayers learn, at which rate; made from a profile by pure functions."""
+"""Plans: which sublayers are trained, and at which learning rate. Pure functions compute them from a profile."""

@@ -1,4 +1,4 @@
-"""Stage `plan`: one method's plan from the table `profile`."""
+"""Stage `plan`: make one plan from the table `profile`."""
 
 from __future__ import annotations
 
@@ -6,82 +6,136 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from tgl.config import PlanConfig
-from tgl.errors import TglError
-from tgl.plans.names import parse_plan
-from tgl.plans.plan import Plan, save_plan
-from tgl.plans.policies import Unit, make_plan
-from tgl.sublayer_names import UNRANKED
-from tgl.tables import read_table
+from tgl.core.errors import TglError
+from tgl.core.tables import read_table
+from tgl.core.vocabulary import UNRANKED
+from tgl.plans.make import make_plan
+from tgl.plans.names import parse_plan, plan_id
+from tgl.plans.plan import Plan, load_plan, save_plan
+from tgl.plans.policy import POLICIES, Unit, sizes
+from tgl.plans.settings import PlanConfig
 
 
 def write_plan(
     profile: str | Path,
-    method: str,
+    name: str,
+    output: str | Path,
+    *,
     settings: PlanConfig,
     seed: int,
-    output: str | Path,
     model: Path | None = None,
     borrowed: Path | None = None,
 ) -> str:
-    """Write the plan as JSON and return it as a table to read.
+    """Make a plan, write it as JSON, and return it as a readable table. A plan written by hand is checked and copied.
 
-    model: the profiled one, for `spectrum`. borrowed: the table `profile` of another experiment, for plans named so.
-    Raises TglError where the borrowed profile ranks other sublayers than the model's own.
+    Args:
+        profile: The table `profile`.
+        name: The name of the plan.
+        output: The file to write.
+        settings: Choices that the name leaves open.
+        seed: Seed of random policies.
+        model: The profiled model, for policies that measure it.
+        borrowed: The table `profile` of another experiment, for plans that rank by it.
+
+    Raises:
+        TglError: The borrowed profile or a plan written by hand has different sublayers than the profile.
     """
-    network = None
-    if model is not None and parse_plan(method).policy == "spectrum":
-        from tgl.train.checkpoint import load_model
-
-        network = load_model(model)
     rows = read_table(profile, "profile").to_pylist()
-    if parse_plan(method).borrowed:
-        rows = _borrowed(rows, method, profile, borrowed)
-    plan, units = plan_from(rows, method, settings, seed, str(profile), network)
+    parsed = parse_plan(name)
+    if parsed.file is not None:
+        plan, units = _given(
+            name, parsed.file, units_of(rows, "full", settings, origin=str(profile)), profile=profile
+        )
+    else:
+        network = None
+        if model is not None and POLICIES.get(parsed.policy).measure:
+            from tgl.models.checkpoint import load_model
+
+            network = load_model(model)
+        if parsed.borrowed:
+            rows = _borrowed(rows, name, profile, borrowed=borrowed)
+        plan, units = plan_from(rows, name, settings, seed=seed, origin=str(profile), model=network)
     save_plan(plan, output)
     return describe(plan, units)
 
 
-def _borrowed(rows: list[dict], method: str, profile: str | Path, borrowed: Path | None) -> list[dict]:
-    """Return the other profile's rows once they are seen to speak of the same sublayers."""
+def _given(name: str, file: str, units: list[Unit], *, profile: str | Path) -> tuple[Plan, list[Unit]]:
+    """Return a plan that was written by hand, with the numbers of parameters that it trains, and the units."""
+    plan, size = load_plan(file), sizes(units)
+    if set(plan.multipliers) != set(size):
+        strange = sorted(set(plan.multipliers) ^ set(size))
+        raise TglError(
+            f"{file}: found multipliers of {len(plan.multipliers)} sublayers, expected the {len(size)} of {profile}; "
+            f"these differ: {', '.join(strange[:4])}. Correct the names"
+        )
+    trained = sum(size[unit] for unit, value in plan.multipliers.items() if value > 0)
+    total = sum(size.values())
+    given = replace(plan, method=plan_id(name), trainable_parameters=trained, total_parameters=total)
+    return given, units
+
+
+def _borrowed(rows: list[dict], method: str, profile: str | Path, *, borrowed: Path | None) -> list[dict]:
+    """Return the borrowed profile's rows, after checking that they have the same sublayers."""
     if borrowed is None:
         raise TglError(
-            f"plan '{method}': a borrowed profile is needed (--borrowed FILE; plan.borrow in the config)"
+            f"plan '{method}': found no borrowed profile, expected one. Give it with --borrowed FILE, or set "
+            "plan.borrow in the configuration"
         )
     others = read_table(borrowed, "profile").to_pylist()
     own, other = ({(row["sublayer"], row["num_parameters"]) for row in table} for table in (rows, others))
     if own != other:
         raise TglError(
-            f"{borrowed}: its sublayers are not those of {profile}: found {len(other)}, expected {len(own)}, different "
-            f"are {sorted({name for name, _ in own ^ other})[:4]}; borrow from a model of the same shape"
+            f"{borrowed}: its sublayers are not those of {profile}: found {len(other)}, expected {len(own)}; these "
+            f"differ: {sorted({name for name, _ in own ^ other})[:4]}. Borrow from a model of the same shape"
         )
     return others
 
 
 def plan_from(
-    rows: Iterable[dict], method: str, settings: PlanConfig, seed: int, origin: str, model=None
+    rows: Iterable[dict], method: str, settings: PlanConfig, *, seed: int, origin: str, model=None
 ) -> tuple[Plan, list[Unit]]:
-    """Return the plan `method` and the units it ranks, from rows of the table `profile`.
+    """Make a plan from rows of the table `profile`.
 
-    origin: names the rows in errors. model: the profiled network, which `spectrum` looks at.
+    Args:
+        rows: The rows.
+        method: The name of the plan.
+        settings: Choices that the name leaves open.
+        seed: Seed of random policies.
+        origin: The name of the rows in error messages.
+        model: The profiled model, for policies that measure it.
+
+    Returns:
+        The plan, and the units that it ranks.
+
+    Raises:
+        TglError: The rows lack a norm that the plan needs, or the model has different sublayers.
     """
-    units = units_of(rows, method, settings, origin)
-    if model is not None and parse_plan(method).policy == "spectrum":
-        from tgl.plans.spectrum import sublayer_ratios
-
-        ratios = sublayer_ratios(model)
+    units = units_of(rows, method, settings, origin=origin)
+    measure = POLICIES.get(parse_plan(method).policy).measure
+    if model is not None and measure:
+        ratios = measure(model)
         if set(ratios) != {unit.name for unit in units}:
             strange = sorted(set(ratios) ^ {unit.name for unit in units})
             raise TglError(
-                f"plan '{method}': the model's sublayers are not those of {origin}, different are {strange[:4]}; hand "
-                "over the model that was profiled"
+                f"plan '{method}': the model's sublayers are not those of {origin}; these differ: {strange[:4]}. Give "
+                "the model that was profiled"
             )
-        units = [replace(unit, signal_to_noise=ratios[unit.name]) for unit in units]
-    return make_plan(method, units, settings, seed), units
+        units = [replace(unit, measured=ratios[unit.name]) for unit in units]
+    return make_plan(method, units, settings, seed=seed), units
 
 
-def units_of(rows: Iterable[dict], method: str, settings: PlanConfig, origin: str) -> list[Unit]:
-    """Return what the policies need of the rows of a table `profile`; raises TglError where `origin` lacks them."""
+def units_of(rows: Iterable[dict], method: str, settings: PlanConfig, *, origin: str) -> list[Unit]:
+    """Return the units for the policies from rows of the table `profile`.
+
+    Args:
+        rows: The rows.
+        method: The name of the plan, which determines the relative norm.
+        settings: Choices that the name leaves open.
+        origin: The name of the rows in error messages.
+
+    Raises:
+        TglError: The relative norm is missing, or a sublayer has two.
+    """
     salient, denominator = ranking(method, settings)
     units = [
         Unit(row["sublayer"], row["num_parameters"], row["relative_norm"])
@@ -93,33 +147,32 @@ def units_of(rows: Iterable[dict], method: str, settings: PlanConfig, origin: st
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise TglError(
-            f"{origin}: '{twice}' has two relative norms of '{salient}' over '{denominator}', expected one. Several "
-            "profiles were put together; give one of them"
+            f"{origin}: '{twice}' has two relative norms of '{salient}' over '{denominator}', expected one. The table "
+            "mixes several profiles; give one of them"
         )
     if not units:
         raise TglError(
-            f"{origin}: no relative norm of '{salient}' over '{denominator}', which the plan '{method}' asks for; "
-            "plan.salient and plan.denominator, or the plan's name, must name groups the profile holds"
+            f"{origin}: no relative norm of '{salient}' over '{denominator}', which the plan '{method}' needs. "
+            "Choose groups of the profile with plan.salient and plan.denominator, or with the plan's name"
         )
     return units
 
 
 def ranking(method: str, settings: PlanConfig) -> tuple[str, str]:
-    """Return (salient group, denominator) that the plan ranks sublayers by: its own, else the configured ones."""
+    """Return (salient group, denominator) of the plan's ranking, from its name or else from the settings."""
     name = parse_plan(method)
     return name.salient or settings.salient, name.denominator or settings.denominator
 
 
 def describe(plan: Plan, units: list[Unit]) -> str:
-    """Return the plan as lines of sublayer, parameters, relative norm and multiplier of each phase."""
-    phases = [plan.multipliers, *(phase["multipliers"] for phase in plan.later)]
-    heads = ["multiplier", *(f"from {phase['from']:.0%}" for phase in plan.later)]
+    """Return the plan as a readable table: sublayer, parameters, relative norm and multiplier of each phase."""
+    heads = ["multiplier", *(f"from {phase.start:.0%}" for phase in plan.later)]
     lines = [
         f"{'sublayer':<20}{'parameters':>12}{'relative norm':>15}" + "".join(f"{head:>12}" for head in heads)
     ]
     lines += [
         f"{unit.name:<20}{unit.num_parameters:>12,}{unit.relative_norm:>15.3f}"
-        + "".join(f"{phase[unit.name]:>12.3f}" for phase in phases)
+        + "".join(f"{phase.multipliers[unit.name]:>12.3f}" for phase in plan.phases)
         for unit in units
     ]
     share = plan.trainable_parameters / plan.total_parameters

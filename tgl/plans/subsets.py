@@ -1,4 +1,4 @@
-"""Subsets of sublayers at a given number of parameters: the controls that a choice of layers is measured against."""
+"""Budget-matched subsets of sublayers: the controls for a choice of layers."""
 
 from __future__ import annotations
 
@@ -6,20 +6,27 @@ import itertools
 import random
 from collections.abc import Mapping, Sequence
 
-from tgl.errors import TglError
+from tgl.core.errors import TglError
 
 BUDGET_TOLERANCE = 0.05
 MAX_JACCARD = 0.5
 
 
 def random_subset(
-    size: Mapping[str, int], budget: int, rng: random.Random, avoid: set[str] | None = None
+    size: Mapping[str, int], budget: int, rng: random.Random, *, avoid: set[str] | None = None
 ) -> tuple[set[str], str]:
     """Return a random subset within 5 % of `budget` parameters, and a note.
 
-    size: number of parameters by sublayer. avoid: a subset that the Jaccard index may reach 0.5 with at most.
-    Where 20,000 draws find none, the one that comes closest is returned and the note says so. Raises TglError when
-    none comes within 5 % at all.
+    If 20,000 draws find no subset that differs enough from `avoid`, the function returns the best one and notes it.
+
+    Args:
+        size: Number of parameters by sublayer.
+        budget: Number of parameters of the subset.
+        rng: The random generator.
+        avoid: A subset with which the result has a Jaccard index of at most 0.5.
+
+    Raises:
+        TglError: No subset is within 5 % of the budget.
     """
     best: tuple[float, float, set[str]] | None = None
     for _ in range(20_000):
@@ -41,7 +48,8 @@ def random_subset(
             best = (overlap, gap, drawn)
     if best is None:
         raise TglError(
-            f"plan: no subset of the sublayers has {budget:,} parameters within {BUDGET_TOLERANCE:.0%}"
+            f"plan: no subset of the sublayers has {budget:,} parameters within {BUDGET_TOLERANCE:.0%}. "
+            "Choose another policy"
         )
     return best[2], (
         f"no random subset overlaps the traced one by a Jaccard index of at most {MAX_JACCARD} within "
@@ -50,10 +58,15 @@ def random_subset(
 
 
 def head_subset(order: Sequence[str], size: Mapping[str, int], budget: int) -> tuple[set[str], str]:
-    """Return the sublayers that stand first in `order`, up to `budget` parameters, and a note.
+    """Return the first sublayers in `order`, up to `budget` parameters, and a note.
 
-    Sublayers differ in size: where the head alone misses the budget by more than 5 %, the next one in order that
-    brings the total within 5 %, or else nearest, is added.
+    Sublayers differ in size. If the first ones miss the budget by more than 5 %, the function adds the next sublayer
+    that brings the total within 5 %, or otherwise nearest to the budget.
+
+    Args:
+        order: Names of the sublayers in the order of preference.
+        size: Number of parameters by sublayer.
+        budget: Number of parameters of the subset.
     """
     best: tuple[float, int, float, set[str]] | None = None
     for length in range(len(order)):

@@ -1,1 +1,1 @@
-"""Salient spans: probes from the synthetic world, TempLAMA and ECBD, in one schema."""
+"""Make probes, which are sentences with salient spans, from several sources in one schema."""

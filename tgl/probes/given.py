@@ -1,8 +1,9 @@
-"""Probes that somebody gives: the table `probes`, JSON lines that anyone can write by hand, or rows in Python.
+"""Read the user's own probes: the table `probes`, JSON lines, or rows in Python.
 
-A line, or a row, holds `text`, and its span as `span` (its last occurrence is taken) or as `span_start` and
-`span_end`, in characters; `kind` is updated, new_entity or unchanged. Optional, null for none: id, period, relation,
-subject, answer_group, candidates and split (validation). All three ways go through the same checks.
+A line or row has the keys `text` and `kind` (updated, new_entity or unchanged). The span is either `span`, whose last
+occurrence in the text is used, or `span_start` and `span_end` in characters. Optional keys are id, period, relation,
+subject, answer_group, candidates and split (default: validation); null means missing. All three inputs pass the same
+checks.
 """
 
 from __future__ import annotations
@@ -10,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from tgl.errors import TglError, nearest
-from tgl.json_text import check_values
+from tgl.core.errors import TglError, nearest
+from tgl.core.json_text import check_values
+from tgl.core.schemas import SCHEMAS
+from tgl.core.tables import check_unique, read_table, to_arrow
+from tgl.core.vocabulary import PROBE_KINDS
 from tgl.probes.rows import read_records
-from tgl.schemas import SCHEMAS
-from tgl.tables import check_unique, read_table, to_arrow
 
-KINDS = ("updated", "new_entity", "unchanged", "new")
 SPLITS = ("train", "validation", "test")
 _OPTIONAL = {
     **dict.fromkeys(("id", "set", "period", "relation", "subject", "answer_group"), str),
@@ -26,30 +27,39 @@ _KNOWN = {*SCHEMAS["probes"].names, "span"}
 
 
 def read_probes(given: str | Path | Iterable[Mapping]) -> list[dict]:
-    """Return the rows of the table `probes` from a file, or from rows that are handed over.
+    """Read probes from a file or from rows in Python.
 
-    Raises TglError naming file or rows, number and key of what is wrong, and an id that occurs twice.
+    Args:
+        given: The path of a file (.parquet or JSON lines), or an iterable of rows.
+
+    Returns:
+        The rows of the table `probes`.
+
+    Raises:
+        TglError: A row is wrong, or an id occurs twice. The message names the file, the record and the key.
     """
     where = str(given) if isinstance(given, str | Path) else "probes"
     if not isinstance(given, str | Path):
-        records = _handed_over(given)
+        records = _python_rows(given)
     elif Path(given).suffix == ".parquet":
         records = enumerate(read_table(given, "probes").to_pylist(), 1)
     else:
         records = read_records(given)
     rows = [_row(where, number, record) for number, record in records]
     if not rows:
-        raise TglError(f"{where}: no probe found; expected one JSON object a line with text, span and kind")
+        raise TglError(
+            f"{where}: no probe found. Expected one JSON object on each line, with text, span and kind"
+        )
     check_unique((row["id"] for row in rows), where)
     return to_arrow(rows, "probes").to_pylist()
 
 
-def _handed_over(rows: object) -> Iterator[tuple[int, dict]]:
-    """Yield (number, row) of rows in Python; values of numpy and pandas become those that a file would give."""
+def _python_rows(rows: object) -> Iterator[tuple[int, dict]]:
+    """Yield (number, row) of rows in Python; values of numpy and pandas are converted to plain values."""
     wanted = "expected a file, or a list of rows with text, span and kind"
-    if hasattr(rows, "to_dict") or hasattr(rows, "to_pylist"):  # their columns would be iterated
+    if hasattr(rows, "to_dict") or hasattr(rows, "to_pylist"):  # iterating a table would yield its columns
         raise TglError(
-            f"probes: found {type(rows).__name__}, {wanted}. Hand over its rows: table.to_pylist(), or "
+            f"probes: found {type(rows).__name__}, {wanted}. Pass its rows: table.to_pylist(), or "
             "frame.to_dict('records')"
         )
     if isinstance(rows, Mapping | bytes) or not isinstance(rows, Iterable):
@@ -66,7 +76,7 @@ def _handed_over(rows: object) -> Iterator[tuple[int, dict]]:
 
 
 def _plain(value: object) -> object:
-    """Return a value as JSON has it: numpy's scalars and arrays, tuples, and NaN for nothing."""
+    """Return a value as JSON has it: numpy values and tuples as plain ones, and None for NaN."""
     if hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, tuple):
@@ -79,16 +89,16 @@ def _row(source: str, number: int, record: Mapping) -> dict:
     for key in record:
         if key not in _KNOWN:
             raise TglError(
-                f"{where}: unknown key '{key}'{nearest(key, _KNOWN)}; known: {', '.join(sorted(_KNOWN))}"
+                f"{where}: unknown key '{key}'{nearest(key, _KNOWN)}; known keys: {', '.join(sorted(_KNOWN))}"
             )
-    # null is what tables write for nothing; ids and periods are often written as numbers
+    # Tables write null for a missing value, and people often write ids and periods as numbers.
     record = {key: value for key, value in record.items() if value is not None}
     record |= {key: str(record[key]) for key in ("id", "period") if type(record.get(key)) is int}
     text, kind = record.get("text"), record.get("kind")
     if not isinstance(text, str) or not text:
         raise TglError(f"{where}: 'text' must be a sentence, found {text!r}")
-    if kind not in KINDS:
-        raise TglError(f"{where}: 'kind' must be one of {', '.join(KINDS)}, found {kind!r}")
+    if kind not in PROBE_KINDS:
+        raise TglError(f"{where}: 'kind' must be one of {', '.join(PROBE_KINDS)}, found {kind!r}")
     if "span" in record:
         span = record["span"]
         start = text.rfind(span) if isinstance(span, str) and span else -1
@@ -97,20 +107,20 @@ def _row(source: str, number: int, record: Mapping) -> dict:
         end = start + len(span)
     else:
         start, end = record.get("span_start"), record.get("span_end")
-        # a flag is a whole number to Python
+        # In Python a bool is also an int, so isinstance does not suffice.
         if not (type(start) is int and type(end) is int and 0 <= start < end <= len(text)):
             raise TglError(
-                f"{where}: 'span', or 'span_start' and 'span_end' inside a text of {len(text)} characters, expected; "
-                f"found {start!r} and {end!r}"
+                f"{where}: 'span', or 'span_start' and 'span_end' within a text of {len(text)} characters, must be "
+                f"given; found {start!r} and {end!r}"
             )
     for key, kind in _OPTIONAL.items():
         if not isinstance(record.get(key, kind()), kind):
-            expected = "a list of texts" if kind is list else "a text"
+            expected = "a list of strings" if kind is list else "a string"
             raise TglError(f"{where}: '{key}' must be {expected}, found {record[key]!r}")
     if record.get("split", "validation") not in SPLITS:
         raise TglError(f"{where}: 'split' must be one of {', '.join(SPLITS)}, found {record['split']!r}")
     if not all(isinstance(answer, str) for answer in record.get("candidates", [])):
-        raise TglError(f"{where}: 'candidates' must be a list of texts, found {record['candidates']!r}")
+        raise TglError(f"{where}: 'candidates' must be a list of strings, found {record['candidates']!r}")
     identity = record.get("id", f"line{number}")
     return {
         "id": identity,

@@ -1,4 +1,4 @@
-"""What all probe sources share: the split of a subject, the cap by kind, and the example of a row."""
+"""Share what all probe sources need: the split of a subject, the cap for each kind, and file reading."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TextIO
 
-from tgl.config_probes import ProbesConfig
-from tgl.errors import TglError
-from tgl.json_text import parse_json
+from tgl.core.errors import TglError
+from tgl.core.json_text import parse_json
+from tgl.probes.settings import ProbesConfig
 
-# Characters of a probe file, unpacked: a few kilobytes of .xz can stand for gigabytes.
+# Limit of the unpacked characters of a probe file, because a few kilobytes of .xz can expand to gigabytes.
 _MOST_CHARACTERS = 1 << 29
 _OPENERS = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 
 
 def split_of(subject: str, settings: ProbesConfig) -> str:
-    """Return 'test', 'validation' or 'train': all probes of a subject are in the same split."""
+    """Return 'test', 'validation' or 'train' for a subject, so that all its probes are in the same split."""
     share = drawn(f"split:{settings.seed}:{subject}")
     if share < settings.test_share:
         return "test"
@@ -31,7 +31,7 @@ def split_of(subject: str, settings: ProbesConfig) -> str:
 
 
 def at_most_per_kind(rows: Iterable[dict], settings: ProbesConfig) -> list[dict]:
-    """Keep at most max_per_kind probes of each (set, kind, period), drawn by hash of their subject, in order."""
+    """Keep at most `max_per_kind` probes of each set, kind and period, selected by a hash of the answer group."""
     rows = list(rows)
     if settings.max_per_kind is None:
         return rows
@@ -47,26 +47,36 @@ def at_most_per_kind(rows: Iterable[dict], settings: ProbesConfig) -> list[dict]
 
 @contextlib.contextmanager
 def open_text(path: str | Path) -> Iterator[TextIO]:
-    """Yield a file's text; .gz, .bz2 and .xz are unpacked. Raises TglError naming a file that is missing or damaged."""
+    """Open a file as text and unpack .gz, .bz2 and .xz.
+
+    Raises:
+        TglError: The file is missing or damaged.
+    """
     path = Path(path)
     if not path.is_file():
-        raise TglError(f"{path}: no such probe file")
+        raise TglError(f"{path}: no such probe file. Give the path of an existing file")
     try:
         with _OPENERS.get(path.suffix, open)(path, "rt", encoding="utf-8") as stream:
             yield stream
     except (EOFError, OSError, zlib.error, lzma.LZMAError, UnicodeDecodeError) as error:
-        raise TglError(f"{path}: cannot be read ({error}); the file is damaged") from None
+        raise TglError(f"{path}: cannot be read ({error}). The file is damaged, replace it") from None
 
 
 def read_records(path: str | Path) -> Iterator[tuple[int, dict]]:
-    """Yield (number, object) of a JSON list, of JSON lines, or of one JSON object, packed or not.
+    """Read a JSON list, JSON lines or a single JSON object, compressed or not.
 
-    Raises TglError naming the file and line of what is no JSON object.
+    Yields:
+        The number of the record or line, from 1, and the object.
+
+    Raises:
+        TglError: Something in the file is not a JSON object. The message names the file and the line.
     """
     with open_text(path) as stream:
         text = stream.read(_MOST_CHARACTERS + 1)
     if len(text) > _MOST_CHARACTERS:
-        raise TglError(f"{path}: more than {_MOST_CHARACTERS} characters; expected a file of probes")
+        raise TglError(
+            f"{path}: more than {_MOST_CHARACTERS} characters after unpacking. Expected a file of probes"
+        )
     if text.lstrip().startswith("["):
         try:
             records = parse_json(text, unique_keys=True)
@@ -86,10 +96,10 @@ def read_records(path: str | Path) -> Iterator[tuple[int, dict]]:
                     raise TglError(f"{path}, line {number}: not JSON ({error})") from None
     for number, record in numbered:
         if not isinstance(record, dict):
-            raise TglError(f"{path}, record {number}: {type(record).__name__} found, a JSON object expected")
+            raise TglError(f"{path}, record {number}: found {type(record).__name__}, expected a JSON object")
         yield number, record
 
 
 def drawn(key: str) -> float:
-    """Return a number from [0, 1) that the key alone decides."""
+    """Return a pseudo-random number in [0, 1) that depends only on the key."""
     return int.from_bytes(hashlib.sha1(key.encode()).digest()[:8], "big") / 2**64

@@ -1,4 +1,4 @@
-"""Values in running text that may change: where links lead, and numbers and dates."""
+"""Find the values of a text that may change: link targets, numbers and dates."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from tgl.diff.sentences import sentence_key
-from tgl.probes.mentions import follows_name, whole_words
+from tgl.probes.from_text.mentions import follows_name, whole_words
+from tgl.text.diff.sentences import sentence_key
 
 MOST_WORDS = 5
 MOST_CHARACTERS = 60
-# Of how much of two names is the same: from here on they are taken as spellings of one.
+# Names whose similarity ratio is at least this are treated as spellings of the same name.
 _ALIKE = 0.6
 
-_MONTH = "(?:January|February|March|April|May|June|July|August|September|October|November|December)"  # of English only
+_MONTH = "(?:January|February|March|April|May|June|July|August|September|October|November|December)"  # English only
 _DATE = rf"(?:\d{{1,2}} {_MONTH}(?: \d{{4}})?|{_MONTH} \d{{1,2}}(?:, \d{{4}})?|{_MONTH} \d{{4}})"
 _AMOUNT = r"[$€£¥]?\d+(?:[.,]\d+)*"
 _NUMBER = re.compile(
@@ -37,11 +37,13 @@ class Value:
 
 
 def means_another(one: Value, other: Value) -> bool:
-    """Tell whether two values of one relation differ in more than how they are written.
+    """Return whether two values of one relation differ in more than their spelling.
 
-    Numbers: neither's figures and months are a part of the other's ("37%" and "37", "June 30" and "30 June 2012").
-    Links: to other targets, of anchors neither of which holds the other, that begin with different words, and whose
-    words that the other lacks look different ("Bangalore", "Bengaluru").
+    Numbers differ if neither set of figures and months contains the other. "37%" and "37" are the same value, and so
+    are "June 30" and "30 June 2012".
+
+    Links differ if all of these hold: their targets differ, neither anchor contains the other, the anchors start with
+    different words, and the words that only one anchor has look different. "Bangalore" and "Bengaluru" look alike.
     """
     if one.relation == "number":
         left, right = _figures(one.text), _figures(other.text)
@@ -59,14 +61,22 @@ def means_another(one: Value, other: Value) -> bool:
 
 
 def _figures(number: str) -> set[str]:
-    """Return the figures of a number or date, without what parts thousands, and its month."""
+    """Return the figures of a number or date and its month, without thousands separators."""
     return set(re.findall(r"[A-Z][a-z]+|\d+(?:\.\d+)?", re.sub(r"(?<=\d)[.,](?=\d{3}(?!\d))", "", number)))
 
 
 def values_of(sentence: str, start: int, links: Sequence[dict]) -> list[Value]:
-    """Return the values of a sentence that starts at character `start` of a page, in order.
+    """Return the values of a sentence in the order of their positions.
 
-    links: those of the page, in order. A number within a link is a part of it, one behind a name of that ("Apollo 11").
+    A number inside a link belongs to the link. A number directly after a name belongs to the name ("Apollo 11").
+
+    Args:
+        sentence: The text of the sentence.
+        start: The character of the page at which the sentence starts.
+        links: The links of the page, sorted by position.
+
+    Returns:
+        Values with character positions relative to the sentence.
     """
     found = []
     end = start + len(sentence)
@@ -86,26 +96,26 @@ def values_of(sentence: str, start: int, links: Sequence[dict]) -> list[Value]:
 
 
 def left_key(sentence: str, value: Value) -> str:
-    """Return what the left contexts of two values are compared by."""
+    """Return the normalised text to the left of a value, by which two left contexts are compared."""
     return sentence_key(sentence[: value.start])
 
 
 def next_word(sentence: str, value: Value) -> str:
-    """Return the word that follows a value, "" at the end of the sentence."""
+    """Return the word after a value in lower case, or "" at the end of the sentence."""
     word = re.search(r"\w+", sentence[value.end :])
     return word[0].casefold() if word else ""
 
 
 def contains(text: str, phrase: str) -> bool:
-    """Tell whether a text holds a phrase as whole words, in whatever case."""
+    """Return whether a text contains a phrase as whole words, ignoring case."""
     return re.search(whole_words(phrase), text, re.IGNORECASE) is not None
 
 
 def is_sentence(text: str) -> bool:
-    """Tell whether a text ends as sentences do, unlike captions and items of lists."""
+    """Return whether a text ends like a sentence, unlike captions and list items."""
     return re.search(r"[.!?。！？]['\"’”)\]]*$", text) is not None
 
 
 def too_long(span: str) -> bool:
-    """Tell whether a span is more than a few words."""
+    """Return whether a span exceeds MOST_WORDS words or MOST_CHARACTERS characters."""
     return len(span) > MOST_CHARACTERS or len(span.split()) > MOST_WORDS

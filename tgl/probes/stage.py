@@ -1,72 +1,63 @@
-"""Stage `probes`: every configured source into one table `probes`."""
+"""Stage `probes`: write the probes of all configured sets into one table `probes`."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-import pyarrow as pa
-
-from tgl.config_probes import ProbesConfig
-from tgl.errors import TglError
-from tgl.probes.choose import merged
-from tgl.probes.ecbd import ecbd_probes
+from tgl.core.errors import TglError
+from tgl.core.registered import settings_of
+from tgl.core.tables import write_table
+from tgl.probes.probe_set import PROBE_SETS, Inputs
 from tgl.probes.rows import at_most_per_kind
-from tgl.probes.templama import templama_probes
-from tgl.probes.world import world_probes
-from tgl.tables import read_table, read_tables, write_table
+from tgl.probes.settings import ProbesConfig
 
 
 def write_probes(
     settings: ProbesConfig,
     dates: list[str],
+    output: str | Path,
+    *,
     holdout_share: float,
     base_pages: Iterable[str | Path],
-    facts: str | Path | None,
-    output: str | Path,
-    wikidata: str | Path | None = None,
-    snapshots: Iterable[str | Path] = (),
+    files: Mapping[str, list[Path]],
 ) -> None:
-    """Write the table `probes` with its counts. `base_pages` are the pages the base model is trained on.
+    """Write the table `probes` and its counts.
 
-    `facts`: the synthetic world's table; `wikidata`: what `tgl.probes.wikidata` wrote for `dates`; `snapshots`: tables
-    `probes` of every period and shard, by `tgl.probes.snapshots`.
-    Raises TglError when an input of a configured set is not given, when an id occurs twice or a set gives nothing.
+    Args:
+        settings: The section `probes` of the configuration.
+        dates: The dates of all snapshots.
+        output: The table to write.
+        holdout_share: The share of pages that no training text contains.
+        base_pages: The tables `pages` on which the base model is trained.
+        files: The files that earlier commands wrote for the sets that need them (see `tgl.probes.probe_set.Inputs`).
+
+    Raises:
+        TglError: An input of a configured set is missing, an id occurs twice, or a set yields no probe.
     """
-    snapshots = list(snapshots)
-    for name, option, given in (
-        ("world", "--facts FILE, the table that `tgl world` writes", facts),
-        ("wikidata", "--wikidata FILE, the lines that `tgl wikidata` writes", wikidata),
-        ("snapshots", "--snapshots FILE, the tables that `tgl snapshot-probes` writes", snapshots),
-    ):
-        if name in settings.sets and not given:
-            raise TglError(f"probes.sets: '{name}' is asked for without its input; expected {option}")
+    sets = {name: PROBE_SETS.get(name) for name in settings.sets}
+    for name, probe_set in sets.items():
+        if probe_set.needs and not files.get(name):
+            raise TglError(
+                f"probes.sets: the set '{name}' is configured but its input is missing. Pass {probe_set.needs}"
+            )
     rows: list[dict] = []
     counts: Counter = Counter()
-    for name in settings.sets:
-        if name == "world":
-            found, counted = world_probes(
-                read_table(facts, "facts").to_pylist(), dates, settings, holdout_share
-            )
-        elif name == "templama":
-            found, counted = templama_probes(settings.templama.file, settings.templama.pairs, settings)
-        elif name == "wikidata":
-            pairs = {later: [earlier, later] for earlier, later in zip(dates, dates[1:], strict=False)}
-            found, counted = templama_probes(wikidata, pairs, settings, name)
-        elif name == "snapshots":
-            found, counted = merged(snapshots, settings.snapshots)
-        else:
-            ids: pa.Table = read_tables(base_pages, "pages", ["page_id"])
-            known = frozenset(ids["page_id"].to_pylist())
-            found, counted = ecbd_probes(settings.ecbd.files, settings.ecbd.period, known, settings)
+    for name, probe_set in sets.items():
+        own = settings_of(PROBE_SETS, settings, name)
+        found, counted = probe_set.make(Inputs(settings, own, dates, holdout_share, base_pages, files))
         if not found:
-            raise TglError(f"probes: set '{name}' gives no probe; counts: {dict(counted)}")
+            raise TglError(
+                f"probes: set '{name}' yields no probe; counts: {dict(counted)}. Check its settings and input"
+            )
         rows += found
         counts.update({f"{name}: {key}": value for key, value in counted.items()})
     rows = at_most_per_kind(rows, settings)
     twice = [identity for identity, count in Counter(row["id"] for row in rows).items() if count > 1]
     if twice:
-        raise TglError(f"probes: {len(twice)} ids occur twice, the first is '{twice[0]}'")
+        raise TglError(
+            f"probes: {len(twice)} ids occur twice, the first is '{twice[0]}'. Each probe needs its own id"
+        )
     counts["probes"] = len(rows)
-    write_table(rows, output, "probes", dict(sorted(counts.items())))
+    write_table(rows, output, "probes", counts=dict(sorted(counts.items())))

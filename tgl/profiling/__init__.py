@@ -1,1 +1,1 @@
-"""Gradient norms of salient spans by sublayer, relative to several kinds of text, with intervals."""
+"""Gradient profiles: gradient norms of salient spans by sublayer, relative to several kinds of text, with intervals."""

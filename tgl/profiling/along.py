@@ -1,4 +1,4 @@
-"""Stage `along`: the profile at several steps of the base model's training, one after the other."""
+"""Stage `along`: measure the profile at several steps of the base model's training."""
 
 from __future__ import annotations
 
@@ -7,27 +7,35 @@ from pathlib import Path
 
 import pandas as pd
 
-from tgl.config import ProfileConfig
 from tgl.profiling.factors import example_norms
-from tgl.profiling.stage import profile
-from tgl.tables import write_table
+from tgl.profiling.measure import measure
+from tgl.profiling.settings import ProfileConfig
 
 
 def profile_along(
     models: Mapping[int, Path],
     probes: str | Path,
     corpus: str | Path,
+    *,
     period: str,
     settings: ProfileConfig,
     seed: int,
-    profile_output: str | Path,
-    examples_output: str | Path,
     say: Callable[[str], None] = print,
-) -> None:
-    """Profile each of `models`, by training step, and write the tables `along` and `along_examples`."""
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Measure the profile of each checkpoint, and return the tables `along` and `along_examples`.
+
+    Args:
+        models: The checkpoint folders by training step.
+        probes: The table or file of probes.
+        corpus: The plain text.
+        period: The period whose probes to use.
+        settings: The section `profile` of the configuration.
+        seed: Seed of the bootstrap.
+        say: Called with log lines.
+    """
     profiles, examples = [], []
     for step, folder in models.items():
-        found = profile(
+        found = measure(
             folder,
             probes=probes,
             corpus=corpus,
@@ -42,5 +50,4 @@ def profile_along(
         profiles.append(whole[columns].assign(step=step))
         examples.append(example_norms(found.norms).assign(step=step))
         say(f"step {step}: {found.about['counts']}")
-    write_table(pd.concat(profiles), profile_output, "along")
-    write_table(pd.concat(examples), examples_output, "along_examples")
+    return pd.concat(profiles), pd.concat(examples)

@@ -1,8 +1,8 @@
-"""Which parameters of a model give their per-example gradient norms by formula, and the hooks that collect them.
+"""Find the parameters whose per-example gradient norms follow from a formula, and hook the model to collect them.
 
-A parameter goes by formula when all its uses are modules of a known kind that see [batch, time, ...] once in a
-forward pass: linear maps (nn.Linear, Conv1D of GPT-2), norms with an elementwise weight, embeddings, and an
-embedding tied to the output head. Every other parameter is differentiated by autograd, one example at a time.
+A formula covers a parameter if all its uses are modules of a known kind that process [batch, time, ...] once per
+forward pass: linear maps (nn.Linear, GPT-2's Conv1D), norms with an elementwise weight, embeddings, and an embedding
+tied to the output head. Autograd differentiates every other parameter, one example at a time.
 """
 
 from __future__ import annotations
@@ -18,21 +18,24 @@ from torch.func import functional_call
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
-from tgl.errors import TglError
+from tgl.core.errors import TglError
+from tgl.models.mode import measuring
+from tgl.models.sublayers import Sublayer
 from tgl.profiling import squares
-from tgl.profiling.mode import measuring
-from tgl.sublayers import Sublayer
 
 WAYS = ("linear", "norm", "embedding", "autograd")
-_TRIAL = (2, 4)  # batch and time of the forward pass that shows how modules are used
+_TRIAL = (2, 4)  # Batch and time of the trial forward pass, which shows how modules are used.
 
 
 @dataclass(frozen=True)
 class Coverage:
-    """How each parameter's norm is found: the modules that go by formula, and the parameters left to autograd.
+    """How the norm of each parameter is computed.
 
-    modules: by way, the modules with hooks. embeddings: all plain embeddings, where the graph starts. num_scalars:
-    scalars by way of `WAYS`; they add up to the model's.
+    Attributes:
+        modules: The modules with hooks, by the formula (`WAYS`).
+        embeddings: All plain embeddings, at which the graph starts.
+        autograd: The parameters that autograd differentiates.
+        num_scalars: Number of scalar parameters by each of `WAYS`; their sum is the model's number of parameters.
     """
 
     modules: dict[str, list[nn.Module]]
@@ -42,13 +45,16 @@ class Coverage:
 
 
 def cover(model: PreTrainedModel, units: Sequence[Sublayer]) -> Coverage:
-    """Look at one small forward pass and decide each parameter's way; the model is left as it was.
+    """Determine how to compute the norm of each parameter, from one small forward pass. The model does not change.
 
-    Raises TglError without an output head.
+    Raises:
+        TglError: The model has no output head.
     """
     head = model.get_output_embeddings()
     if head is None:
-        raise TglError(f"{type(model).__name__}: no output head (get_output_embeddings() is None)")
+        raise TglError(
+            f"{type(model).__name__}: no output head (get_output_embeddings() is None). Give a causal language model"
+        )
     calls = _trial(model)
     users: dict[nn.Parameter, list[tuple[nn.Module, str]]] = defaultdict(list)
     for module in model.modules():
@@ -85,14 +91,14 @@ def _way(module: nn.Module) -> str:
 
 
 def _trial(model: PreTrainedModel) -> Counter[nn.Module]:
-    """Return how often each module was called with [batch, time, ...]; 2 or more rules the formulas out."""
+    """Return how often each module was called with [batch, time, ...]; no formula covers 2 or more calls."""
     calls: Counter[nn.Module] = Counter()
 
     def seen(module: nn.Module, inputs: tuple, output: object) -> None:
         fits = len(inputs) == 1 and isinstance(output, torch.Tensor) and output.dim() >= 3
-        if fits and _way(module) == "norm":  # of queries and keys: [batch, time, heads, size] or heads first
+        if fits and _way(module) == "norm":  # Norms of queries and keys have heads.
             fits = output.shape[0] == _TRIAL[0] and _TRIAL[1] in output.shape[1:-1]
-        elif fits and type(module) is nn.Embedding:  # positions may come as [1, time] for the whole batch
+        elif fits and type(module) is nn.Embedding:  # Positions can be [1, time] for all.
             fits = inputs[0].shape == output.shape[:2] and output.shape[1] == _TRIAL[1]
         elif fits:
             fits = output.dim() == 3 and output.shape[:2] == inputs[0].shape[:2] == _TRIAL
@@ -109,37 +115,44 @@ def _trial(model: PreTrainedModel) -> Counter[nn.Module]:
 
 @dataclass
 class Capture:
-    """What the hooks of one forward and backward pass found.
+    """The results of the hooks in one forward and backward pass.
 
-    starts: tensors from which the graph starts where the weights before them take no gradient. squares: by
-    parameter, the squared gradient norm of each example, [batch].
+    Attributes:
+        starts: Tensors at which the graph starts because the weights before them need no gradient.
+        squares: The squared gradient norm of each example [batch], by parameter.
     """
 
     starts: list[torch.Tensor] = field(default_factory=list)
     squares: dict[nn.Parameter, torch.Tensor] = field(default_factory=dict)
-    # by tied weight: what the head and the embedding saw, whichever comes first waits for the other
+    # For each tied weight: inputs and gradients of head or embedding, until those of the other arrive.
     _halves: dict[nn.Parameter, tuple[torch.Tensor, torch.Tensor]] = field(default_factory=dict)
 
     def add(self, parameter: nn.Parameter, found: torch.Tensor) -> None:
-        """Add a contribution; a tied weight has several."""
+        """Add a contribution to the squared norms of a parameter; a tied weight has several."""
         self.squares[parameter] = self.squares[parameter] + found if parameter in self.squares else found
 
     def tie(self, weight: nn.Parameter, seen: torch.Tensor, gradients: torch.Tensor) -> None:
-        """Add the cross term of a weight that is embedding (seen: ids) and output head (seen: inputs)."""
+        """Add the cross term of a weight that is both embedding (`seen` are ids) and output head (inputs)."""
         if weight not in self._halves:
             self._halves[weight] = (seen, gradients)
             return
         halves = (self._halves.pop(weight), (seen, gradients))
         head, embedding = sorted(halves, key=lambda half: not half[0].is_floating_point())
-        self.add(weight, 2 * squares.tied_products(*embedding, *head))
+        product = squares.tied_products(*embedding, head[0], head_gradients=head[1])
+        self.add(weight, 2 * product)
 
 
 @contextmanager
 def hooked(model: PreTrainedModel, coverage: Coverage, positions: torch.Tensor) -> Iterator[Capture]:
-    """Hook the model for one pass over a batch whose targets are predicted at `positions` [batch, targets].
+    """Hook the model for one forward and backward pass over a batch.
 
-    The output head sees these positions only, so that the logits are [batch, targets, vocabulary]; gradients of
-    the hooked modules' outputs turn into `Capture.squares` during the backward pass.
+    The output head only receives the positions that predict targets, so the logits are [batch, targets, vocabulary].
+    During the backward pass, the gradients of the hooked modules' outputs give `Capture.squares`.
+
+    Args:
+        model: The model.
+        coverage: The result of `cover`.
+        positions: The positions that predict targets [batch, targets].
     """
     capture, batch, head = Capture(), len(positions), model.get_output_embeddings()
     tied = {id(m.weight) for m in coverage.modules["embedding"]} & {id(head.weight)}
@@ -149,11 +162,11 @@ def hooked(model: PreTrainedModel, coverage: Coverage, positions: torch.Tensor) 
         return (hidden.gather(1, positions[:, :, None].expand(-1, -1, hidden.shape[2])), *inputs[1:])
 
     def start(module: nn.Embedding, inputs: tuple, output: torch.Tensor) -> torch.Tensor:
-        # By its weight: the output takes gradients also where a hook of the model's owner asks for them.
+        # The output can require gradients because of the caller's hooks, so this looks at the weight.
         if not module.weight.requires_grad:
             output = output.detach().requires_grad_()
             capture.starts.append(output)
-        # Positions shared by the batch get a gradient an example; the view takes the hook of a leaf.
+        # Positions that the batch shares need one gradient per example. A leaf needs a view to hook.
         output = output.expand(batch, -1, -1)
         if module in coverage.modules["embedding"]:
             ids = inputs[0].expand(batch, -1)
@@ -161,7 +174,7 @@ def hooked(model: PreTrainedModel, coverage: Coverage, positions: torch.Tensor) 
         return output
 
     def embedding(module: nn.Embedding, ids: torch.Tensor, gradients: torch.Tensor) -> None:
-        if module.padding_idx is not None:  # its row takes no gradient
+        if module.padding_idx is not None:  # The padding row gets no gradient.
             gradients = gradients.masked_fill((ids == module.padding_idx)[:, :, None], 0)
         capture.add(module.weight, squares.embedding_squares(ids, gradients))
         if id(module.weight) in tied:
@@ -179,7 +192,7 @@ def hooked(model: PreTrainedModel, coverage: Coverage, positions: torch.Tensor) 
             capture.tie(module.weight, seen, gradients)
 
     def norm(module: nn.Module, inputs: tuple, output: torch.Tensor) -> None:
-        if not output.requires_grad:  # called again by _scaled_by_weight
+        if not output.requires_grad:  # _scaled_by_weight calls the module again.
             return
         seen = inputs[0].detach()
         output.register_hook(lambda gradients: norm_back(module, seen, gradients))
@@ -203,7 +216,7 @@ def hooked(model: PreTrainedModel, coverage: Coverage, positions: torch.Tensor) 
 
 @torch.no_grad()
 def _scaled_by_weight(module: nn.Module, seen: torch.Tensor) -> torch.Tensor:
-    """Return what a norm's weight multiplies, whether the module computes weight * x or (1 + weight) * x."""
+    """Return the factor x of a norm's weight, for modules that compute weight * x or (1 + weight) * x."""
     bias = {"bias": torch.zeros_like(module.bias)} if getattr(module, "bias", None) is not None else {}
     one, zero = torch.ones_like(module.weight), torch.zeros_like(module.weight)
     found = functional_call(module, {"weight": one, **bias}, (seen,))

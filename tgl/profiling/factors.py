@@ -1,15 +1,16 @@
-"""Where a relative norm comes from: a chain of controls, and plain text of the same loss. Pure functions of `norms`.
+"""Explain a relative norm by a chain of controls, and by plain text with the same loss. Pure functions of `norms`.
 
-The norm of salient spans over that of windows is taken apart into factors, each a ratio of mean norms:
+The ratio of the norms of salient spans and windows is a product of factors. Each factor is a ratio of mean norms:
 
     window -> matched_span       fewer tokens are averaged
     -> frequency_matched         whole words, about as rare as the spans
     -> capitalised               names
     -> unchanged                 names after a template, which the model may know
-    -> the kind itself           an answer it does not know
+    -> the kind itself           an answer that the model does not know
 
-The order is a choice: another order gives other factors with the same product. An example's norm is its mean over
-sublayers. Several seeds are averaged geometrically; intervals are 95 % percentile bootstraps over examples and seeds.
+The order is a choice: another order gives other factors with the same product. The norm of an example is its mean over
+sublayers. The result is the geometric mean over seeds. Intervals are 95 % percentile bootstrap intervals over examples
+and seeds.
 """
 
 from __future__ import annotations
@@ -19,13 +20,18 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from tgl.sublayer_names import UNRANKED
-
-PLAIN = ("matched_span", "frequency_matched", "capitalised")
+from tgl.core.vocabulary import PLAIN_CONTROLS, UNRANKED
 
 
 def example_norms(norms: pd.DataFrame) -> pd.DataFrame:
-    """Return each finite example's norm under trained weights: group, example, num_tokens, loss, norm."""
+    """Return the norm of each finite example under trained weights.
+
+    Args:
+        norms: The table `norms`.
+
+    Returns:
+        The columns group, example, num_tokens, loss (nats per token) and norm (mean over sublayers).
+    """
     rows = norms[
         (norms["weights"] == "trained") & (norms["example"] >= 0) & ~norms["sublayer"].isin(UNRANKED)
     ]
@@ -35,11 +41,19 @@ def example_norms(norms: pd.DataFrame) -> pd.DataFrame:
 
 
 def factors(seeds: Sequence[pd.DataFrame], kind: str, resamples: int = 2000) -> pd.DataFrame:
-    """Return the chain from windows to `kind`, and its product: columns from, to, factor, low, high.
+    """Return the factors of the chain from windows to `kind`, and their product.
 
-    seeds: what `example_norms` returns, for each seed. Controls that were not measured are stepped over.
+    Controls that were not measured are skipped.
+
+    Args:
+        seeds: The result of `example_norms` for each seed.
+        kind: The kind of probe.
+        resamples: Number of bootstrap resamples.
+
+    Returns:
+        The columns from, to, factor, low and high (95 % interval).
     """
-    chain = ("window", *(f"{name}.{kind}" for name in PLAIN), "unchanged", kind)
+    chain = ("window", *(f"{name}.{kind}" for name in PLAIN_CONTROLS), "unchanged", kind)
     chain = [
         group for group in dict.fromkeys(chain) if all((table["group"] == group).any() for table in seeds)
     ]
@@ -61,23 +75,30 @@ def factors(seeds: Sequence[pd.DataFrame], kind: str, resamples: int = 2000) -> 
 
 
 def at_equal_loss(seeds: Sequence[pd.DataFrame], resamples: int = 2000) -> pd.DataFrame:
-    """Return how far each group of probes lies above plain text of the same loss and number of target tokens.
+    """Return the ratio of each group's norms to plain text with the same loss and number of target tokens.
 
-    log norm = a + b log loss + c log tokens is fitted to the spans of plain text of each seed; the value is the
-    exponential of a group's mean residual. Columns group, ratio, low, high, loss (mean, nats a token), slope (b).
+    The function fits log norm = a + b log loss + c log tokens to the plain-text spans of each seed. The ratio is the
+    exponential of a group's mean residual.
+
+    Args:
+        seeds: The result of `example_norms` for each seed.
+        resamples: Number of bootstrap resamples.
+
+    Returns:
+        The columns group, ratio, low and high (95 % interval), loss (mean, nats per token) and slope (b).
     """
     rng = np.random.default_rng(1)
     residuals: dict[str, list[np.ndarray]] = {}
     slopes = []
     for table in seeds:
-        losses = np.log(np.maximum(table["loss"], 1e-6))  # a loss of exactly 0 has no logarithm
+        losses = np.log(np.maximum(table["loss"], 1e-6))  # A loss of exactly 0 has no logarithm.
         design = np.column_stack([np.ones(len(table)), losses, np.log(table["num_tokens"])])
         logs, control = np.log(table["norm"].to_numpy()), table["group"].str.partition(".")[0]
-        plain = control.isin(PLAIN).to_numpy()
+        plain = control.isin(PLAIN_CONTROLS).to_numpy()
         fit = np.linalg.lstsq(design[plain], logs[plain], rcond=None)[0]
         slopes.append(fit[1])
         for group in table["group"].unique():
-            if group.partition(".")[0] not in (*PLAIN, "window"):
+            if group.partition(".")[0] not in (*PLAIN_CONTROLS, "window"):
                 chosen = (table["group"] == group).to_numpy()
                 residuals.setdefault(group, []).append(logs[chosen] - design[chosen] @ fit)
     rows = []

@@ -1,12 +1,12 @@
-"""Which examples a profile compares: salient spans by kind of knowledge, plain text, and controls.
+"""The groups of examples that a profile compares: salient spans by kind of knowledge, plain text, and controls.
 
 - `updated`, `new_entity`, `unchanged`: salient spans of the validation split.
 - `window`: windows of plain text, the paper's denominator.
-- for each kind that is traced (`updated`, `new_entity`), controls that pair with its examples one to one:
+- For each salient kind (`updated`, `new_entity`), controls that are paired one to one with its examples:
   `shuffled.KIND`: the same probe with another answer of its relation;
-  `matched_span.KIND`: plain text with as many target and context tokens;
-  `frequency_matched.KIND`: the same, whole words, with targets about as frequent in the text;
-  `capitalised.KIND`: the same, capitalised words that begin no sentence.
+  `matched_span.KIND`: plain text with the same numbers of target and context tokens;
+  `frequency_matched.KIND`: as `matched_span`, but whole words that are about as frequent in the text as the targets;
+  `capitalised.KIND`: as `matched_span`, but capitalised words that do not begin a sentence.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from dataclasses import dataclass, field
 import numpy as np
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from tgl.config import ProfileConfig
-from tgl.errors import TglError
+from tgl.core.errors import TglError
+from tgl.core.tables import check_unique
+from tgl.core.vocabulary import PROFILED_KINDS, SALIENT_KINDS
 from tgl.evaluate.spans import SpanError, SpanTokens, span_tokens
-from tgl.profiling.group_names import KINDS, TRACED
 from tgl.profiling.plain_text import PlainText
-from tgl.tables import check_unique
+from tgl.profiling.settings import ProfileConfig
 
 
 @dataclass(frozen=True)
 class Group:
-    """Examples of one group; `pairs` names the probe each example is, or is a control of (empty for windows)."""
+    """The examples of one group. `pairs` holds the probe of each example, also of a control; empty for windows."""
 
     examples: list[SpanTokens]
     pairs: list[str]
@@ -37,13 +37,13 @@ class Group:
 
 @dataclass
 class Groups:
-    """All groups by name, and what was left out: by group and reason, the probes' ids."""
+    """All groups by name, and the ids of probes that were left out, by group and reason."""
 
     groups: dict[str, Group] = field(default_factory=dict)
     left_out: dict[str, dict[str, list[str]]] = field(default_factory=dict)
 
     def add(self, name: str, members: Sequence[tuple[str, SpanTokens]]) -> None:
-        """Add a group of (probe, example); one example is no group."""
+        """Add a group of (probe id, example). A single example is left out."""
         if len(members) >= 2:
             self.groups[name] = Group(
                 [example for _, example in members], [identity for identity, _ in members]
@@ -52,11 +52,11 @@ class Groups:
             self.leave_out(name, "the only one of its group", identity)
 
     def leave_out(self, name: str, reason: str, identity: str) -> None:
-        """Note that a probe is missing from a group."""
+        """Record that a probe is left out of a group."""
         self.left_out.setdefault(name, {}).setdefault(reason, []).append(identity)
 
     def counts(self) -> dict[str, int]:
-        """Return examples by group and left-out probes by group and reason."""
+        """Return the number of examples by group, and of left-out probes by group and reason."""
         found = {f"{name}: examples": len(group.examples) for name, group in self.groups.items()}
         for name, reasons in self.left_out.items():
             found |= {f"{name}: {reason}": len(ids) for reason, ids in reasons.items()}
@@ -67,24 +67,36 @@ def make_groups(
     probes: Sequence[dict],
     stream: np.ndarray,
     tokenizer: PreTrainedTokenizerBase,
+    *,
     period: str | None,
     settings: ProfileConfig,
     length: int,
 ) -> Groups:
-    """Return the examples of every group; `length`: the model's positions, `stream`: tokens of plain text.
+    """Return the examples of every group.
 
-    A kind with fewer than two usable validation probes is left out; every probe that cannot be used is listed
-    with the reason. Raises TglError when no kind is left, and when an id occurs twice.
+    A kind with fewer than two usable validation probes is left out. Probes that cannot be used are recorded with the
+    reason.
+
+    Args:
+        probes: The probes.
+        stream: Tokens of plain text [num_tokens].
+        tokenizer: The tokenizer.
+        period: The period whose probes to use. None: all.
+        settings: The section `profile` of the configuration.
+        length: The model's number of positions.
+
+    Raises:
+        TglError: No kind has usable probes, or an id occurs twice.
     """
     found, seed = Groups(), settings.seed
-    for kind in KINDS:
-        chosen = choose(probes, kind, period, settings.examples, seed)
-        found.add(kind, _usable(kind, chosen, tokenizer, length, found))
+    for kind in PROFILED_KINDS:
+        chosen = choose(probes, kind, period, most=settings.examples, seed=seed)
+        found.add(kind, _usable(kind, chosen, tokenizer, length=length, found=found))
     if not found.groups:
         raise TglError(
             "profile: no kind of probe has two usable examples in the validation split"
             f"{f' of period {period}' if period else ''}; found {dict(Counter(p['kind'] for p in probes))} probes "
-            f"in all, kinds expected {KINDS}, left out {found.counts() or 'none'}. Give more probes or raise "
+            f"in all, kinds expected {PROFILED_KINDS}, left out {found.counts() or 'none'}. Give more probes or raise "
             "probes.validation_share"
         )
     text = PlainText(stream, tokenizer)
@@ -97,13 +109,13 @@ def make_groups(
     found.groups["window"] = Group(windows, [])
     check_unique((probe["id"] for probe in probes), "profile: probes")
     by_id = {probe["id"]: probe for probe in probes}
-    for kind in [kind for kind in TRACED if kind in found.groups]:
+    for kind in [kind for kind in SALIENT_KINDS if kind in found.groups]:
         own = found.groups[kind]
         name = f"shuffled.{kind}"
         swapped = shuffled_answers([by_id[identity] for identity in own.pairs], probes, seed)
         for identity in sorted(set(own.pairs) - {probe["id"] for probe in swapped}):
             found.leave_out(name, "no other answer in the relation", identity)
-        found.add(name, _usable(name, swapped, tokenizer, length, found))
+        found.add(name, _usable(name, swapped, tokenizer, length=length, found=found))
         for control, draw in (
             ("matched_span", text.matched),
             ("frequency_matched", text.frequency_matched),
@@ -116,11 +128,15 @@ def make_groups(
     return found
 
 
-def choose(probes: Sequence[dict], kind: str, period: str | None, most: int, seed: int) -> list[dict]:
-    """Return at most `most` validation probes of a kind, drawn by `seed`, in a fixed order.
+def choose(probes: Sequence[dict], kind: str, period: str | None, *, most: int, seed: int) -> list[dict]:
+    """Return a random sample of the validation probes of a kind.
 
-    They are the period's; where it has none of this kind, those of the earliest period that has. Without a
-    period, all count.
+    Args:
+        probes: All probes.
+        kind: The kind of probe.
+        period: The period. If it has no probes of this kind, the function uses the earliest period that has. None: all.
+        most: Largest number of probes.
+        seed: Seed of the sample and its order.
     """
     of_kind = [probe for probe in probes if probe["kind"] == kind and probe["split"] == "validation"]
     periods = {probe["period"] for probe in of_kind}
@@ -132,9 +148,9 @@ def choose(probes: Sequence[dict], kind: str, period: str | None, most: int, see
 
 
 def shuffled_answers(chosen: Sequence[dict], probes: Sequence[dict], seed: int) -> list[dict]:
-    """Return the chosen probes with a wrong answer each: another probe's of the same relation.
+    """Return the chosen probes with wrong answers, taken from other probes of the same relation.
 
-    A probe whose relation has no other answer is left out.
+    Probes whose relation has no other answer are left out.
     """
     rng = random.Random(f"shuffled:{seed}")
     right: dict[str, set[str]] = defaultdict(set)
@@ -155,13 +171,15 @@ def shuffled_answers(chosen: Sequence[dict], probes: Sequence[dict], seed: int) 
 
 
 def _usable(
-    group: str, probes: Sequence[dict], tokenizer: PreTrainedTokenizerBase, length: int, found: Groups
+    group: str, probes: Sequence[dict], tokenizer: PreTrainedTokenizerBase, *, length: int, found: Groups
 ) -> list[tuple[str, SpanTokens]]:
-    """Return (probe's id, its tokens); a probe that cannot be scored is left out by its reason."""
+    """Return (probe id, tokens) of the probes that can be scored; record the others with the reason."""
     kept = []
     for probe in probes:
         try:
-            example = span_tokens(tokenizer, probe["text"], probe["span_start"], probe["span_end"], length)
+            example = span_tokens(
+                tokenizer, probe["text"], (probe["span_start"], probe["span_end"]), max_length=length
+            )
         except SpanError as error:
             found.leave_out(group, error.reason, probe["id"])
         else:

@@ -1,7 +1,7 @@
-"""Per-example gradient norms of a causal language model, exact, without per-example gradients.
+"""Exact per-example gradient norms of a causal language model, without per-example gradients.
 
-The cost is a forward pass, the gradients of activations and a little per layer (`tgl.profiling.squares`): less
-than a training step. Only parameters that no formula covers are differentiated, one example at a time.
+The cost is a forward pass, the gradients of activations, and a little per layer (`tgl.profiling.squares`). This is less
+than a training step. Autograd differentiates only parameters that no formula covers, one example at a time.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ import torch
 from torch.nn import functional
 from transformers import PreTrainedModel
 
-from tgl.errors import TglError
+from tgl.core.errors import TglError
+from tgl.core.progress import bar
 from tgl.evaluate.spans import SpanTokens
+from tgl.models.mode import differentiating
+from tgl.models.sublayers import Sublayer
 from tgl.profiling.capture import Coverage, cover, hooked
-from tgl.profiling.mode import differentiating
-from tgl.sublayers import Sublayer
 
-# Tokens a batch, padding included, by device: more is no faster on a CPU, and the logits need memory.
+# Tokens per batch with padding, by device. Larger batches are not faster on a CPU, and the logits need memory.
 BATCH_TOKENS = {"cpu": 1024, "cuda": 16384}
 
 CHECK_TOLERANCE = 1e-3
@@ -30,11 +31,12 @@ CHECK_TOLERANCE = 1e-3
 class GroupNorms:
     """Norms of one group of examples.
 
-    each: L2 norm of the gradient of each example's loss, [num_examples, num_units]; rows that are not finite
-    belong to examples whose gradients are not.
-    of_mean: norm of the gradient of the mean loss of the finite examples, [num_units]; None when not asked for.
-    num_tokens: target tokens of each example, [num_examples].
-    losses: the loss of each example, nats a token, [num_examples].
+    Attributes:
+        each: L2 norm of the gradient of each example's loss [num_examples, num_units]. Rows that are not finite belong
+            to examples whose gradients are not finite.
+        of_mean: Norm of the gradient of the mean loss of the finite examples [num_units]; None if not computed.
+        num_tokens: Target tokens of each example [num_examples].
+        losses: Loss of each example in nats per token [num_examples].
     """
 
     each: np.ndarray
@@ -44,7 +46,7 @@ class GroupNorms:
 
     @property
     def finite(self) -> np.ndarray:
-        """Which examples have finite norms, [num_examples] of bool."""
+        """Whether each example has finite norms, bool [num_examples]."""
         return np.isfinite(self.each).all(1)
 
 
@@ -52,20 +54,30 @@ def gradient_norms(
     model: PreTrainedModel,
     units: Sequence[Sublayer],
     examples: Sequence[SpanTokens],
+    *,
     coverage: Coverage | None = None,
     mean: bool = True,
     batch_tokens: int | None = None,
 ) -> GroupNorms:
-    """Return the gradient norms of `examples` over all parameters of each unit.
+    """Return the gradient norms of examples over all parameters of each unit.
 
-    The loss of an example is the mean negative log-likelihood (nats) of its target tokens given all tokens to
-    their left; a window of plain text is an example whose targets are all its tokens but the first. `mean`: also
-    the norm of the mean gradient, which costs the weights' own gradients. Neither the order of the examples nor
-    what else is in a batch changes a number beyond rounding. Raises TglError for an empty group and when no
-    example has a finite norm.
+    The loss of an example is the mean negative log-likelihood (nats) of its target tokens given all tokens to their
+    left. In a window of plain text, all tokens except the first are targets. The order of the examples and the
+    composition of batches only change rounding.
+
+    Args:
+        model: The model.
+        units: Its sublayers.
+        examples: The examples.
+        coverage: The result of `cover`. None: computed here.
+        mean: Whether to compute the norm of the mean gradient too, which needs the gradients of all weights.
+        batch_tokens: Most tokens per batch, with padding. None: depends on the device.
+
+    Raises:
+        TglError: There are no examples, or none has a finite norm.
     """
     if not examples:
-        raise TglError("gradient norms: the group holds no example")
+        raise TglError("gradient norms: the group holds no example, expected at least one. Give more probes")
     coverage = coverage or cover(model, units)
     batch_tokens = batch_tokens or BATCH_TOKENS.get(next(model.parameters()).device.type, BATCH_TOKENS["cpu"])
     parameters = [parameter for unit in units for parameter in unit.parameters.values()]
@@ -73,15 +85,16 @@ def gradient_norms(
     each, losses = np.zeros((len(examples), len(units))), np.zeros(len(examples))
     total: list[torch.Tensor | None] = [None] * len(wanted)
     waiting = batches(examples, 1 if coverage.autograd else batch_tokens)
-    with differentiating(model, wanted):
+    with differentiating(model, wanted), bar("gradient norms", "examples") as progress:
         while waiting:
             members = waiting.pop()
             losses[members], squares, gradients = _one_batch(
-                model, coverage, [examples[n] for n in members], wanted
+                model, coverage, [examples[n] for n in members], wanted=wanted
             )
             norms = torch.stack([_of_unit(unit, squares, len(members)) for unit in units], dim=1)
             each[members] = norms.numpy()
-            # A gradient that is not finite must not reach the mean: such a batch is taken one by one.
+            progress.update(int((each != 0).any(1).sum()), len(examples))
+            # A gradient that is not finite must not enter the mean, so such a batch is repeated one by one.
             if mean and torch.isfinite(norms).all():
                 total = [_added(*pair) for pair in zip(total, gradients, strict=True)]
             elif mean and len(members) > 1:
@@ -90,7 +103,7 @@ def gradient_norms(
     if not found:
         raise TglError(
             f"gradient norms: none of the {len(examples)} examples has finite gradients in every unit; "
-            "the model's weights or activations hold NaN or infinite values"
+            "the model's weights or activations hold NaN or infinite values. Give an earlier checkpoint"
         )
     sums = dict(zip(wanted, total, strict=True))
     of_mean = _norms_of_mean(units, sums, found) if mean else None
@@ -98,9 +111,14 @@ def gradient_norms(
 
 
 def batches(examples: Sequence[SpanTokens], batch_tokens: int) -> list[list[int]]:
-    """Return the examples' numbers in batches of similar length, at most `batch_tokens` tokens with padding each.
+    """Group examples of similar length into batches, independent of their order.
 
-    The batches depend on the set of examples and not on their order.
+    Args:
+        examples: The examples.
+        batch_tokens: Most tokens per batch, with padding.
+
+    Returns:
+        The numbers of the examples in each batch.
     """
     order = sorted(
         range(len(examples)), key=lambda n: (-len(examples[n].ids), examples[n].first, examples[n].ids)
@@ -116,14 +134,17 @@ def batches(examples: Sequence[SpanTokens], batch_tokens: int) -> list[list[int]
 
 
 def check_norms(
-    model: PreTrainedModel, units: Sequence[Sublayer], example: SpanTokens, coverage: Coverage
+    model: PreTrainedModel, units: Sequence[Sublayer], example: SpanTokens, *, coverage: Coverage
 ) -> float:
-    """Return the largest relative deviation, over units, of one example's norms from plain autograd.
+    """Compare one example's norms with plain autograd, and return the largest relative deviation over units.
 
-    It guards against a model that uses a weight in a way its modules do not show. Raises TglError above
-    CHECK_TOLERANCE, or above eight roundings of the coarsest dtype among the parameters where that is more.
+    The check detects models that use a weight outside of the modules with hooks.
+
+    Raises:
+        TglError: The deviation is above CHECK_TOLERANCE and above eight times the machine epsilon of the coarsest dtype
+            of the parameters.
     """
-    found = gradient_norms(model, units, [example], coverage, mean=False).each[0]
+    found = gradient_norms(model, units, [example], coverage=coverage, mean=False).each[0]
     parameters = [parameter for unit in units for parameter in unit.parameters.values()]
     with differentiating(model, parameters):
         tokens = torch.tensor([example.ids], device=parameters[0].device)
@@ -142,8 +163,8 @@ def check_norms(
     if not deviation[worst] < max(CHECK_TOLERANCE, 8 * coarsest):
         raise TglError(
             f"gradient norms: the norm of '{units[worst].name}' is {found[worst]:.6g} by hooks and "
-            f"{exact[worst]:.6g} by autograd; this model uses its weights in a way that the hooks do not see. "
-            "Please report the architecture"
+            f"{exact[worst]:.6g} by autograd. This model uses its weights in a way that the hooks do not cover; "
+            "please report the architecture"
         )
     return float(deviation[worst])
 
@@ -152,11 +173,12 @@ def _one_batch(
     model: PreTrainedModel,
     coverage: Coverage,
     examples: Sequence[SpanTokens],
+    *,
     wanted: Sequence[torch.nn.Parameter],
 ) -> tuple[np.ndarray, dict, Sequence[torch.Tensor | None]]:
-    """Return (losses [batch], squared norms by parameter, each [batch], gradients of the summed loss of `wanted`)."""
+    """Return (losses [batch], squared norms [batch] by parameter, gradients of the summed loss for `wanted`)."""
     device = next(model.parameters()).device
-    time = max(len(example.ids) for example in examples) - 1  # the last target is predicted, not read
+    time = max(len(example.ids) for example in examples) - 1  # The last target is not an input.
     width = max(example.num_targets for example in examples)
     tokens = torch.zeros(len(examples), time, dtype=torch.long)
     positions = torch.zeros(len(examples), width, dtype=torch.long)
@@ -194,12 +216,12 @@ def _norms_of_mean(units: Sequence[Sublayer], sums: dict, count: int) -> np.ndar
 
 def _added(total: torch.Tensor | None, gradient: torch.Tensor | None) -> torch.Tensor | None:
     if total is None or gradient is None:
-        # autograd may hand the same tensor to two parameters: the total is added to in place and must be its own
+        # Autograd can return the same tensor for two parameters. The total changes in place, so it must be a copy.
         return total if gradient is None else gradient.clone()
     return total.add_(gradient)
 
 
 def _of_unit(unit: Sublayer, squares: dict, count: int) -> torch.Tensor:
-    """Return the norm of the unit for each example, [count]; rounding below zero is cut off."""
+    """Return the norm of the unit for each example [count]; squares below zero are rounding errors and count as 0."""
     found = [squares[p].cpu() for p in unit.parameters.values() if p in squares]
     return torch.stack(found).sum(0).clamp(min=0).sqrt() if found else torch.zeros(count, dtype=torch.float64)

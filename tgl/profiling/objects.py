@@ -1,4 +1,4 @@
-"""A model object that somebody hands over, as it can be measured."""
+"""Prepare a model object of the caller for measurement."""
 
 from __future__ import annotations
 
@@ -8,34 +8,37 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-from tgl.errors import TglError
-from tgl.fit import check_object
-from tgl.sublayers import has_adapters, unwrapped
+from tgl.core.errors import TglError
+from tgl.models.fit import check_object
+from tgl.models.sublayers import has_adapters, unwrapped
 
 
 def measurable(model: nn.Module) -> PreTrainedModel:
-    """Return the model to measure: the one inside a wrapper, and for bf16 and fp16 a copy in fp32.
+    """Return the model to measure: the model inside a wrapper, and for bf16 and fp16 a copy in fp32.
 
-    The object itself is never changed. Raises TglError for what is no causal language model of transformers, for models
-    with adapters, quantised or sharded weights, and for weights that are not there (device meta).
+    The given object does not change.
+
+    Raises:
+        TglError: The object is not a causal language model of transformers, has adapters, has quantised or sharded
+            weights, or has no weights in memory (device meta).
     """
     network = unwrapped(model)
     if not isinstance(network, PreTrainedModel):
         raise TglError(
             f"profile: model: found {type(network).__name__}, expected a folder, a Hugging Face name or a causal "
-            "language model of transformers"
+            "language model of transformers. Load it with tgl.load_model"
         )
     if has_adapters(model):
         raise TglError(
             f"profile: found adapters in {type(model).__name__}, whose gradients would mix with the model's own; "
-            "expected a model without. Merge them first (merge_and_unload), or profile the base model"
+            "expected a model without adapters. Merge them first (merge_and_unload), or profile the base model"
         )
     check_object(network)
     for name, parameter in network.named_parameters():
         if parameter.is_inference():
             raise TglError(
-                f"profile: the parameter '{name}' was made inside torch.inference_mode, where nothing takes gradients; "
-                "expected a model made outside. Use torch.no_grad instead"
+                f"profile: the parameter '{name}' was created in torch.inference_mode, which disables gradients; "
+                "expected a model created outside. Use torch.no_grad instead"
             )
         if hasattr(parameter, "placements"):
             raise TglError(

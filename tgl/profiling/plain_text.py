@@ -1,6 +1,6 @@
-"""Stretches of plain text as examples: windows, and stretches that match salient spans ever more closely.
+"""Examples from plain text: windows, and spans that match salient spans more and more closely.
 
-Each of them stands behind the token that salient spans begin with too (`tgl.text.tokens.first_token`).
+Each example begins with the same token as salient spans (`tgl.models.tokenizer.first_token`).
 """
 
 from __future__ import annotations
@@ -12,51 +12,67 @@ from collections.abc import Sequence
 import numpy as np
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from tgl.errors import TglError
+from tgl.core.errors import TglError
 from tgl.evaluate.spans import SpanTokens
-from tgl.fit import check_ids
-from tgl.text.tokens import first_token, num_ids
+from tgl.models.fit import check_ids
+from tgl.models.tokenizer import first_token, num_ids
 
-_CANDIDATES = 100  # stretches among which the one of nearest frequency is taken
-# Capitalised words after a lower-case word or a comma: they begin no sentence.
+_CANDIDATES = 100  # Random spans from which the one with the nearest frequency is chosen.
+# Capitalised words after a lower-case word or a comma do not begin a sentence.
 _CAPITALISED = re.compile(r"(?<=[a-z,])((?: [A-Z][^\s.,;:!?()\"]*)+)(?=[\s.,;:!?)])")
-_SPACES = str.maketrans(
-    "Ġ▁Ċ", "  \n"
-)  # how byte-level and SentencePiece vocabularies write space and new line
+# Byte-level and SentencePiece vocabularies write space and new line with these characters.
+_SPACES = str.maketrans("Ġ▁Ċ", "  \n")
 
 
 class PlainText:
-    """The tokens of plain text [num_tokens], with what it takes to draw stretches of them."""
+    """Plain text from which examples are drawn.
+
+    Args:
+        stream: Token ids [num_tokens].
+        tokenizer: The tokenizer.
+
+    Raises:
+        TglError: There are fewer than two tokens, or the tokenizer lacks an id.
+    """
 
     def __init__(self, stream: np.ndarray, tokenizer: PreTrainedTokenizerBase) -> None:
-        """Raises TglError for fewer than two tokens and for ids that the tokenizer does not have."""
         if len(stream) < 2:
-            raise TglError(f"profile: the plain text has {len(stream)} tokens, too few for a window")
+            raise TglError(
+                f"profile: the plain text has {len(stream)} tokens, too few for a window; expected at least 2. "
+                "Give more text"
+            )
         check_ids(stream, tokenizer, "profile: the plain text")
         self.stream, self._begin = stream, first_token(tokenizer)
         counts = np.bincount(stream, minlength=num_ids(tokenizer))
-        self._log_frequency = np.log((counts + 1) / (len(stream) + len(counts)))  # by token, never -inf
+        # Adding 1 to the counts avoids -inf for tokens that do not occur.
+        self._log_frequency = np.log((counts + 1) / (len(stream) + len(counts)))
         used = np.unique(stream)
         pieces = dict(zip(used.tolist(), tokenizer.convert_ids_to_tokens(used.tolist()), strict=True))
-        # The end of a document ends a sentence, as a new line does.
+        # The end of a document ends a sentence, like a new line.
         pieces |= dict.fromkeys(tokenizer.all_special_ids, "\n")
         pieces |= {token: "\n" for token, piece in pieces.items() if piece == "<0x0A>"}
         self._pieces = [pieces[token].translate(_SPACES) for token in stream.tolist()]
-        # A word begins at a token with a space in front; a space of its own belongs to the next word.
+        # A word begins at a token that starts with a space; a token that is only a space belongs to the next word.
         self._begins = np.array([piece.startswith(" ") for piece in self._pieces] + [True])
         self._names: dict[int, np.ndarray] | None = None
 
     def windows(self, length: int, count: int, seed: int) -> list[SpanTokens]:
-        """Return `count` windows at random places: the first token and `length` - 1 tokens of text, all targets.
+        """Return windows at random places: the first token and `length` - 1 tokens of text, which are all targets.
 
-        A shorter text is taken whole.
+        Args:
+            length: Tokens of a window. A shorter text is used completely.
+            count: Number of windows.
+            seed: Seed of the places.
         """
         size = min(length - 1, len(self.stream))
         starts = np.random.default_rng((seed, 1)).integers(0, len(self.stream) - size + 1, size=count)
         return [self._example(start, start, start + size) for start in starts.tolist()]
 
     def matched(self, like: Sequence[SpanTokens], seed: int) -> list[SpanTokens | None]:
-        """Return for each of `like` a random stretch with as many targets and tokens of context."""
+        """Return, for each example in `like`, a random span with the same numbers of target and context tokens.
+
+        None if the text is too short.
+        """
         rng = np.random.default_rng((seed, 2))
         found: list[SpanTokens | None] = []
         for example in like:
@@ -69,9 +85,10 @@ class PlainText:
         return found
 
     def frequency_matched(self, like: Sequence[SpanTokens], seed: int) -> list[SpanTokens | None]:
-        """Return for each of `like` whole words whose tokens' mean log frequency is nearest to its own.
+        """Return, for each example in `like`, a span of whole words with about the same frequency.
 
-        Frequencies are those of this text; the nearest of 100 random stretches is taken.
+        The span is the one of 100 random spans whose mean log frequency of tokens in this text is nearest. None if
+        there is no span of this length.
         """
         rng = np.random.default_rng((seed, 3))
         found: list[SpanTokens | None] = []
@@ -92,7 +109,10 @@ class PlainText:
         return found
 
     def capitalised(self, like: Sequence[SpanTokens], seed: int) -> list[SpanTokens | None]:
-        """Return for each of `like` as many tokens of capitalised words that begin no sentence, in context."""
+        """Return, for each example in `like`, a span of capitalised words that do not begin a sentence.
+
+        The span has the same numbers of target and context tokens. None if there is none.
+        """
         rng = np.random.default_rng((seed, 4))
         names = self._capitalised_starts()
         found: list[SpanTokens | None] = []
@@ -103,15 +123,15 @@ class PlainText:
         return found
 
     def _stretch(self, start: int, like: SpanTokens) -> SpanTokens:
-        """Return the tokens of an example like `like` whose targets begin at `start` of the text."""
+        """Return an example with the lengths of `like` whose targets begin at token `start` of the text."""
         return self._example(start - _context(like), start, start + like.num_targets)
 
     def _example(self, begin: int, first: int, end: int) -> SpanTokens:
-        """Return the first token and tokens [begin, end) of the text; targets are those from `first` on."""
+        """Return the first token and tokens [begin, end) of the text; the targets begin at `first`."""
         return SpanTokens([self._begin, *self.stream[begin:end].tolist()], 1 + first - begin)
 
     def _capitalised_starts(self) -> dict[int, np.ndarray]:
-        """Return, by number of tokens, where runs of whole capitalised words begin."""
+        """Return the start tokens of runs of whole capitalised words, by number of tokens."""
         if self._names is None:
             ends = np.cumsum([len(piece) for piece in self._pieces])
             token_at = {0: 0} | {int(end): place + 1 for place, end in enumerate(ends)}
@@ -130,5 +150,5 @@ class PlainText:
 
 
 def _context(example: SpanTokens) -> int:
-    """Return how many tokens of its text stand left of an example's targets, behind the first token."""
+    """Return the number of context tokens: those between the first token and the targets."""
     return example.first - 1

@@ -1,4 +1,4 @@
-"""Relative gradient norms with bootstrap intervals, and paired differences of groups. Pure functions of arrays."""
+"""Relative gradient norms with bootstrap intervals, and paired comparisons of groups. Pure functions of arrays."""
 
 from __future__ import annotations
 
@@ -6,17 +6,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tgl.errors import TglError
-
-DENOMINATORS = ("window", "matched_span", "unchanged")
+from tgl.core.errors import TglError
 
 
 @dataclass(frozen=True)
 class RelativeNorm:
-    """Relative norms of the units, the last entry their mean.
+    """Relative norms of the units. The last entry of each array is for the mean over units.
 
-    ratio [num_units + 1]; low, high: the limits of the 95 % interval [num_units + 1]; above_mean: probability that
-    the unit's ratio is above the mean over units, [num_units + 1] (NaN for the mean itself).
+    Attributes:
+        ratio: The relative norms [num_units + 1].
+        low: Lower limits of the 95 % intervals [num_units + 1].
+        high: Upper limits of the 95 % intervals [num_units + 1].
+        above_mean: Share of the resamples in which the unit's ratio is above the mean over units [num_units + 1]; NaN
+            for the mean.
     """
 
     ratio: np.ndarray
@@ -25,16 +27,25 @@ class RelativeNorm:
     above_mean: np.ndarray
 
 
-def relative_norm(group: np.ndarray, reference: np.ndarray, resamples: int, seed: int) -> RelativeNorm:
-    """Return the relative norm by unit and for the mean over units.
+def relative_norm(group: np.ndarray, reference: np.ndarray, resamples: int, *, seed: int) -> RelativeNorm:
+    """Return the relative norm of each unit and its mean over units.
 
-    group, reference: per-example norms [num_examples, num_units] of the same units. The relative norm of a
-    unit is the ratio of the means over examples; examples of both groups are resampled independently, the
-    interval is the percentile bootstrap's, and `above_mean` the share of the resamples. Raises TglError when
-    the reference has a mean of zero.
+    The relative norm of a unit is the ratio of the mean norms over examples. Intervals are percentile bootstrap
+    intervals; examples of both groups are resampled independently.
+
+    Args:
+        group: Norms of the group's examples [num_examples, num_units].
+        reference: Norms of the denominator's examples [num_examples, num_units].
+        resamples: Number of bootstrap resamples.
+        seed: Seed of the bootstrap.
+
+    Raises:
+        TglError: A unit's mean norm of the reference is zero.
     """
     if not (reference.mean(0) > 0).all():
-        raise TglError("relative norm: a unit's gradients vanish on the reference text, no ratio exists")
+        raise TglError(
+            "relative norm: a unit's gradients vanish on the reference text, so no ratio exists. Give other plain text"
+        )
     rng = np.random.default_rng(seed)
     drawn = _resampled_means(group, resamples, rng) / _resampled_means(reference, resamples, rng)
     low, high = np.quantile(_with_mean(drawn), [0.025, 0.975], axis=0)
@@ -44,12 +55,20 @@ def relative_norm(group: np.ndarray, reference: np.ndarray, resamples: int, seed
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """Ratio of two paired groups by unit, the last entry that of the mean over units.
+    """Ratios of two paired groups, each [num_units + 1]. The last entry is for the mean over units.
 
-    ratio: geometric mean over pairs of left / right; low, high: its 95 % interval; p_value: of the sign-flip
-    test, corrected for the number of units; each [num_units + 1]. The shape_ fields are the same after each
-    pair's own mean over units is divided out: what is left differs between layers, not in level; the last
-    entry of theirs is 1.
+    The shape_ fields are computed after dividing each pair by its mean over units. So they compare the shape over
+    layers and not the level. Their last entry is 1.
+
+    Attributes:
+        ratio: Geometric mean over pairs of left / right.
+        low: Lower limit of its 95 % interval.
+        high: Upper limit of its 95 % interval.
+        p_value: P value of the sign-flip test, corrected for the number of units.
+        shape_ratio: As `ratio`, for the shape.
+        shape_low: As `low`, for the shape.
+        shape_high: As `high`, for the shape.
+        shape_p_value: As `p_value`, for the shape.
     """
 
     ratio: np.ndarray
@@ -62,20 +81,30 @@ class PairedDifference:
     shape_p_value: np.ndarray
 
 
-def paired_difference(left: np.ndarray, right: np.ndarray, resamples: int, seed: int) -> PairedDifference:
-    """Compare paired per-example norms, left and right [num_pairs, num_units].
+def paired_difference(left: np.ndarray, right: np.ndarray, resamples: int, *, seed: int) -> PairedDifference:
+    """Compare paired per-example norms.
 
-    Logarithms are compared: a norm's spread grows with its size. Intervals resample pairs. The test flips the
-    sign of whole pairs, so that the units' correlation is kept, and refers each unit's |t| to the distribution
-    of the largest |t| of any unit (Westfall and Young 1993), which holds the family-wise error. Raises TglError
-    for fewer than two pairs and for a norm of zero.
+    The function compares logarithms, because the spread of a norm grows with its size. Intervals resample pairs. The
+    test flips the signs of whole pairs, which keeps the correlation of the units. It compares each unit's |t| with the
+    distribution of the largest |t| of all units (Westfall and Young 1993), which controls the family-wise error rate.
+
+    Args:
+        left: Norms of the first group [num_pairs, num_units].
+        right: Norms of the second group [num_pairs, num_units].
+        resamples: Number of bootstrap resamples and of sign flips.
+        seed: Seed of both.
+
+    Raises:
+        TglError: There are fewer than two pairs, or a norm is zero.
     """
     if len(left) < 2 or left.shape != right.shape:
         raise TglError(
-            f"paired difference: at least two pairs expected, found {left.shape} and {right.shape}"
+            f"paired difference: at least two pairs expected, found {left.shape} and {right.shape}. Give more probes"
         )
     if not ((left > 0).all() and (right > 0).all()):
-        raise TglError("paired difference: a gradient norm is zero, its logarithm does not exist")
+        raise TglError(
+            "paired difference: a gradient norm is zero, its logarithm does not exist. Leave out this example"
+        )
     logs = np.log(left) - np.log(right)
     level = logs.mean(1, keepdims=True)
     shape = _tested(logs - level, resamples, seed)
@@ -97,9 +126,9 @@ def _tested(logs: np.ndarray, resamples: int, seed: int) -> tuple[np.ndarray, ..
 
 
 def _t_values(means: np.ndarray, logs: np.ndarray) -> np.ndarray:
-    """Return |t| of means [..., num_columns]; flipping signs leaves the sum of squares of `logs` as it is."""
+    """Return |t| of means [..., num_columns]. Flipping signs does not change the sum of squares of `logs`."""
     variance = np.maximum((logs**2).mean(0) - means**2, 0) / (len(logs) - 1)
-    # Equal pairs have no spread: their t is 0 where the mean is, and larger than any other where it is not.
+    # Equal pairs have no spread. Their t is 0 if the mean is 0, and otherwise larger than any other.
     return np.abs(means) / np.sqrt(np.maximum(variance, np.finfo(float).tiny))
 
 

@@ -1,26 +1,30 @@
-"""Squared gradient norms of single examples, from a module's inputs and output gradients. Pure functions.
+"""Squared gradient norms of single examples, computed from a module's inputs and output gradients. Pure functions.
 
 The gradient of a linear map's weight W [in, out] for one example is X^T G, with inputs X [time, in] and output
-gradients G [time, out]. Its squared Frobenius norm is the sum over all pairs of positions of
-(x_s . x_t) (g_s . g_t), which needs two [time, time] Gram matrices and never the weight's own gradient
-(Goodfellow 2015, arXiv 1510.01799, for one position; Li et al. 2022, arXiv 2110.05679, for sequences).
+gradients G [time, out]. Its squared Frobenius norm is the sum of (x_s . x_t) (g_s . g_t) over all pairs of positions.
+This needs two [time, time] Gram matrices but not the gradient of the weight (Goodfellow 2015, arXiv 1510.01799, for one
+position; Li et al. 2022, arXiv 2110.05679, for sequences).
 
-Sums of products are taken in double precision. Every function returns one value an example, [batch].
+Sums of products are in double precision. Every function returns one value per example, [batch].
 """
 
 from __future__ import annotations
 
 import torch
 
-LEAF = 64  # below this many positions a Gram matrix is computed whole
-_MATERIALISED_SCALARS = 1 << 22  # at most so many gradient scalars at once, whatever the batch
+LEAF = 64  # Up to this number of positions, a Gram matrix is computed in one piece.
+_MATERIALISED_SCALARS = 1 << 22  # Most gradient scalars in memory at once, for any batch.
 
 
 def linear_squares(inputs: torch.Tensor, gradients: torch.Tensor) -> torch.Tensor:
-    """Return ||X^T G||^2 of each example; inputs [batch, time, in], gradients [batch, time, out].
+    """Return ||X^T G||^2 of each example.
 
-    The Gram form costs pairs * (in + out) multiplications, the gradient itself time * in * out: the cheaper is
-    taken, by shape alone.
+    The Gram form needs pairs * (in + out) multiplications, the gradient itself time * in * out. The function uses the
+    cheaper one, which depends only on the shapes.
+
+    Args:
+        inputs: X, [batch, time, in].
+        gradients: G, [batch, time, out].
     """
     time, size_in, size_out = inputs.shape[1], inputs.shape[2], gradients.shape[2]
     if gram_pairs(time) * (size_in + size_out) < time * size_in * size_out:
@@ -37,7 +41,7 @@ def linear_squares(inputs: torch.Tensor, gradients: torch.Tensor) -> torch.Tenso
 
 
 def gram_pairs(time: int) -> int:
-    """Return how many pairs of positions the Gram form computes: both matrices are symmetric."""
+    """Return the number of pairs of positions in the Gram form, which uses the symmetry of both matrices."""
     if time <= LEAF:
         return time * time
     half = time // 2
@@ -56,19 +60,32 @@ def _gram(inputs: torch.Tensor, gradients: torch.Tensor) -> torch.Tensor:
 
 
 def bias_squares(gradients: torch.Tensor) -> torch.Tensor:
-    """Return ||sum over time of G||^2 of each example; gradients [batch, time, ..., out]."""
+    """Return the squared gradient norm of a bias, ||sum over time of G||^2, for each example.
+
+    Args:
+        gradients: G, [batch, time, ..., out].
+    """
     return gradients.flatten(1, -2).sum(1).square().sum(1, dtype=torch.float64)
 
 
 def scale_squares(scaled: torch.Tensor, gradients: torch.Tensor) -> torch.Tensor:
-    """Return the square of an elementwise weight's gradient; scaled [batch, time, ..., size]: what it multiplies."""
+    """Return the squared gradient norm of an elementwise weight for each example.
+
+    Args:
+        scaled: The factor of the weight [batch, time, ..., size].
+        gradients: Gradients of the output [batch, time, ..., size].
+    """
     return bias_squares(scaled * gradients)
 
 
 def embedding_squares(ids: torch.Tensor, gradients: torch.Tensor) -> torch.Tensor:
-    """Return the square of an embedding's gradient; ids [batch, time], gradients [batch, time, size].
+    """Return the squared gradient norm of an embedding for each example.
 
-    A row's gradient is the sum over the positions that hold its id.
+    The gradient of a row is the sum over the positions with its id.
+
+    Args:
+        ids: Token ids [batch, time].
+        gradients: Gradients of the output [batch, time, size].
     """
     batch = len(ids)
     example = torch.arange(batch, device=ids.device)[:, None].expand_as(ids)
@@ -80,16 +97,21 @@ def embedding_squares(ids: torch.Tensor, gradients: torch.Tensor) -> torch.Tenso
 
 
 def tied_products(
-    ids: torch.Tensor, gradients: torch.Tensor, head_inputs: torch.Tensor, head_gradients: torch.Tensor
+    ids: torch.Tensor, gradients: torch.Tensor, head_inputs: torch.Tensor, *, head_gradients: torch.Tensor
 ) -> torch.Tensor:
-    """Return the inner product of an embedding's gradient and that of the output head tied to it.
+    """Return the inner product of the gradients of an embedding and of the output head tied to it, for each example.
 
-    ids [batch, time], gradients [batch, time, size] of the embedding; head_inputs [batch, targets, size],
-    head_gradients [batch, targets, vocabulary]. Row v of the head's gradient is the sum over targets s of
-    g_s[v] h_s; its product with row v of the embedding's, the sum of e_t where id_t = v.
+    Row v of the head's gradient is the sum of g_s[v] h_s over targets s. Row v of the embedding's gradient is the sum
+    of e_t over positions t with id v.
+
+    Args:
+        ids: Token ids [batch, time].
+        gradients: Gradients e of the embedding's output [batch, time, size].
+        head_inputs: Inputs h of the head [batch, targets, size].
+        head_gradients: Gradients g of the head's output [batch, targets, vocabulary].
     """
     at_ids = head_gradients.gather(2, ids[:, None, :].expand(-1, head_gradients.shape[1], -1))
-    return _products(at_ids, head_inputs @ gradients.mT)  # both [batch, targets, time]
+    return _products(at_ids, head_inputs @ gradients.mT)  # Both factors are [batch, targets, time].
 
 
 def _products(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:

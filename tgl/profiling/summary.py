@@ -1,4 +1,4 @@
-"""A profile as a few lines of text."""
+"""Show a profile as a few lines of text."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ import pandas as pd
 
 
 def summary(profile: pd.DataFrame) -> str:
-    """Return the mean relative norm over sublayers of each group over each denominator, with intervals."""
+    """Return a text table: the mean relative norm over sublayers of each group over each denominator, with intervals.
+
+    Args:
+        profile: The table `profile`.
+    """
     rows = profile[profile["sublayer"] == "all"]
     denominators = list(dict.fromkeys(rows["denominator"]))
     lines = [f"{'weights':<9}{'group':<30}" + "".join(f"{'over ' + name:>26}" for name in denominators)]

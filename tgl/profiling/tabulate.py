@@ -1,4 +1,4 @@
-"""Rows of the tables `norms`, `profile` and `comparisons` from measured norms. Pure functions."""
+"""Make the rows of the tables `norms`, `profile` and `comparisons` from measured norms. Pure functions."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from tgl.profiling.group_names import CONTROLS, KINDS, TRACED, kind_of
+from tgl.core.vocabulary import CONTROLS, DENOMINATORS, PROFILED_KINDS, SALIENT_KINDS, UNRANKED, kind_of
+from tgl.models.sublayers import Sublayer
 from tgl.profiling.norms import GroupNorms
-from tgl.profiling.ratios import DENOMINATORS, paired_difference, relative_norm
-from tgl.sublayer_names import UNRANKED
-from tgl.sublayers import Sublayer
+from tgl.profiling.ratios import paired_difference, relative_norm
 
-# Kinds of knowledge that are compared with each other, paired by number of target tokens. Where two kinds differ with
-# wrong answers as they do with the right ones, what differs is the text around them.
+# These kinds of knowledge are compared with each other, paired by number of target tokens. If two kinds differ equally
+# with wrong and with right answers, the difference comes from the text around the answers.
 _KIND_PAIRS = (
     ("updated", "unchanged"),
     ("updated", "new_entity"),
@@ -27,9 +26,17 @@ def norm_rows(
     weights: str,
     measured: Mapping[str, GroupNorms],
     pairs: Mapping[str, list[str]],
+    *,
     units: list[Sublayer],
 ) -> list[dict]:
-    """Return a row an example and unit, and one a unit (example -1) with the norm of the mean gradient."""
+    """Return the rows of the table `norms`: one per example and unit, and one per unit for the mean gradient.
+
+    Args:
+        weights: "trained" or "random".
+        measured: The norms by group.
+        pairs: The probes of each group's examples.
+        units: The sublayers.
+    """
     rows = []
     for group, norms in measured.items():
         shared = {"weights": weights, "group": group}
@@ -48,20 +55,28 @@ def norm_rows(
 
 
 def denominator_group(group: str, denominator: str, measured: Mapping[str, object]) -> str | None:
-    """Return the group that is a group's denominator, None where there is none or it would be itself.
+    """Return the denominator's group for a group; None if it was not measured or is the group itself.
 
-    Spans are matched to the group's own kind of knowledge; where that has none, to the first traced kind.
+    For `matched_span`, this is the control of the group's kind of knowledge, or else of the first salient kind.
     """
     if denominator == "matched_span":
-        kinds = [kind_of(group), *TRACED]
+        kinds = [kind_of(group), *SALIENT_KINDS]
         denominator = next((f"matched_span.{k}" for k in kinds if f"matched_span.{k}" in measured), "")
     return denominator if denominator in measured and denominator != group else None
 
 
 def profile_rows(
-    weights: str, measured: Mapping[str, GroupNorms], units: list[Sublayer], resamples: int, seed: int
+    weights: str, measured: Mapping[str, GroupNorms], units: list[Sublayer], *, resamples: int, seed: int
 ) -> list[dict]:
-    """Return the rows of the table `profile`: each group over each denominator, by unit and on average."""
+    """Return the rows of the table `profile`: each group over each denominator, by unit and on average.
+
+    Args:
+        weights: "trained" or "random".
+        measured: The norms by group.
+        units: The sublayers.
+        resamples: Number of bootstrap resamples.
+        seed: Seed of the bootstrap.
+    """
     ranked = [number for number, unit in enumerate(units) if unit.name not in UNRANKED]
     rows = []
     for group, norms in measured.items():
@@ -71,7 +86,7 @@ def profile_rows(
             if other is None:
                 continue
             reference = measured[other].each[measured[other].finite]
-            found = relative_norm(each[:, ranked], reference[:, ranked], resamples, seed)
+            found = relative_norm(each[:, ranked], reference[:, ranked], resamples, seed=seed)
             for position, number in enumerate([*ranked, None]):
                 unit = None if number is None else units[number]
                 members = ranked if number is None else [number]
@@ -101,11 +116,21 @@ def comparison_rows(
     weights: str,
     measured: Mapping[str, GroupNorms],
     pairs: Mapping[str, list[str]],
+    *,
     units: list[Sublayer],
     resamples: int,
     seed: int,
 ) -> list[dict]:
-    """Return the rows of the table `comparisons`; two groups with fewer than two pairs have none."""
+    """Return the rows of the table `comparisons`. Two groups with fewer than two pairs have none.
+
+    Args:
+        weights: "trained" or "random".
+        measured: The norms by group.
+        pairs: The probes of each group's examples.
+        units: The sublayers.
+        resamples: Number of bootstrap resamples and of sign flips.
+        seed: Seed of both.
+    """
     ranked = [number for number, unit in enumerate(units) if unit.name not in UNRANKED]
     names = [units[number].name for number in ranked] + ["all"]
     rows = []
@@ -123,7 +148,9 @@ def comparison_rows(
         if len(matched) < 2:
             continue
         mine, its = (list(side) for side in zip(*matched, strict=True))
-        found = paired_difference(left.each[mine][:, ranked], right.each[its][:, ranked], resamples, seed)
+        found = paired_difference(
+            left.each[mine][:, ranked], right.each[its][:, ranked], resamples, seed=seed
+        )
         for position, name in enumerate(names):
             rows.append(
                 {
@@ -140,8 +167,8 @@ def comparison_rows(
 
 
 def _compared(measured: Mapping[str, GroupNorms]) -> Iterator[tuple[str, str, str]]:
-    """Yield (group, other, what pairs them) of the comparisons whose groups were measured."""
-    wanted = [(kind, f"{control}.{kind}", "probe") for kind in KINDS for control in CONTROLS]
+    """Yield (group, other, criterion of the pairs) for the comparisons whose groups were measured."""
+    wanted = [(kind, f"{control}.{kind}", "probe") for kind in PROFILED_KINDS for control in CONTROLS]
     wanted += [(group, other, "number of target tokens") for group, other in _KIND_PAIRS]
     return ((group, other, by) for group, other, by in wanted if group in measured and other in measured)
 
@@ -153,7 +180,7 @@ def paired_by_probe(left: list[str], right: list[str]) -> list[tuple[int, int]]:
 
 
 def paired_by_tokens(left: np.ndarray, right: np.ndarray) -> list[tuple[int, int]]:
-    """Return pairs of examples with equally many target tokens, each example in one pair at most."""
+    """Return pairs of examples with the same number of target tokens. Each example is in at most one pair."""
     waiting: dict[int, list[int]] = defaultdict(list)
     for number, tokens in reversed(list(enumerate(right.tolist()))):
         waiting[tokens].append(number)

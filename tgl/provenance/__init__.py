@@ -1,1 +1,1 @@
-"""How every artifact of an experiment came about: its manifest, checked by `verify`, told by `explain`."""
+"""Record how every artifact of an experiment was made, check it (`verify`) and print it (`explain`)."""

@@ -1,4 +1,4 @@
-"""How one artifact came about: its job, and the chain of what that read back to the sources."""
+"""Describe how an artifact was made: its job, and the chain of inputs back to the sources."""
 
 from __future__ import annotations
 
@@ -10,19 +10,23 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tgl.errors import TglError, nearest
+from tgl.core.errors import TglError, nearest
+from tgl.core.terminal import one_line
 from tgl.provenance.files import relative_to
 from tgl.provenance.manifest import NAME, Input, Job, Manifest, read_manifest
-from tgl.terminal import one_line
 
 WIDTH = 110
 MOST_NAMES = 3
 
 
 def explain(artifact: str | Path) -> str:
-    """Return how an artifact came about, as text.
+    """Describe as text how an artifact was made.
 
-    Raises TglError when no folder above it holds a manifest, and when the manifest does not know it.
+    Args:
+        artifact: Path of a file of an experiment.
+
+    Raises:
+        TglError: If no folder above the file has a manifest, or if the file is not in the manifest.
     """
     folder = manifest_folder(artifact)
     manifest = read_manifest(folder / NAME)
@@ -30,27 +34,31 @@ def explain(artifact: str | Path) -> str:
     makers = manifest.makers()
     if path not in makers:
         inside = [name for name in makers if name.startswith(f"{path}/")]
-        hint = f" (a folder? name a file, as {inside[0]})" if inside else nearest(path, makers)
+        hint = f" (a folder? pass a file, such as {inside[0]})" if inside else nearest(path, makers)
         raise TglError(
-            f"{folder / NAME}: knows no file '{path}'{hint}; `tgl verify` lists files that it does not know"
+            f"{folder / NAME}: has no file '{path}'{hint}. `tgl verify` lists files that are not in the manifest."
         )
     job = makers[path]
-    gone = "" if (folder / path).exists() else " (not there now)"
-    beside = (
+    gone = "" if (folder / path).exists() else " (missing now)"
+    undeclared = (
         "" if path in {file.path for file in job.outputs} else " (not declared; written while this job ran)"
     )
-    lines = [path + gone + beside, *_about(job, manifest), "made from", *_Chain(makers).lines(job)]
+    lines = [path + gone + undeclared, *_about(job, manifest), "made from", *_Chain(makers).lines(job)]
     return "\n".join(map(one_line, lines))
 
 
 def manifest_folder(artifact: str | Path) -> Path:
-    """Return the nearest folder above an artifact that holds a manifest; TglError when there is none."""
+    """Return the nearest folder above an artifact that has a manifest.
+
+    Raises:
+        TglError: If there is none.
+    """
     for folder in Path(os.path.abspath(artifact)).parents:
         if (folder / NAME).is_file():
             return folder
     raise TglError(
-        f"{artifact}: no {NAME} in a folder above it; name a file of an experiment that the workflow ran, as "
-        "results/default/report/gate.txt"
+        f"{artifact}: found no {NAME} in a folder above it. Pass a file of an experiment that the workflow ran, such "
+        "as results/default/report/gate.txt."
     )
 
 
@@ -69,7 +77,7 @@ def _about(job: Job, manifest: Manifest) -> Iterator[str]:
     for name, value in job.config.items():
         yield from _entry(name.replace("_", " "), ", ".join(config_keys(value)) or "no keys")
     if job.command:
-        # Not wrapped: to be copied.
+        # The command is not wrapped, so that users can copy it.
         yield f"  {'command':<15} {job.command}"
 
 
@@ -91,7 +99,7 @@ def _cost(job: Job) -> str:
 
 
 def config_keys(value: Mapping, prefix: str = "") -> Iterator[str]:
-    """Yield every key of a configuration with its value, as `pretrain.steps=400`."""
+    """Yield every key of a configuration with its value, such as `pretrain.steps=400`."""
     for key, inner in value.items():
         if isinstance(inner, dict) and inner:
             yield from config_keys(inner, f"{prefix}{key}.")
@@ -101,14 +109,14 @@ def config_keys(value: Mapping, prefix: str = "") -> Iterator[str]:
 
 @dataclass
 class _Chain:
-    """The inputs of a job, and theirs; what a job was made from is told once."""
+    """The direct and indirect inputs of a job. The inputs of each job are printed once."""
 
     makers: Mapping[str, Job]
-    told: set[str] = field(default_factory=set)
+    printed: set[str] = field(default_factory=set)
 
     def lines(self, job: Job, level: int = 1) -> Iterator[str]:
-        """Yield a line for each job that made inputs of `job`, followed by what that was made from."""
-        self.told.add(job.outputs[0].path)
+        """Yield a line for each job that made inputs of `job`, each followed by the lines of its own inputs."""
+        self.printed.add(job.outputs[0].path)
         indent, above = "  " * level, []
         by_maker: dict[str, list[Input]] = {}
         for read in job.inputs:
@@ -118,7 +126,7 @@ class _Chain:
             maker = self.makers.get(first)
             if maker is None:
                 yield f"{indent}{first}: source, sha256 {inputs[0].sha256 or 'not recorded'}"
-            elif first in self.told:
+            elif first in self.printed:
                 above.append(maker.title + self._other(inputs, maker))
             else:
                 yield f"{indent}{maker.title}: {_names(inputs)} ({_cost(maker)}){self._other(inputs, maker)}"
@@ -131,7 +139,7 @@ class _Chain:
     def _other(self, inputs: list[Input], maker: Job) -> str:
         recorded = {file.path: file.sha256 for file in maker.files}
         stale = any(read.sha256 not in (None, recorded[read.path]) for read in inputs)
-        return " [made anew since]" if stale else ""
+        return " [made again since]" if stale else ""
 
 
 def _names(inputs: list[Input]) -> str:

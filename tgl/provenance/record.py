@@ -1,4 +1,4 @@
-"""From the jobs of a run, as the workflow declares them, to the manifest of their experiment."""
+"""Record the jobs of a run, as the workflow declares them, in the manifest of the experiment."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from tgl.errors import TglError
-from tgl.files import write_text
-from tgl.json_text import read_json
+from tgl.core.errors import TglError
+from tgl.core.files import write_text
+from tgl.core.json_text import read_json
 from tgl.provenance.files import Hashes, artifact_files
 from tgl.provenance.manifest import (
     NAME,
@@ -28,17 +28,21 @@ from tgl.provenance.manifest import (
     write_manifest,
 )
 
-# Below the experiment's folder: runs that began and have not written the manifest yet.
+# Runs that began and have not written the manifest yet, relative to the experiment's folder.
 RUNS = "state/unfinished-runs.json"
 Versions = dict[str, str] | None
 
 
 @dataclass(frozen=True)
 class Declared:
-    """A job as the workflow declares it now; paths relative to the experiment's folder.
+    """A job as the workflow declares it now. Paths are relative to the experiment's folder.
 
-    state: `ran` in this run; `waiting`: it must run and has not; `done`: it had nothing to do, and what it was made
-    by is what is declared here; `unsure`: it had nothing to do, but was made by something else.
+    The states are:
+
+    - `ran`: the job ran in this run.
+    - `waiting`: the job must run, but has not run yet.
+    - `done`: the job did not have to run, and its outputs were made as declared here.
+    - `unsure`: the job did not have to run, but its outputs were made with other parameters.
     """
 
     rule: str
@@ -50,7 +54,7 @@ class Declared:
     command: str | None
     seconds: float | None
     peak_mib: float | None
-    # When the job ended, and the modification time of its newest output at that time; seconds, None: not known.
+    # The time at which the job ended, and the modification time of its newest output then. In seconds; None if unknown.
     ended: float | None
     finished: float | None
     state: Literal["ran", "waiting", "done", "unsure"]
@@ -58,7 +62,7 @@ class Declared:
 
 @dataclass(frozen=True)
 class Run:
-    """A run of the workflow: when it began (seconds), and the versions its jobs had, None: not known."""
+    """A run of the workflow: its start (seconds), and the package versions of its jobs (None if unknown)."""
 
     began: float
     versions: Versions
@@ -68,7 +72,13 @@ _Runs = TypeAdapter(list[Run])
 
 
 def note_run(folder: str | Path, versions: Versions, say: Callable[[str], None]) -> None:
-    """Note that a run begins: when it is killed, the next one can still say which versions its jobs had."""
+    """Record the start of a run. If it is killed, the next run still knows the package versions of its jobs.
+
+    Args:
+        folder: Folder of the experiment.
+        versions: Package versions; None if unknown.
+        say: Function that logs a line.
+    """
     runs = [*_noted_runs(Path(folder), say), Run(time.time(), versions)]
     write_text(Path(folder) / RUNS, json.dumps([vars(run) for run in runs]))
 
@@ -77,15 +87,22 @@ def update_manifest(
     folder: str | Path,
     declared: Sequence[Declared],
     versions: Versions,
-    say: Callable[[str], None],
     *,
+    say: Callable[[str], None],
     command: Sequence[str] = (),
     whole: bool = True,
 ) -> None:
-    """Write what is known after a run into the manifest of an experiment, keeping what it knew before.
+    """Update the manifest of an experiment after a run, and keep the records of earlier runs.
 
-    command: the run's call of Snakemake without targets. whole: the run had no targets of its own, so that what it
-    does not declare and what is gone is dropped. A manifest that cannot be read becomes `manifest.json.damaged`.
+    A manifest that cannot be read is renamed to `manifest.json.damaged`.
+
+    Args:
+        folder: Folder of the experiment.
+        declared: Jobs that the workflow declares.
+        versions: Package versions of the jobs; None if unknown.
+        say: Function that logs a line.
+        command: Snakemake command of the run without targets.
+        whole: Whether the run had no targets. Only then are missing files that no job declares dropped.
     """
     folder = Path(folder)
     path, old = folder / NAME, Manifest()
@@ -94,18 +111,16 @@ def update_manifest(
             old = read_manifest(path)
         except TglError as error:
             os.replace(path, f"{path}.damaged")
-            say(
-                f"{error} It is set aside as {path}.damaged; how jobs of earlier runs were made is not known any more"
-            )
+            say(f"{error} The file was renamed to {path}.damaged; the records of earlier runs are lost")
     files = [file for job in old.jobs for file in job.files]
     hashes = Hashes(folder, [*old.sources, *files])
     runs = [*_noted_runs(folder, say), Run(time.time(), versions)]
-    manifest, dropped = merge(old, declared, hashes, artifact_files(folder), runs, whole=whole)
+    manifest, dropped = merge(old, declared, hashes, found=artifact_files(folder), runs=runs, whole=whole)
     write_manifest(manifest.model_copy(update={"command": list(command) or old.command}), path)
     (folder / RUNS).unlink(missing_ok=True)
     if dropped:
         more = f" and {len(dropped) - 1} more" if len(dropped) > 1 else ""
-        say(f"{path}: dropped {dropped[0]}{more}: gone, and no job of this run declares it")
+        say(f"{path}: dropped {dropped[0]}{more}: missing, and no job of this run declares it")
     num_files = sum(len(job.files) for job in manifest.jobs)
     say(f"{path}: {len(manifest.jobs)} jobs, {num_files} files")
 
@@ -114,15 +129,25 @@ def merge(
     old: Manifest,
     declared: Sequence[Declared],
     hashes: Callable[[str], File | None],
+    *,
     found: Mapping[str, float],
     runs: Sequence[Run],
-    *,
     whole: bool = True,
 ) -> tuple[Manifest, list[str]]:
-    """Return the manifest after a run, and the paths that were dropped from it; only a `whole` run drops any.
+    """Merge the jobs of a run into a manifest.
 
-    found: every artifact in the folder with its modification time; runs: this one last.
-    A job that did not run keeps its record, even when its files were changed since: that is for `verify` to say.
+    A job that did not run keeps its record, even if its files changed since. `verify` reports such changes.
+
+    Args:
+        old: Manifest before the run.
+        declared: Jobs that the workflow declares.
+        hashes: Function that returns the current state of a file, or None if it is missing.
+        found: Every artifact in the folder with its modification time.
+        runs: Unfinished runs, then this run.
+        whole: Whether the run had no targets. Only such a run drops files.
+
+    Returns:
+        The new manifest, and the paths that were dropped from it.
     """
     kept, fresh = _sorted_out(old, declared, hashes)
     paths = {path for one in declared for path in one.outputs}
@@ -131,34 +156,36 @@ def merge(
     }
     dropped = []
     for job in old.jobs:
-        # Files of a job that this run does not know, or now without some of its outputs.
+        # These files belong to a job that this run does not declare, or that no longer declares some of its outputs.
         left = [file for file in job.outputs if file.path not in taken]
         stay = [file for file in left if file.path in found or file.path in paths or not whole]
         dropped += [file.path for file in left if file not in stay]
         if stay:
-            beside = [file for file in job.beside if file.path in found or not whole]
-            kept.append(job.model_copy(update={"outputs": stay, "beside": beside}))
+            undeclared = [file for file in job.undeclared if file.path in found or not whole]
+            kept.append(job.model_copy(update={"outputs": stay, "undeclared": undeclared}))
     taken |= {file.path for job in kept for file in job.outputs}
     kept = [
-        job.model_copy(update={"beside": [file for file in job.beside if file.path not in taken]})
+        job.model_copy(update={"undeclared": [file for file in job.undeclared if file.path not in taken]})
         for job in kept
     ]
-    taken |= {file.path for job in kept for file in job.beside}
-    beside = _beside([one for one, _ in fresh], {path: at for path, at in found.items() if path not in taken})
+    taken |= {file.path for job in kept for file in job.undeclared}
+    undeclared = _undeclared(
+        [one for one, _ in fresh], {path: at for path, at in found.items() if path not in taken}
+    )
     table = dict(old.versions)
     for number, (one, outputs) in enumerate(fresh):
         versions = _versions(one, runs)
         if versions is not None:
             table[versions_key(versions)] = versions
-        more = [file for file in map(hashes, beside[number]) if file is not None]
-        kept.append(_job(one, outputs, more, versions, hashes))
-    return _manifest(kept, table, old.sources, hashes), dropped
+        more = [file for file in map(hashes, undeclared[number]) if file is not None]
+        kept.append(_job(one, outputs, more, versions=versions, hashes=hashes))
+    return _manifest(kept, table, old.sources, hashes=hashes), dropped
 
 
 def _sorted_out(
     old: Manifest, declared: Sequence[Declared], hashes: Callable[[str], File | None]
 ) -> tuple[list[Job], list[tuple[Declared, list[File]]]]:
-    """Return the records that stay, and the jobs to record anew with their outputs."""
+    """Return the records to keep, and the jobs that need a new record, with their outputs."""
     before = {file.path: job for job in old.jobs for file in job.outputs}
     kept, fresh = [], []
     for one in declared:
@@ -170,7 +197,7 @@ def _sorted_out(
         if not outputs or None in outputs:
             kept += [last] if last else []
         elif one.state != "ran" and last is not None and _hashes(outputs) == _hashes(last.outputs):
-            # The same bytes with another time: touched, or copied.
+            # The files have the same bytes and another time, because they were touched or copied.
             kept.append(last.model_copy(update={"outputs": outputs, "finished": one.finished}))
         elif one.state == "unsure":
             kept += [last] if last else []
@@ -183,10 +210,10 @@ def _hashes(files: Sequence[File]) -> dict[str, str]:
     return {file.path: file.sha256 for file in files}
 
 
-def _beside(jobs: Sequence[Declared], loose: Mapping[str, float]) -> list[list[str]]:
-    """Return, for each job, the undeclared files written at or below a folder of its outputs while it ran.
+def _undeclared(jobs: Sequence[Declared], loose: Mapping[str, float]) -> list[list[str]]:
+    """Return, for each job, the undeclared files written in or below a folder of its outputs while it ran.
 
-    Of several such jobs the one whose folder is nearest has it.
+    If several jobs qualify, the job with the nearest folder gets the file.
     """
     folders: dict[PurePosixPath, set[int]] = {}
     for number, one in enumerate(jobs):
@@ -205,12 +232,12 @@ def _beside(jobs: Sequence[Declared], loose: Mapping[str, float]) -> list[list[s
 def _running(job: Declared, moment: float) -> bool:
     if job.ended is None or job.seconds is None:
         return False
-    # A second for file systems that keep no fractions.
+    # One second of tolerance for file systems that do not store fractions of seconds.
     return job.ended - job.seconds - 1 <= moment <= job.ended + 1
 
 
 def _versions(job: Declared, runs: Sequence[Run]) -> Versions:
-    """Return the versions a job had: those of this run, or of the unfinished one that it ended in."""
+    """Return the package versions of a job: those of this run, or of the unfinished run in which it ended."""
     if job.state == "ran":
         return runs[-1].versions
     began = [run for run in runs if job.finished is not None and run.began <= job.finished]
@@ -220,7 +247,8 @@ def _versions(job: Declared, runs: Sequence[Run]) -> Versions:
 def _job(
     one: Declared,
     outputs: list[File],
-    beside: list[File],
+    undeclared: list[File],
+    *,
     versions: Versions,
     hashes: Callable[[str], File | None],
 ) -> Job:
@@ -229,7 +257,7 @@ def _job(
         rule=one.rule,
         wildcards=one.wildcards,
         outputs=outputs,
-        beside=beside,
+        undeclared=undeclared,
         inputs=[Input(path=path, sha256=file and file.sha256) for path, file in read],
         config=one.config,
         code=one.code,
@@ -242,9 +270,9 @@ def _job(
 
 
 def _manifest(
-    jobs: list[Job], table: dict, sources: Sequence[File], hashes: Callable[[str], File | None]
+    jobs: list[Job], table: dict, sources: Sequence[File], *, hashes: Callable[[str], File | None]
 ) -> Manifest:
-    """Return the manifest of the jobs: in order, with the versions and sources that they use."""
+    """Return the manifest with the jobs in order and with the versions and sources that they use."""
     jobs = sorted(jobs, key=lambda job: job.outputs[0].path)
     made = {file.path for job in jobs for file in job.files}
     read = sorted({file.path for job in jobs for file in job.inputs if file.sha256} - made)
@@ -257,13 +285,13 @@ def _manifest(
 
 
 def _noted_runs(folder: Path, say: Callable[[str], None]) -> list[Run]:
-    """Return the runs that have not written the manifest; none, with a line that says so, where the list is damaged."""
+    """Return the runs that have not written the manifest. A damaged list is logged and gives no runs."""
     if not (folder / RUNS).exists():
         return []
     try:
         return _Runs.validate_python(read_json(folder / RUNS, list))
     except (TglError, ValidationError) as error:
         say(
-            f"{folder / RUNS}: {str(error).splitlines()[0]}. The versions used by unfinished runs are not known"
+            f"{folder / RUNS}: {str(error).splitlines()[0]}. The package versions of unfinished runs are unknown"
         )
         return []

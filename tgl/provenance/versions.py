@@ -1,4 +1,4 @@
-"""The packages that results depend on, and which versions of them are installed."""
+"""List the packages that results depend on, with their installed versions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PACKAGES = (
 
 
 def installed_versions() -> dict[str, str]:
-    """Return the versions of Python and of those packages that are installed, without importing them."""
+    """Return the versions of Python and of the installed packages, without importing them."""
     found = {"python": platform.python_version()}
     for name in PACKAGES:
         try:

@@ -1,1 +1,1 @@
-"""The report."""
+"""Build the report of an experiment: HTML pages, figures, CSV tables and gates."""

@@ -1,28 +1,30 @@
-"""Several experiments side by side: what changes with the size of a step, the architecture, the domain."""
+"""Compare several experiments, for instance of different period lengths, architectures or domains."""
 
 from __future__ import annotations
 
 import io
 import itertools
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from tgl.agreement.rank import rank_correlation
-from tgl.errors import TglError
-from tgl.files import check_file, how_to_mend, write_text
+from tgl.analysis.bootstrap import Estimate, pooled
+from tgl.analysis.compare import holm_levels, verdict
+from tgl.analysis.rank import rank_correlation
+from tgl.analysis.uptake import NOT_MEASURED, SOME_SEEDS
+from tgl.analysis.values import exp
+from tgl.core.errors import TglError
+from tgl.core.files import check_file, how_to_mend, write_text
+from tgl.core.layout import PATTERNS
+from tgl.core.tables import read_table
 from tgl.report.csv_text import csv_text
 from tgl.report.gate import read_gates
 from tgl.report.page import render
-from tgl.statistics.bootstrap import Estimate, pooled
-from tgl.statistics.compare import holm_levels, verdict
-from tgl.statistics.uptake import NOT_MEASURED, SOME_SEEDS
-from tgl.statistics.values import exp
-from tgl.tables import read_table
 
-# Tables of a report, and the columns of each that are read here.
+# The report tables that the comparison reads, and the columns that each must have.
 NEEDED = {
     "summary": ("set", "kind", "measure", "method", "rate", "mean", "low", "high", "difference", "difference_is",
                 "difference_low", "difference_high", "verdict"),
@@ -32,21 +34,26 @@ NEEDED = {
 
 
 def write_across(results: Sequence[Path], output: Path) -> None:
-    """Write the comparison of finished experiments: index.html, and each table as CSV with a column experiment.
+    """Write the comparison of finished experiments: index.html and each table as CSV.
 
-    results: folders of experiments whose reports are made. Raises TglError for one without a report, and for two of
-    the same name: the tables tell experiments apart by it.
+    Args:
+        results: Folders of experiments that already have a report. Their names must differ, because the tables
+            identify each experiment by its folder name (column `experiment`).
+        output: Folder for the comparison.
+
+    Raises:
+        TglError: If an experiment has no report or no profile, or if two experiments have the same name.
     """
     names = [folder.name for folder in results]
     if twice := [name for name in names if names.count(name) > 1]:
-        raise TglError(f"two experiments are called '{twice[0]}'; expected folders of different names")
+        raise TglError(f"two experiments are called '{twice[0]}'. Expected folders with different names.")
     found: dict[str, list[pd.DataFrame]] = {name: [] for name in (*NEEDED, "gate")}
     profiles = {}
     for folder in results:
         report = folder / "report"
         if not (report / "gate.json").is_file():
             raise TglError(
-                f"{folder}: no report there (report/gate.json is missing); run this experiment first"
+                f"{folder}: found no report (report/gate.json is missing). Run this experiment first."
             )
         gate = pd.DataFrame(read_gates(report / "gate.json"))
         tables = {name: _read(report / f"{name}.csv", columns) for name, columns in NEEDED.items()} | {
@@ -83,11 +90,17 @@ def write_across(results: Sequence[Path], output: Path) -> None:
 
 
 def pooled_uptake(table: pd.DataFrame, num_experiments: int) -> pd.DataFrame:
-    """Return forgetting at equal uptake pooled over experiments, for what all of them compare.
+    """Pool forgetting at equal uptake over experiments, for the comparisons that all of them have.
 
-    Columns: reference, method, share, ratio, low, high, p_value, p_holm, verdict. table: rows of `equal_uptake.csv`
-    with a column experiment; one that only some seeds reach, or whose level no two measured rates enclose, counts as
-    not compared. Verdicts are corrected within each reference.
+    A row does not count as a comparison if only some seeds reach the level, or if the level does not lie between two
+    measured rates. Verdicts use Holm correction within each reference.
+
+    Args:
+        table: Rows of `equal_uptake.csv` of all experiments, with a column `experiment`.
+        num_experiments: Number of experiments.
+
+    Returns:
+        A table with the columns reference, method, share, ratio, low, high, p_value, p_holm and verdict.
     """
     if table.empty:
         return table
@@ -116,17 +129,27 @@ def pooled_uptake(table: pd.DataFrame, num_experiments: int) -> pd.DataFrame:
                 "low": exp(low),
             }
             | {"high": exp(high), "p_value": found.p_value(), "p_holm": p_holm}
-            | {"verdict": verdict(found, level, passed, "perplexity")}
+            | {"verdict": verdict(found, level, passed, measure="perplexity")}
         )
     return pd.DataFrame(rows)
 
 
 def base_profiles(folder: Path) -> dict[str, pd.DataFrame]:
-    """Return by denominator the relative norms of updated facts in the base models, [seeds, sublayers]."""
-    paths = sorted(folder.glob("profile/*/seed*/*/profile.parquet"))
+    """Read the relative norms of updated facts in the base models of an experiment.
+
+    Returns:
+        For each denominator, a table [seeds, sublayers].
+
+    Raises:
+        TglError: If the experiment has no profile.
+    """
+    paths = sorted(folder.glob(re.sub(r"{\w+}", "*", PATTERNS["profile"])))
     tables = [read_table(path, "profile").to_pandas().assign(seed=path.parent.parent.name) for path in paths]
     if not tables:
-        raise TglError(f"{folder}: no profile there (profile/<model>/seed*/<period>/profile.parquet)")
+        raise TglError(
+            f"{folder}: found no profile (expected profile/<model>/seed*/<period>/profile.parquet). "
+            "Run this experiment first."
+        )
     table = pd.concat(tables, ignore_index=True)
     ranked = table[
         (table["weights"] == "trained")
@@ -140,10 +163,16 @@ def base_profiles(folder: Path) -> dict[str, pd.DataFrame]:
 
 
 def carried_over(profiles: dict[str, dict[str, pd.DataFrame]]) -> pd.DataFrame:
-    """Return how far profiles agree within and between experiments: left, right, denominator, correlation, pairs.
+    """Measure how well profiles agree within and between experiments.
 
-    The correlation is Spearman's over sublayers, the mean over pairs of base models: of two seeds of one experiment,
-    or one of each. Experiments whose models have other sublayers are left out.
+    The measure is Spearman's rank correlation over sublayers, averaged over pairs of base models. A pair is two seeds
+    of one experiment, or one seed of each of two experiments. Experiments with different sublayers are not compared.
+
+    Args:
+        profiles: For each experiment, what `base_profiles` returns.
+
+    Returns:
+        A table with the columns left, right, denominator, correlation and pairs.
     """
     rows = []
     for left, right in itertools.combinations_with_replacement(profiles, 2):
@@ -166,17 +195,14 @@ def carried_over(profiles: dict[str, dict[str, pd.DataFrame]]) -> pd.DataFrame:
 
 
 def _read(path: Path, needed: Sequence[str]) -> pd.DataFrame:
-    """Return a CSV table of a report; an empty one for a table without columns.
-
-    Raises TglError for one that is missing, no CSV, or without a column that is needed.
-    """
+    """Read a CSV table of a report and check its columns. A table without columns gives an empty frame."""
     check_file(path, f"the table {path.stem} of a report")
     try:
         text = path.read_text(encoding="utf-8")
         table = (
             pd.read_csv(io.StringIO(text), float_precision="round_trip") if text.strip() else pd.DataFrame()
         )
-    except (OSError, ValueError) as error:  # pandas' own errors are ValueErrors
+    except (OSError, ValueError) as error:  # The errors that pandas raises are subclasses of ValueError.
         raise TglError(f"{path}: not a readable CSV table ({error}). {how_to_mend(path)}") from None
     missing = [column for column in needed if column not in table.columns]
     if missing and len(table.columns):

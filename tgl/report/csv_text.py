@@ -1,4 +1,4 @@
-"""Tables as CSV that a spreadsheet can open: no text is taken for a formula."""
+"""Write tables as CSV in which a spreadsheet does not take any text for a formula."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ import re
 
 import pandas as pd
 
-from tgl.plans.names import rate_text
-from tgl.terminal import printable
+from tgl.core.terminal import printable
+from tgl.train.methods import rate_text
 
 _FORMULA = re.compile(r"\s*[=+\-@]|\t")
 
 
 def csv_text(table: pd.DataFrame) -> str:
-    """Return a table as CSV: numbers with ten significant digits, learning rates (column `rate`) with all they have.
+    """Return a table as CSV text.
 
-    Text that a spreadsheet would run has an apostrophe before it.
+    Numbers have ten significant digits. Learning rates (column `rate`) keep all their digits. Text that a spreadsheet
+    would run as a formula starts with an apostrophe.
     """
     if "rate" in table:
         table = table.assign(rate=table["rate"].map(rate_text, na_action="ignore"))
@@ -27,7 +28,7 @@ def csv_text(table: pd.DataFrame) -> str:
 def _safe(value: object) -> object:
     if not isinstance(value, str):
         return value
-    shown = printable(value)  # a carriage return would end the row
+    shown = printable(value)  # A carriage return would end the row.
     return f"'{shown}" if _FORMULA.match(shown) and not _is_number(shown) else shown
 
 

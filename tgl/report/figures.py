@@ -1,4 +1,4 @@
-"""What all figures share: SVG text, the same bytes for the same numbers."""
+"""Shared helpers for figures. The same numbers give the same SVG bytes."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ STYLE = {
     "font.size": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "svg.hashsalt": "tgl",  # element ids do not change from run to run
+    "svg.hashsalt": "tgl",  # Keeps element ids the same in every run.
     "svg.fonttype": "path",
-    "text.parse_math": False,  # a dollar sign in a name is no formula
+    "text.parse_math": False,  # A dollar sign in a name does not start a formula.
 }
 
 

@@ -1,4 +1,7 @@
-"""Gates: what a run must show before its comparisons count, as a list of {name, value, limit, met}."""
+"""Gates: conditions that a run must meet before its comparisons of methods count as evidence.
+
+A gate is a dictionary {name, value, limit, met}.
+"""
 
 from __future__ import annotations
 
@@ -7,21 +10,30 @@ from pathlib import Path
 
 import pandas as pd
 
-from tgl.config import GateConfig
-from tgl.errors import TglError
-from tgl.files import how_to_mend
-from tgl.json_text import read_json
-from tgl.terminal import one_line
+from tgl.config.report_settings import GateConfig
+from tgl.core.errors import TglError
+from tgl.core.files import how_to_mend
+from tgl.core.json_text import read_json
+from tgl.core.terminal import one_line
 
 NOT_MEASURED = "NOT MEASURED"
 
 
-def gates(measures: pd.DataFrame, settings: GateConfig, periods: list[str], base: str) -> list[dict]:
-    """Return the gates of an experiment with ranked probes; none where no candidates are known.
+def gates(measures: pd.DataFrame, settings: GateConfig, periods: list[str], *, base: str) -> list[dict]:
+    """Compute the gates of an experiment.
 
-    measures: those of the methods 'base' and 'full', the latter at one rate, by seed. The gain of plain training
-    is the perplexity at the checkpoint before a probe's period over that at its own, geometric mean over seeds and
-    periods, for the method that trains everything.
+    The gain of plain training is the ratio of two perplexities of a probe for the method `full`: at the checkpoint
+    before the probe's period, and at the checkpoint of its own period. It is a geometric mean over seeds and periods.
+
+    Args:
+        measures: Measures by seed of the methods 'base' and 'full', the latter at one learning rate.
+        settings: Limits of the gates.
+        periods: Names of the periods, in order.
+        base: Name of the checkpoint of the base model.
+
+    Returns:
+        One dictionary {name, value, limit, met} per gate. The list is empty if no probe has candidates to rank. The
+        value is None if it was not measured.
     """
     ranked = measures[measures["measure"] == "ranked_first"]
     if ranked.empty:
@@ -35,7 +47,7 @@ def gates(measures: pd.DataFrame, settings: GateConfig, periods: list[str], base
         return float(chosen["value"].mean()) if len(chosen) else math.nan
 
     def add(name: str, value: float, limit: float, met: bool) -> None:
-        # JSON has no NaN: null stands for what was not measured.
+        # JSON has no NaN, so null marks a value that was not measured.
         known_value, known_limit = (None if math.isnan(number) else number for number in (value, limit))
         found.append({"name": name, "value": known_value, "limit": known_limit, "met": bool(met)})
 
@@ -51,13 +63,13 @@ def gates(measures: pd.DataFrame, settings: GateConfig, periods: list[str], base
     new, limit = mean(at_base, "updated", "ranked_first"), mean(at_base, "updated", "chance")
     add("new values ranked first before training, at most chance", new, limit, new <= limit)
     for kind, limit in (("updated", settings.updated_gain), ("new_entity", settings.new_entity_gain)):
-        gain = plain_gain(measures, kind, periods, base)
+        gain = plain_gain(measures, kind, periods, base=base)
         add(f"plain training lowers the perplexity of {kind} probes, times", gain, limit, gain >= limit)
     return found
 
 
-def plain_gain(measures: pd.DataFrame, kind: str, periods: list[str], base: str) -> float:
-    """Return perplexity before over after for each period's probes of a kind, geometric mean, method `full`."""
+def plain_gain(measures: pd.DataFrame, kind: str, periods: list[str], *, base: str) -> float:
+    """Return the gain of plain training for probes of a kind, as defined in `gates`; NaN without such probes."""
     table = measures[
         measures["method"].isin(["base", "full"])
         & (measures["kind"] == kind)
@@ -76,7 +88,15 @@ def plain_gain(measures: pd.DataFrame, kind: str, periods: list[str], base: str)
 
 
 def check_gate(path: str | Path, binding: bool) -> str:
-    """Return the gates as lines of text. Raises TglError when one was missed and they are binding."""
+    """Return the gates in gate.json as lines of text.
+
+    Args:
+        path: Path of gate.json in the folder of the report.
+        binding: Whether a missed gate is an error.
+
+    Raises:
+        TglError: If a gate was missed and the gates are binding, or if the file is not a list of gates.
+    """
     found = read_gates(path)
     width = max([6, *(len(outcome(gate)) for gate in found)])
     lines = [
@@ -86,24 +106,28 @@ def check_gate(path: str | Path, binding: bool) -> str:
     missed = [gate for gate in found if not gate["met"]]
     page = Path(path).parent / "index.html"
     if missed and binding:
-        advice = "Train longer, or set gate.binding to false (option --no-binding) to let it pass."
+        advice = "Train longer, or set gate.binding to false (option --no-binding) to continue without it."
         if all(outcome(gate) == NOT_MEASURED for gate in missed):
             advice = "Add test probes of the kinds that were not measured, or set gate.binding to false."
         raise TglError(
-            "the gate was missed, so the comparisons of this run are no evidence about methods:\n  "
+            "the gate was missed, so the comparisons of this run are not evidence about methods:\n  "
             + "\n  ".join(lines)
             + f"\nThe report is at {page}. {advice}"
         )
     if missed:
-        lines.append("the gate was missed and is not binding: the report is no evidence about methods")
+        lines.append("the gate was missed and is not binding: the report is not evidence about methods")
     lines.append(f"report: {page}")
     return "\n".join(lines)
 
 
 def read_gates(path: str | Path) -> list[dict]:
-    """Read `gate.json` of a report; a value of None was not measured.
+    """Read `gate.json` of a report.
 
-    Raises TglError for what is no list of {name, value, limit, met}.
+    Returns:
+        One dictionary {name, value, limit, met} per gate. A value of None was not measured.
+
+    Raises:
+        TglError: If the file is not a list of gates.
     """
     found = read_json(path, list)
     for number, gate in enumerate(found):
@@ -117,7 +141,7 @@ def read_gates(path: str | Path) -> list[dict]:
             value = gate[key]
             if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
                 raise TglError(
-                    f"{path}: gate {number}: {key} is {value!r}, of the wrong type. {how_to_mend(path)}"
+                    f"{path}: gate {number}: {key} is {value!r}, which is of the wrong type. {how_to_mend(path)}"
                 )
         if gate["met"] and _shown(gate["value"]) == "–":
             raise TglError(
@@ -127,7 +151,7 @@ def read_gates(path: str | Path) -> list[dict]:
 
 
 def outcome(gate: dict) -> str:
-    """Return 'met', 'MISSED' or, where the run holds nothing to measure it by, 'NOT MEASURED'."""
+    """Return 'met', 'MISSED', or 'NOT MEASURED' if the run has no data for the gate."""
     if gate["met"]:
         return "met"
     return NOT_MEASURED if _shown(gate["value"]) == "–" else "MISSED"

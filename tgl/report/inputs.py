@@ -1,34 +1,37 @@
-"""The tables that a report is made from, so that they can be checked before anything is computed."""
+"""List the input tables of a report, so that they can be checked before any computation starts."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
 
-from tgl.config import Config
-from tgl.plans.names import method_folder
+from tgl.config.root import Config
+from tgl.core.layout import BASE, Layout
+from tgl.train.methods import method_folder
 
 
-def inputs_of(results: Path, config: Config) -> Iterator[tuple[str, Path]]:
-    """Yield (name, path) of each table that `tgl.report.stage.write_report` reads, but of pages, which may be gone."""
-    model, dates = config.model.name, config.snapshots.dates
-    methods = [
-        method_folder(method, rate) for method in config.methods for rate in config.train.learning_rates
-    ]
-    yield "probes", results / "probes" / "probes.parquet"
+def inputs_of(results: Path, config: Config) -> Iterator[tuple[str, str]]:
+    """Yield (name, path) of each table that `tgl.report.stage.write_report` needs.
+
+    The tables `pages` are not included, because they may have been deleted.
+    """
+    layout, dates = Layout(str(results), config.model.name), config.snapshots.dates
+    yield "probes", layout.path("probes")
     for old, new in zip(dates, dates[1:], strict=False):
         for shard in range(config.pages.shards):
-            yield "diff", results / "diff" / f"{old}_{new}" / f"{shard}.parquet"
-    for name in ("base", *config.periods):
-        yield "tokens", results / "tokens" / f"{name}.parquet"
+            yield "diff", layout.path("diff", old=old, period=new, shard=shard)
+    for name in (BASE, *config.periods):
+        yield "tokens", layout.path("tokens", period=name)
     for seed in config.seeds:
-        profiles = results / "profile" / model / f"seed{seed}"
         for name in ("profile", "norms", "comparisons"):
-            yield name, profiles / config.periods[0] / f"{name}.parquet"
-        if config.model.pretrain.kept:
-            yield "along", profiles / "along.parquet"
-            yield "along_examples", profiles / "along-examples.parquet"
-        yield "agreement", results / "agree" / model / f"seed{seed}" / "agreement.parquet"
-        for method in ("base", *methods):
-            for name in ("scores", "lm_loss", *(() if method == "base" else ("rates", "drift"))):
-                yield name, results / "scores" / model / method / f"seed{seed}" / f"{name}.parquet"
+            yield name, layout.path(name, seed=seed, period=config.periods[0])
+        for name in ("along", "along_examples") if config.model.pretrain.kept else ():
+            yield name, layout.path(name, seed=seed)
+        yield "agreement", layout.path("agreement", seed=seed)
+        for name in ("scores", "lm_loss"):
+            yield name, layout.path(name, method=BASE, seed=seed)
+        for method in config.methods:
+            for rate in config.train.learning_rates:
+                folder = method_folder(method, rate)
+                for name in ("scores", "lm_loss", "rates", "drift"):
+                    yield name, layout.path(name, method=folder, seed=seed)

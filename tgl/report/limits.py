@@ -1,4 +1,4 @@
-"""What cannot be concluded from a run, worked out from its configuration and its intervals."""
+"""Derive the limitations of a run from its configuration and its intervals."""
 
 from __future__ import annotations
 
@@ -6,43 +6,52 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from tgl.config import Config
-from tgl.plans.names import parse_method, parse_plan, rate_text
+from tgl.analysis.compare import NO_DIFFERENCE
+from tgl.config.root import Config
+from tgl.plans.names import parse_plan
 from tgl.plans.plan import Plan
+from tgl.plans.policy import POLICIES
 from tgl.report.methods import Findings
 from tgl.report.notes import embedding_note, listed
 from tgl.report.profile_figures import LABELS
 from tgl.report.uptake_advice import advice
-from tgl.statistics.compare import NO_DIFFERENCE
-
-SCALED = ("tgl_alr", "shuffled_alr", "full_at_mean_lr")
+from tgl.train.methods import parse_method, rate_text
 
 
 def limits(
     config: Config,
     gates: list[dict],
     plans: list[tuple[int, Plan]],
-    told: Findings,
+    *,
+    findings: Findings,
     profile: pd.DataFrame,
 ) -> Iterator[str]:
-    """Yield sentences for the section of that name."""
+    """Yield the sentences of the report's section "What cannot be concluded".
+
+    Args:
+        config: Configuration of the experiment.
+        gates: Gates of the experiment, as `tgl.report.gate.gates` returns them.
+        plans: (seed, plan) of every plan.
+        findings: Comparisons of the methods.
+        profile: Table `profile` of all seeds.
+    """
     if missed := [gate["name"] for gate in gates if not gate["met"]]:
-        yield f"The gate was missed ({'; '.join(missed)}): the comparisons of this run are no evidence about methods."
+        yield f"The gate was missed ({'; '.join(missed)}): the comparisons of this run are not evidence about methods."
     if not gates:
         yield (
-            "No test probe has candidates to rank, so this run does not show whether the base model knows the facts it "
-            "is asked for. The perplexities below say how well text of this kind is predicted, not what is known."
+            "No test probe has candidates to rank, so this run does not show whether the base model knows the facts in "
+            "the probes. The perplexities below measure how well it predicts text of this kind, not what it knows."
         )
     yield from _seeds(config)
-    yield from _rates(config, told)
-    if text := advice(told.equal_uptake, config.train.learning_rates):
+    yield from _rates(config, findings)
+    if text := advice(findings.equal_uptake, config.train.learning_rates):
         yield text
-    kinds = set(told.summary["kind"])
+    kinds = set(findings.summary["kind"])
     if "new_text" not in kinds:
-        yield "No new page fell into the held-out share: there is no held-out loss of new text."
+        yield "No new page fell into the held-out share, so there is no held-out loss of new text."
     if "old_text" not in kinds:
-        yield "No page of the base text fell into the held-out share: there is no held-out loss of old text."
-    yield from _comparisons(told.summary)
+        yield "No page of the base text fell into the held-out share, so there is no held-out loss of old text."
+    yield from _comparisons(findings.summary)
     for seed, plan in plans:
         if plan.note.startswith("no random subset"):
             yield f"Seed {seed}, plan {plan.method}: {plan.note}."
@@ -52,23 +61,26 @@ def limits(
     if config.model.load is None:
         yield (
             f"The model has {config.model.layers} blocks of width {config.model.hidden_size} and was trained from "
-            "scratch: results may differ for other sizes and for models pretrained on other text."
+            "scratch. Results may differ for other sizes and for models pretrained on other text."
         )
     else:
         yield (
-            f"One model was studied ({config.model.load}): results may differ for others. What it learned in its own "
-            "pretraining, and when that ended, is not known to this report."
+            f"One model was studied ({config.model.load}). Results may differ for other models. This report has no "
+            "information about the text of its pretraining or the date on which that text ends."
         )
 
 
 def _seeds(config: Config) -> Iterator[str]:
-    """Say what the number of seeds allows, and what the intervals over them cover."""
+    """Yield what the number of seeds allows and which variation the intervals cover."""
     number = len(config.seeds)
     if len(config.seeds) < 2:
-        yield "One seed: differences between methods have no interval over seeds, and none is tested."
+        yield "One seed: differences between methods have no interval over seeds and are not tested."
         return
     if len(config.seeds) < 3:
-        yield f"{number} seeds: the comparisons are underpowered. No significant difference is not no difference."
+        yield (
+            f"{number} seeds: the comparisons are underpowered. No significant difference does not mean that the "
+            "methods are equal."
+        )
     base = "initialisation, " if config.model.load is None else ""
     source = (
         "of one synthetic world"
@@ -76,12 +88,12 @@ def _seeds(config: Config) -> Iterator[str]:
         else "on one set of snapshots and probes"
     )
     yield (
-        f"{number} seeds {source}: the intervals cover {base}data order and the choice of subjects asked, not the "
-        f"choice of {'world' if config.snapshots.source == 'synthetic' else 'text'}."
+        f"{number} seeds {source}: the intervals cover {base}data order and the choice of probe subjects. They do not "
+        f"cover the choice of {'world' if config.snapshots.source == 'synthetic' else 'text'}."
     )
 
 
-def _rates(config: Config, told: Findings) -> Iterator[str]:
+def _rates(config: Config, findings: Findings) -> Iterator[str]:
     rates = config.train.learning_rates
     if len(rates) == 1:
         text = f"One learning rate ({rate_text(rates[0])})"
@@ -91,15 +103,15 @@ def _rates(config: Config, told: Findings) -> Iterator[str]:
             else ", not chosen on validation"
         )
         if len(config.methods) > 1:
-            text += ": a method whose best rate is another is at a disadvantage"
-        scaled = [name for name in config.methods if parse_plan(parse_method(name)[0]).policy in SCALED]
+            text += ": a method whose best rate is different is at a disadvantage"
+        scaled = [name for name in config.methods if _scales(name)]
         if scaled:
             text += f"; {listed(scaled)} train{'s' if len(scaled) == 1 else ''} sublayers at multiples of it"
         yield f"{text}."
-    if told.edges:
+    if findings.edges:
         yield (
-            f"The rate chosen on validation is the smallest or largest tried for {', '.join(told.edges)}: the best "
-            "rate of these methods may lie outside the grid."
+            f"The rate chosen on validation is the smallest or largest tried for {', '.join(findings.edges)}: the best "
+            "rate of these methods may be outside the grid."
         )
 
 
@@ -109,12 +121,13 @@ def _comparisons(summary: pd.DataFrame) -> Iterator[str]:
     if tested:
         yield (
             f"{significant} of {tested} comparisons are significant after Holm correction for the number of "
-            "comparisons of the same measure. The measures of one kind of probe are views of the same scores."
+            "comparisons of the same measure. All measures of one kind of probe come from the same scores, so they are "
+            "not independent."
         )
 
 
 def _averaging(profile: pd.DataFrame, kind: str) -> Iterator[str]:
-    """Say how much of the relative norm over windows random spans and random weights reach as well."""
+    """Yield how much of the relative norm over windows the controls (random spans, random weights) reach too."""
 
     def mean(weights: str, group: str) -> float | None:
         chosen = profile[
@@ -130,8 +143,8 @@ def _averaging(profile: pd.DataFrame, kind: str) -> Iterator[str]:
     if salient is None or spans is None:
         return
     text = (
-        f"Over windows of plain text, {LABELS[kind]} have {salient:.1f} times the gradient norm; random spans of "
-        f"the same length have {spans:.1f} times"
+        f"Relative to windows of plain text, {LABELS[kind]} have {salient:.1f} times the gradient norm; random spans "
+        f"of the same length have {spans:.1f} times"
     )
     if shuffled is not None:
         text += f", the same probes with shuffled answers {shuffled:.1f} times"
@@ -139,8 +152,12 @@ def _averaging(profile: pd.DataFrame, kind: str) -> Iterator[str]:
         text += f", and {LABELS[kind]} under random weights {random:.1f} times"
     causes = ["from averaging over few tokens"]
     if shuffled is not None:
-        causes.append("from the kind of text or any wrong answer being a surprise")
+        causes.append("from the kind of text or the high loss of any wrong answer")
     yield (
-        f"{text}. As much of the ratio as these controls reach comes {' or '.join(causes)}; it is no evidence of where "
-        "a fact is stored."
+        f"{text}. The part of the ratio that these controls reach too comes {' or '.join(causes)}. It is not evidence "
+        "of where a fact is stored."
     )
+
+
+def _scales(method: str) -> bool:
+    return POLICIES.get(parse_plan(parse_method(method)[0]).policy).scales

@@ -1,4 +1,4 @@
-"""Figures of the section on methods: differences, curves of uptake and forgetting, the chain."""
+"""Draw the figures of the report's section on methods: differences, and curves of uptake and forgetting."""
 
 from __future__ import annotations
 
@@ -8,15 +8,24 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
+from tgl.analysis.uptake import NOT_MEASURED
 from tgl.report.figures import STYLE, svg
-from tgl.statistics.uptake import NOT_MEASURED
 
 MOST_COLUMNS = 5
 COLOURS = {"better": "#2d6a4f", "worse": "#9d0208"}
 
 
 def differences(summary: pd.DataFrame, wanted: list[tuple[str, str, str]], titles: list[str]) -> str:
-    """Return paired differences to the reference with their intervals, a panel for each (set, kind, measure)."""
+    """Draw paired differences to the reference method with their intervals.
+
+    Args:
+        summary: Table `summary` of the findings.
+        wanted: (set, kind, measure) of each panel.
+        titles: Title of each panel.
+
+    Returns:
+        The figure as SVG text.
+    """
     methods = summary.loc[summary["difference"].notna(), "method"].nunique()
     with plt.rc_context(STYLE):
         columns = min(len(wanted), MOST_COLUMNS)
@@ -42,7 +51,7 @@ def differences(summary: pd.DataFrame, wanted: list[tuple[str, str, str]], title
             ].reset_index(drop=True)
             neutral = 1.0 if (rows["difference_is"] == "ratio").all() else 0.0
             for y, row in rows.iterrows():
-                _point(panel, row, y, ("difference", "difference_low", "difference_high"))
+                _point(panel, row, y, columns=("difference", "difference_low", "difference_high"))
             panel.axvline(neutral, color="#444444", linewidth=0.8, linestyle=":")
             panel.set_yticks(range(len(rows)), rows["method"] if number % columns == 0 else [""] * len(rows))
             panel.set_ylim(len(rows) - 0.5, -0.5)
@@ -51,7 +60,15 @@ def differences(summary: pd.DataFrame, wanted: list[tuple[str, str, str]], title
 
 
 def uptake_curves(points: pd.DataFrame, reference: str) -> str:
-    """Return each method's curve over its learning rates: uptake to the right, forgetting upwards."""
+    """Draw each method's curve over its learning rates: more uptake to the right, more forgetting upwards.
+
+    Args:
+        points: Table `curves` of the findings.
+        reference: Method that is drawn in black.
+
+    Returns:
+        The figure as SVG text.
+    """
     methods = list(dict.fromkeys(points["method"]))
     with plt.rc_context(STYLE):
         figure, panel = plt.subplots(figsize=(9, 5.5), layout="constrained")
@@ -63,14 +80,14 @@ def uptake_curves(points: pd.DataFrame, reference: str) -> str:
                 "color": "black" if method == reference else colours(number % 20),
                 "linewidth": 2.2 if method == reference else 1.2,
             }
-            # Colours repeat after twenty methods; the marker then differs.
+            # The colours repeat after twenty methods, so the marker must differ then.
             marker = ("o" if plain else "s") if number < 20 else ("^" if plain else "D")
             measured = own[own["rate"] > 0]
             panel.plot(
                 measured["updated"], measured["unchanged"], marker=marker, markersize=4,
                 linestyle="-" if plain else "--", label=method, **style,
             )  # fmt: skip
-            # From the base model to the lowest rate nothing was measured.
+            # The stretch from the base model to the lowest rate was not measured, so it is dotted.
             panel.plot(own["updated"][:2], own["unchanged"][:2], linestyle=":", **style | {"linewidth": 0.8})
         base = points[points["rate"] == 0].iloc[:1]
         panel.plot(
@@ -91,9 +108,14 @@ def uptake_curves(points: pd.DataFrame, reference: str) -> str:
 
 
 def equal_uptake(table: pd.DataFrame, reference: str) -> str:
-    """Return forgetting relative to the reference at equal uptake, a panel for each level.
+    """Draw forgetting relative to the reference at equal uptake, with one panel for each level.
 
-    table: rows of `tgl.statistics.uptake.at_equal_uptake`, of which those against `reference` are shown.
+    Args:
+        table: Rows of `tgl.analysis.uptake.at_equal_uptake`. Only rows with this reference are shown.
+        reference: Method that the others are compared with.
+
+    Returns:
+        The figure as SVG text.
     """
     table = table[table["reference"] == reference]
     shares = list(dict.fromkeys(table["share"]))
@@ -106,7 +128,7 @@ def equal_uptake(table: pd.DataFrame, reference: str) -> str:
             rows = table[table["share"] == share].reset_index(drop=True)
             for y, row in rows.iterrows():
                 if np.isfinite(row["ratio"]):
-                    _point(panel, row, y, ("ratio", "low", "high"))
+                    _point(panel, row, y, columns=("ratio", "low", "high"))
             panel.axvline(1.0, color="#444444", linewidth=0.8, linestyle=":")
             panel.set_yticks(range(len(rows)), rows["method"] if panel is panels[0][0] else [""] * len(rows))
             panel.set_ylim(len(rows) - 0.5, -0.5)
@@ -114,7 +136,7 @@ def equal_uptake(table: pd.DataFrame, reference: str) -> str:
         return svg(figure)
 
 
-def _point(panel, row: pd.Series, y: int, columns: tuple[str, str, str]) -> None:
+def _point(panel, row: pd.Series, y: int, *, columns: tuple[str, str, str]) -> None:
     middle, low, high = (row[column] for column in columns)
     error = [[max(0, middle - low)], [max(0, high - middle)]] if np.isfinite(low) else None
     colour = COLOURS.get(row["verdict"], "#666666")

@@ -1,4 +1,4 @@
-"""What the report states of methods: from the runs to corrected comparisons. Pure functions."""
+"""Turn the runs of an experiment into corrected comparisons of methods. Pure functions."""
 
 from __future__ import annotations
 
@@ -6,32 +6,39 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from tgl.errors import TglError
-from tgl.plans.names import parse_method, parse_plan
+from tgl.analysis.chain import mean_cells, transfers_of
+from tgl.analysis.compare import compare, spread
+from tgl.analysis.power import seeds_needed
+from tgl.analysis.rates import at_the_edge, chosen_rates, mean_criteria
+from tgl.analysis.uptake import at_equal_uptake, curve_points
+from tgl.analysis.values import RATIOS, Values, exp
+from tgl.core.errors import TglError
+from tgl.plans.names import parse_plan
+from tgl.plans.policy import POLICIES
 from tgl.report.runs import BASE, Runs
-from tgl.statistics.chain import mean_cells, transfers_of
-from tgl.statistics.compare import compare, spread
-from tgl.statistics.power import seeds_needed
-from tgl.statistics.rates import at_the_edge, chosen_rates, mean_criteria
-from tgl.statistics.uptake import at_equal_uptake, curve_points
-from tgl.statistics.values import RATIOS, Values, exp
+from tgl.train.methods import parse_method
 
 REFERENCE = "full"
-# Of each traced policy: what trains as much without looking at gradients, or against them.
-CONTROLS = {
-    "tgl_fp": ("random", "inverse", "first", "last", "spectrum", "lisa"),
-    "tgl_alr": ("shuffled_alr", "full_at_mean_lr"),
-}
+# The policies of the paper. Each is compared with its budget-matched controls.
+TRACED = ("tgl_fp", "tgl_alr")
 
 
 @dataclass(frozen=True)
 class Findings:
-    """Tables of the section on methods; each is described where it is made.
+    """Results of the comparisons of methods.
 
-    runs: one value a run and measure, what all else comes from. rates: method and rate chosen on validation;
-    criteria: what they were chosen by; edges: methods whose rate is the smallest or largest tried; summary:
-    comparisons with the reference; equal_uptake and curves: empty where there are no updated or no unchanged facts;
-    matrix and transfers: of facts that last; power: seeds needed by (set, kind).
+    Attributes:
+        runs: One value for each run, set, kind and measure.
+        rates: Learning rate of each method, chosen on validation probes.
+        criteria: Validation criterion of each method and rate.
+        edges: Methods whose chosen rate is the smallest or the largest tried.
+        summary: Comparisons with the reference at the chosen rates (`tgl.analysis.compare.compare`).
+        equal_uptake: Comparisons at equal uptake (`tgl.analysis.uptake.at_equal_uptake`). Empty without updated or
+            without unchanged facts.
+        curves: Points of each method's curve of uptake and forgetting. Empty in the same cases.
+        matrix: Log perplexity of each period's lasting facts at each checkpoint (`tgl.analysis.chain.mean_cells`).
+        transfers: Backward transfer and forgetting (`tgl.analysis.chain.transfers_of`).
+        power: Number of seeds needed by set, kind and method.
     """
 
     runs: pd.DataFrame
@@ -47,26 +54,31 @@ class Findings:
 
 
 def findings(runs: Runs, resamples: int) -> Findings:
-    """Return all that is reported of methods.
+    """Compute all comparisons of methods.
 
-    Raises TglError where the reference has no validation or no test probes.
+    Args:
+        runs: The runs of the experiment.
+        resamples: Number of bootstrap resamples.
+
+    Raises:
+        TglError: If the reference method has no validation probes or no test probes.
     """
     found = mean_criteria(runs.validation())
     rates = chosen_rates(found)
     if REFERENCE not in rates:
         raise TglError(
-            f"scores: '{REFERENCE}' has no validation probe at the checkpoint of its own period; expected some to "
-            "choose its learning rate by (probes.validation_share, or splits of your own probes)"
+            f"scores: '{REFERENCE}' has no validation probe at the checkpoint of its own period, so no learning rate "
+            "can be chosen. Increase probes.validation_share, or add validation probes to your own probes."
         )
     values = runs.values()
     if not any(REFERENCE in dict(own.runs) for (probe_set, *_), own in values.items() if probe_set != "text"):
         raise TglError(
-            f"scores: '{REFERENCE}' has no test probe at the checkpoint of its own period; expected some to compare "
-            "methods by (probes.test_share, or splits of your own probes)"
+            f"scores: '{REFERENCE}' has no test probe at the checkpoint of its own period, so methods cannot be "
+            "compared. Increase probes.test_share, or add test probes to your own probes."
         )
     uptake, points = _uptake(runs, list(rates), resamples)
     own = runs.cells()
-    own = own[own["rate"] == own["method"].map(rates).fillna(0.0)]  # the base model has the rate 0
+    own = own[own["rate"] == own["method"].map(rates).fillna(0.0)]  # The base model has the rate 0.
     periods, pair = runs.dates[1:], runs.transfer(rates)
     trained = own[own["method"] != BASE]
     return Findings(
@@ -74,11 +86,13 @@ def findings(runs: Runs, resamples: int) -> Findings:
         rates=rates,
         criteria=found,
         edges=at_the_edge(found, rates),
-        summary=compare(values, rates, REFERENCE, resamples),
+        summary=compare(values, rates, REFERENCE, resamples=resamples),
         equal_uptake=uptake,
         curves=points,
         matrix=mean_cells(own, runs.dates, periods),
-        transfers=transfers_of(*pair, trained, periods, resamples) if pair else pd.DataFrame(),
+        transfers=transfers_of(*pair, trained, periods=periods, resamples=resamples)
+        if pair
+        else pd.DataFrame(),
         power=_power(values, rates),
     )
 
@@ -87,17 +101,17 @@ def _uptake(runs: Runs, methods: list[str], resamples: int) -> tuple[pd.DataFram
     if (pair := runs.uptake()) is None:
         return pd.DataFrame(), pd.DataFrame()
     tables = [
-        at_equal_uptake(*pair, own, reference, resamples)
+        at_equal_uptake(*pair, own, reference=reference, resamples=resamples)
         for reference, own in ((REFERENCE, methods), *matched_controls(methods))
     ]
     return (
         pd.concat([table for table in tables if len(table)] or [pd.DataFrame()], ignore_index=True),
-        curve_points(*pair, methods, resamples),
+        curve_points(*pair, methods, resamples=resamples),
     )
 
 
 def _runs(values: dict[tuple[str, str, str], Values]) -> pd.DataFrame:
-    """Return one value a run, set, kind and measure; perplexities as such."""
+    """Return one value for each run, set, kind and measure. Perplexities are not logarithms here."""
     rows = []
     for (probe_set, kind, measure), found in values.items():
         back = exp if measure in RATIOS else float
@@ -109,23 +123,31 @@ def _runs(values: dict[tuple[str, str, str], Values]) -> pd.DataFrame:
 
 
 def matched_controls(methods: list[str]) -> list[tuple[str, list[str]]]:
-    """Return (method, methods to hold against it) for each traced method, and full training on each baseline.
+    """Return the comparisons that are made in addition to those with `full`.
 
-    Controls have the variations and the baseline of the traced plan, and so its budget: for `tgl_fp` random, inverse,
-    first, last, spectrum and lisa, for `tgl_alr` the shuffled multipliers and the mean rate. Beside them stand the
-    plans traced otherwise on the same baseline: another share or denominator. Full training on a baseline is held
-    against all other plans on it: what they add on top.
+    - Each traced method (`tgl_fp`, `tgl_alr`) is compared with its budget-matched controls: methods with the same
+      variations and the same baseline. For `tgl_fp` these are random, inverse, first, last, spectrum and lisa. For
+      `tgl_alr` they are the shuffled multipliers and the mean rate.
+    - A traced method is also compared with traced plans of another share or denominator on the same baseline.
+    - Full training on a baseline is compared with all other plans on this baseline.
+
+    Args:
+        methods: Names of all methods.
+
+    Returns:
+        A list of (reference method, methods to compare with it).
     """
     named = {
         method: (parse_plan(plan), baseline)
         for method in methods
         for plan, baseline in [parse_method(method)]
     }
+    used = {plan.policy for plan, _ in named.values()}
     found = []
     for method, (plan, baseline) in named.items():
-        controls = CONTROLS.get(plan.policy)
+        controls = [name for name in used if plan.policy in POLICIES.get(name).control_of]
         on_top = method != REFERENCE and plan == parse_plan(REFERENCE)
-        if controls is None and not on_top:
+        if plan.policy not in TRACED and not on_top:
             continue
         own = []
         for other, (name, on) in named.items():
@@ -138,13 +160,15 @@ def matched_controls(methods: list[str]) -> list[tuple[str, list[str]]]:
 
 
 def _power(values: dict[tuple[str, str, str], Values], rates: dict[str, float]) -> pd.DataFrame:
-    """Return by set and kind of probe and method the spread over seeds and the seeds a 5 % difference needs."""
+    """Return the spread over seeds and the seeds needed for a 5 % difference, by set, kind and method."""
     rows = []
     for (probe_set, kind, measure), found in values.items():
         if measure != "perplexity":
             continue
         for method in [method for method in rates if method != REFERENCE]:
-            over_seeds = spread(found, method, rates[method], REFERENCE, rates[REFERENCE])
+            over_seeds = spread(
+                found, method, rates[method], reference=REFERENCE, reference_rate=rates[REFERENCE]
+            )
             rows.append(
                 {"set": probe_set, "kind": kind, "method": method, "spread": over_seeds}
                 | {"seeds_needed": seeds_needed(over_seeds)}
@@ -153,7 +177,11 @@ def _power(values: dict[tuple[str, str, str], Values], rates: dict[str, float]) 
 
 
 def chain_tables(found: Findings) -> list[dict]:
-    """Return a method's matrix of perplexities, rows of checkpoints by columns of periods, with its transfer."""
+    """Return, for each method, its log perplexities by checkpoint (rows) and period (columns) and its transfer.
+
+    Returns:
+        Dictionaries {method, periods, rows: [(checkpoint, values)], transfer}. The transfer is None if there is none.
+    """
     tables = []
     for method, rows in found.matrix.groupby("method", sort=False):
         table = rows.pivot(index="checkpoint", columns="period", values="value")

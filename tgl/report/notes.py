@@ -1,4 +1,4 @@
-"""The sentences of the report that depend on the run: captions and notes, each true of this configuration and data."""
+"""Write the captions and notes of the report that depend on the configuration and the data of the run."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
-from tgl.config import Config
-from tgl.plans.names import parse_method, parse_plan
+from tgl.config.root import Config
+from tgl.plans.names import parse_plan
 from tgl.plans.plan import Plan
 from tgl.report.profile_figures import LABELS
 from tgl.report.uptake_advice import advice
+from tgl.train.methods import parse_method
 
 
 def listed(names: Iterable[str]) -> str:
@@ -20,19 +21,19 @@ def listed(names: Iterable[str]) -> str:
 
 
 def base_model(config: Config) -> str:
-    """Return what the base model is: trained here from scratch, loaded, or loaded and adapted."""
+    """Describe the base model: trained from scratch, loaded, or loaded and adapted."""
     if config.model.load is None:
         return "the base model after pretraining from scratch"
     return "the loaded model after adaptation" if config.model.pretrain.steps else "the loaded model"
 
 
 def together(config: Config) -> str:
-    """Return what is added where the probes of several sets are taken as one."""
+    """Return ' of all sets together' if the experiment has several probe sets, else an empty string."""
     return " of all sets together" if len(config.probes.sets) > 1 else ""
 
 
 def lead(config: Config) -> str:
-    """Return what was run, in a sentence."""
+    """Summarise in one sentence what was run."""
     counts = (
         (len(config.methods), "method"),
         (len(config.train.learning_rates), "learning rate"),
@@ -41,17 +42,17 @@ def lead(config: Config) -> str:
     )
     shown = [f"{number} {name}{'s' if number > 1 else ''}" for number, name in counts]
     return (
-        "Gradient profile of the base model, a plan of which sublayers to update for each method, and continual "
-        f"pretraining by each: {listed(shown)}."
+        "Gradient profile of the base model, plans of the sublayers that each method updates, and continual "
+        f"pretraining with each method: {listed(shown)}."
     )
 
 
 def profile_notes(config: Config, profile: pd.DataFrame, denominator: str) -> dict[str, str]:
-    """Return the captions of the figures of the profile: by block, and by denominator."""
+    """Return the captions of the two profile figures, with the keys `profile` and `denominators`."""
     many, twin = len(config.seeds) > 1, "random" in set(profile["weights"])
     groups = set(profile["group"])
     controls = " and their controls" if any("." in group for group in groups) else ""
-    block = f"Gradient norm of each sublayer for salient spans{controls} over that of {LABELS[denominator]}. "
+    block = f"Gradient norm of each sublayer for salient spans{controls}, divided by that of {LABELS[denominator]}. "
     block += (
         "Lines: mean over seeds; bands: the widest 95 % bootstrap limits over examples of any seed."
         if many
@@ -64,10 +65,12 @@ def profile_notes(config: Config, profile: pd.DataFrame, denominator: str) -> di
     reached = ["random spans"] if any(group.startswith("matched_span.") for group in groups) else []
     reached += ["random weights"] if twin else []
     if reached:
-        means += f". A ratio that {' or '.join(reached)} reach as well is no evidence of stored knowledge"
+        means += f". A ratio that {' or '.join(reached)} reach too is not evidence of stored knowledge"
     partly = _in_part_of_the_seeds(profile, len(config.seeds))
     if partly:
-        means += f". Not measured in every seed, and averaged over the seeds that have them: {listed(partly)}"
+        means += (
+            f". Not measured in every seed, and averaged over the seeds that have a value: {listed(partly)}"
+        )
     return {"profile": block, "denominators": f"{means}."}
 
 
@@ -79,7 +82,7 @@ def _in_part_of_the_seeds(profile: pd.DataFrame, num_seeds: int) -> list[str]:
 
 
 def examples_of(about: dict) -> str:
-    """Return which kinds of probe the profile took from another period than its own; '' where none."""
+    """State which kinds of probe the profile took from another period; an empty string if none."""
     period = about.get("period")
     other = {
         kind: taken for kind, taken in about.get("periods taken", {}).items() if period and taken != [period]
@@ -98,50 +101,54 @@ def along_note(config: Config) -> str:
         return text + "the adaptation of the loaded model; step 0 is the model as loaded."
     text += "the base model's training from scratch."
     if 0 in config.model.pretrain.kept:
-        text += " Step 0 has random weights: what is there at step 0 was not learned."
+        text += " Step 0 has random weights: a ratio that is present at step 0 was not learned."
     return text
 
 
 def drift_note(config: Config, drift: Sequence[dict]) -> str:
-    """Return how the drift of the profile was measured, or why it was not."""
+    """State how the drift of the profile was measured, or why it was not measured."""
     later = config.periods[1:]
     if not later:
-        return "There is one period, so the profile cannot drift between periods."
+        return "There is one period, so there is no drift between periods."
     text = (
-        "Every run profiled itself before each period and made its plan again. "
+        "Every run profiled its model before each period and made a new plan. "
         if config.profile.periods == "each"
-        else "The first profile served all periods. "
+        else "The first profile was used for all periods. "
     )
     if not drift:
         return (
             text
-            + "The profile was not measured before any later period; the logs of the training runs say why."
+            + "The profile was not measured before any later period. The logs of the training runs state the reason."
         )
     if config.profile.periods == "first":
-        text += "Along plain training of every sublayer it was measured again before later periods. "
+        text += (
+            "During plain training of every sublayer, the profile was measured again before later periods. "
+        )
     missing = [period for period in later if period not in {row["period"] for row in drift}]
     if missing:
-        text += f"It was not measured before {listed(missing)}; the logs of the training runs say why. "
+        text += (
+            f"It was not measured before {listed(missing)}. The logs of the training runs state the reason. "
+        )
     over = "; means over seeds" if len(config.seeds) > 1 else ""
     return text + (
-        "Rank correlation over sublayers with the first period's profile, and Jaccard index of the sublayers above the "
-        f"mean{over}."
+        "The table shows the rank correlation over sublayers with the first period's profile, and the Jaccard index of "
+        f"the sets of sublayers above the mean{over}."
     )
 
 
 def plans_note(config: Config, plans: Sequence[tuple[int, Plan]]) -> str:
-    """Return what the table of plans shows."""
+    """Describe the table of plans."""
     text = f"Multiplier of each sublayer's learning rate; 0 is frozen. {embedding_note(plans)}"
     phases = dict.fromkeys(plan.method for _, plan in plans if plan.later)
     if phases:
-        text += f" Of {listed(phases)}, whose sublayers change during a run, the first phase is shown."
+        text += f" The sublayers of {listed(phases)} change during a run; the first phase is shown."
     if config.profile.periods == "each" and len(config.periods) > 1:
-        text += " These are the plans of the first period; each later period has plans of its own."
+        text += " These are the plans of the first period; each later period has its own plans."
     return text
 
 
 def embedding_note(plans: Sequence[tuple[int, Plan]]) -> str:
-    """Return in which plans embeddings, final norm and output head were trained."""
+    """State in which plans the embeddings, the final norm and the output head were trained."""
     unit = "Embeddings, final norm and output head"
     state = {plan.method: plan.embedding > 0 for _, plan in plans}
     trained = [method for method, is_trained in state.items() if is_trained]
@@ -153,87 +160,100 @@ def embedding_note(plans: Sequence[tuple[int, Plan]]) -> str:
 
 
 def methods_note(config: Config, summary: pd.DataFrame, reference: str) -> str:
-    """Return how methods were scored and compared."""
+    """Describe how methods were scored and compared."""
     text = ""
     if any(parse_method(method)[1] != "plain" for method in config.methods):
-        text += "A method is a plan, and after + the baseline that it is combined with. "
+        text += "A name with + is a plan followed by the baseline that it is combined with. "
     kinds = set(summary["kind"])
     scored = ["each period's probes"] + (["new text"] if "new_text" in kinds else [])
     text += f"{listed(scored).capitalize()} are scored at the end of that period"
-    text += ", old text at the end of every period. " if "old_text" in kinds else ". "
+    text += "; old text is scored at the end of every period. " if "old_text" in kinds else ". "
     many = len(config.seeds) > 1
     if many:
-        text += "Intervals come from a bootstrap over seeds and subjects at once"
-        text += (
-            "; those of held-out text from the seeds alone. " if kinds & {"new_text", "old_text"} else ". "
-        )
+        text += "Intervals come from a bootstrap that resamples seeds and subjects together"
+        text += "; those of held-out text use only the seeds. " if kinds & {"new_text", "old_text"} else ". "
     else:
         text += "One seed was run, so there are no intervals over seeds and no tests. "
     if len(config.methods) == 1:
         return text + "One method was run, so there is no comparison."
-    text += f"Differences to {reference} are paired by seed and probe: a ratio for perplexities, else a difference. "
+    text += (
+        f"Differences to {reference} are paired by seed and probe. They are ratios for perplexities and differences "
+        "for other measures. "
+    )
     if many:
         text += (
-            "“Better” and “worse”: significant after Holm correction for the number of comparisons of the same "
-            "measure. The interval shown is the uncorrected one of 95 %."
+            "“Better” and “worse” are significant after Holm correction for the number of comparisons of the same "
+            "measure. The interval shown is the uncorrected 95 % confidence interval."
         )
     return text
 
 
 def uptake_notes(config: Config, table: pd.DataFrame, reference: str) -> dict[str, str]:
-    """Return the notes on equal uptake: of both figures, of the table, and what to run where there is no verdict."""
+    """Return the notes on equal uptake.
+
+    Returns:
+        The captions of both figures (`curves`, `figure`), the note on the table (`table`), and which learning rates to
+        add for comparisons without a verdict (`advice`).
+    """
     many = ", geometric means over seeds" if len(config.seeds) > 1 else ""
     curves = (
-        f"Perplexity of updated facts against that of unchanged facts along each method's learning rates{many}, test "
-        f"probes{together(config)}. The hollow square is the base model; the dotted line from there to the lowest rate "
+        f"Perplexity of updated facts and of unchanged facts for each learning rate of a method{many}, test "
+        f"probes{together(config)}. The hollow square is the base model. The dotted line from there to the lowest rate "
         "is not measured. Lower and further right is better."
     )
     if table.empty:
         return {"curves": curves, "figure": "", "table": "", "advice": ""}
     figure = (
-        f"Perplexity of unchanged facts over that of {reference} where both have taken up updated facts equally well; "
-        "a method's curve between two rates is a straight line. Below 1: less forgotten."
+        f"Perplexity of unchanged facts divided by that of {reference}, at equal perplexity of updated facts. "
+        "Between two rates, a method's curve is a straight line. Below 1: less forgotten."
     )
     if (table["missing"] != "").any():
-        figure += " Hollow: no verdict, as no measured rate lies on one side of the level."
+        figure += " Hollow: no verdict, because the level does not lie between two measured rates."
     others = [name for name in dict.fromkeys(table["reference"]) if name != reference]
     on_top = [name for name in others if parse_plan(parse_method(name)[0]) == parse_plan(reference)]
     traced = [name for name in others if name not in on_top]
-    text = f"Against {reference}"
+    text = f"All methods are compared with {reference}"
     if traced:
-        text += f"; against {listed(traced)}: controls of the same budget, and other traced plans"
+        text += f"; budget-matched controls and other traced plans are compared with {listed(traced)}"
     if on_top:
-        text += f"; against {listed(on_top)}: the other plans on the same baseline"
-    corrected = "; p values are corrected within each reference" if len(config.seeds) > 1 else ""
+        text += f"; the other plans on the same baseline are compared with {listed(on_top)}"
+    corrected = ". P values use Holm correction within each reference" if len(config.seeds) > 1 else ""
     return {"curves": curves, "figure": figure, "table": f"{text}{corrected}.",
             "advice": advice(table, config.train.learning_rates)}  # fmt: skip
 
 
 def chain_note(config: Config, kinds: Iterable[str], transfers: pd.DataFrame) -> str:
-    """Return what the matrices of checkpoints by periods show; kinds: of the probes in them."""
+    """Describe the matrices of checkpoints by periods.
+
+    Args:
+        config: Configuration of the experiment.
+        kinds: Kinds of the probes in the matrices.
+        transfers: Table `transfers` of the findings.
+    """
     names = {"updated": "updated facts", "new_entity": "new entities"}
     shown = listed(names[kind] for kind in names if kind in set(kinds))
     over = ", geometric mean over seeds" if len(config.seeds) > 1 else ""
-    rate = "at the chosen rate" if len(config.train.learning_rates) > 1 else "at the one learning rate"
+    rate = "at the chosen rate" if len(config.train.learning_rates) > 1 else "at the single learning rate"
     text = f"Perplexity of each period's {shown} (test probes{together(config)}) at every checkpoint, {rate}{over}."
     if len(config.periods) > 1:
-        text += " Facts that change again later are left out: to lose their old answer is not forgetting."
+        text += " Facts that change again later are excluded, because losing an outdated answer is not forgetting."
     if len(transfers):
         text += (
-            " Backward transfer: mean log perplexity right after a fact's period minus that after the last one; below "
-            "zero is forgetting. Forgetting: the last minus the best before it, mean over periods."
+            " Backward transfer is the mean log perplexity right after a fact's period minus that after the last "
+            "period; a value below zero means forgetting. Forgetting is the last log perplexity minus the best earlier "
+            "one, averaged over periods."
         )
     return text
 
 
 def trained_note(config: Config, rates: pd.DataFrame) -> str:
-    """Return what the table of realised rates shows; rates: of `methods_tables.rate_table`."""
+    """Describe the table of realised learning rates; rates: what `tgl.report.rate_table.rate_table` returns."""
     over = (
         f"means over the {'seeds and ' if len(config.seeds) > 1 else ''}periods in which the unit was trained"
     )
     text = (
-        "Largest learning rate that each unit had, read from the optimiser, and the largest change of any of its "
-        f"weights in a period: {over}."
+        "Largest learning rate of each unit, read from the optimiser, and the largest change of any of its weights in "
+        f"a period: {over}."
     )
     if (rates["trained"] < rates["runs"]).any():
         text += " Frozen units were bit-identical after every run."

@@ -1,4 +1,4 @@
-"""The report's pages from their templates."""
+"""Render the report's pages from their templates."""
 
 from __future__ import annotations
 
@@ -8,15 +8,21 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from tgl.plans.names import rate_text
 from tgl.report.rate_table import trained_in
+from tgl.train.methods import rate_text
 
 
 def render(template: str, **values: object) -> str:
-    """Return a page; text is escaped, numbers go through the filter `number`, learning
-    rates through `rate`."""
+    """Return a page as HTML.
+
+    Text is escaped. Templates format numbers with the filter `number` and learning rates with the filter `rate`.
+
+    Args:
+        template: File name of the template.
+        **values: Variables of the template.
+    """
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader(Path(__file__).with_name("templates")),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -36,7 +42,7 @@ def render(template: str, **values: object) -> str:
 
 
 def number(value: float, digits: int = 3) -> str:
-    """Return a number with so many significant digits; a dash for none."""
+    """Format a number with the given significant digits. None and NaN give a dash."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "–"
     if isinstance(value, int) or float(value).is_integer():
@@ -45,7 +51,7 @@ def number(value: float, digits: int = 3) -> str:
 
 
 def interval(low: float, high: float) -> str:
-    """Return [low, high], or a dash where there is no interval."""
+    """Format an interval as [low, high]. NaN gives a dash."""
     return "–" if math.isnan(low) else f"[{number(low)}, {number(high)}]"
 
 

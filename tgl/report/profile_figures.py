@@ -1,4 +1,4 @@
-"""Figures of profiles as SVG text: by block and part, by denominator, along training."""
+"""Draw profiles as SVG text: by block and part, by denominator, and along training."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from tgl.files import write_text
+from tgl.core.files import write_text
 from tgl.report.figures import STYLE, plt, svg
 
 COLOURS = {
@@ -28,27 +28,36 @@ LABELS = {
     "capitalised": "capitalised words",
     "window": "windows of plain text",
 }
-_DECADE_SHARE = 5  # a narrower range has too few round numbers for a logarithmic axis
+_DECADE_SHARE = 5  # A narrower range has too few round numbers for the ticks of a logarithmic axis.
 _WEIGHTS = (("trained", "trained model"), ("random", "same model, random weights"))
 
 
 def label(group: str) -> str:
-    """Return a group's name for people: `shuffled.updated` is `shuffled answers (updated facts)`."""
+    """Return the readable name of a group: `shuffled.updated` gives `shuffled answers (updated facts)`."""
     control, _, kind = group.rpartition(".")
     return f"{LABELS[control]} ({LABELS[kind]})" if control else LABELS[group]
 
 
 def write_profile_figures(profile: pd.DataFrame, folder: str | Path) -> None:
-    """Write profile.svg (over the first denominator there is) and denominators.svg for one table `profile`."""
+    """Write the figures of one table `profile` to a folder.
+
+    profile.svg uses the first denominator in the table. denominators.svg shows all denominators.
+    """
     write_text(Path(folder) / "profile.svg", profile_by_block(profile, profile["denominator"].iloc[0]))
     write_text(Path(folder) / "denominators.svg", ratio_by_denominator(profile))
 
 
 def profile_by_block(profile: pd.DataFrame, denominator: str) -> str:
-    """Return the relative norm over `denominator` by block: a row a traced kind and part, with its controls.
+    """Draw the relative norm by block, with one row of panels for each traced kind and part.
 
-    profile: rows of the table `profile`, of one or several seeds. Lines are means over seeds; bands run from the
-    lowest to the highest bootstrap limit of any seed.
+    Lines are means over seeds. Bands extend from the lowest to the highest bootstrap limit of any seed.
+
+    Args:
+        profile: Rows of the table `profile` of one or several seeds.
+        denominator: Denominator of the relative norm.
+
+    Returns:
+        The figure as SVG text.
     """
     rows = profile[(profile["denominator"] == denominator) & (profile["block"] >= 0)]
     kinds = [kind for kind in ("updated", "new_entity") if kind in set(rows["group"])] or ["unchanged"]
@@ -65,7 +74,7 @@ def profile_by_block(profile: pd.DataFrame, denominator: str) -> str:
             for panel, (key, title) in zip(line, weights, strict=True):
                 chosen = rows[(rows["weights"] == key) & (rows["part"] == part)]
                 for group in dict.fromkeys(groups):
-                    _band(panel, chosen[chosen["group"] == group], "block", group)
+                    _band(panel, chosen[chosen["group"] == group], "block", group=group)
                 panel.axhline(1, color="#444444", linewidth=0.8, linestyle=":")
                 panel.set_yscale("log")
                 panel.set_title(f"{LABELS[kind]}, {part.replace('_', ' ')}: {title}", fontsize=10)
@@ -75,14 +84,18 @@ def profile_by_block(profile: pd.DataFrame, denominator: str) -> str:
         for panel in panels[-1]:
             panel.set_xlabel("block")
             panel.xaxis.get_major_locator().set_params(integer=True)
-        figure.supylabel(f"gradient norm over that of {LABELS[denominator]}", fontsize=10)
+        figure.supylabel(f"gradient norm divided by that of {LABELS[denominator]}", fontsize=10)
         return svg(figure)
 
 
 def along_training(rows: pd.DataFrame) -> str:
-    """Return the mean relative norm over sublayers by training step, a panel a denominator.
+    """Draw the mean relative norm over sublayers by training step, with one panel for each denominator.
 
-    rows: of the table `along`; several seeds are averaged, bands as above.
+    Args:
+        rows: Rows of the table `along`. Lines and bands summarise seeds as in `profile_by_block`.
+
+    Returns:
+        The figure as SVG text.
     """
     denominators = [
         name for name in ("window", "matched_span", "unchanged") if name in set(rows["denominator"])
@@ -94,7 +107,7 @@ def along_training(rows: pd.DataFrame) -> str:
         for panel, denominator in zip(panels[0], denominators, strict=True):
             chosen = rows[rows["denominator"] == denominator]
             for group in ("updated", "new_entity", "unchanged", *(f"{name}.updated" for name in COLOURS)):
-                _band(panel, chosen[chosen["group"] == group], "step", group)
+                _band(panel, chosen[chosen["group"] == group], "step", group=group)
             panel.axhline(1, color="#444444", linewidth=0.8, linestyle=":")
             panel.set_yscale("log")
             _plain_ticks(panel)
@@ -109,7 +122,7 @@ def along_training(rows: pd.DataFrame) -> str:
 
 
 def ratio_by_denominator(profile: pd.DataFrame) -> str:
-    """Return the mean relative norm over sublayers of each group by denominator, trained and random weights."""
+    """Draw the mean relative norm over sublayers of each group by denominator, for trained and random weights."""
     rows = profile[profile["sublayer"] == "all"]
     denominators = [
         name for name in ("window", "matched_span", "unchanged") if name in set(rows["denominator"])
@@ -139,7 +152,7 @@ def ratio_by_denominator(profile: pd.DataFrame) -> str:
                     )  # fmt: skip
             panel.axvline(1, color="#444444", linewidth=0.8, linestyle=":")
             panel.set_yticks(range(len(groups)), [label(group) for group in groups], fontsize=8)
-            panel.set_ylim(len(groups) - 0.5, -0.5)  # the same rows in every panel
+            panel.set_ylim(len(groups) - 0.5, -0.5)  # Keeps the rows aligned between panels.
             shown = rows[(rows["denominator"] == denominator) & rows["group"].isin(groups)]
             if shown["high"].max() > _DECADE_SHARE * shown["low"].min():
                 panel.set_xscale("log")
@@ -150,7 +163,7 @@ def ratio_by_denominator(profile: pd.DataFrame) -> str:
         return svg(figure)
 
 
-def _band(panel: plt.Axes, rows: pd.DataFrame, along: str, group: str) -> None:
+def _band(panel: plt.Axes, rows: pd.DataFrame, along: str, *, group: str) -> None:
     if rows.empty:
         return
     found = rows.groupby(along)

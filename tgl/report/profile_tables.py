@@ -1,23 +1,24 @@
-"""Tables of the report about profiles: ratios, paired differences, drift, agreement. Pure functions."""
+"""Make the report's tables about profiles: ratios, paired differences, drift, agreement. Pure functions."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 
-from tgl.agreement.rank import rank_correlation
+from tgl.analysis.rank import rank_correlation
+from tgl.core.vocabulary import PLAIN_CONTROLS, SALIENT_KINDS
 from tgl.plans.subsets import jaccard
-from tgl.profiling.factors import PLAIN, at_equal_loss, factors
-from tgl.profiling.group_names import TRACED
+from tgl.profiling.factors import at_equal_loss, factors
 from tgl.report.profile_figures import LABELS, label
 
 LEVEL = 0.05
 
 
 def ratios(profile: pd.DataFrame) -> list[dict]:
-    """Return mean relative norms over sublayers by weights and group, every denominator side by side.
+    """Return mean relative norms over sublayers by weights and group, for every denominator.
 
-    Values are means over the seeds that have the group, `seeds` of them; intervals the widest bootstrap limits of any.
+    Values are means over the seeds that have the group; `seeds` is their number. Intervals are the widest bootstrap
+    limits of any seed.
     """
     rows = profile[profile["sublayer"] == "all"]
     table = []
@@ -36,8 +37,8 @@ def ratios(profile: pd.DataFrame) -> list[dict]:
 
 
 def chains(seeds: list[pd.DataFrame]) -> list[tuple[str, list[dict]]]:
-    """Return (kind, factors from windows to it) for each traced kind; seeds: `example_norms` of each."""
-    kinds = [kind for kind in TRACED if all((table["group"] == kind).any() for table in seeds)]
+    """Return (kind, factors of the ratio over windows) for each traced kind; seeds: `example_norms` of each seed."""
+    kinds = [kind for kind in SALIENT_KINDS if all((table["group"] == kind).any() for table in seeds)]
     return [
         (
             LABELS[kind],
@@ -51,9 +52,9 @@ def chains(seeds: list[pd.DataFrame]) -> list[tuple[str, list[dict]]]:
 
 
 def equal_loss(seeds: list[pd.DataFrame]) -> list[dict]:
-    """Return how far the probes' groups lie above plain text of the same loss; seeds as above.
+    """Return the ratio of each group's norms to those of plain text at equal loss; seeds: `example_norms` of each seed.
 
-    Empty where a seed has no spans of plain text to compare with.
+    The list is empty if a seed has no spans of plain text.
     """
     if not _have_plain_text(seeds):
         return []
@@ -61,19 +62,23 @@ def equal_loss(seeds: list[pd.DataFrame]) -> list[dict]:
 
 
 def _have_plain_text(seeds: list[pd.DataFrame]) -> bool:
-    return all(table["group"].str.partition(".")[0].isin(PLAIN).any() for table in seeds)
+    return all(table["group"].str.partition(".")[0].isin(PLAIN_CONTROLS).any() for table in seeds)
 
 
 def along(examples: pd.DataFrame) -> pd.DataFrame:
-    """Return the chains' factors and the ratios at equal loss by step: step, kind, from, to, factor, low, high.
+    """Return the factors of the ratio and the ratios at equal loss by training step.
 
-    examples: all seeds' tables `along_examples` with a column seed. A ratio at equal loss is a row from
-    'plain text of equal loss'.
+    Args:
+        examples: Tables `along_examples` of all seeds, with a column seed.
+
+    Returns:
+        A table with the columns step, kind, from, to, factor, low, high and loss. In the rows of ratios at equal loss,
+        `from` is 'plain text of equal loss'.
     """
     parts = []
     for step, at in examples.groupby("step", sort=True):
         seeds = [own for _, own in at.groupby("seed", sort=False)]
-        for kind in TRACED:
+        for kind in SALIENT_KINDS:
             if all((table["group"] == kind).any() for table in seeds):
                 parts.append(factors(seeds, kind).assign(step=step, kind=kind))
         if _have_plain_text(seeds):
@@ -84,17 +89,20 @@ def along(examples: pd.DataFrame) -> pd.DataFrame:
 
 
 def paired(comparisons: pd.DataFrame) -> list[dict]:
-    """Return one row a weights and pair of groups: ratio over all sublayers, and where the shapes differ.
+    """Return one row for each weights and pair of groups: the ratio over all sublayers, and where the shapes differ.
 
-    `shape` names the sublayers whose share differs at the 5 % level, corrected, in most of the seeds.
+    `seeds_significant` is the number of seeds with p below 5 %. `shape` lists the sublayers whose share of the norm
+    differs significantly (5 % level, corrected) in more than half of the seeds.
     """
     table = []
     for (weights, group, other, by), found in comparisons.groupby(
         ["weights", "group", "other", "paired_by"], sort=False
     ):
         whole, single = found[found["sublayer"] == "all"], found[found["sublayer"] != "all"]
-        told = (
-            single.assign(told=single["shape_p_value"] < LEVEL).groupby("sublayer", sort=False)["told"].mean()
+        shares = (
+            single.assign(significant=single["shape_p_value"] < LEVEL)
+            .groupby("sublayer", sort=False)["significant"]
+            .mean()
         )
         table.append(
             {
@@ -107,20 +115,20 @@ def paired(comparisons: pd.DataFrame) -> list[dict]:
                 "low": whole["low"].min(),
                 "high": whole["high"].max(),
                 "seeds": len(whole),
-                "seeds_told": int((whole["p_value"] < LEVEL).sum()),
-                "shape": list(told[told > 0.5].index),
-                "sublayers": len(told),
+                "seeds_significant": int((whole["p_value"] < LEVEL).sum()),
+                "shape": list(shares[shares > 0.5].index),
+                "sublayers": len(shares),
             }
         )
     return table
 
 
 def drift(drifts: pd.DataFrame) -> list[dict]:
-    """Return, by method and period after the first, how far the traced profile is from the first one's.
+    """Compare the profile before each later period with the profile before the first period, by method.
 
-    Means, over the seeds in which it was measured (`seeds` of them), of the rank correlation over sublayers, of the
-    Jaccard index of the sublayers above the mean, and of the mean relative norm; a period that was not measured has no
-    row.
+    Values are means over the seeds in which the profile was measured; `seeds` is their number. Each row has the rank
+    correlation over sublayers, the Jaccard index of the sets of sublayers above the mean, and the mean relative norm.
+    A period without a measurement has no row.
     """
     table = []
     for method, runs in drifts.groupby("method", sort=False):
@@ -149,10 +157,10 @@ def drift(drifts: pd.DataFrame) -> list[dict]:
 
 
 def agreements(agreement: pd.DataFrame, denominator: str) -> list[dict]:
-    """Return one row a group, measure and part: the rank correlation with a denominator's profile.
+    """Return the rank correlation of a denominator's profile with each measure, by group and part.
 
-    Means over the seeds that have a correlation, `seeds` of them; intervals the widest of any seed; `seeds_told` counts
-    the seeds whose interval excludes zero.
+    Values are means over the seeds that have a correlation; `seeds` is their number. Intervals are the widest limits of
+    any seed. `seeds_significant` is the number of seeds whose interval excludes zero.
     """
     rows = agreement[agreement["denominator"] == denominator]
     table = []
@@ -168,7 +176,7 @@ def agreements(agreement: pd.DataFrame, denominator: str) -> list[dict]:
                 "low": found["low"].min(),
                 "high": found["high"].max(),
                 "seeds": int(found["correlation"].notna().sum()),
-                "seeds_told": int(((found["low"] > 0) | (found["high"] < 0)).sum()),
+                "seeds_significant": int(((found["low"] > 0) | (found["high"] < 0)).sum()),
             }
         )
     return table

@@ -1,4 +1,4 @@
-"""The table of learning rates that each unit really had. Pure functions of tables."""
+"""Make the table of the realised learning rates of each unit. Pure functions of tables."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ import pandas as pd
 
 
 def rate_table(rates: pd.DataFrame) -> pd.DataFrame:
-    """Return the mean rate and change of each method's units, over the seeds and periods in which each was trained.
+    """Average the learning rate and the change of each unit over the seeds and periods in which it was trained.
 
-    rates: each unit's largest rate and change by method, seed and period. Columns of the result: method, sublayer,
-    learning_rate, max_change (0 for a unit that was never trained), trained and runs (seeds times periods in which it
-    was trained, and in all), seeds_trained, seeds.
+    Args:
+        rates: Each unit's largest learning rate and largest change by method, seed and period.
+
+    Returns:
+        A table with the columns method, sublayer, learning_rate, max_change (both 0 for a unit that was never
+        trained), trained (number of pairs of seed and period in which it was trained), runs (number of all pairs),
+        seeds_trained and seeds.
     """
     keys = ["method", "sublayer"]
     numbers = ["learning_rate", "max_change"]
@@ -24,7 +28,7 @@ def rate_table(rates: pd.DataFrame) -> pd.DataFrame:
 
 
 def trained_in(row: dict) -> str:
-    """Return in how many seeds, and in how many of all periods where these differ, a unit was trained."""
+    """Describe in how many seeds a unit was trained, and in how many periods if not in all periods of these seeds."""
     if not row["trained"]:
         return "none"
     text = f"{row['seeds_trained']} of {row['seeds']} seed{'s' if row['seeds'] > 1 else ''}"

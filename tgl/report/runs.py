@@ -1,25 +1,26 @@
-"""The runs of an experiment, each reduced as it is read to what the report needs of it."""
+"""Collect the runs of an experiment. Each run is reduced on reading to the values that the report needs."""
 
 from __future__ import annotations
 
 import pandas as pd
 
-from tgl.evaluate.measures import probe_measures, text_measures
-from tgl.statistics.chain import KINDS, add_transfer, cells, lasting
-from tgl.statistics.rates import kind_losses
-from tgl.statistics.values import MEASURES, RUN, Gathered, Values, own_period, text_values
+from tgl.analysis.chain import add_transfer, cells, lasting
+from tgl.analysis.measures import probe_measures, text_measures
+from tgl.analysis.rates import kind_losses
+from tgl.analysis.values import MEASURES, RUN, Gathered, Values, own_period, text_values
+from tgl.core.vocabulary import SALIENT_KINDS
 
 BASE = "base"
 _MEASURED = ("checkpoint", "set", "kind", "period", "measure", "value", "count")
 
 
 class _Rows:
-    """Rows of a table that grows run by run, as tuples: many small tables would take several times the memory."""
+    """Rows of a table that grows run by run. Tuples take several times less memory than many small tables."""
 
     def __init__(self, columns: list[str]) -> None:
         self.columns = columns
         self._rows: list[tuple] = []
-        self._texts: dict[str, str] = {}  # each text is kept once
+        self._texts: dict[str, str] = {}  # Equal strings share one object, which saves memory.
 
     def add(self, table: pd.DataFrame) -> None:
         """Append a table's rows."""
@@ -36,12 +37,17 @@ class _Rows:
 class Runs:
     """The runs of an experiment, added one at a time.
 
-    Each is reduced to what findings need of it (a number a subject, means by period and checkpoint), so that memory
-    hardly grows with the number of runs.
+    Each run is reduced to one number per subject and to means by period and checkpoint, so that memory use hardly grows
+    with the number of runs.
     """
 
     def __init__(self, probes: pd.DataFrame, dates: list[str]) -> None:
-        """probes: the table `probes`; dates: the base model's checkpoint, then the periods."""
+        """Create an empty collection.
+
+        Args:
+            probes: Table `probes`.
+            dates: Name of the base model's checkpoint, then the names of the periods.
+        """
         self.dates, self.lasting = dates, lasting(probes)
         self._of_probes, self._of_text = (_Rows([*RUN, *_MEASURED]) for _ in range(2))
         self._values: dict[tuple[str, str, str], Gathered] = {}
@@ -64,23 +70,25 @@ class Runs:
             if len(table):
                 kept.add(table.assign(**dict(zip(RUN, run, strict=True))))
         facts = test[test["probe"].isin(self.lasting)]
-        self.chain_kinds |= set(facts["kind"]) & set(KINDS)
+        self.chain_kinds |= set(facts["kind"]) & set(SALIENT_KINDS)
         self._cells.add(cells(facts))
         periods = self.dates[1:]
-        if run[0] == BASE:  # no training at all: the same probes as the base model leaves them
+        if (
+            run[0] == BASE
+        ):  # The base model has no checkpoint of a period, so all its scores of these probes count.
             own = test[test["period"].isin(periods)]
         else:
             own = own_period(test)
             self._validation.add(kind_losses(scores[scores["split"] == "validation"]))
             self._add_values(run, own, losses)
             if len(self.dates) > 2:
-                add_transfer(*self._transfer, run, facts, periods)
+                add_transfer(*self._transfer, run, scores=facts, periods=periods)
         for kind, found in self._uptake.items():
             if (own["kind"] == kind).any():
                 found.add(run, own[own["kind"] == kind])
 
     def _add_values(self, run: tuple[str, float, int], own: pd.DataFrame, losses: pd.DataFrame) -> None:
-        """Keep what is compared: probes and new text at their own period, old text at the end of every period."""
+        """Add the compared values: probes and new text at their own period, old text at the end of every period."""
         for (probe_set, kind), rows in own.groupby(["set", "kind"], sort=True):
             for measure in MEASURES:
                 if measure != "ranked_first" or (rows["num_candidates"] > 0).any():
@@ -96,11 +104,11 @@ class Runs:
                 self._texts[kind].append(row | {"value": value[chosen].mean()})
 
     def measures(self) -> pd.DataFrame:
-        """Return every measure on test probes and held-out text by method, rate, seed and checkpoint."""
+        """Return every measure on test probes and held-out text, by method, rate, seed and checkpoint."""
         return pd.concat([self._of_probes.table(), self._of_text.table()], ignore_index=True)
 
     def validation(self) -> pd.DataFrame:
-        """Return the mean log perplexity of validation probes by run, set and kind, as `kind_losses`."""
+        """Return the mean log perplexity of validation probes by run, set and kind (`rates.kind_losses`)."""
         return self._validation.table()
 
     def cells(self) -> pd.DataFrame:
@@ -108,28 +116,35 @@ class Runs:
         return self._cells.table()
 
     def values(self) -> dict[tuple[str, str, str], Values]:
-        """Return what is compared by (set, kind, measure)."""
+        """Return the compared values by (set, kind, measure)."""
         keys = sorted(self._values, key=lambda key: (key[0], key[1], MEASURES.index(key[2])))
         found = {key: self._values[key].values() for key in keys}
         texts = {kind: pd.DataFrame(rows) for kind, rows in self._texts.items() if rows}
         return found | {("text", kind, "loss"): text_values(table) for kind, table in texts.items()}
 
     def uptake(self) -> tuple[Values, Values] | None:
-        """Return log perplexities of updated and of unchanged facts, with the base model; None without either kind."""
+        """Return the log perplexities of updated and of unchanged facts; None if either kind is missing."""
         if any(found.empty for found in self._uptake.values()):
             return None
         return self._uptake["updated"].values(), self._uptake["unchanged"].values()
 
     def transfer(self, rates: dict[str, float]) -> tuple[Values, Values] | None:
-        """Return, of each method at its rate, log perplexities of facts right after their period and after the last."""
+        """Return log perplexities of facts right after their own period and after the last period.
+
+        Args:
+            rates: Methods to include, each at this learning rate.
+
+        Returns:
+            Both sets of values, or None if no such facts exist.
+        """
         now, then = self._transfer
         if now.empty:
             return None
         return tuple(found.values(lambda method, rate: rates.get(method) == rate) for found in (now, then))
 
 
-def gathered(scores: pd.DataFrame, losses: pd.DataFrame, probes: pd.DataFrame, dates: list[str]) -> Runs:
-    """Return the runs of tables that are in memory as a whole, with columns method, rate and seed."""
+def gathered(scores: pd.DataFrame, losses: pd.DataFrame, probes: pd.DataFrame, *, dates: list[str]) -> Runs:
+    """Return the runs of whole tables in memory, which have the columns method, rate and seed."""
     found = Runs(probes, dates)
     own_losses = dict(list(losses.groupby(RUN, sort=False)))
     for run, rows in scores.groupby(RUN, sort=False):

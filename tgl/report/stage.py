@@ -1,4 +1,4 @@
-"""Stage `report`: an experiment's folder to index.html, examples.html, figures, CSVs and gate.json."""
+"""Stage `report`: write index.html, examples.html, figures, CSV tables and gate.json of an experiment."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from tgl.config import Config
-from tgl.files import write_text
+from tgl.config.root import Config
+from tgl.core.files import write_text
 from tgl.report import gather, method_figures, notes, profile_figures, profile_tables
 from tgl.report.csv_text import csv_text
 from tgl.report.gate import gates
@@ -25,16 +25,25 @@ HEADLINE = ("perplexity", "ranked_first", "log_likelihood_per_byte", "loss")
 
 
 def write_report(results: Path, config: Config, output: Path) -> None:
-    """Write the report of the experiment in `results`. It is self-contained and needs no network.
+    """Write the report of an experiment. The pages are self-contained and need no network.
 
-    measures.csv: every measure by method, rate, seed, checkpoint and probe set. runs.csv: one value a run.
-    summary.csv: means, intervals and paired differences to `full` at the rates chosen on validation. rates.csv,
-    curves.csv, equal_uptake.csv, chain.csv, transfers.csv, power.csv: the other tables on methods. gate.json: a list
-    of {name, value, limit, met}. along_training.csv: the profile along training taken apart.
+    Files in `output` besides the two pages and the figures:
+
+    - measures.csv: every measure by method, rate, seed, checkpoint and probe set.
+    - runs.csv: one value for each run, set, kind and measure.
+    - summary.csv: means, intervals and paired differences to `full` at the rates chosen on validation.
+    - rates.csv, curves.csv, equal_uptake.csv, chain.csv, transfers.csv, power.csv: the other tables on methods.
+    - along_training.csv: the factors of the profile at each training step, if checkpoints were kept.
+    - gate.json: a list of {name, value, limit, met}.
+
+    Args:
+        results: Folder of the experiment.
+        config: Configuration of the experiment.
+        output: Folder for the report.
     """
     runs = gather.all_runs(results, config)
     measures = runs.measures()
-    told = findings(runs, config.report.bootstrap)
+    method_findings = findings(runs, config.report.bootstrap)
     profile = gather.all_profiles(results, config)
     denominator = _shown_denominator(profile, config)
     seeds = gather.all_example_norms(results, config)
@@ -43,10 +52,10 @@ def write_report(results: Path, config: Config, output: Path) -> None:
     agreement = gather.all_agreements(results, config)
     plans = gather.all_plans(results, config)
     of_gate = (measures["method"] == BASE) | (
-        (measures["method"] == REFERENCE) & (measures["rate"] == told.rates[REFERENCE])
+        (measures["method"] == REFERENCE) & (measures["rate"] == method_findings.rates[REFERENCE])
     )
-    found = gates(measures[of_gate], config.gate, config.periods, config.snapshots.dates[0])
-    pictures = _pictures(profile, told, config, denominator)
+    found = gates(measures[of_gate], config.gate, config.periods, base=config.snapshots.dates[0])
+    pictures = _pictures(profile, method_findings, config, denominator=denominator)
     drift = profile_tables.drift(gather.all_drifts(results, config))
     about = gather.profile_about(results, config)
     rates = rate_table(gather.realised_rates(results, config))
@@ -57,14 +66,14 @@ def write_report(results: Path, config: Config, output: Path) -> None:
         write_text(output / f"{name}.svg", svg)
     tables = {
         "measures": measures,
-        "runs": told.runs,
-        "summary": told.summary,
-        "rates": told.criteria,
-        "equal_uptake": told.equal_uptake,
-        "curves": told.curves,
-        "chain": told.matrix,
-        "transfers": told.transfers,
-        "power": told.power,
+        "runs": method_findings.runs,
+        "summary": method_findings.summary,
+        "rates": method_findings.criteria,
+        "equal_uptake": method_findings.equal_uptake,
+        "curves": method_findings.curves,
+        "chain": method_findings.matrix,
+        "transfers": method_findings.transfers,
+        "power": method_findings.power,
     }
     for name, table in tables.items():
         write_text(output / f"{name}.csv", csv_text(table))
@@ -73,7 +82,7 @@ def write_report(results: Path, config: Config, output: Path) -> None:
         render(
             "examples.html.j2",
             config=config,
-            probes=gather.probe_examples(results, 4),
+            probes=gather.probe_examples(results, config, 4),
             diffs=gather.diff_examples(results, config, 6),
         ),
     )
@@ -94,12 +103,12 @@ def write_report(results: Path, config: Config, output: Path) -> None:
         agreements=profile_tables.agreements(agreement, denominator),
         about=about,
         plans=plans,
-        told=told,
-        measures=_method_tables(told.summary),
-        chain=chain_tables(told),
+        findings=method_findings,
+        measures=_method_tables(method_findings.summary),
+        chain=chain_tables(method_findings),
         reference=REFERENCE,
         rates=[(method, own.to_dict("records")) for method, own in rates.groupby("method", sort=False)],
-        limits=list(limits(config, found, plans, told, profile)),
+        limits=list(limits(config, found, plans, findings=method_findings, profile=profile)),
         denominator=denominator,
         notes={
             "lead": notes.lead(config),
@@ -108,9 +117,9 @@ def write_report(results: Path, config: Config, output: Path) -> None:
             "along": notes.along_note(config),
             "drift": notes.drift_note(config, drift),
             "plans": notes.plans_note(config, plans),
-            "methods": notes.methods_note(config, told.summary, REFERENCE),
-            "uptake": notes.uptake_notes(config, told.equal_uptake, REFERENCE),
-            "chain": notes.chain_note(config, runs.chain_kinds, told.transfers),
+            "methods": notes.methods_note(config, method_findings.summary, REFERENCE),
+            "uptake": notes.uptake_notes(config, method_findings.equal_uptake, REFERENCE),
+            "chain": notes.chain_note(config, runs.chain_kinds, method_findings.transfers),
             "trained": notes.trained_note(config, rates),
         },
     )
@@ -119,13 +128,15 @@ def write_report(results: Path, config: Config, output: Path) -> None:
 
 
 def _shown_denominator(profile: pd.DataFrame, config: Config) -> str:
-    """Return the plan's denominator, or the first there is where plans name others and no group of its own exists."""
+    """Return the configured denominator, or the first one in the profile if the profile does not have it."""
     found = list(dict.fromkeys(profile["denominator"]))
     return config.plan.denominator if config.plan.denominator in found else found[0]
 
 
-def _pictures(profile: pd.DataFrame, told: Findings, config: Config, denominator: str) -> dict[str, str]:
-    summary = told.summary
+def _pictures(
+    profile: pd.DataFrame, method_findings: Findings, config: Config, *, denominator: str
+) -> dict[str, str]:
+    summary = method_findings.summary
     order = [
         ("updated", "perplexity", "updated facts\nperplexity, ratio"),
         ("new_entity", "perplexity", "new entities\nperplexity, ratio"),
@@ -149,10 +160,10 @@ def _pictures(profile: pd.DataFrame, told: Findings, config: Config, denominator
         found["differences"] = method_figures.differences(
             summary, [key for key, _ in wanted], [title for _, title in wanted]
         )
-    if len(told.curves):
-        found["uptake"] = method_figures.uptake_curves(told.curves, REFERENCE)
-    if len(told.equal_uptake):
-        found["equal_uptake"] = method_figures.equal_uptake(told.equal_uptake, REFERENCE)
+    if len(method_findings.curves):
+        found["uptake"] = method_figures.uptake_curves(method_findings.curves, REFERENCE)
+    if len(method_findings.equal_uptake):
+        found["equal_uptake"] = method_figures.equal_uptake(method_findings.equal_uptake, REFERENCE)
     return found
 
 

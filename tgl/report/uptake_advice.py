@@ -1,4 +1,4 @@
-"""Which learning rates to run where a comparison at equal uptake has no verdict."""
+"""Suggest learning rates for comparisons at equal uptake that have no verdict."""
 
 from __future__ import annotations
 
@@ -6,13 +6,18 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-_STEP = 2.0  # between neighbouring rates, where a single one was run
+_STEP = 2.0  # Factor between neighbouring rates if only one rate was run.
 
 
 def advice(table: pd.DataFrame, rates: Sequence[float]) -> str:
-    """Return why comparisons have no verdict and which rates to add, '' where none lacks one for want of a rate.
+    """State why comparisons have no verdict and which learning rates to add.
 
-    table: rows of `tgl.statistics.uptake.at_equal_uptake`; rates: those that were run.
+    Args:
+        table: Rows of `tgl.analysis.uptake.at_equal_uptake`.
+        rates: Learning rates that were run.
+
+    Returns:
+        The advice, or an empty string if no comparison lacks a rate.
     """
     without = table[table["missing"] != ""] if len(table) else table
     if without.empty:
@@ -22,7 +27,7 @@ def advice(table: pd.DataFrame, rates: Sequence[float]) -> str:
         "does not lie between two learning rates that were run"
     )
     if len(rates) == 1:
-        reason += ", as one rate was run"
+        reason += ", because only one rate was run"
     wanted: dict[str, list[str]] = {}
     for cell in without["missing"]:
         for line in cell.split("; "):
@@ -37,7 +42,7 @@ def advice(table: pd.DataFrame, rates: Sequence[float]) -> str:
 
 
 def _example(where: str, rates: list[float]) -> str:
-    """Return rates that continue the grid where it ends, or lie between a rate and its neighbours."""
+    """Return rates that extend the grid, or that lie between a rate and its neighbours."""
     side, _, text = where.partition(" ")
     steps = [high / low for low, high in zip(rates, rates[1:], strict=False)] or [_STEP]
     place = min(range(len(rates)), key=lambda number: abs(rates[number] - float(text)))

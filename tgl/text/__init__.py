@@ -1,1 +1,1 @@
-"""Training text: documents of a corpus, the held-out share, tokenizer and packed token blocks."""
+"""Prepare training text: documents of a corpus, the held-out share, the tokenizer and packed blocks of tokens."""

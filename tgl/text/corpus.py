@@ -1,7 +1,8 @@
-"""Plain text of any usual kind as one stream of tokens.
+"""Read plain text of any common kind as one stream of tokens.
 
-A table `tokens` is taken as it is. Text files (.txt: one document each), JSON lines (.json, .jsonl) and Parquet with a
-column `text` (the table `pages` too), also compressed (.gz, .xz, .bz2, .zst), are read by Hugging Face datasets.
+A table `tokens` is used directly. Hugging Face datasets reads text files (.txt, one document each), JSON lines (.json,
+.jsonl) and Parquet files with a column `text`, such as the table `pages`. All of these may be compressed (.gz, .xz,
+.bz2, .zst).
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from tgl.errors import TglError
-from tgl.files import check_file
+from tgl.core.errors import TglError
+from tgl.core.files import check_file
 from tgl.text.tokens import check_packed, read_stream
 
-MAX_TOKENS = 1_000_000  # enough to draw windows and spans from; reading stops there
+MAX_TOKENS = 1_000_000  # reading stops here, which is enough to sample windows and spans
 _BUILDERS = {".txt": "text", ".json": "json", ".jsonl": "json", ".parquet": "parquet"}
 _COMPRESSED = (".gz", ".xz", ".bz2", ".zst")
 
@@ -29,18 +30,24 @@ _COMPRESSED = (".gz", ".xz", ".bz2", ".zst")
 def tokens_of(
     corpus: str | Path | np.ndarray | Sequence[int], tokenizer: PreTrainedTokenizerBase, counts: Counter
 ) -> np.ndarray:
-    """Return the tokens of plain text [num_tokens]: read from a file by `read_corpus`, or handed over.
+    """Return the tokens of plain text [num_tokens].
 
-    Raises TglError for tokens that are no whole numbers from 0 on in one dimension, and as `read_corpus`.
+    Args:
+        corpus: The path of a file for `read_corpus`, or token ids in one dimension.
+        tokenizer: The tokenizer for a file.
+        counts: Counters, updated in place.
+
+    Raises:
+        TglError: The token ids are not integers from 0 in one dimension, or the file cannot be read.
     """
     if isinstance(corpus, str | Path):
         return read_corpus(corpus, tokenizer, counts=counts)
-    wanted = "expected a file, or token ids as whole numbers from 0 on, in one dimension"
+    wanted = "expected a file, or token ids as integers from 0, in one dimension"
     try:
         found = np.asarray(corpus)
-    except (ValueError, TypeError, RuntimeError) as error:  # ragged lists; tensors that take gradients
+    except (ValueError, TypeError, RuntimeError) as error:  # ragged lists, or tensors that require gradients
         raise TglError(
-            f"corpus: found {type(corpus).__name__} that is no array ({error}); {wanted}"
+            f"corpus: found {type(corpus).__name__} that is not an array ({error}); {wanted}"
         ) from None
     if found.ndim != 1:
         raise TglError(
@@ -49,7 +56,7 @@ def tokens_of(
     if not found.size:
         raise TglError(f"corpus: found {type(corpus).__name__} without a token; {wanted}")
     if not np.issubdtype(found.dtype, np.integer):
-        hint = " Texts go into a file of JSON lines" if found.dtype.kind in "UO" else ""
+        hint = " Write texts to a file of JSON lines" if found.dtype.kind in "UO" else ""
         raise TglError(f"corpus: found {type(corpus).__name__} of {found.dtype}; {wanted}.{hint}")
     if found.min() < 0 or found.max() > np.iinfo(np.int64).max:
         raise TglError(f"corpus: found token ids from {found.min()} to {found.max()}; {wanted}")
@@ -63,10 +70,17 @@ def read_corpus(
     *,
     counts: Counter | None = None,
 ) -> np.ndarray:
-    """Return at most about `most` tokens of a file, int32 [num_tokens]; each document is ended by end-of-text.
+    """Return the tokens of a file, int32 [num_tokens], with an end-of-text token after each document.
 
-    counts: gets the number of documents that were skipped because their text is null. Raises TglError for a missing
-    file, an unknown kind, tokens of another tokenizer, no column `text`, a text that is none, and no text at all.
+    Args:
+        path: The file.
+        tokenizer: The tokenizer.
+        most: Reading stops after the document that reaches this number of tokens.
+        counts: Gets the number of documents that were skipped because their text is null.
+
+    Raises:
+        TglError: The file is missing or of an unknown kind, its tokens are from another tokenizer, it has no column
+            `text`, a text is not a string, or there is no text.
     """
     counts = Counter() if counts is None else counts
     path = Path(path)
@@ -86,9 +100,9 @@ def read_corpus(
     if len(found) < 2:
         if counts:
             raise TglError(
-                f"{path}: a column 'text' of sentences expected, found null in all {counts.total()} documents"
+                f"{path}: found null in the column 'text' of all {counts.total()} documents, expected strings"
             )
-        raise TglError(f"{path}: no text found")
+        raise TglError(f"{path}: no text found. Give a file with at least one document")
     return np.array(found, dtype=np.int32)
 
 
@@ -97,14 +111,14 @@ def _documents(path: Path) -> Iterator[str | None]:
     builder = _BUILDERS.get(suffixes[-1]) if suffixes else None
     if builder is None:
         raise TglError(
-            f"{path}: unknown kind of text; expected {', '.join(_BUILDERS)}, plain or compressed "
+            f"{path}: unknown kind of text, expected {', '.join(_BUILDERS)}, plain or compressed "
             f"({', '.join(_COMPRESSED)})"
         )
     from datasets import load_dataset  # takes a second to import
 
     whole = {"sample_by": "document"} if builder == "text" else {}
     try:
-        # By a link of a plain name: brackets, colons and more in a path would be taken for a pattern or an address.
+        # Load through a link with a plain name, because brackets or colons in a path would be read as a pattern or URL.
         with tempfile.TemporaryDirectory() as folder:
             packed = path.suffix in _COMPRESSED
             link = Path(folder, "text" + "".join(path.suffixes[-2:] if packed else path.suffixes[-1:]))
@@ -115,16 +129,16 @@ def _documents(path: Path) -> Iterator[str | None]:
                 yield _text_of(row, path, number)
     except TglError:
         raise
-    except Exception as error:  # each reader and each compression has exceptions of its own
+    except Exception as error:  # each reader and each compression has its own exceptions
         raise TglError(f"{path}: cannot be read as {builder} ({type(error).__name__}: {error})") from None
 
 
 def _text_of(row: dict, path: Path, number: int) -> str | None:
     if "text" not in row:
-        raise TglError(f"{path}: a column 'text' of sentences expected, found {sorted(row)}")
+        raise TglError(f"{path}: found the columns {sorted(row)}, expected a column 'text' with strings")
     if not isinstance(row["text"], str | None):
         raise TglError(
-            f"{path}: a column 'text' of sentences expected, found {row['text']!r:.80} in row {number}"
+            f"{path}: found {row['text']!r:.80} in row {number}, expected a column 'text' with strings"
         )
     return row["text"]
 

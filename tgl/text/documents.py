@@ -1,4 +1,4 @@
-"""Documents to train on, from pages or from a diff, and which pages are withheld."""
+"""Make training documents from pages or from a diff, and determine the held-out pages."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TextIO
 
-from tgl.errors import TglError
-from tgl.json_text import parse_json
-from tgl.tables import TableWriter
+from tgl.core.errors import TglError
+from tgl.core.json_text import parse_json
+from tgl.core.tables import TableWriter
 
-PARTS = ("train", "held_out")
-# Characters of one line, unpacked: a few bytes of .xz can stand for gigabytes.
+# Limit of the unpacked characters of one line, because a few bytes of .xz can expand to gigabytes.
 _MOST_CHARACTERS = 1 << 26
 
 
 def part_of(page_id: int, holdout_share: float) -> str:
-    """Return 'train' or 'held_out': a pure function of the page id, the same at every date."""
+    """Return 'train' or 'held_out'; the result depends only on the page id, so it is the same at every date."""
     digest = hashlib.sha1(f"holdout:{page_id}".encode()).digest()
     drawn = int.from_bytes(digest[:8], "big") / 2**64
     return "held_out" if drawn < holdout_share else "train"
@@ -29,9 +28,12 @@ def part_of(page_id: int, holdout_share: float) -> str:
 def page_documents(
     pages: Iterable[Mapping], holdout_share: float, without: Callable[[str], str] = str
 ) -> Iterator[tuple[str, str]]:
-    """Yield (part, text) of each row of `pages` (page_id, text) that has text.
+    """Yield (part, text) for each row of the table `pages` with text.
 
-    without: takes out of a text what must not be trained on; held-out pages stay as they are.
+    Args:
+        pages: Rows with page_id and text.
+        holdout_share: The share of held-out pages.
+        without: Removes from a text what must not be trained on. Held-out pages stay unchanged.
     """
     for row in pages:
         part = part_of(row["page_id"], holdout_share)
@@ -42,9 +44,14 @@ def page_documents(
 def diff_documents(
     diff: Iterable[Mapping], holdout_share: float, without: Callable[[str], str] = str
 ) -> Iterator[tuple[str, str]]:
-    """Yield (part, text) of each page in rows of `diff` (page_id, text); `without` as above.
+    """Yield (part, text) for each page in rows of the table `diff`.
 
-    The new and changed sentences of a page, joined, are one document. The rows of a page stand together.
+    The new and changed sentences of a page are joined to one document. The rows of a page must be contiguous.
+
+    Args:
+        diff: Rows with page_id and text.
+        holdout_share: The share of held-out pages.
+        without: Removes from a text what must not be trained on. Held-out pages stay unchanged.
     """
     for page_id, rows in groupby(diff, itemgetter("page_id")):
         part = part_of(page_id, holdout_share)
@@ -54,9 +61,15 @@ def diff_documents(
 
 
 def json_lines_to_pages(source: str | Path, output: str | Path, max_characters: int | None) -> None:
-    """Write the table `pages` from JSON lines {id, title, text} (plain or .xz), at most max_characters of text.
+    """Write the table `pages` from JSON lines {id, title, text}, plain or .xz.
 
-    Raises TglError naming the line that is no such object.
+    Args:
+        source: The file.
+        output: The table to write.
+        max_characters: Reading stops after this many characters of text. None means no limit.
+
+    Raises:
+        TglError: A line is not such an object. The message names the file and the line.
     """
     counts = {"lines_read": 0, "kept": 0, "empty_text": 0, "characters": 0}
     with _open_text(Path(source)) as lines, TableWriter(output, "pages") as table:
@@ -92,15 +105,19 @@ def _lines(source: str | Path, lines: TextIO) -> Iterator[str]:
         while line := lines.readline(_MOST_CHARACTERS + 1):
             number += 1
             if len(line) > _MOST_CHARACTERS:
-                raise TglError(f"{source}, line {number}: more than {_MOST_CHARACTERS} characters")
+                raise TglError(
+                    f"{source}, line {number}: more than {_MOST_CHARACTERS} characters. Split the document"
+                )
             yield line
     except (EOFError, lzma.LZMAError, UnicodeDecodeError) as error:
-        raise TglError(f"{source}: cannot be read ({error}); the file is damaged") from None
+        raise TglError(f"{source}: cannot be read ({error}). The file is damaged, replace it") from None
 
 
 def _open_text(path: Path):
     if not path.is_file():
-        raise TglError(f"{path}: no such file; text.json_lines names lines of {{id, title, text}}")
+        raise TglError(
+            f"{path}: no such file. Set text.json_lines to a file with lines of {{id, title, text}}"
+        )
     return lzma.open(path, "rt", encoding="utf-8") if path.suffix == ".xz" else open(path, encoding="utf-8")
 
 
@@ -113,5 +130,5 @@ def _json_line(source: str | Path, number: int, line: str) -> dict:
     except (ValueError, KeyError, TypeError, OverflowError) as error:
         found = repr(error)
     raise TglError(
-        f"{source}, line {number}: expected a JSON object with id (number), title and text; found {found}"
+        f"{source}, line {number}: found {found}, expected a JSON object with id (number), title and text"
     )

@@ -1,4 +1,4 @@
-"""Sentences that no training text may hold: those that probes ask about."""
+"""Remove from training text the sentences that probes ask about."""
 
 from __future__ import annotations
 
@@ -6,21 +6,24 @@ import hashlib
 from collections import defaultdict
 from pathlib import Path
 
-from tgl.diff.sentences import sentence_key, split_sentences
-from tgl.tables import read_table
+from tgl.core.tables import read_table
+from tgl.text.diff.sentences import sentence_key, split_sentences
 
 _OPENING = "([{\"'“‘«"
 
 
 def digest(sentence: str) -> str:
-    """Return what a sentence is told by: a hash of what sentences are compared by."""
+    """Return the normalised key that identifies a sentence, as a short hash."""
     return hashlib.sha1(sentence_key(sentence).encode()).hexdigest()[:16]
 
 
 class Withheld:
-    """The sentences of the probes of set `snapshots`; `counts` says how often one was left out of a text.
+    """Remove the sentences of the probes of the set `snapshots` from texts.
 
-    Where a sentence is split off depends on what stands around it: a longer piece that holds one goes as a whole.
+    Sentence boundaries depend on the context. If a piece of text contains such a sentence, the whole piece is removed.
+
+    Attributes:
+        counts: The number of removed pieces, as `withheld_sentences`.
     """
 
     def __init__(self, probes: str | Path, language: str) -> None:
@@ -33,7 +36,7 @@ class Withheld:
         self.counts = {"withheld_sentences": 0}
 
     def __call__(self, text: str) -> str:
-        """Return a text without these sentences, and without the lines that held nothing else."""
+        """Return a text without these sentences, and without lines that contained nothing else."""
         return "\n".join(line for line in map(self._line, text.split("\n")) if line is not None)
 
     def _line(self, line: str) -> str | None:
@@ -54,7 +57,7 @@ class Withheld:
         return folded.rstrip() or None
 
     def _holds_one(self, piece: str) -> bool:
-        """Tell whether a piece is such a sentence, or one stands in it: behind "Inc.", or inside of brackets."""
+        """Return whether a piece is or contains such a sentence, for example after "Inc." or in brackets."""
         key = sentence_key(piece)
         if key in self._keys:
             return True

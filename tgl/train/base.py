@@ -1,116 +1,162 @@
-"""Stage `base`: pretrain from scratch on the base text, or load a model and, if asked, adapt it."""
+"""Stage `base`: pretrain a model from scratch on the base text, or load a model and optionally adapt it."""
 
 from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-from tgl.config import EngineConfig, ModelConfig, TokensConfig
-from tgl.fit import check_block_size, check_tokenizer
+from transformers import PreTrainedModel
+from transformers.tokenization_utils_base import PreTrainedTokenizerBase
+
+from tgl.core.tables import write_table
+from tgl.core.vocabulary import TRAIN
+from tgl.models.checkpoint import copy_model, load_model, make_model, save_model, weights_hash
+from tgl.models.fit import check_block_size, check_tokenizer
+from tgl.models.settings import ModelConfig
+from tgl.models.sublayers import ranked, sublayers
+from tgl.models.tokenizer import load_tokenizer
+from tgl.plans.apply import freeze, parameter_groups
 from tgl.plans.plan import Plan
-from tgl.sublayers import ranked, sublayers
-from tgl.tables import write_table
-from tgl.text.tokens import check_packed, load_tokenizer, read_stream
-from tgl.train.checkpoint import copy_model, load_model, make_model, save_model, weights_hash
+from tgl.text.tokens import check_packed, read_stream
 from tgl.train.engines import Engine, make_engine
-from tgl.train.groups import freeze, parameter_groups
-from tgl.train.loop import train
+from tgl.train.loop import Steps, train
 from tgl.train.processes import first_only, is_first, join, on_first, world_size
-from tgl.train.progress import read_progress
+from tgl.train.progress import TrainingLog, read_progress
+from tgl.train.settings import EngineConfig
 from tgl.train.state import claimed_state, damage, remove_state, seal
 from tgl.train.stream import TokenStream
 
-_SAVE_EVERY = 100  # steps
+_SAVE_EVERY = 100  # Optimiser steps between saved states.
 
 
-def train_base(
-    tokenizer: str | Path,
-    tokens: str | Path,
-    settings: ModelConfig,
-    token_settings: TokensConfig,
-    engine_settings: EngineConfig,
-    seed: int,
-    output: Path,
-    steps_output: Path,
-    state: Path,
-    say: Callable[[str], None] = print,
-) -> None:
-    """Write the base model to folder `output` and its training steps to `steps_output`.
+@dataclass(frozen=True)
+class Base:
+    """The inputs, settings and outputs of a base model.
 
-    Weights kept on the way (`pretrain.keep`) go to `output`/along/<step>. `seed` fixes initialisation and data
-    order. An interrupted run goes on from the folder `state`. Raises TglError, before any training, where a loaded
-    model, the tokenizer, the tokens and the block size do not fit together.
+    Attributes:
+        tokenizer: Folder or name of the tokenizer.
+        tokens: The table `tokens` of the base text.
+        output: The folder for the model.
+        steps: The file for the table `steps`.
+        state: The folder from which an interrupted run resumes.
+        model: Architecture, shape and pretraining of the model.
+        block_size: Tokens of a sequence.
+        engine: Settings of the engine.
+        seed: Seed of initialisation and data order.
+    """
+
+    tokenizer: str | Path
+    tokens: str | Path
+    output: Path
+    steps: Path
+    state: Path
+    model: ModelConfig
+    block_size: int
+    engine: EngineConfig
+    seed: int
+
+    def kept(self, step: int) -> Path:
+        """Return the state's folder with the weights before a step."""
+        return self.state / "along" / str(step)
+
+
+def train_base(base: Base, say: Callable[[str], None] = print) -> None:
+    """Train the base model, and write the model and the table of its training steps.
+
+    Weights kept during training (`pretrain.keep`) go to `output`/along/<step>.
+
+    Args:
+        base: Inputs, settings and outputs.
+        say: Called with log lines.
+
+    Raises:
+        TglError: A loaded model, the tokenizer, the tokens and the block size do not fit together. It is raised before
+            any training.
     """
     if world_size() > 1:
-        join()  # which gives each process its own GPU, before there is a model
-    loaded_tokenizer = load_tokenizer(tokenizer)
-    if settings.load is None:
-        model = make_model(settings, loaded_tokenizer, token_settings.block_size, seed)
-    else:
-        model = load_model(settings.load, merge_adapter=settings.merge_adapter, say=first_only(say))
-        sublayers(model)  # refuses an architecture whose blocks are not known
-        check_tokenizer(model, loaded_tokenizer)
-        check_block_size(model, token_settings.block_size)
-    check_packed([tokens], loaded_tokenizer)
+        join()  # This assigns a GPU to each process. It must come before the model is created.
+    tokenizer = load_tokenizer(base.tokenizer)
+    model = _model(base, tokenizer, first_only(say))
+    check_packed([base.tokens], tokenizer)
     say = first_only(say)
+    rows = []
+    with contextlib.ExitStack() as stack:
+        if base.model.pretrain.steps:
+            identity = _identity(base, model)
+            inputs = {"tokens": base.tokens}
+            on_first(lambda: stack.enter_context(claimed_state(base.state, identity, inputs, say=say)))
+            rows = [{"period": "base", **row} for row in _pretrained(base, model, tokenizer, say=say).steps]
+        on_first(lambda: _publish(base, model, tokenizer, rows=rows))
 
-    def leave(rows: list[dict]) -> None:
-        for step in settings.pretrain.kept if rows else ():
-            copy_model(state / "along" / str(step), output / "along" / str(step))
-        save_model(model, loaded_tokenizer, output)
-        write_table(rows, steps_output, "steps")
-        remove_state(state)
 
-    if not settings.pretrain.steps:
-        on_first(lambda: leave([]))
-        return
-    plan = everything(model)
-    identity = {
-        "model": settings.model_dump_json(exclude={"pretrain": {"micro_batch_size"}}),
-        "seed": seed,
-        "block_size": token_settings.block_size,
-        "precision": engine_settings.precision,
+def _model(base: Base, tokenizer: PreTrainedTokenizerBase, say: Callable[[str], None]) -> PreTrainedModel:
+    """Return the model before training: with random weights, or loaded and checked."""
+    settings = base.model
+    if settings.load is None:
+        return make_model(settings, tokenizer, base.block_size, seed=base.seed)
+    model = load_model(settings.load, merge_adapter=settings.merge_adapter, say=say)
+    sublayers(model)  # Raises TglError for an unknown architecture.
+    check_tokenizer(model, tokenizer)
+    check_block_size(model, base.block_size)
+    return model
+
+
+def _identity(base: Base, model: PreTrainedModel) -> dict:
+    """Return the settings that determine the training state."""
+    return {
+        "model": base.model.model_dump_json(exclude={"pretrain": {"micro_batch_size"}}),
+        "seed": base.seed,
+        "block_size": base.block_size,
+        "precision": base.engine.precision,
         "initial weights": weights_hash(model),
     }
-    with contextlib.ExitStack() as stack:
-        on_first(lambda: stack.enter_context(claimed_state(state, identity, {"tokens": tokens}, say)))
-        freeze(model, plan)
 
-        def engine() -> Engine:
-            groups = parameter_groups(
-                sublayers(model), plan, settings.pretrain.learning_rate, settings.pretrain.weight_decay
-            )
-            return make_engine(model, groups, settings.pretrain, engine_settings, seed=seed)
 
-        def keep(step: int) -> None:
-            if step in settings.pretrain.kept and is_first():
-                folder = state / "along" / str(step)
-                save_model(model, loaded_tokenizer, folder)
-                seal(folder, _seal_of(folder))
+def _pretrained(
+    base: Base, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *, say: Callable[[str], None]
+) -> TrainingLog:
+    """Train every unit of the model, and keep the weights at the configured steps."""
+    plan, settings = everything(model), base.model.pretrain
+    freeze(model, plan)
 
-        on_first(lambda: _check_kept(state, settings.pretrain.kept, say))
-        log = train(
-            [(0, engine)],
-            TokenStream(read_stream(tokens, "train"), loaded_tokenizer.eos_token_id, seed),
-            settings.pretrain,
-            token_settings.block_size,
-            state / "training",
-            _SAVE_EVERY,
-            say,
-            keep,
+    def engine() -> Engine:
+        groups = parameter_groups(
+            sublayers(model), plan, settings.learning_rate, weight_decay=settings.weight_decay
         )
-        on_first(lambda: leave([{"period": "base", **row} for row in log.steps]))
+        return make_engine(model, groups, settings, engine=base.engine, seed=base.seed)
+
+    def keep(step: int) -> None:
+        if step in settings.kept and is_first():
+            save_model(model, tokenizer, base.kept(step))
+            seal(base.kept(step), _seal_of(base.kept(step)))
+
+    on_first(lambda: _check_kept(base, say))
+    stream = TokenStream(read_stream(base.tokens, TRAIN), tokenizer.eos_token_id, base.seed)
+    steps = Steps([(0, engine)], stream, settings, base.block_size)
+    return train(steps, base.state / "training", save_every=_SAVE_EVERY, say=say, before_step=keep)
 
 
-def _check_kept(state: Path, kept: Iterable[int], say: Callable[[str], None]) -> None:
-    """Remove the training's state where weights kept before it are damaged: only the start can give them again."""
-    done, _ = read_progress(state / "training", say)
-    for folder in (state / "along" / str(step) for step in kept if step < done):
+def _publish(
+    base: Base, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *, rows: list[dict]
+) -> None:
+    """Write the outputs that the workflow declares, the table last, and remove the state."""
+    for step in base.model.pretrain.kept if rows else ():
+        copy_model(base.kept(step), base.output / "along" / str(step))
+    save_model(model, tokenizer, base.output)
+    write_table(rows, base.steps, "steps")
+    remove_state(base.state)
+
+
+def _check_kept(base: Base, say: Callable[[str], None]) -> None:
+    """Remove the training state if kept weights of earlier steps are damaged, so that training restarts at step 0."""
+    done, _ = read_progress(base.state / "training", say)
+    for folder in (base.kept(step) for step in base.model.pretrain.kept if step < done):
         if what := damage(folder, _seal_of(folder)):
-            say(f"{what}; weights kept on the way are damaged, all steps are done again")
-            shutil.rmtree(state / "training")
+            say(f"{what}; kept weights are damaged, so training restarts from step 0")
+            shutil.rmtree(base.state / "training")
             return
 
 
@@ -119,7 +165,7 @@ def _seal_of(folder: Path) -> Path:
 
 
 def everything(model) -> Plan:
-    """Return the plan that trains every unit, `embedding` too: how a base model is made."""
+    """Return the plan of a base model, which trains every unit including `embedding`."""
     units = sublayers(model)
     total = sum(unit.num_parameters for unit in units)
     names = [unit.name for unit in ranked(units)]

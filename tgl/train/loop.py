@@ -1,14 +1,16 @@
-"""The training loop: fixed data order, own schedule, state saved on the way, exact resume."""
+"""The training loop: fixed data order, learning-rate schedule, saved states, exact resume."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from tgl.config import OptimiserConfig
+from tgl.core.progress import track
+from tgl.models.settings import OptimiserConfig
 from tgl.train.engines import Engine
 from tgl.train.processes import on_first
 from tgl.train.progress import TrainingLog, read_progress, read_tensors, save_progress
@@ -17,38 +19,64 @@ from tgl.train.stopping import stop_request, stopped
 from tgl.train.stream import Stream
 
 
+@dataclass(frozen=True)
+class Steps:
+    """The steps of a training run.
+
+    The schedule and the data order continue through all phases.
+
+    Attributes:
+        phases: (first step, function that creates the engine) for each phase; the first phase begins at step 0.
+        stream: The data order.
+        settings: Number of steps, batch size and schedule.
+        block_size: Tokens of a sequence.
+    """
+
+    phases: Sequence[tuple[int, Callable[[], Engine]]]
+    stream: Stream
+    settings: OptimiserConfig
+    block_size: int
+
+
 def train(
-    phases: Sequence[tuple[int, Callable[[], Engine]]],
-    stream: Stream,
-    settings: OptimiserConfig,
-    block_size: int,
+    steps: Steps,
     state: Path,
+    *,
     save_every: int,
     say: Callable[[str], None] = print,
     before_step: Callable[[int], None] = lambda step: None,
 ) -> TrainingLog:
-    """Run all steps of `settings`; go on from the state in folder `state` when it holds one.
+    """Run all steps, and resume from a saved state if there is one.
 
-    phases: (first step, what makes the engine from there on); the first begins at 0. The schedule and the data
-    order run through all of them. A run that is stopped and started again gives the same weights and the same log
-    as one that was not. Raises Stopped after SIGTERM or SIGINT, when the state is saved.
+    A run that is stopped and resumed gives the same weights and the same log as an uninterrupted run.
+
+    Args:
+        steps: The steps.
+        state: The folder of the saved state.
+        save_every: Steps between saved states.
+        say: Called with log lines.
+        before_step: Called with the number of each step before the step.
+
+    Raises:
+        Stopped: SIGTERM or SIGINT arrived, and the state is saved.
     """
+    settings = steps.settings
     start, log = on_first(lambda: read_progress(state, say))
     if start:
         say(f"resumed at step {start} of {settings.steps}")
-    firsts = [first for first, _ in phases]
+    firsts = [first for first, _ in steps.phases]
     watched = _watched_steps(settings) | set(firsts)
     with stop_request() as request:
-        for (first, make), end in zip(phases, [*firsts[1:], settings.steps], strict=True):
-            # Where all steps are done, the last phase's engine has still to put the weights into the model.
+        for (first, make), end in zip(steps.phases, [*firsts[1:], settings.steps], strict=True):
+            # If all steps are done, the last phase's engine must still load the weights into the model.
             if (end <= start and start < settings.steps) or end < settings.steps <= start:
                 continue
             with closing(make()) as engine:
                 if start and first <= start:
                     engine.load(read_tensors(state))
-                for step in range(max(first, start), end):
+                for step in track(range(max(first, start), end), "training", "steps"):
                     before_step(step)
-                    _step(engine, stream, step, settings, block_size, log)
+                    _step(engine, steps, step, log=log)
                     if step in watched:
                         log.rates[step] = engine.rates()
                     done, stop = step + 1, request.by_any()
@@ -57,24 +85,23 @@ def train(
                             f"step {done} of {settings.steps}: loss {log.steps[-1]['loss']:.4f}, "
                             f"gradient norm {log.steps[-1]['gradient_norm']:.3f}"
                         )
-                    # Not where a phase ends and another begins, whose optimiser starts from nothing.
+                    # No state is saved between two phases, because the next phase starts with a new optimiser.
                     if done == settings.steps or (done < end and (done % save_every == 0 or stop)):
-                        _save(engine, state, done, log)
+                        _save(engine, state, done, log=log)
                         if stop:
                             raise stopped(stop, done)
     return log
 
 
-def _save(engine: Engine, state: Path, done: int, log: TrainingLog) -> None:
+def _save(engine: Engine, state: Path, done: int, *, log: TrainingLog) -> None:
     tensors = engine.state()
-    on_first(lambda: save_progress(state, done, log, tensors))  # nobody leaves before it is written
+    on_first(lambda: save_progress(state, done, log, tensors=tensors))  # The others wait.
 
 
-def _step(
-    engine: Engine, stream: Stream, step: int, settings: OptimiserConfig, block_size: int, log: TrainingLog
-) -> None:
-    tokens = torch.from_numpy(stream.batch(step, settings.batch_size, block_size))
-    result = engine.step(tokens, step, factor(step, settings))
+def _step(engine: Engine, steps: Steps, step: int, *, log: TrainingLog) -> None:
+    batch = steps.stream.batch(step, steps.settings.batch_size, steps.block_size)
+    tokens = torch.from_numpy(batch)  # [batch_size, block_size]
+    result = engine.step(tokens, step, factor(step, steps.settings))
     log.steps.append(
         {
             "step": step,
@@ -86,5 +113,5 @@ def _step(
 
 
 def _watched_steps(settings: OptimiserConfig) -> set[int]:
-    """Return the steps whose rates are logged: first, last of the warm-up, middle, last."""
+    """Return the steps whose learning rates are logged: first, last of the warm-up, middle, last."""
     return {0, max(0, warmup_steps(settings) - 1), settings.steps // 2, settings.steps - 1}

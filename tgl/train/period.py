@@ -1,182 +1,170 @@
-"""One period of a run: plan, train, prove, score, into the period's folder of the run's state."""
+"""One period of a run: plan, train, check the frozen weights, score, and write to the period's state folder."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from pathlib import Path
 
-import numpy as np
 import torch
 from transformers import PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from tgl.errors import TglError
+from tgl.core.errors import TglError
+from tgl.core.tables import read_table, write_table
 from tgl.evaluate.stage import score_checkpoint
+from tgl.models.checkpoint import load_model, max_changes, prove_frozen, save_model, snapshot
+from tgl.models.sublayers import sublayers
 from tgl.plans.plan import Plan
-from tgl.sublayers import sublayers
-from tgl.tables import read_table, write_table
-from tgl.text.tokens import read_stream
-from tgl.train.baselines.plain import Period, Plain
-from tgl.train.checkpoint import load_model, max_changes, prove_frozen, save_model, snapshot
+from tgl.train.baseline import Baseline, Feed, Prepared, Start
 from tgl.train.engines import Engine, make_engine
-from tgl.train.loop import train
+from tgl.train.loop import Steps, train
 from tgl.train.planning import drift_rows, plan_again, profile_again
 from tgl.train.processes import on_first
 from tgl.train.progress import TrainingLog
-from tgl.train.run import Run, Settings
+from tgl.train.run import Period, Run
 from tgl.train.state import seal
 
-DONE = "done"  # the file that seals the folder of a period
+DONE = "done"  # This file marks the folder of a period as complete and holds its checksums.
+Say = Callable[[str], None]
 
 
 def train_period(
-    run: Run,
-    first_plan: Plan,
-    baseline: Plain,
-    number: int,
-    tokenizer: PreTrainedTokenizerBase,
-    settings: Settings,
-    say: Callable[[str], None],
+    run: Run, number: int, *, plan: Plan, baseline: Baseline, tokenizer: PreTrainedTokenizerBase, say: Say
 ) -> None:
-    """Train period `number` (from 0) and leave model, tables and the file `done` in its folder of the state."""
-    names = list(run.tokens)
-    name = names[number]
-    folder = run.state / name
-    before = run.state / names[number - 1] / "model" if number else run.base_model
-    model = load_model(run.base_model if baseline.starts_from_base(number) else before, say=say)
-    old = read_stream(run.base_tokens, "train")
-    # A kept adapter is put on the base model's weights: what is profiled is the model that goes on.
-    goes_on = baseline.starts_from_base(number) and not baseline.begins_anew(number)
-    profiled = load_model(before, say=say) if goes_on else model
-    plan, drift = on_first(
-        lambda: _planned(run, first_plan, name, number, profiled, tokenizer, old, settings, say)
-    )
-    baseline.check(plan, run.learning_rate)
-    period = Period(
-        number=number,
-        model=model,
-        plan=plan,
-        new=read_stream(run.tokens[name], "train"),
-        old=np.concatenate([old, *(read_stream(run.tokens[earlier], "train") for earlier in names[:number])]),
-        end_token=tokenizer.eos_token_id,
-        settings=settings.train,
-        block_size=settings.tokens.block_size,
-        learning_rate=run.learning_rate,
-        # Each period has a data order of its own, fixed by the run's seed.
-        seed=run.seed * 1000 + number + 1,
-        previous=run.state / names[number - 1] if number else None,
-    )
-    module = baseline.module(period)
-    units = baseline.units(period)
-    start = snapshot(units)
-    regulariser = baseline.regulariser(period)
-    steps = baseline.num_steps(period)
-    schedule = settings.train.model_copy(update={"steps": steps})
-    trained = baseline.trained(plan)
+    """Train one period, and write model, tables and the file `done` to its state folder.
+
+    Args:
+        run: Inputs, settings and outputs of the run.
+        number: Number of the period, from 0.
+        plan: The plan of the run's first period.
+        baseline: The baseline.
+        tokenizer: The tokenizer.
+        say: Called with log lines.
+    """
+    period, drift = _begun(run, number, plan, baseline=baseline, tokenizer=tokenizer, say=say)
+    baseline.check(period.plan, run.learning_rate)
+    prepared = baseline.prepare(period)
+    before = snapshot(prepared.units)
+    feed = baseline.stream(period)
+    names = [unit.name for unit in prepared.units if unit.name not in prepared.trained]
     say(
-        f"period {name}: {len(trained)} of {len(units)} units trained, frozen: "
-        + (", ".join(unit.name for unit in units if unit.name not in trained) or "none")
+        f"period {period.name}: {len(prepared.trained)} of {len(prepared.units)} units trained, frozen: "
+        + (", ".join(names) or "none")
     )
+    log = _trained(period, baseline, prepared, feed=feed, say=say)
+    on_first(lambda: _leave(period, baseline, prepared, before=before, log=log, drift=drift))
+
+
+def _begun(
+    run: Run, number: int, plan: Plan, *, baseline: Baseline, tokenizer: PreTrainedTokenizerBase, say: Say
+) -> tuple[Period, list[dict]]:
+    """Return the period with its model and plan, and the rows of the table `drift`."""
+    previous = run.state / run.periods[number - 1] / "model" if number else run.base_model
+    start = baseline.start if number else Start.BASE
+    model = load_model(previous if start is Start.PREVIOUS else run.base_model, say=say)
+    # With BASE_AND_KEPT, training starts from the base model, but the profile is that of the previous period's model.
+    profiled = load_model(previous, say=say) if start is Start.BASE_AND_KEPT else model
+    period = Period(run, number, model, tokenizer, plan)
+    period.plan, drift = on_first(lambda: _planned(period, profiled, say))
+    return period, drift
+
+
+def _trained(period: Period, baseline: Baseline, prepared: Prepared, *, feed: Feed, say: Say) -> TrainingLog:
+    """Run all steps of a period. Each phase of the plan has its own engine."""
+    regulariser = baseline.regulariser(period, prepared)
+    schedule = period.settings.model_copy(update={"steps": feed.num_steps})
 
     def engine_of(phase: Plan) -> Callable[[], Engine]:
         def make() -> Engine:
-            groups = baseline.groups(period, phase)
-            return make_engine(module, groups, schedule, settings.train, regulariser, seed=period.seed)
+            groups = prepared.groups(phase)
+            return make_engine(
+                prepared.module,
+                groups,
+                schedule,
+                engine=period.settings,
+                regulariser=regulariser,
+                seed=period.seed,
+            )
 
         return make
 
-    log = train(
-        [(first, engine_of(phase)) for first, phase in plan.phases(steps)],
-        baseline.stream(period),
-        schedule,
-        settings.tokens.block_size,
-        folder / "training",
-        settings.train.checkpoint_steps,
-        say,
+    steps = Steps(
+        phases=[(first, engine_of(phase)) for first, phase in period.plan.schedule(feed.num_steps)],
+        stream=feed.stream,
+        settings=schedule,
+        block_size=period.block_size,
     )
-    on_first(lambda: _leave(run, settings, baseline, period, tokenizer, start, log, drift))
+    return train(steps, period.folder / "training", save_every=period.settings.checkpoint_steps, say=say)
 
 
 def _leave(
-    run: Run,
-    settings: Settings,
-    baseline: Plain,
     period: Period,
-    tokenizer: PreTrainedTokenizerBase,
-    start: dict[str, torch.Tensor],
+    baseline: Baseline,
+    prepared: Prepared,
+    *,
+    before: dict[str, torch.Tensor],
     log: TrainingLog,
     drift: list[dict],
 ) -> None:
-    """Prove what was frozen, score the trained model, and leave all of the period in its folder.
-
-    start: every parameter as it was before the first step.
-    """
-    name = list(run.tokens)[period.number]
-    folder, trained = run.state / name, baseline.trained(period.plan)
-    baseline.save(period, folder)
-    model = baseline.finished(period)
-    prove_frozen([unit for unit in sublayers(model) if unit.name not in trained], start)
-    changes = max_changes(sublayers(model), start)
-    save_model(model, tokenizer, folder / "model")
-    rates = [
-        {
-            "period": name,
-            "step": step,
-            "sublayer": unit,
-            "learning_rate": found.get(unit, 0.0),
-            "max_change": change,
-        }
-        for step, found in sorted(log.rates.items())
-        for unit, change in changes.items()
-    ]
+    """Check the frozen units against `before`, score the trained model, and write all results to the folder."""
+    folder, run = period.folder, period.run
+    model = baseline.finish(period, prepared)
+    units = sublayers(model)
+    prove_frozen([unit for unit in units if unit.name not in prepared.trained], before)
+    changes = max_changes(units, before)
+    save_model(model, period.tokenizer, folder / "model")
     score_checkpoint(
         model,
-        tokenizer,
-        run.probes,
-        {"base": run.base_tokens, **run.tokens},
-        name,
-        settings.tokens.block_size,
-        folder / "scores.parquet",
-        folder / "lm_loss.parquet",
+        period.tokenizer,
+        probes=run.probes,
+        texts={"base": run.base_tokens, **run.tokens},
+        checkpoint=period.name,
+        block_size=period.block_size,
+        folder=folder,
     )
     write_table(drift, folder / "drift.parquet", "drift")
-    write_table([{"period": name, **row} for row in log.steps], folder / "steps.parquet", "steps")
-    write_table(rates, folder / "rates.parquet", "rates")
+    write_table([{"period": period.name, **row} for row in log.steps], folder / "steps.parquet", "steps")
+    write_table(_rates(period.name, log, changes), folder / "rates.parquet", "rates")
     shutil.rmtree(folder / "training", ignore_errors=True)
     seal(folder, folder / DONE)
 
 
-def _planned(
-    run: Run,
-    plan: Plan,
-    period: str,
-    number: int,
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    stream: np.ndarray,
-    settings: Settings,
-    say: Callable[[str], None],
-) -> tuple[Plan, list[dict]]:
-    """Return the plan of a period and the rows of `drift`; the first period's come from the base model's profile.
+def _rates(period: str, log: TrainingLog, changes: dict[str, float]) -> list[dict]:
+    """Return the rows of the table `rates`: the rate of each unit at the logged steps, and its largest change."""
+    return [
+        {
+            "period": period,
+            "step": step,
+            "sublayer": unit,
+            "learning_rate": rates.get(unit, 0.0),
+            "max_change": change,
+        }
+        for step, rates in sorted(log.rates.items())
+        for unit, change in changes.items()
+    ]
 
-    Where the drift is measured for the record alone, a period with too few probes for it is passed over and said.
+
+def _planned(period: Period, model: PreTrainedModel, say: Say) -> tuple[Plan, list[dict]]:
+    """Return the plan of a period and the rows of the table `drift`.
+
+    The first period uses the base model's profile. If the drift is only recorded and the plan does not need it, a
+    period with too few probes is skipped and logged.
     """
-    anew = number > 0 and settings.profile.periods == "each"
-    if number == 0:
+    run, plan, settings = period.run, period.plan, period.run.settings
+    plans_again = period.number > 0 and settings.profile.periods == "each"
+    origin = str(run.profile)
+    if period.number == 0:
         rows = read_table(run.profile, "profile").to_pylist()
-    elif anew or (plan.method, run.baseline) == ("full", "plain"):
-        probes = Path(run.probes)
-        both = (settings.profile, settings.plan)
+    elif plans_again or (plan.method, run.baseline) == ("full", "plain"):
         try:
-            rows = profile_again(plan, model, tokenizer, probes, stream, period, both, run.seed)
+            rows = profile_again(period, model)
         except TglError as error:
-            if anew:
+            if plans_again:
                 raise
-            say(f"period {period}: the drift is not measured: {error}")
+            say(f"period {period.name}: skipping the drift measurement: {error}")
             return plan, []
     else:
         return plan, []
-    if anew:
-        plan = plan_again(plan, rows, model, settings.plan, run.seed, str(run.profile))
-    return plan, drift_rows(plan, rows, period, settings.plan, str(run.profile))
+    if plans_again:
+        plan = plan_again(period, rows, model, origin=origin)
+    return plan, drift_rows(plan, rows, period.name, settings=settings.plan, origin=origin)

@@ -1,8 +1,8 @@
-"""The processes of one run: one alone, or several that `tgl.cli.launch` or torchrun has started, one a GPU or a share
-of the cores.
+"""The processes of one run: a single one, or several that `tgl.cli.launch` or torchrun started.
 
-All of them run the same program. What is written, decided or measured once is done by the first process, while the
-others wait (`on_first`). The environment variables RANK, LOCAL_RANK and WORLD_SIZE say which process is which.
+Each process has one GPU or a share of the cores, and all run the same program. The first process writes, decides and
+measures, while the others wait (`on_first`). The environment variables RANK, LOCAL_RANK and WORLD_SIZE identify a
+process.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from typing import NoReturn, TypeVar
 import torch
 from torch import distributed
 
-from tgl.errors import TglError
+from tgl.core.errors import TglError
 
 Result = TypeVar("Result")
 
-# The first process may score or profile a large model for long, while the others wait. A process that dies is noticed
-# by its closed connections and by whoever started it, not by this.
+# The first process may score or profile a large model for hours while the others wait. This timeout does not detect
+# dead processes; closed connections and the launcher do.
 _PATIENCE = datetime.timedelta(hours=24)
-# Seconds until a process that cannot destroy its group exits without.
+# After this many seconds, a process exits even if it could not destroy its group.
 _DESTROYED_WITHIN = 10
-# Keys of the run's store, and the exit status of a process that only noticed the end of another one.
+# Keys of the run's store, and the exit status of a process that ends only because another process ended.
 DONE, SPOKEN, LOST_PEER = "tgl/done", "tgl/spoken", 75
 
 
 def rank() -> int:
-    """Return this process's number among all of the run, from 0."""
+    """Return the number of this process in the run, from 0."""
     return int(os.environ.get("RANK", "0"))
 
 
@@ -44,14 +44,14 @@ def world_size() -> int:
 
 
 def is_first() -> bool:
-    """Tell whether this is the process that writes and speaks."""
+    """Return whether this is the first process, which writes files and logs."""
     return rank() == 0
 
 
 def join() -> None:
-    """Join the run's process group, once; a process that is alone makes a group of one, which needs no port.
+    """Join the run's process group, unless done before. A single process forms a group of one, which needs no port.
 
-    The group is destroyed by `leave`, or else when the interpreter exits.
+    `leave` destroys the group; otherwise it is destroyed when the interpreter exits.
     """
     if has_group():
         return
@@ -68,28 +68,29 @@ def join() -> None:
 
 
 def leave(status: int) -> NoReturn:
-    """End this process with an exit status: wait until all processes are done (status 0), destroy the group, exit.
+    """Destroy the process group and end this process.
 
-    A process that failed waits for nobody.
+    Args:
+        status: The exit status. With 0, the process first waits until all processes are done.
     """
     if status == 0 and world_size() > 1:
         _wait_for_all()
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):  # nobody reads it any more
+        with contextlib.suppress(OSError, ValueError):  # The reader of the stream may be gone.
             stream.flush()
-    # A collective that will never end would hold up the group's threads, which are waited for.
+    # Destroying the group waits for its threads, which can hang in a collective operation that never ends.
     late = threading.Timer(_DESTROYED_WITHIN, os._exit, [status])
     late.daemon = True
     late.start()
     _destroy()
-    # Not sys.exit: libraries keep references to parts of the group. Their threads still run when the interpreter takes
-    # itself apart, and abort the process ("terminate called without an active exception"), although all is written.
+    # sys.exit would not work: libraries keep references to parts of the group. Their threads still run when the
+    # interpreter shuts down and abort the process ("terminate called without an active exception").
     os._exit(status)
 
 
 def _wait_for_all() -> None:
-    """Record that this process has done its work; return when all have, or when the store is gone with the first."""
-    with contextlib.suppress(RuntimeError, KeyError):  # KeyError: RANK is set, and nobody offers a store
+    """Record that this process is done; return when all are, or when the store has ended with the first process."""
+    with contextlib.suppress(RuntimeError, KeyError):  # KeyError: RANK is set, but there is no store.
         store = _store()
         store.add(DONE, 1)
         while store.add(DONE, 0) < world_size():
@@ -97,7 +98,7 @@ def _wait_for_all() -> None:
 
 
 def _store() -> distributed.TCPStore:
-    """Return a new connection to the store that the processes met at; it serves also where the group is broken."""
+    """Return a new connection to the run's store, which also works if the group is broken."""
     return distributed.TCPStore(
         os.environ["MASTER_ADDR"],
         int(os.environ["MASTER_PORT"]),
@@ -107,7 +108,7 @@ def _store() -> distributed.TCPStore:
 
 
 def has_group() -> bool:
-    """Tell whether this process has joined its run's process group."""
+    """Return whether this process has joined its run's process group."""
     return distributed.is_initialized()
 
 
@@ -117,19 +118,19 @@ def _destroy() -> None:
 
 
 def first_to_speak() -> bool:
-    """Tell whether this process is the first to report a failure of the run: one failure, one message."""
+    """Return whether this process is the first to report a failure of the run, so that only one reports it."""
     if world_size() == 1:
         return True
     if not is_first():
-        time.sleep(0.5)  # the first process knows most, where several fail together
+        time.sleep(0.5)  # If several processes fail together, the first one has the best message.
     try:
         return _store().add(SPOKEN, 1) == 1
-    except (RuntimeError, KeyError):  # no store
+    except (RuntimeError, KeyError):  # There is no store.
         return True
 
 
 def lost_peer(error: BaseException) -> bool:
-    """Tell whether an error of a collective operation says no more than that another process has ended."""
+    """Return whether an error of a collective operation only means that another process has ended."""
     return world_size() > 1 and (
         isinstance(error, distributed.DistError)
         or (isinstance(error, RuntimeError) and "gloo/transport" in str(error))
@@ -137,7 +138,12 @@ def lost_peer(error: BaseException) -> bool:
 
 
 def on_first(function: Callable[[], Result]) -> Result:
-    """Call `function` in the first process alone and return its result, or raise its TglError, in all of them."""
+    """Call `function` only in the first process, and return its result in all processes.
+
+    Raises:
+        TglError: In all processes, if `function` raises it. Any other exception is raised in the first process, and
+            the others raise TglError.
+    """
     if world_size() == 1:
         return function()
     join()
@@ -148,7 +154,7 @@ def on_first(function: Callable[[], Result]) -> Result:
             answer[0] = function()
         except TglError as error:
             answer[1] = str(error)
-        except BaseException as error:  # told to the others, so that they do not wait for ever
+        except BaseException as error:  # The other processes must get the error, or they would wait for ever.
             failure, answer[1] = error, f"the first process failed: {type(error).__name__}: {error}"
     try:
         distributed.broadcast_object_list(answer, src=0)
@@ -163,12 +169,16 @@ def on_first(function: Callable[[], Result]) -> Result:
 
 
 def total(values: torch.Tensor) -> torch.Tensor:
-    """Return the sum of `values` (on any device, the same shape in each process) over all processes."""
+    """Return the sum of `values` over all processes.
+
+    Args:
+        values: A tensor on any device, with the same shape in each process. It is changed in place.
+    """
     if world_size() > 1:
         distributed.all_reduce(values)
     return values
 
 
 def first_only(say: Callable[[str], None]) -> Callable[[str], None]:
-    """Return `say` in the first process, and in the others a function that says nothing."""
+    """Return `say` in the first process, and in the others a function that does nothing."""
     return say if is_first() else lambda text: None

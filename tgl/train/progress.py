@@ -1,4 +1,4 @@
-"""How far a training has come: its weights, optimiser state and log in a folder, replaced as a whole."""
+"""The saved state of a training run: weights, optimiser state and log in a folder that is replaced atomically."""
 
 from __future__ import annotations
 
@@ -14,25 +14,34 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
-from tgl.errors import TglError
-from tgl.files import sha1_file
-from tgl.json_text import read_json
+from tgl.core.errors import TglError
+from tgl.core.files import sha1_file
+from tgl.core.json_text import read_json
 
 _TENSORS, _PROGRESS = "state.safetensors", "progress.json"
 
 
 @dataclass
 class TrainingLog:
-    """What a run leaves behind: a row a step, and each unit's learning rate at a few steps."""
+    """The log of a training run.
+
+    Attributes:
+        steps: One row per step.
+        rates: The learning rate of each unit, at a few steps.
+    """
 
     steps: list[dict] = field(default_factory=list)
     rates: dict[int, dict[str, float]] = field(default_factory=dict)
 
 
-def save_progress(folder: Path, step: int, log: TrainingLog, tensors: Mapping[str, torch.Tensor]) -> None:
-    """Replace the folder: a kill leaves the old one or the new one, never a mixture.
+def save_progress(folder: Path, step: int, log: TrainingLog, *, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Replace the saved state. After a kill, the folder holds the old state or the new one, never a mixture.
 
-    tensors: what `Engine.state` returned after `step` steps.
+    Args:
+        folder: The folder of the state.
+        step: Number of steps done.
+        log: The log so far.
+        tensors: The result of `Engine.state` after `step` steps.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
@@ -49,7 +58,7 @@ def save_progress(folder: Path, step: int, log: TrainingLog, tensors: Mapping[st
         for path in fresh.iterdir():
             _to_disk(path)
     except BaseException:
-        shutil.rmtree(fresh, ignore_errors=True)  # on a full disk above all
+        shutil.rmtree(fresh, ignore_errors=True)  # This frees space on a full disk.
         raise
     old = _old(folder)
     shutil.rmtree(old, ignore_errors=True)
@@ -65,7 +74,7 @@ def _digest(record: Mapping) -> str:
 
 
 def _old(folder: Path) -> Path:
-    """Return where the state before stands while the new one takes its place."""
+    """Return the path of the previous state while the new one replaces it."""
     return folder.with_name(f".{folder.name}.old")
 
 
@@ -78,20 +87,24 @@ def _to_disk(path: Path) -> None:
 
 
 def read_progress(folder: Path, say: Callable[[str], None]) -> tuple[int, TrainingLog]:
-    """Return (steps done, log) of the saved state; (0, an empty log) where there is none.
+    """Return (steps done, log) of the saved state; (0, an empty log) if there is none.
 
-    A damaged state is reported with the file's name, removed, and counts as none: its steps are done again.
+    A damaged state is logged with the file's name and removed. Training then restarts from step 0.
+
+    Args:
+        folder: The folder of the state.
+        say: Called with log lines.
     """
-    if not folder.is_dir() and _old(folder).is_dir():  # killed between the two
+    if not folder.is_dir() and _old(folder).is_dir():  # A kill came between the two renames.
         _old(folder).rename(folder)
-    for left in folder.parent.glob(f".{folder.name}.*"):  # of saves that were killed
+    for left in folder.parent.glob(f".{folder.name}.*"):  # A killed save leaves these.
         _remove(left)
     if not folder.exists():
         return 0, TrainingLog()
     try:
         record = _checked(folder)
     except _Damaged as damage:
-        say(f"{damage}; the saved state is damaged, its steps are done again from step 0")
+        say(f"{damage}; the saved state is damaged, so training restarts from step 0")
         _remove(folder)
         return 0, TrainingLog()
     rates = {int(step): found for step, found in record["rates"].items()}
@@ -110,7 +123,7 @@ class _Damaged(Exception):
 
 
 def _checked(folder: Path) -> dict:
-    """Return what `save_progress` recorded; raise _Damaged naming the file that is not as it was written."""
+    """Return the record of `save_progress`; raise _Damaged with the name of a damaged file."""
     path = folder / _PROGRESS
     try:
         record = read_json(path)
@@ -125,10 +138,10 @@ def _checked(folder: Path) -> dict:
     except OSError as error:
         raise _Damaged(f"{path} cannot be read ({error.strerror})") from None
     if found != record["sha1"]:
-        raise _Damaged(f"{path} has the SHA-1 {found}, saved was {record['sha1']}")
+        raise _Damaged(f"{path} has the SHA-1 {found}, expected {record['sha1']}")
     return record
 
 
 def read_tensors(folder: Path) -> dict[str, torch.Tensor]:
-    """Return the tensors that `save_progress` was given."""
+    """Return the tensors of the saved state."""
     return load_file(folder / _TENSORS)

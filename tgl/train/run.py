@@ -1,24 +1,60 @@
-"""What one run of continual pretraining is given: paths, and the sections of the configuration it depends on."""
+"""The inputs, settings and outputs of a run of continual pretraining, and of each of its periods."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tgl.config import PlanConfig, ProfileConfig, TokensConfig, TrainConfig
-from tgl.config_baselines import BaselinesConfig
+import numpy as np
 
-TABLES = ("scores", "lm_loss", "steps", "rates", "drift")
+from tgl.core.config_types import Section
+from tgl.core.vocabulary import TRAIN
+from tgl.plans.settings import PlanConfig
+from tgl.profiling.settings import ProfileConfig
+from tgl.text.settings import TokensConfig
+from tgl.text.tokens import read_stream
+from tgl.train.settings import TrainConfig
+from tgl.train.stream import TokenStream
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+    from transformers.tokenization_utils_base import PreTrainedTokenizerBase
+
+    from tgl.plans.plan import Plan
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The sections of the configuration that a run depends on. `baseline` is None for a baseline without settings."""
+
+    train: TrainConfig
+    tokens: TokensConfig
+    profile: ProfileConfig
+    plan: PlanConfig
+    baseline: Section | None = None
 
 
 @dataclass(frozen=True)
 class Run:
-    """What one run trains on and where it writes.
+    """The inputs, settings and outputs of one run.
 
-    profile: the table `profile` that the plan was made from; tokens: table `tokens` by period, in order;
-    baseline: what the plan is put on; models: the checkpoint folder of each period; tables: the path of each
-    table of `TABLES`; state: the folder it may go on from.
+    Attributes:
+        base_model: Folder of the base model.
+        base_tokens: Table `tokens` of the base text.
+        tokens: Table `tokens` of each period, in order.
+        probes: Table `probes`.
+        profile: Table `profile` from which the plan was made.
+        plan: File of the plan.
+        baseline: Name of the baseline.
+        models: Checkpoint folder of each period.
+        tables: Path of each of `RUN_TABLES`.
+        state: Folder from which an interrupted run resumes.
+        learning_rate: Learning rate at multiplier 1.
+        seed: Seed of the run.
+        settings: Sections of the configuration.
     """
 
     base_model: Path
@@ -33,14 +69,91 @@ class Run:
     state: Path
     learning_rate: float
     seed: int
+    settings: Settings
+
+    @property
+    def periods(self) -> list[str]:
+        """Return the names of the periods, in order."""
+        return list(self.tokens)
 
 
-@dataclass(frozen=True)
-class Settings:
-    """The sections of the configuration that a run depends on."""
+@dataclass
+class Period:
+    """The model, data and settings of one period.
 
-    train: TrainConfig
-    tokens: TokensConfig
-    profile: ProfileConfig
-    plan: PlanConfig
-    baselines: BaselinesConfig
+    Attributes:
+        run: The run.
+        number: Number of the period, from 0.
+        model: The model before training. A baseline may replace it.
+        tokenizer: The tokenizer.
+        plan: The plan of this period.
+    """
+
+    run: Run
+    number: int
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    plan: Plan
+
+    @property
+    def name(self) -> str:
+        """Return the period's date."""
+        return self.run.periods[self.number]
+
+    @property
+    def folder(self) -> Path:
+        """Return the period's folder in the run's state."""
+        return self.run.state / self.name
+
+    @property
+    def previous(self) -> Path | None:
+        """Return the state folder of the previous period; None for the first period."""
+        return self.run.state / self.run.periods[self.number - 1] if self.number else None
+
+    @property
+    def seed(self) -> int:
+        """Return the seed of this period's data order."""
+        return self.run.seed * 1000 + self.number + 1
+
+    @property
+    def settings(self) -> TrainConfig:
+        """Return the section `train`."""
+        return self.run.settings.train
+
+    @property
+    def block_size(self) -> int:
+        """Return the number of tokens of a sequence."""
+        return self.run.settings.tokens.block_size
+
+    @property
+    def learning_rate(self) -> float:
+        """Return the learning rate at multiplier 1."""
+        return self.run.learning_rate
+
+    @cached_property
+    def base(self) -> np.ndarray:
+        """Return the training tokens of the base text [num_tokens]."""
+        return read_stream(self.run.base_tokens, TRAIN)
+
+    @cached_property
+    def new(self) -> np.ndarray:
+        """Return the training tokens of the period's text [num_tokens]."""
+        return read_stream(self.run.tokens[self.name], TRAIN)
+
+    @cached_property
+    def old(self) -> np.ndarray:
+        """Return the training tokens of the base text and all earlier periods [num_tokens]."""
+        earlier = [self.run.tokens[name] for name in self.run.periods[: self.number]]
+        return np.concatenate([self.base, *(read_stream(path, TRAIN) for path in earlier)])
+
+    def stream_of(self, tokens: np.ndarray) -> TokenStream:
+        """Return tokens in the period's data order."""
+        return TokenStream(tokens, self.tokenizer.eos_token_id, self.seed)
+
+    def new_stream(self) -> TokenStream:
+        """Return the period's text in its data order."""
+        return self.stream_of(self.new)
+
+    def old_stream(self) -> TokenStream:
+        """Return all older text in a separate data order."""
+        return TokenStream(self.old, self.tokenizer.eos_token_id, self.seed + 500_000)

@@ -1,10 +1,10 @@
-"""The learning-rate schedule: a factor on every group's own initial rate."""
+"""The learning-rate schedule: a factor on the initial rate of every parameter group."""
 
 from __future__ import annotations
 
 import math
 
-from tgl.config import OptimiserConfig
+from tgl.models.settings import OptimiserConfig
 
 
 def warmup_steps(settings: OptimiserConfig) -> int:
@@ -13,9 +13,13 @@ def warmup_steps(settings: OptimiserConfig) -> int:
 
 
 def factor(step: int, settings: OptimiserConfig) -> float:
-    """Return the factor of step `step` (from 0): linear warm-up over warmup_share, then decay towards 0.
+    """Return the learning-rate factor of a step: linear warm-up, then the configured decay.
 
-    The last step of the warm-up has factor 1; the decay would reach 0 one step after the last.
+    The last step of the warm-up has factor 1. A decay to 0 would reach 0 one step after the last step.
+
+    Args:
+        step: Number of the step, from 0.
+        settings: Number of steps, share of the warm-up, and kind of decay.
     """
     warmup = warmup_steps(settings)
     if step < warmup:

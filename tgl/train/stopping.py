@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT stop a run between two steps, with its state saved: preemption, a time limit, Ctrl-C."""
+"""Stop a run between two steps with its state saved, on SIGTERM or SIGINT (preemption, a time limit, Ctrl-C)."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from contextlib import contextmanager
 
 import torch
 
-from tgl.errors import Stopped
-from tgl.interruptions import SIGNALS, noted
+from tgl.core.errors import Stopped
+from tgl.core.interruptions import SIGNALS, noted
 from tgl.train.processes import total
 
 
 class StopRequest:
-    """Whether the run was asked to stop: the signal's number, or None."""
+    """The signal that asks the run to stop. `received` is its number, or None."""
 
     def __init__(self) -> None:
         self.received: int | None = None
 
     def by_any(self) -> int | None:
-        """Return the signal that any process got; all of them get the same answer."""
+        """Return the signal that any process received, or None. All processes get the same result."""
         counts = total(torch.tensor([int(self.received == number) for number in SIGNALS])).tolist()
         return next((number for number, count in zip(SIGNALS, counts, strict=True) if count), None)
 
 
 @contextmanager
 def stop_request() -> Iterator[StopRequest]:
-    """Note SIGTERM and SIGINT inside the block, so that the step is finished and the state saved.
+    """Record SIGTERM and SIGINT inside the block, so that the run can finish its step and save its state.
 
-    A signal that came too late for a state to be saved is raised again when the block ends without an exception.
+    If the block ends without an exception after a signal, the signal is raised again.
     """
     request = StopRequest()
 
@@ -43,9 +43,14 @@ def stop_request() -> Iterator[StopRequest]:
 
 
 def stopped(number: int, step: int) -> Stopped:
-    """Return the exception of a run that signal `number` stopped and that has saved its state after `step` steps."""
+    """Return the exception for a run that a signal stopped.
+
+    Args:
+        number: Number of the signal.
+        step: Number of steps in the saved state.
+    """
     return Stopped(
-        f"stopped by {signal.Signals(number).name}; the state after {step} steps is saved, "
-        f"the same command goes on from step {step}",
+        f"stopped by {signal.Signals(number).name}; the state after {step} steps is saved. "
+        f"Run the same command again to resume from step {step}",
         number,
     )

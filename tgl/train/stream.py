@@ -1,4 +1,4 @@
-"""Data order: which tokens a step sees is a pure function of (tokens, seed, step)."""
+"""The data order. The tokens of a step are a pure function of (tokens, seed, step)."""
 
 from __future__ import annotations
 
@@ -7,26 +7,34 @@ from typing import Protocol
 
 import numpy as np
 
-from tgl.errors import TglError
+from tgl.core.errors import TglError
 
 
 class Stream(Protocol):
-    """What the training loop reads."""
+    """The batches for the training loop."""
 
     def batch(self, step: int, batch_size: int, block_size: int) -> np.ndarray:
         """Return batch `step` (from 0) as int64 [batch_size, block_size]."""
 
 
 class TokenStream:
-    """An endless stream over documents, shuffled anew each epoch, cut into blocks without waste.
+    """An endless stream over documents, shuffled again in each epoch and cut into blocks that use every token.
 
-    Documents end with `end_token`. Epoch e is the permutation drawn from (seed, e); batch `step` is the
-    stretch of batch_size * block_size tokens that follows the one of `step - 1`, across epochs.
+    Documents end with `end_token`. Epoch e is a permutation drawn from (seed, e). Batch `step` holds the
+    batch_size * block_size tokens after those of batch `step - 1`; it can span two epochs.
+
+    Args:
+        tokens: Token ids [num_tokens].
+        end_token: Id that ends a document.
+        seed: Seed of the shuffling.
+
+    Raises:
+        TglError: There are no tokens.
     """
 
     def __init__(self, tokens: np.ndarray, end_token: int, seed: int) -> None:
         if len(tokens) == 0:
-            raise TglError("token stream: no tokens to train on")
+            raise TglError("token stream: no tokens to train on, expected at least one. Give more text")
         ends = np.flatnonzero(tokens == end_token) + 1
         if len(ends) == 0 or ends[-1] != len(tokens):
             ends = np.append(ends, len(tokens))
@@ -41,7 +49,7 @@ class TokenStream:
         if self._epoch is None or self._epoch[0] != number:
             order = np.random.default_rng((self.seed, number)).permutation(len(self.starts))
             starts, lengths = self.starts[order], self.lengths[order]
-            # index of each token = start of its document + its offset there
+            # The index of each token is the start of its document plus its offset in the document.
             offsets = np.arange(len(self.tokens)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
             self._epoch = (number, self.tokens[np.repeat(starts, lengths) + offsets])
         return self._epoch[1]
@@ -61,14 +69,20 @@ class TokenStream:
 
 
 class MixedStream:
-    """New text with old text between its rows; at pass e over the new text there are old_to_new(e) old rows a new one.
+    """New text with rows of old text in between.
 
-    Which rows are old is spread evenly and fixed; the rows of each text follow one another as in its own stream.
+    The old rows are evenly spread at fixed positions. The rows of each text keep the order of their own stream.
+
+    Args:
+        new: The new text.
+        old: The old text.
+        old_to_new: Returns the number of old rows per new row in pass e over the new text.
     """
 
     def __init__(self, new: TokenStream, old: TokenStream, old_to_new: Callable[[int], float]) -> None:
         self.new, self.old, self.old_to_new = new, old, old_to_new
-        self._rows: list[tuple[bool, int]] = []  # of each row so far: is it old, its number in its own stream
+        # For each row so far: is it old, and its number in its own stream.
+        self._rows: list[tuple[bool, int]] = []
         self._counts, self._due = [0, 0], 0.0
 
     def row(self, number: int, block_size: int) -> tuple[bool, int]:

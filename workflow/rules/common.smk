@@ -1,9 +1,11 @@
-# Helpers of all rules; no rule stands here.
+# Helpers of all rules. This file defines no rule.
 import sys
 
 sys.path.insert(0, workflow.basedir)
+from tgl.core.layout import BASE, Layout
 from workflow.helpers import (
     Experiment,
+    architecture_code,
     baseline_code,
     baseline_section,
     clear_stale_locks,
@@ -12,20 +14,24 @@ from workflow.helpers import (
     method_folder,
     named,
     options,
+    policy_code,
+    probe_set_code,
     section,
     set_environment,
+    source_code,
 )
 
-set_environment(workflow.basedir)
+set_environment(workflow)
 EXPERIMENT = Experiment(config, workflow.configfiles)
 CONFIG = EXPERIMENT.config
-RESULTS = EXPERIMENT.results
+LAYOUT = EXPERIMENT.layout
+RESULTS = LAYOUT.results
+path = LAYOUT.path
 DATES, PERIODS, SHARDS = EXPERIMENT.dates, EXPERIMENT.periods, EXPERIMENT.shards
-BASE = DATES[0]
-MODEL = CONFIG.model.name
 
-# Where things lie that several rules name; wildcards in braces.
-TOKENIZER = f"{RESULTS}/tokens/tokenizer"
+# Paths that several rules use, with wildcards in braces.
+TOKENIZER = path("tokenizer")
+PROBES = path("probes")
 MODEL_FILES = (
     "model.safetensors",
     "model.safetensors.sha256",
@@ -33,60 +39,55 @@ MODEL_FILES = (
     "tokenizer.json",
     "tokenizer_config.json",
 )
-BASE_MODEL = f"{RESULTS}/models/{MODEL}/base/seed{{seed}}"
-BASE_SCORES = f"{RESULTS}/scores/{MODEL}/base/seed{{seed}}"
-PERIOD_TOKENS = {period: f"{RESULTS}/tokens/{period}.parquet" for period in PERIODS}
-# The base model's profile, from the first period's probes; with profile.periods 'each', runs go on from it.
-PROFILE_FOLDER = f"{RESULTS}/profile/{MODEL}/seed{{seed}}/{PERIODS[0]}"
-PROFILE = f"{PROFILE_FOLDER}/profile.parquet"
-# That of another experiment with the same model, for plans named .borrowed.
+BASE_MODEL = path("base_model")
+BASE_TOKENS = path("tokens", period=BASE)
+PERIOD_TOKENS = {period: path("tokens", period=period) for period in PERIODS}
+# The base model's profile, from the first period's probes. With profile.periods 'each', runs start from it.
+PROFILE = path("profile", period=PERIODS[0])
+# The profile of another experiment with the same model, for plans named .borrowed.
 BORROWED_PROFILE = (
-    f"{CONFIG.plan.borrow}/profile/{MODEL}/seed{{seed}}/{PERIODS[0]}/profile.parquet"
+    Layout(CONFIG.plan.borrow, CONFIG.model.name).path("profile", period=PERIODS[0])
     if CONFIG.plan.borrow
     else []
 )
-ALONG_FOLDER = f"{RESULTS}/profile/{MODEL}/seed{{seed}}"
-AGREE_FOLDER = f"{RESULTS}/agree/{MODEL}/seed{{seed}}"
-PLAN = f"{RESULTS}/plan/{MODEL}/seed{{seed}}/{{plan}}.json"
-# A method's folder names plan, baseline and learning rate.
+PLAN = path("plan")
+PLANS = EXPERIMENT.plan_names()
+# The folder name of a method consists of plan, baseline and learning rate.
 METHOD = "{plan}-{baseline}-lr{rate}"
 METHODS = [
     method_folder(method, rate)
     for method in CONFIG.methods
     for rate in CONFIG.train.learning_rates
 ]
-RUN_MODELS = f"{RESULTS}/models/{MODEL}/{METHOD}/seed{{seed}}"
-RUN_SCORES = f"{RESULTS}/scores/{MODEL}/{METHOD}/seed{{seed}}"
-# Weights on the way to the base model, by step.
-ALONG = {step: f"{BASE_MODEL}/along/{step}" for step in CONFIG.model.pretrain.kept}
-# Plain training at the first rate: how far sublayers move when none is held back.
-FULL = f"{RESULTS}/models/{MODEL}/{method_folder('full', CONFIG.train.learning_rates[0])}/seed{{seed}}/{PERIODS[0]}"
+# Weights during pretraining of the base model, by step.
+ALONG = {step: path("kept_model", step=step) for step in CONFIG.model.pretrain.kept}
+# Plain training at the first rate shows how far sublayers move if none is restricted.
+FULL = path(
+    "model",
+    method=method_folder("full", CONFIG.train.learning_rates[0]),
+    period=PERIODS[0],
+)
 BASE_PAGES = (
-    [f"{RESULTS}/wiki/base/pages/0.parquet"]
+    [path("pages", date=BASE, shard=0)]
     if CONFIG.text.base == "json_lines"
-    else [f"{RESULTS}/wiki/{BASE}/pages/{shard}.parquet" for shard in SHARDS]
+    else [path("pages", date=DATES[0], shard=shard) for shard in SHARDS]
 )
 
 SNAPSHOT_PROBES = (
-    expand(
-        "{results}/probes/snapshots/{period}/{shard}.parquet",
-        results=RESULTS,
-        period=PERIODS,
-        shard=SHARDS,
-    )
+    [
+        path("snapshot_probes", period=period, shard=shard)
+        for period in PERIODS
+        for shard in SHARDS
+    ]
     if "snapshots" in CONFIG.probes.sets
     else []
 )
-# The probes whose sentences no training text holds.
-WITHHELD = (
-    [f"{RESULTS}/probes/probes.parquet"]
-    if SNAPSHOT_PROBES and CONFIG.probes.snapshots.withhold
-    else []
-)
-# Only there, so that another way of splitting sentences does not make other experiments train their base anew.
+# The probes whose sentences are excluded from all training text.
+WITHHELD = [PROBES] if SNAPSHOT_PROBES and CONFIG.probes.snapshots.withhold else []
+# Only experiments that exclude sentences depend on this code. Others do not train their base model again if it changes.
 WITHHELD_CODE = code("tgl.text.withheld") if WITHHELD else ""
 
-# Not in a job's own process, which on another node would get a lock that is none of its business.
+# This must not run in a job's own process, which could get the lock of the run on another node.
 if workflow.is_main_process:
     clear_stale_locks(CONFIG.experiment)
 
@@ -98,5 +99,5 @@ wildcard_constraints:
     shard=r"\d+",
     seed=r"\d+",
     plan=r"[a-z0-9_.]+",
-    baseline=r"[a-z_]+",
+    baseline=r"[a-z0-9_]+",
     rate=r"[0-9.e-]+",

@@ -1,18 +1,18 @@
-# The base model of each seed, and its scores before any continual pretraining.
+# The base model of each seed, and its scores before continual pretraining.
 
 
 rule base:
     input:
         tokenizer=f"{TOKENIZER}/tokenizer.json",
-        tokens=f"{RESULTS}/tokens/base.parquet",
+        tokens=BASE_TOKENS,
     output:
         model=[f"{BASE_MODEL}/{file}" for file in MODEL_FILES],
         along=[f"{folder}/{file}" for folder in ALONG.values() for file in MODEL_FILES],
-        steps=f"{BASE_SCORES}/steps.parquet",
+        steps=path("steps", method=BASE),
     log:
-        f"{RESULTS}/logs/base/seed{{seed}}.log",
+        path("log", job="base/seed{seed}"),
     benchmark:
-        f"{RESULTS}/benchmarks/base/seed{{seed}}.tsv"
+        path("benchmark", job="base/seed{seed}")
     conda:
         "../../envs/train.yaml"
     threads: 1
@@ -23,17 +23,18 @@ rule base:
     params:
         tokenizer=subpath(input.tokenizer, parent=True),
         folder=subpath(output[0], parent=True),
-        # Not declared: Snakemake would delete it, and an interrupted run goes on from it.
-        state=f"{RESULTS}/state/{MODEL}/base/seed{{seed}}",
+        # The state is not a declared output, because Snakemake would delete it. An interrupted run resumes from it.
+        state=path("state", method=BASE),
         config=section(CONFIG.model, without=("name",)),
         token_config=section(CONFIG.tokens, without=("tokenizer", "vocab_size")),
         engine_config=engine_section(CONFIG.train),
         code=code("tgl.train.base"),
+        architecture=architecture_code(CONFIG.model.architecture),
     message:
         "Pretraining the base model, seed {wildcards.seed}"
     shell:
-        # In place of the shell, which would die of a SIGTERM to both before the state is saved.
-        "exec python -m tgl base --tokenizer {params.tokenizer:q} --tokens {input.tokens:q} --output {params.folder:q} "
+        # The command replaces the shell. A SIGTERM to both would end the shell before the state is saved.
+        "exec python -m tgl.jobs base --tokenizer {params.tokenizer:q} --tokens {input.tokens:q} --output {params.folder:q} "
         "--steps {output.steps:q} --state {params.state:q} --seed {wildcards.seed} --threads {threads} "
         "--config {params.config:q} --token-config {params.token_config:q} "
         "--engine-config {params.engine_config:q} "
@@ -43,16 +44,16 @@ rule base:
 rule score_base:
     input:
         model=f"{BASE_MODEL}/model.safetensors",
-        probes=f"{RESULTS}/probes/probes.parquet",
-        base_tokens=f"{RESULTS}/tokens/base.parquet",
+        probes=PROBES,
+        base_tokens=BASE_TOKENS,
         tokens=list(PERIOD_TOKENS.values()),
     output:
-        scores=f"{BASE_SCORES}/scores.parquet",
-        lm_loss=f"{BASE_SCORES}/lm_loss.parquet",
+        scores=path("scores", method=BASE),
+        lm_loss=path("lm_loss", method=BASE),
     log:
-        f"{RESULTS}/logs/score_base/seed{{seed}}.log",
+        path("log", job="score_base/seed{seed}"),
     benchmark:
-        f"{RESULTS}/benchmarks/score_base/seed{{seed}}.tsv"
+        path("benchmark", job="score_base/seed{seed}")
     conda:
         "../../envs/train.yaml"
     threads: 1
@@ -60,13 +61,14 @@ rule score_base:
         mem_mb=2000,
     params:
         folder=subpath(input.model, parent=True),
+        output=subpath(output.scores, parent=True),
         text=options("--text", named(PERIOD_TOKENS)),
-        checkpoint=BASE,
+        checkpoint=DATES[0],
         config=section(CONFIG.tokens, without=("tokenizer", "vocab_size")),
         code=code("tgl.evaluate.stage"),
     message:
         "Scoring the base model, seed {wildcards.seed}"
     shell:
-        "python -m tgl score {params.folder:q} --probes {input.probes:q} --text base={input.base_tokens:q} "
-        "{params.text:q} --checkpoint {params.checkpoint} --scores {output.scores:q} --lm-loss {output.lm_loss:q} "
+        "python -m tgl.jobs score {params.folder:q} --probes {input.probes:q} --text base={input.base_tokens:q} "
+        "{params.text:q} --checkpoint {params.checkpoint} --output {params.output:q} "
         "--config {params.config:q} --threads {threads} > {log:q} 2>&1"

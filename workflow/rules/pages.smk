@@ -1,14 +1,14 @@
-# Clean text of each date and shard, and what is new in each against the date before.
+# Clean text of each date and shard, and its new sentences compared with the previous date.
 rule pages:
     input:
-        files=f"{RESULTS}/wiki/{{date}}/files.parquet",
+        files=path("files"),
         previous=EXPERIMENT.previous_pages,
     output:
-        f"{RESULTS}/wiki/{{date}}/pages/{{shard}}.parquet",
+        path("pages"),
     log:
-        f"{RESULTS}/logs/pages/{{date}}/{{shard}}.log",
+        path("log", job="pages/{date}/{shard}"),
     benchmark:
-        f"{RESULTS}/benchmarks/pages/{{date}}/{{shard}}.tsv"
+        path("benchmark", job="pages/{date}/{shard}")
     conda:
         "../../envs/data.yaml"
     threads: 4
@@ -17,7 +17,7 @@ rule pages:
     params:
         previous=lambda wildcards, input: options("--previous", input.previous),
         config=section(CONFIG.pages),
-        code=code("tgl.wiki.pages"),
+        code=code("tgl.snapshots.extract.pages"),
     message:
         "Extracting the text of {wildcards.date}, shard {wildcards.shard}"
     shell:
@@ -27,14 +27,14 @@ rule pages:
 
 rule diff:
     input:
-        old=f"{RESULTS}/wiki/{{old}}/pages/{{shard}}.parquet",
-        new=f"{RESULTS}/wiki/{{period}}/pages/{{shard}}.parquet",
+        old=path("pages", date="{old}"),
+        new=path("pages", date="{period}"),
     output:
-        f"{RESULTS}/diff/{{old}}_{{period}}/{{shard}}.parquet",
+        path("diff"),
     log:
-        f"{RESULTS}/logs/diff/{{old}}_{{period}}/{{shard}}.log",
+        path("log", job="diff/{old}_{period}/{shard}"),
     benchmark:
-        f"{RESULTS}/benchmarks/diff/{{old}}_{{period}}/{{shard}}.tsv"
+        path("benchmark", job="diff/{old}_{period}/{shard}")
     conda:
         "../../envs/data.yaml"
     threads: 1
@@ -45,11 +45,11 @@ rule diff:
             CONFIG.text,
             without=("base", "json_lines", "max_characters", "holdout_share"),
         ),
-        code=code("tgl.diff.snapshots"),
+        code=code("tgl.text.diff.stage"),
     message:
         "Comparing {wildcards.old} with {wildcards.period}, shard {wildcards.shard}"
     shell:
-        "python -m tgl diff {input.old:q} {input.new:q} --output {output:q} "
+        "python -m tgl.jobs diff {input.old:q} {input.new:q} --output {output:q} "
         "--config {params.config:q} > {log:q} 2>&1"
 
 
@@ -61,9 +61,9 @@ if CONFIG.text.base == "json_lines":
         output:
             BASE_PAGES,
         log:
-            f"{RESULTS}/logs/base_text.log",
+            path("log", job="base_text"),
         benchmark:
-            f"{RESULTS}/benchmarks/base_text.tsv"
+            path("benchmark", job="base_text")
         conda:
             "../../envs/data.yaml"
         threads: 1
@@ -77,5 +77,5 @@ if CONFIG.text.base == "json_lines":
         message:
             "Reading the base text from {input}"
         shell:
-            # Options first: a path that begins with a dash is none.
+            # Options come first, so that a path that begins with a dash is not taken for an option.
             "python -m tgl base-text --output {output:q} --config {params.config:q} -- {input:q} > {log:q} 2>&1"

@@ -1,23 +1,23 @@
-# Salient spans of every configured set, and those found in the snapshots' own sentences.
-FACTS = [f"{RESULTS}/wiki/facts.parquet"] if "world" in CONFIG.probes.sets else []
+# Salient spans of every configured probe set, and those found in the sentences of the snapshots.
+FACTS = [path("facts")] if "world" in CONFIG.probes.sets else []
 
-WIKIDATA = (
-    [f"{RESULTS}/probes/wikidata.jsonl"] if "wikidata" in CONFIG.probes.sets else []
-)
+WIKIDATA = [path("wikidata")] if "wikidata" in CONFIG.probes.sets else []
 
 
 rule snapshot_probes:
     input:
-        old=lambda wildcards: f"{RESULTS}/wiki/{EXPERIMENT.before(wildcards.period)}/pages/{wildcards.shard}.parquet",
-        new=f"{RESULTS}/wiki/{{period}}/pages/{{shard}}.parquet",
+        old=lambda wildcards: path(
+            "pages", date=EXPERIMENT.before(wildcards.period), shard=wildcards.shard
+        ),
+        new=path("pages", date="{period}"),
         diff=lambda wildcards: EXPERIMENT.diffs(wildcards.period)[int(wildcards.shard)],
         base_pages=BASE_PAGES,
     output:
-        f"{RESULTS}/probes/snapshots/{{period}}/{{shard}}.parquet",
+        path("snapshot_probes"),
     log:
-        f"{RESULTS}/logs/snapshot_probes/{{period}}/{{shard}}.log",
+        path("log", job="snapshot_probes/{period}/{shard}"),
     benchmark:
-        f"{RESULTS}/benchmarks/snapshot_probes/{{period}}/{{shard}}.tsv"
+        path("benchmark", job="snapshot_probes/{period}/{shard}")
     conda:
         "../../envs/data.yaml"
     threads: 1
@@ -31,7 +31,7 @@ rule snapshot_probes:
         ),
         language=CONFIG.text.language,
         holdout_share=CONFIG.text.holdout_share,
-        code=code("tgl.probes.snapshots"),
+        code=code("tgl.probes.sets.snapshots"),
     message:
         "Looking for salient spans in {wildcards.period}, shard {wildcards.shard}"
     shell:
@@ -48,11 +48,11 @@ rule probes:
         snapshots=SNAPSHOT_PROBES,
         base_pages=BASE_PAGES,
     output:
-        f"{RESULTS}/probes/probes.parquet",
+        PROBES,
     log:
-        f"{RESULTS}/logs/probes.log",
+        path("log", job="probes"),
     benchmark:
-        f"{RESULTS}/benchmarks/probes.tsv"
+        path("benchmark", job="probes")
     conda:
         "../../envs/data.yaml"
     threads: 1
@@ -70,10 +70,11 @@ rule probes:
         ),
         holdout_share=CONFIG.text.holdout_share,
         code=code("tgl.probes.stage"),
+        sets=probe_set_code(CONFIG.probes.sets),
     message:
         "Labelling salient spans"
     shell:
-        "python -m tgl probes {params.dates} {params.base_pages:q} {params.facts:q} {params.wikidata:q} {params.snapshots:q} "
+        "python -m tgl.jobs probes {params.dates} {params.base_pages:q} {params.facts:q} {params.wikidata:q} {params.snapshots:q} "
         "--output {output:q} "
         "--holdout-share {params.holdout_share} --config {params.config:q} > {log:q} 2>&1"
 
@@ -87,9 +88,9 @@ if WIKIDATA:
         output:
             WIKIDATA,
         log:
-            f"{RESULTS}/logs/wikidata.log",
+            path("log", job="wikidata"),
         benchmark:
-            f"{RESULTS}/benchmarks/wikidata.tsv"
+            path("benchmark", job="wikidata")
         conda:
             "../../envs/data.yaml"
         threads: 1
@@ -98,10 +99,10 @@ if WIKIDATA:
         params:
             dates=DATES,
             config=section(EXPERIMENT.probes().wikidata, without=("file",)),
-            code=code("tgl.probes.wikidata"),
+            code=code("tgl.probes.sets.wikidata"),
         message:
-            "Finding what held at {params.dates} in {input.file}"
+            "Finding the facts of {params.dates} in {input.file}"
         shell:
-            # Options first: a path that begins with a dash is none.
+            # Options come first, so that a path that begins with a dash is not taken for an option.
             "python -m tgl wikidata --output {output:q} --config {params.config:q} "
             "-- {input.file:q} {params.dates} > {log:q} 2>&1"

@@ -1,21 +1,21 @@
-# Gradient norms of the base model, what they agree with, and the plans made from them.
+# Gradient norms of the base model, their agreement with other measures, and the plans made from them.
 
 
 rule profile:
     input:
         model=f"{BASE_MODEL}/model.safetensors",
-        probes=f"{RESULTS}/probes/probes.parquet",
-        corpus=f"{RESULTS}/tokens/base.parquet",
+        probes=PROBES,
+        corpus=BASE_TOKENS,
     output:
         profile=PROFILE,
-        norms=f"{PROFILE_FOLDER}/norms.parquet",
-        comparisons=f"{PROFILE_FOLDER}/comparisons.parquet",
-        picture=f"{PROFILE_FOLDER}/profile.svg",
-        denominators=f"{PROFILE_FOLDER}/denominators.svg",
+        norms=path("norms", period=PERIODS[0]),
+        comparisons=path("comparisons", period=PERIODS[0]),
+        picture=path("profile_picture", period=PERIODS[0]),
+        denominators=path("denominators_picture", period=PERIODS[0]),
     log:
-        f"{RESULTS}/logs/profile/seed{{seed}}.log",
+        path("log", job="profile/seed{seed}"),
     benchmark:
-        f"{RESULTS}/benchmarks/profile/seed{{seed}}.tsv"
+        path("benchmark", job="profile/seed{seed}")
     conda:
         "../../envs/train.yaml"
     threads: 1
@@ -26,12 +26,12 @@ rule profile:
         folder=subpath(output.profile, parent=True),
         period=PERIODS[0],
         config=section(CONFIG.profile, without=("periods",)),
-        code=code("tgl.profiling.stage"),
-        figures=code("tgl.report.profile_figures"),
+        # The code of the figures is not included: no table depends on it, and the report draws the figures again.
+        code=code("tgl.profiling.measure"),
     message:
         "Profiling gradients of the base model, seed {wildcards.seed}"
     shell:
-        "python -m tgl profile {params.model:q} --probes {input.probes:q} --corpus {input.corpus:q} "
+        "python -m tgl.jobs profile {params.model:q} --probes {input.probes:q} --corpus {input.corpus:q} "
         "--period {params.period} --output {params.folder:q} --seed {wildcards.seed} "
         "--config {params.config:q} --threads {threads} > {log:q} 2>&1"
 
@@ -41,15 +41,15 @@ rule along:
         models=[
             f"{folder}/model.safetensors" for folder in (*ALONG.values(), BASE_MODEL)
         ],
-        probes=f"{RESULTS}/probes/probes.parquet",
-        corpus=f"{RESULTS}/tokens/base.parquet",
+        probes=PROBES,
+        corpus=BASE_TOKENS,
     output:
-        profile=f"{ALONG_FOLDER}/along.parquet",
-        examples=f"{ALONG_FOLDER}/along-examples.parquet",
+        profile=path("along"),
+        examples=path("along_examples"),
     log:
-        f"{RESULTS}/logs/along/seed{{seed}}.log",
+        path("log", job="along/seed{seed}"),
     benchmark:
-        f"{RESULTS}/benchmarks/along/seed{{seed}}.tsv"
+        path("benchmark", job="along/seed{seed}")
     conda:
         "../../envs/train.yaml"
     threads: 1
@@ -60,30 +60,31 @@ rule along:
             "--model", named({**ALONG, CONFIG.model.pretrain.steps: BASE_MODEL})
         ),
         period=PERIODS[0],
+        folder=subpath(output.profile, parent=True),
         config=section(CONFIG.profile, without=("periods",)),
         code=code("tgl.profiling.along"),
     message:
         "Profiling along the base model's training, seed {wildcards.seed}"
     shell:
-        "python -m tgl along {params.models:q} --probes {input.probes:q} --corpus {input.corpus:q} "
-        "--period {params.period} --output {output.profile:q} --examples {output.examples:q} "
+        "python -m tgl.jobs along {params.models:q} --probes {input.probes:q} --corpus {input.corpus:q} "
+        "--period {params.period} --output {params.folder:q} "
         "--seed {wildcards.seed} --config {params.config:q} --threads {threads} > {log:q} 2>&1"
 
 
 rule agree:
     input:
         model=f"{BASE_MODEL}/model.safetensors",
-        probes=f"{RESULTS}/probes/probes.parquet",
-        norms=f"{PROFILE_FOLDER}/norms.parquet",
+        probes=PROBES,
+        norms=path("norms", period=PERIODS[0]),
         moved=f"{FULL}/model.safetensors",
     output:
-        agreement=f"{AGREE_FOLDER}/agreement.parquet",
-        tracing=f"{AGREE_FOLDER}/tracing.parquet",
-        movement=f"{AGREE_FOLDER}/movement.parquet",
+        agreement=path("agreement"),
+        tracing=path("tracing"),
+        movement=path("movement"),
     log:
-        f"{RESULTS}/logs/agree/seed{{seed}}.log",
+        path("log", job="agree/seed{seed}"),
     benchmark:
-        f"{RESULTS}/benchmarks/agree/seed{{seed}}.tsv"
+        path("benchmark", job="agree/seed{seed}")
     conda:
         "../../envs/train.yaml"
     threads: 1
@@ -95,11 +96,11 @@ rule agree:
         moved=subpath(input.moved, parent=True),
         folder=subpath(output.agreement, parent=True),
         config=section(CONFIG.agree),
-        code=code("tgl.agreement.stage"),
+        code=code("tgl.analysis.agreement"),
     message:
         "Comparing the profile with causal tracing and with movement, seed {wildcards.seed}"
     shell:
-        "python -m tgl agree {params.model:q} --profile {params.profile:q} --probes {input.probes:q} "
+        "python -m tgl.jobs agree {params.model:q} --profile {params.profile:q} --probes {input.probes:q} "
         "--moved {params.moved:q} --output {params.folder:q} --seed {wildcards.seed} "
         "--config {params.config:q} --threads {threads} > {log:q} 2>&1"
 
@@ -109,12 +110,13 @@ rule plan:
         profile=PROFILE,
         model=f"{BASE_MODEL}/model.safetensors",
         borrowed=BORROWED_PROFILE,
+        given=EXPERIMENT.plan_file,
     output:
         PLAN,
     log:
-        f"{RESULTS}/logs/plan/seed{{seed}}/{{plan}}.log",
+        path("log", job="plan/seed{seed}/{plan}"),
     benchmark:
-        f"{RESULTS}/benchmarks/plan/seed{{seed}}/{{plan}}.tsv"
+        path("benchmark", job="plan/seed{seed}/{plan}")
     conda:
         "../../envs/train.yaml"
     threads: 1
@@ -123,11 +125,12 @@ rule plan:
     params:
         model=subpath(input.model, parent=True),
         borrowed=lambda wildcards, input: options("--borrowed", input.borrowed),
+        name=lambda wildcards: PLANS[wildcards.plan],
         config=section(CONFIG.plan),
         code=code("tgl.plans.stage"),
-        spectrum=code("tgl.plans.spectrum"),
+        policy=lambda wildcards: policy_code(wildcards.plan),
     message:
         "Making the plan {wildcards.plan}, seed {wildcards.seed}"
     shell:
-        "python -m tgl plan {input.profile:q} --model {params.model:q} {params.borrowed:q} "
-        "--method {wildcards.plan} --output {output:q} --seed {wildcards.seed} --config {params.config:q} > {log:q} 2>&1"
+        "python -m tgl.jobs plan {input.profile:q} --model {params.model:q} {params.borrowed:q} "
+        "--method {params.name:q} --output {output:q} --seed {wildcards.seed} --config {params.config:q} > {log:q} 2>&1"

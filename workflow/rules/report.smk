@@ -1,31 +1,29 @@
-# The report, and the gate, which fails when it is binding and was missed.
+# The report and the gate. The gate fails if it is binding and was missed.
 rule report:
     input:
-        files=expand("{results}/wiki/{date}/files.parquet", results=RESULTS, date=DATES),
+        files=[path("files", date=date) for date in DATES],
         diffs=[path for period in PERIODS for path in EXPERIMENT.diffs(period)],
-        probes=f"{RESULTS}/probes/probes.parquet",
+        probes=PROBES,
         profiles=expand(PROFILE, seed=CONFIG.seeds),
-        agreement=expand(f"{AGREE_FOLDER}/agreement.parquet", seed=CONFIG.seeds),
-        along=expand(
-            f"{ALONG_FOLDER}/along.parquet", seed=CONFIG.seeds if ALONG else []
-        ),
-        plans=expand(PLAN, seed=CONFIG.seeds, plan=CONFIG.plans),
-        base=expand(f"{BASE_SCORES}/scores.parquet", seed=CONFIG.seeds),
+        agreement=expand(path("agreement"), seed=CONFIG.seeds),
+        along=expand(path("along"), seed=CONFIG.seeds if ALONG else []),
+        plans=expand(PLAN, seed=CONFIG.seeds, plan=PLANS),
+        base=expand(path("scores", method=BASE), seed=CONFIG.seeds),
         scores=[
-            f"{RESULTS}/scores/{MODEL}/{method}/seed{seed}/scores.parquet"
+            path("scores", method=method, seed=seed)
             for method in METHODS
             for seed in CONFIG.seeds
         ],
     output:
-        page=report(f"{RESULTS}/report/index.html", category="Report"),
-        examples=report(f"{RESULTS}/report/examples.html", category="Report"),
-        measures=f"{RESULTS}/report/measures.csv",
-        summary=f"{RESULTS}/report/summary.csv",
-        gate=f"{RESULTS}/report/gate.json",
+        page=report(path("report", file="index.html"), category="Report"),
+        examples=report(path("report", file="examples.html"), category="Report"),
+        measures=path("report", file="measures.csv"),
+        summary=path("report", file="summary.csv"),
+        gate=path("report", file="gate.json"),
     log:
-        f"{RESULTS}/logs/report.log",
+        path("log", job="report"),
     benchmark:
-        f"{RESULTS}/benchmarks/report.tsv"
+        path("benchmark", job="report")
     conda:
         "../../envs/report.yaml"
     threads: 1
@@ -39,21 +37,21 @@ rule report:
     message:
         "Writing the report"
     shell:
-        "python -m tgl report {params.results:q} --output {params.folder:q} --config {params.config:q} > {log:q} 2>&1"
+        "python -m tgl.jobs report {params.results:q} --output {params.folder:q} --config {params.config:q} > {log:q} 2>&1"
 
 
 rule gate:
     input:
-        gate=f"{RESULTS}/report/gate.json",
-        page=f"{RESULTS}/report/index.html",
+        gate=path("report", file="gate.json"),
+        page=path("report", file="index.html"),
     output:
-        f"{RESULTS}/report/gate.txt",
+        path("report", file="gate.txt"),
     log:
-        f"{RESULTS}/logs/gate.log",
+        path("log", job="gate"),
     benchmark:
-        f"{RESULTS}/benchmarks/gate.tsv"
+        path("benchmark", job="gate")
     retries: 0
-    # Not submitted to a cluster, and not tried again: it fails when a binding gate was missed.
+    # This job is not submitted to a cluster and not retried, because it fails if a binding gate was missed.
     localrule: True
     conda:
         "../../envs/report.yaml"
@@ -66,4 +64,4 @@ rule gate:
     message:
         "Checking the gates of the report"
     shell:
-        "python -m tgl gate {input.gate:q} {params.binding} > {output:q} 2> {log:q}"
+        "python -m tgl.jobs gate {input.gate:q} {params.binding} > {output:q} 2> {log:q}"

@@ -3,19 +3,16 @@ if CONFIG.snapshots.source == "synthetic":
 
     rule world:
         output:
-            files=expand(
-                "{results}/wiki/{date}/files.parquet", results=RESULTS, date=DATES
-            ),
-            dumps=expand(
-                "{results}/wiki/{date}/dump/synthetic-{date}-pages-articles-multistream.xml.bz2",
-                results=RESULTS,
-                date=DATES,
-            ),
-            facts=f"{RESULTS}/wiki/facts.parquet",
+            files=[path("files", date=date) for date in DATES],
+            dumps=[
+                f"{path('dump', date=date)}/synthetic-{date}-pages-articles-multistream.xml.bz2"
+                for date in DATES
+            ],
+            facts=path("facts"),
         log:
-            f"{RESULTS}/logs/world.log",
+            path("log", job="world"),
         benchmark:
-            f"{RESULTS}/benchmarks/world.tsv"
+            path("benchmark", job="world")
         conda:
             "../../envs/data.yaml"
         threads: 1
@@ -25,25 +22,25 @@ if CONFIG.snapshots.source == "synthetic":
             config=section(CONFIG.snapshots.synthetic),
             dates=DATES,
             folder=subpath(output.facts, parent=True),
-            code=code("tgl.wiki.catalogue"),
+            code=code("tgl.snapshots.catalogue"),
         message:
             "Writing the synthetic world as dumps of {params.dates}"
         shell:
-            "python -m tgl world {params.dates} --output {params.folder:q} "
+            "python -m tgl.jobs world {params.dates} --output {params.folder:q} "
             "--config {params.config:q} > {log:q} 2>&1"
 
 elif CONFIG.snapshots.source == "history":
 
-    # All dates in one reading of a file, which is what takes the time.
+    # One job makes all dates, because reading the file takes most of the time.
     rule history:
         input:
             lambda wildcards: EXPERIMENT.histories()[wildcards.part],
         output:
-            expand("{results}/wiki/{date}/dump/{{part}}", results=RESULTS, date=DATES),
+            [f"{path('dump', date=date)}/{{part}}" for date in DATES],
         log:
-            f"{RESULTS}/logs/history/{{part}}.log",
+            path("log", job="history/{part}"),
         benchmark:
-            f"{RESULTS}/benchmarks/history/{{part}}.tsv"
+            path("benchmark", job="history/{part}")
         wildcard_constraints:
             part=r"[A-Za-z0-9_.-]+\.bz2",
         conda:
@@ -55,25 +52,25 @@ elif CONFIG.snapshots.source == "history":
             config=section(CONFIG.snapshots.history, without=("pattern",)),
             dates=DATES,
             folder=f"{RESULTS}/wiki",
-            code=code("tgl.wiki.history"),
+            code=code("tgl.snapshots.full_history.history"),
         message:
-            "Writing the dumps of {params.dates} out of {input}"
+            "Writing the dumps of {params.dates} from {input}"
         shell:
-            # Options first: a path that begins with a dash is none.
+            # Options come first, so that a path that begins with a dash is not taken for an option.
             "python -m tgl history --output {params.folder:q} --config {params.config:q} "
             "-- {input:q} {params.dates} > {log:q} 2>&1"
 
-elif CONFIG.snapshots.source == "wikimedia":
+elif CONFIG.snapshots.source != "local":
 
     rule download:
         input:
             EXPERIMENT.dump_sources(),
         output:
-            f"{RESULTS}/wiki/{{date}}/files.parquet",
+            path("files"),
         log:
-            f"{RESULTS}/logs/download/{{date}}.log",
+            path("log", job="download/{date}"),
         benchmark:
-            f"{RESULTS}/benchmarks/download/{{date}}.tsv"
+            path("benchmark", job="download/{date}")
         retries: 3
         conda:
             "../../envs/data.yaml"
@@ -82,14 +79,16 @@ elif CONFIG.snapshots.source == "wikimedia":
             mem_mb=500,
             downloads=1,
         params:
-            config=section(EXPERIMENT.wikimedia()),
-            # Not declared: a download that broke off keeps the files that are whole.
-            folder=f"{RESULTS}/wiki/{{date}}/dump",
-            code=code("tgl.wiki.catalogue", "tgl.wiki.download"),
+            config=section(EXPERIMENT.source_settings()),
+            source=CONFIG.snapshots.source,
+            # The files are not declared outputs, so that an interrupted download keeps the complete files.
+            folder=path("dump"),
+            code=code("tgl.snapshots.catalogue"),
+            source_code=source_code(CONFIG.snapshots.source),
         message:
             "Downloading the dump of {wildcards.date}"
         shell:
-            "python -m tgl download {wildcards.date} --folder {params.folder:q} --output {output:q} "
+            "python -m tgl download {wildcards.date} --source {params.source} --folder {params.folder:q} --output {output:q} "
             "--config {params.config:q} > {log:q} 2>&1"
 
 
@@ -99,20 +98,20 @@ if CONFIG.snapshots.source in ("local", "history"):
         input:
             lambda wildcards: EXPERIMENT.listed_dumps(wildcards.date),
         output:
-            f"{RESULTS}/wiki/{{date}}/files.parquet",
+            path("files"),
         log:
-            f"{RESULTS}/logs/files/{{date}}.log",
+            path("log", job="files/{date}"),
         benchmark:
-            f"{RESULTS}/benchmarks/files/{{date}}.tsv"
+            path("benchmark", job="files/{date}")
         conda:
             "../../envs/data.yaml"
         threads: 1
         resources:
             mem_mb=500,
         params:
-            code=code("tgl.wiki.catalogue"),
+            code=code("tgl.snapshots.catalogue"),
         message:
             "Listing the dump files of {wildcards.date}"
         shell:
-            # Options first: a path that begins with a dash is none.
-            "python -m tgl files --output {output:q} -- {input:q} > {log:q} 2>&1"
+            # Options come first, so that a path that begins with a dash is not taken for an option.
+            "python -m tgl.jobs files --output {output:q} -- {input:q} > {log:q} 2>&1"

@@ -7,9 +7,9 @@ rule tokenizer:
         f"{TOKENIZER}/tokenizer.json",
         f"{TOKENIZER}/tokenizer_config.json",
     log:
-        f"{RESULTS}/logs/tokenizer.log",
+        path("log", job="tokenizer"),
     benchmark:
-        f"{RESULTS}/benchmarks/tokenizer.tsv"
+        path("benchmark", job="tokenizer")
     conda:
         "../../envs/train.yaml"
     threads: 1
@@ -25,7 +25,7 @@ rule tokenizer:
     message:
         "Making the tokenizer"
     shell:
-        "python -m tgl tokenizer {input.pages:q} {params.withhold:q} --output {params.folder:q} "
+        "python -m tgl.jobs tokenizer {input.pages:q} {params.withhold:q} --output {params.folder:q} "
         "--holdout-share {params.holdout_share} --config {params.config:q} > {log:q} 2>&1"
 
 
@@ -35,11 +35,11 @@ rule pack_base:
         tokenizer=f"{TOKENIZER}/tokenizer.json",
         withheld=WITHHELD,
     output:
-        f"{RESULTS}/tokens/base.parquet",
+        BASE_TOKENS,
     log:
-        f"{RESULTS}/logs/pack/base.log",
+        path("log", job="pack/base"),
     benchmark:
-        f"{RESULTS}/benchmarks/pack/base.tsv"
+        path("benchmark", job="pack/base")
     conda:
         "../../envs/train.yaml"
     threads: 1
@@ -55,7 +55,7 @@ rule pack_base:
     message:
         "Packing the base text"
     shell:
-        "python -m tgl pack {input.tables:q} --kind pages {params.withhold:q} --tokenizer {params.folder:q} --output {output:q} "
+        "python -m tgl.jobs pack {input.tables:q} --kind pages {params.withhold:q} --tokenizer {params.folder:q} --output {output:q} "
         "--holdout-share {params.holdout_share} --config {params.config:q} > {log:q} 2>&1"
 
 
@@ -65,11 +65,11 @@ rule pack_period:
         tokenizer=f"{TOKENIZER}/tokenizer.json",
         withheld=WITHHELD,
     output:
-        f"{RESULTS}/tokens/{{period}}.parquet",
+        path("tokens"),
     log:
-        f"{RESULTS}/logs/pack/{{period}}.log",
+        path("log", job="pack/{period}"),
     benchmark:
-        f"{RESULTS}/benchmarks/pack/{{period}}.tsv"
+        path("benchmark", job="pack/{period}")
     conda:
         "../../envs/train.yaml"
     threads: 1
@@ -85,5 +85,5 @@ rule pack_period:
     message:
         "Packing the new text of {wildcards.period}"
     shell:
-        "python -m tgl pack {input.tables:q} --kind diff {params.withhold:q} --tokenizer {params.folder:q} --output {output:q} "
+        "python -m tgl.jobs pack {input.tables:q} --kind diff {params.withhold:q} --tokenizer {params.folder:q} --output {output:q} "
         "--holdout-share {params.holdout_share} --config {params.config:q} > {log:q} 2>&1"

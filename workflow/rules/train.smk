@@ -1,29 +1,29 @@
-# Continual pretraining: one job a plan, learning rate and seed, through all periods.
+# Continual pretraining: one job per method, learning rate and seed, through all periods.
 
 
 rule train:
     input:
         model=f"{BASE_MODEL}/model.safetensors",
-        base_tokens=f"{RESULTS}/tokens/base.parquet",
+        base_tokens=BASE_TOKENS,
         tokens=list(PERIOD_TOKENS.values()),
-        probes=f"{RESULTS}/probes/probes.parquet",
+        probes=PROBES,
         profile=PROFILE,
         plan=PLAN,
     output:
         models=[
-            f"{RUN_MODELS}/{period}/{file}"
+            f"{path('model', method=METHOD, period=period)}/{file}"
             for period in PERIODS
             for file in MODEL_FILES
         ],
-        scores=f"{RUN_SCORES}/scores.parquet",
-        lm_loss=f"{RUN_SCORES}/lm_loss.parquet",
-        steps=f"{RUN_SCORES}/steps.parquet",
-        rates=f"{RUN_SCORES}/rates.parquet",
-        drift=f"{RUN_SCORES}/drift.parquet",
+        scores=path("scores", method=METHOD),
+        lm_loss=path("lm_loss", method=METHOD),
+        steps=path("steps", method=METHOD),
+        rates=path("rates", method=METHOD),
+        drift=path("drift", method=METHOD),
     log:
-        f"{RESULTS}/logs/train/{METHOD}/seed{{seed}}.log",
+        path("log", job=f"train/{METHOD}/seed{{seed}}"),
     benchmark:
-        f"{RESULTS}/benchmarks/train/{METHOD}/seed{{seed}}.tsv"
+        path("benchmark", job=f"train/{METHOD}/seed{{seed}}")
     conda:
         "../../envs/train.yaml"
     threads: 1
@@ -36,8 +36,8 @@ rule train:
         tokens=options("--tokens", named(PERIOD_TOKENS)),
         models=subpath(output[0], ancestor=2),
         tables=subpath(output.scores, parent=True),
-        # Not declared: Snakemake would delete it, and an interrupted run goes on from it.
-        state=f"{RESULTS}/state/{MODEL}/{METHOD}/seed{{seed}}",
+        # The state is not a declared output, because Snakemake would delete it. An interrupted run resumes from it.
+        state=path("state", method=METHOD),
         config=section(CONFIG.train, without=("learning_rates",)),
         token_config=section(CONFIG.tokens, without=("tokenizer", "vocab_size")),
         profile_config=section(CONFIG.profile),
@@ -45,11 +45,15 @@ rule train:
         baseline_config=baseline_section(CONFIG.baselines),
         code=code("tgl.train.continual"),
         baseline_code=lambda wildcards: baseline_code(wildcards.baseline),
+        # With profile.periods 'each', a run makes new plans.
+        policy_code=lambda wildcards: (
+            policy_code(wildcards.plan) if CONFIG.profile.periods == "each" else ""
+        ),
     message:
         "Continual pretraining by {wildcards.plan} on {wildcards.baseline} at {wildcards.rate}, seed {wildcards.seed}"
     shell:
-        # In place of the shell, which would die of a SIGTERM to both before the state is saved.
-        "exec python -m tgl train {params.base_model:q} --base-tokens {input.base_tokens:q} {params.tokens:q} "
+        # The command replaces the shell. A SIGTERM to both would end the shell before the state is saved.
+        "exec python -m tgl.jobs train {params.base_model:q} --base-tokens {input.base_tokens:q} {params.tokens:q} "
         "--probes {input.probes:q} --profile {input.profile:q} --plan {input.plan:q} "
         "--baseline {wildcards.baseline} --baseline-config {params.baseline_config:q} --models {params.models:q} --tables {params.tables:q} "
         "--state {params.state:q} --learning-rate {wildcards.rate} --seed {wildcards.seed} "

@@ -7,7 +7,10 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from tests.model_fixtures import RANKED, plan_of
+from tests.support.model_fixtures import RANKED, plan_of
+from tests.support.model_fixtures import settings_of as training_of
+from tests.train.baselines.periods import baseline_of
+from tests.train.baselines.two_texts import two_texts
 from tests.train.continual_runs import (
     PERIODS,
     SETTINGS,
@@ -18,17 +21,16 @@ from tests.train.continual_runs import (
     with_profile,
     write_inputs,
 )
-from tgl.config_baselines import BaselinesConfig
-from tgl.errors import TglError
-from tgl.k_adapter import KAdapterForCausalLM
-from tgl.plans.names import BASELINES
-from tgl.sublayer_names import ADAPTER, EMBEDDING
-from tgl.sublayers import sublayers
-from tgl.tables import read_table
+from tgl.config.root import BaselinesConfig
+from tgl.core.errors import TglError
+from tgl.core.registered import settings_of
+from tgl.core.tables import read_table
+from tgl.core.vocabulary import ADAPTER, EMBEDDING
+from tgl.models.k_adapter import KAdapterForCausalLM
+from tgl.models.sublayers import sublayers
 from tgl.text.tokens import read_stream
 from tgl.train import period
-from tgl.train.baselines import make_baseline
-from tgl.train.baselines.plain import Plain
+from tgl.train.baseline import BASELINES, Baseline, Start, make_baseline
 from tgl.train.continual import train_periods
 
 # Small, and for RecAdam a strength that learning rate 0.01 and multiplier 2 allow.
@@ -41,10 +43,11 @@ SMALL = {
 PLANS = {"full": set(RANKED), "tgl_fp": {RANKED[2]}}
 
 
-def settings_with(**sections):
-    """Return the settings of `SMALL` with other values of some baselines."""
+def settings_with(baseline, **sections):
+    """Return the settings of a run by a baseline, of `SMALL` with other values of some baselines."""
     changed = {name: {**SMALL.get(name, {}), **sections.get(name, {})} for name in {*SMALL, *sections}}
-    return dataclasses.replace(SETTINGS, baselines=BaselinesConfig.model_validate(changed))
+    own = settings_of(BASELINES, BaselinesConfig.model_validate(changed), baseline)
+    return dataclasses.replace(SETTINGS, baseline=own)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +64,7 @@ def wholes(request, inputs, tmp_path_factory):
     """Return a baseline's name and its finished run by each plan."""
     runs = {plan: run_with(inputs, tmp_path_factory.mktemp("run"), request.param, plan) for plan in PLANS}
     for run in runs.values():
-        go(run, settings_with())
+        go(run, settings_with(request.param))
     return request.param, runs
 
 
@@ -121,9 +124,9 @@ def test_an_interrupted_and_resumed_run_gives_equal_weights_and_tables(wholes, i
         with monkeypatch.context() as patch:
             killing(patch, call)
             with pytest.raises(KeyboardInterrupt):
-                go(run, settings_with())
+                go(run, settings_with(baseline))
         torch.rand(3)  # what was drawn before has no say
-    said = go(run, settings_with())
+    said = go(run, settings_with(baseline))
     assert contents(run) == contents(runs["tgl_fp"])
     assert any(text.startswith("resumed at step") for text in said)
 
@@ -134,7 +137,7 @@ def test_each_baseline_trains_other_weights_than_plain_training_or_changes_what_
     """A name that fell back to plain continued pretraining would show in no table."""
     baseline, runs = wholes
     run = run_with(inputs, tmp_path, "plain")
-    go(run, settings_with())
+    go(run, settings_with("plain"))
     assert (contents(run)[0] == contents(runs["tgl_fp"])[0]) == (baseline == "plain")
 
 
@@ -147,14 +150,15 @@ def test_another_setting_of_the_baseline_starts_afresh_and_one_of_another_baseli
         "lora": {"alpha": 8.0}, "k_adapter": {"heads": 4},
     }  # fmt: skip
     run = run_with(inputs, tmp_path, baseline)
-    unrelated = settings_with(**{name: values for name, values in others.items() if name != baseline})
+    unrelated = {name: values for name, values in others.items() if name != baseline}
     said = []
-    for settings in (settings_with(), unrelated, settings_with(**{baseline: others[baseline]})):
+    for sections in ({}, unrelated, {baseline: others[baseline]}):
         said.append([])
+        given = dataclasses.replace(run, settings=settings_with(baseline, **sections))
         with monkeypatch.context() as patch:
             killing(patch, 3)
             with pytest.raises(KeyboardInterrupt):
-                train_periods(run, settings, said[-1].append)
+                train_periods(given, said[-1].append)
     assert not any("another run" in text for text in said[1])
     assert "resumed at step 2 of 5" in said[1]
     assert any("another run (baseline settings)" in text for text in said[2])
@@ -162,13 +166,13 @@ def test_another_setting_of_the_baseline_starts_afresh_and_one_of_another_baseli
 
 
 def test_old_text_is_the_base_text_and_that_of_every_earlier_period(inputs, tmp_path, monkeypatch):
-    seen, stream = [], Plain.stream
+    seen, stream = [], Baseline.stream
 
     def watched(self, given):
         seen.append(given)
         return stream(self, given)
 
-    monkeypatch.setattr(Plain, "stream", watched)
+    monkeypatch.setattr(Baseline, "stream", watched)
     go(run_with(inputs, tmp_path, "plain"))
     base, first, second = (read_stream(inputs / f"{name}.parquet", "train") for name in ("base", *PERIODS))
     for given, old, new in zip(seen, (base, np.concatenate([base, first])), (first, second), strict=True):
@@ -179,7 +183,7 @@ def test_old_text_is_the_base_text_and_that_of_every_earlier_period(inputs, tmp_
 
 def test_the_oracle_s_second_period_starts_from_the_base_model(inputs, tmp_path):
     run = run_with(inputs, tmp_path, "oracle")
-    go(run, settings_with())
+    go(run, settings_with("oracle"))
     rates = read_table(run.tables["rates"], "rates").to_pandas()
     told = rates[(rates["period"] == PERIODS[1]) & (rates["sublayer"] == RANKED[2])]["max_change"].max()
     base, second = (
@@ -193,12 +197,26 @@ def test_the_oracle_s_second_period_starts_from_the_base_model(inputs, tmp_path)
 
 def test_a_later_period_s_plan_is_checked_as_well(inputs, tmp_path, monkeypatch):
     """With profile.periods 'each' a multiplier may come out larger: RecAdam's pull would overshoot unseen."""
-    monkeypatch.setattr(period, "plan_again", lambda plan, *_: plan_of([9.0] * 4, method=plan.method))
+    monkeypatch.setattr(
+        period, "plan_again", lambda given, *_, **__: plan_of([9.0] * 4, method=given.plan.method)
+    )
     with pytest.raises(TglError, match=r"largest multiplier 9 .* overshoots"):
-        go(run_with(inputs, tmp_path, "recadam"), with_profile(settings_with(), periods="each"))
+        go(run_with(inputs, tmp_path, "recadam"), with_profile(settings_with("recadam"), periods="each"))
 
 
 def test_an_unknown_baseline_is_refused_with_the_nearest_name():
-    with pytest.raises(TglError, match=r"'recadm': unknown.*'recadam'.*known: plain, replay"):
-        make_baseline("recadm", BaselinesConfig())
-    assert {make_baseline(name, BaselinesConfig()).settings_json() for name in ("plain", "oracle")} == {""}
+    with pytest.raises(TglError, match=r"no baseline 'recadm'.*'recadam'.*known: ewc, k_adapter"):
+        make_baseline("recadm")
+
+
+@pytest.mark.parametrize("baseline", BASELINES)
+def test_without_settings_a_baseline_has_its_defaults_where_there_are_any(baseline):
+    kind = BASELINES.get(baseline).Settings
+    assert (kind is None) == (baseline in ("plain", "oracle"))
+    assert make_baseline(baseline).settings == (kind and kind())
+
+
+@pytest.mark.parametrize("name", ["plain", "replay", "mix_review", "recadam", "ewc"])
+def test_every_method_takes_the_steps_of_plain_training(name):
+    assert baseline_of(name).stream(two_texts(settings=training_of(steps=37))).num_steps == 37
+    assert baseline_of(name).start is Start.PREVIOUS

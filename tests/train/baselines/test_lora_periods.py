@@ -6,18 +6,17 @@ import shutil
 import pytest
 import torch
 
-from tests.model_fixtures import RANKED, plan_of, tiny_tokenizer
-from tests.train.baselines.lora_layouts import rank_of, weights_by_role
+from tests.support.model_fixtures import RANKED, plan_of, tiny_tokenizer
 from tests.train.continual_runs import PERIODS, SETTINGS, go, run_of, with_profile, write_inputs
-from tgl.config_baselines import BaselinesConfig, LoraConfig
-from tgl.errors import TglError
+from tests.train.lora_layouts import rank_of, weights_by_role
+from tgl.core.errors import TglError
+from tgl.core.tables import read_table
+from tgl.models.checkpoint import load_model
 from tgl.plans.plan import load_plan, save_plan
-from tgl.tables import read_table
-from tgl.text.tokens import read_stream
 from tgl.train import continual
-from tgl.train.baselines.lora import Lora
-from tgl.train.checkpoint import load_model
+from tgl.train.baselines.lora import Lora, LoraConfig
 from tgl.train.planning import profile_again
+from tgl.train.run import Period
 
 RANK = 2
 PROJECTIONS = [("transformer.h.1.attn.c_attn", role) for role in "qv"]
@@ -25,7 +24,7 @@ PROJECTIONS = [("transformer.h.1.attn.c_attn", role) for role in "qv"]
 
 def with_lora_settings(settings=SETTINGS, **changes):
     section = LoraConfig(**({"rank": RANK} | changes))
-    return dataclasses.replace(settings, baselines=BaselinesConfig(lora=section))
+    return dataclasses.replace(settings, baseline=section)
 
 
 @pytest.fixture(scope="module")
@@ -53,14 +52,14 @@ class Watched(Lora):
             )
         )
 
-    def module(self, period):
-        module = super().module(period)
+    def prepare(self, period):
+        prepared = super().prepare(period)
         self._note(period)
-        return module
+        return prepared
 
-    def save(self, period, folder):
+    def finish(self, period, prepared):
         self._note(period)
-        super().save(period, folder)
+        return super().finish(period, prepared)
 
 
 @pytest.fixture(scope="module", params=["keep", "merge", "new"])
@@ -136,7 +135,7 @@ def test_a_kept_adapter_that_another_plan_has_no_place_for_is_refused(inputs, tm
     run = run_of(inputs, tmp_path, plan=inputs / "tgl_alr.json", baseline="lora")
     settings = with_profile(with_lora_settings(between="keep", multipliers="ranks", rank=16), periods="each")
     with pytest.raises(
-        TglError, match=r"^lora: .*wants other adapters .* 'keep'; set it to 'merge', or profile"
+        TglError, match=r"^lora: .*needs different adapters .* 'keep'. Set it to 'merge', or set profile"
     ):
         go(run, settings)
     assert (run.state / PERIODS[0] / "done").is_file()
@@ -159,9 +158,8 @@ def test_each_period_s_profile_is_that_of_the_model_that_goes_on(inputs, tmp_pat
     go(run, settings)
     drift = read_table(run.tables["drift"], "drift").to_pandas()
     found = drift[drift["period"] == PERIODS[1]].set_index("sublayer")["relative_norm"]
-    rows = profile_again(
-        load_plan(run.plan), load_model(run.models[PERIODS[0]]), tiny_tokenizer(), run.probes,
-        read_stream(run.base_tokens, "train"), PERIODS[1], (settings.profile, settings.plan), run.seed,
-    )  # fmt: skip
+    model = load_model(run.models[PERIODS[0]])
+    given = dataclasses.replace(run, settings=settings)
+    rows = profile_again(Period(given, 1, model, tiny_tokenizer(), load_plan(run.plan)), model)
     expected = {row["sublayer"]: row["relative_norm"] for row in rows}
     assert {name: expected[name] for name in RANKED} == pytest.approx(found.to_dict(), rel=1e-5)

@@ -1,38 +1,47 @@
-"""Two engines behind one small interface: plain PyTorch, and DeepSpeed (ZeRO 0 to 2)."""
+"""Two engines with one interface: plain PyTorch, and DeepSpeed (ZeRO 0 to 2)."""
 
 from __future__ import annotations
 
 import torch
 from torch import nn
 
-from tgl.config import EngineConfig, OptimiserConfig
-from tgl.errors import TglError
+from tgl.core.errors import TglError
+from tgl.models.settings import OptimiserConfig
 from tgl.train.engines.interface import Engine, Regulariser
 from tgl.train.engines.plain import PlainEngine
 from tgl.train.engines.with_deepspeed import DeepSpeedEngine
 from tgl.train.processes import world_size
+from tgl.train.settings import EngineConfig
 
 
 def make_engine(
     model: nn.Module,
     groups: list[dict],
     settings: OptimiserConfig,
+    *,
     engine: EngineConfig,
     regulariser: Regulariser | None = None,
-    *,
     seed: int = 0,
 ) -> Engine:
-    """Return the configured engine; 'auto' is DeepSpeed where there is a GPU or several processes, else plain PyTorch.
+    """Return the configured engine. 'auto' is DeepSpeed with a GPU or several processes, otherwise plain PyTorch.
 
-    seed: of what dropout draws, with the number of the step (`tgl.train.engines.mode`).
-    Raises TglError where the batch cannot be shared evenly, and for several processes of the plain engine.
+    Args:
+        model: The module to train.
+        groups: Parameter groups of the optimiser, each with `initial_lr` and `units`.
+        settings: Batch size, weight decay and clipping.
+        engine: The section of the engine.
+        regulariser: What a baseline adds to each step. None: nothing.
+        seed: Seed of dropout, combined with the number of the step (`tgl.train.engines.mode`).
+
+    Raises:
+        TglError: The batch cannot be divided evenly, or there are several processes for the plain engine.
     """
     name = engine.engine
     if name == "auto":
         name = "deepspeed" if torch.cuda.is_available() or world_size() > 1 else "plain"
     if name == "plain" and world_size() > 1:
         raise TglError(
-            f"engine 'plain': runs in one process and {world_size()} were started; set train.engine to 'deepspeed'"
+            f"engine 'plain': found {world_size()} processes, expected one. Set train.engine to 'deepspeed'"
         )
     kind = PlainEngine if name == "plain" else DeepSpeedEngine
-    return kind(model, groups, settings, engine, regulariser or Regulariser(), seed)
+    return kind(model, groups, settings, engine=engine, regulariser=regulariser or Regulariser(), seed=seed)

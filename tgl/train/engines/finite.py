@@ -1,4 +1,4 @@
-"""Where a value that is not finite first appears: what a stopped run names."""
+"""Find where a value that is not finite first appears, for the error message."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from contextlib import contextmanager, suppress
 import torch
 from torch import nn
 
-from tgl.errors import TglError
-from tgl.sublayers import sublayers
+from tgl.core.errors import TglError
+from tgl.models.sublayers import sublayers
 
 
 def owners(module: nn.Module, groups: list[dict]) -> dict[str, str]:
@@ -28,21 +28,21 @@ def owners(module: nn.Module, groups: list[dict]) -> dict[str, str]:
 
 @contextmanager
 def watched_gradients(module: nn.Module, names: Iterable[str]) -> Iterator[torch.Tensor]:
-    """Yield a tensor [num_names] that grows where a gradient that is not finite arrives inside the block.
+    """Yield a tensor [num_names] that counts gradients that are not finite inside the block, for each parameter.
 
-    Under ZeRO a gradient is handed on and dropped as soon as it is there; afterwards nobody can look.
+    ZeRO frees a gradient as soon as it has reduced it, so a later check is not possible.
     """
     parameters = dict(module.named_parameters())
     watched = [parameters[name] for name in names]
     bad = torch.zeros(len(watched), device=watched[0].device)
 
-    def noting(place: int) -> Callable[[torch.Tensor], None]:
-        def note(gradient: torch.Tensor) -> None:
+    def counter(place: int) -> Callable[[torch.Tensor], None]:
+        def count(gradient: torch.Tensor) -> None:
             bad[place] += ~gradient.isfinite().all()
 
-        return note
+        return count
 
-    handles = [parameter.register_hook(noting(place)) for place, parameter in enumerate(watched)]
+    handles = [parameter.register_hook(counter(place)) for place, parameter in enumerate(watched)]
     try:
         yield bad
     finally:
@@ -51,22 +51,35 @@ def watched_gradients(module: nn.Module, names: Iterable[str]) -> Iterator[torch
 
 
 def refuse_gradients(number: int, bad: list[str], units: Mapping[str, str]) -> None:
-    """Raise TglError naming the sublayer nearest to the loss among parameters whose gradient is not finite.
+    """Raise the error for gradients that are not finite. It names the parameter nearest to the loss.
 
-    bad: parameters in the model's order; the backward pass runs the other way, so the last one is where it began.
+    Args:
+        number: Number of the step.
+        bad: Parameters whose gradient is not finite, in the model's order. The backward pass runs in the opposite
+            order, so the problem began at the last one.
+        units: The unit of each trained parameter, by the parameter's name.
+
+    Raises:
+        TglError: Always.
     """
     raise TglError(
-        f"training, step {number}: the loss is finite and the gradient of '{bad[-1]}' in sublayer '{units[bad[-1]]}' "
-        f"is not ({len(bad)} of {len(units)} parameters); no weight was changed and the last saved state is "
-        "kept; lower the learning rate, or look into the data of this step"
+        f"training, step {number}: the loss is finite, but the gradient of '{bad[-1]}' in sublayer "
+        f"'{units[bad[-1]]}' is not ({len(bad)} of {len(units)} parameters). No weight was changed, and the last saved "
+        "state is kept; lower the learning rate, or check the data of this step"
     )
 
 
 @torch.no_grad()
 def refuse_loss(number: int, model: nn.Module, passes: Iterable[torch.Tensor]) -> None:
-    """Raise TglError naming the first module, in order of execution, that gives a value that is not finite.
+    """Raise the error for a loss that is not finite. It names the first module whose output is not finite.
 
-    passes: the rows of the step, int64 [rows, block] each, passed once more.
+    Args:
+        number: Number of the step.
+        model: The model.
+        passes: The rows of the step, int64 [rows, block] each. The model processes them again.
+
+    Raises:
+        TglError: Always.
     """
     found: list[str] = []
 
@@ -78,7 +91,7 @@ def refuse_loss(number: int, model: nn.Module, passes: Iterable[torch.Tensor]) -
 
         return look
 
-    # Only modules that own parameters: whatever holds them would be named along with them.
+    # Only modules with their own parameters have hooks, because a parent's output is the output of its last child.
     handles = [
         module.register_forward_hook(looking(name))
         for name, module in model.named_modules()
@@ -94,13 +107,13 @@ def refuse_loss(number: int, model: nn.Module, passes: Iterable[torch.Tensor]) -
         f"it begins in {_described(model, found[0])}" if found else "no module's output shows where it begins"
     )
     raise TglError(
-        f"training, step {number}: the loss is not finite; {where}; no weight was changed and the last saved state "
-        "is kept; lower the learning rate, or look into the data of this step"
+        f"training, step {number}: the loss is not finite; {where}. No weight was changed, and the last saved state "
+        "is kept; lower the learning rate, or check the data of this step"
     )
 
 
 def _described(model: nn.Module, module: str) -> str:
-    """Return a module's name with its sublayer's, which a model wrapped in adapters does not tell."""
+    """Return the name of a module and, if it is known, of its sublayer."""
     with suppress(TglError):
         for unit in sublayers(model):
             if any(name.rpartition(".")[0] == module for name in unit.parameters):

@@ -1,8 +1,7 @@
-"""What the training loop needs of an engine, and what engines share.
+"""The interface between training loop and engine, and code that the engines share.
 
-An engine owns the optimiser: it takes a batch and a schedule factor, and does one step. The loss is the mean
-negative log-likelihood over all target tokens of the batch, however many passes and processes the batch is spread
-over.
+An engine owns the optimiser. It does one step for a batch and a schedule factor. The loss is the mean negative
+log-likelihood over all target tokens of the batch, independent of the number of passes and processes.
 """
 
 from __future__ import annotations
@@ -16,47 +15,56 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from tgl.config import EngineConfig
-from tgl.errors import TglError
+from tgl.core.errors import TglError
 from tgl.train.processes import rank, world_size
+from tgl.train.settings import EngineConfig
 
-# What AdamW keeps of each parameter beside its number of steps.
+# AdamW keeps these for each parameter, besides the number of steps.
 MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
 @dataclass(frozen=True)
 class StepResult:
-    """Loss (nats a token) and gradient norm before clipping of one step."""
+    """Loss (nats per token) and gradient norm before clipping of one step."""
 
     loss: float
     gradient_norm: float
 
 
 class Engine(Protocol):
-    """What the loop needs of an engine."""
+    """The interface of an engine."""
 
     def step(self, tokens: torch.Tensor, number: int, factor: float) -> StepResult:
-        """Do optimiser step `number` on int64 [batch, block] at `factor` times each group's initial rate.
+        """Do one optimiser step.
 
-        Raises TglError naming step and sublayer, before any weight has changed, where the loss or a gradient is not
-        finite.
+        Args:
+            tokens: The batch, int64 [batch, block].
+            number: Number of the step.
+            factor: Factor on the initial learning rate of each group.
+
+        Returns:
+            The language model's loss, without a penalty, and the gradient norm.
+
+        Raises:
+            TglError: The loss or a gradient is not finite. The message names step and sublayer. No weight has changed.
         """
 
     def rates(self) -> dict[str, float]:
-        """Return the present learning rate of each trained unit."""
+        """Return the current learning rate of each trained unit."""
 
     def state(self) -> dict[str, torch.Tensor]:
-        """Return weights and optimiser state by name, on the CPU; every process takes part.
+        """Return weights and optimiser state by name, on the CPU. All processes must call it.
 
-        `weight/NAME` of every parameter; `step/NAME`, `exp_avg/NAME`, `exp_avg_sq/NAME` of each that has been trained.
-        The same for every engine, stage and number of processes, so that a run goes on under any other.
+        The names are `weight/NAME` for every parameter, and `step/NAME`, `exp_avg/NAME` and `exp_avg_sq/NAME` for every
+        trained parameter. The state is the same for every engine, ZeRO stage and number of processes, so that a run
+        can resume with different ones.
         """
 
     def load(self, state: Mapping[str, torch.Tensor]) -> None:
-        """Restore what `state` returned."""
+        """Restore a result of `state`."""
 
     def close(self) -> None:
-        """Let go of the optimiser's memory; the model stays."""
+        """Free the optimiser's memory; the model stays."""
 
 
 class Regulariser:
@@ -67,7 +75,7 @@ class Regulariser:
         return 1.0
 
     def penalty(self) -> torch.Tensor | float:
-        """Return what is added to the loss."""
+        """Return the term to add to the loss."""
         return 0.0
 
     def pull(self, groups: list[dict], number: int, factor: float) -> None:
@@ -75,42 +83,52 @@ class Regulariser:
 
 
 def language_model_loss(model: nn.Module, tokens: torch.Tensor) -> torch.Tensor:
-    """Return the mean negative log-likelihood (nats) of tokens[:, 1:] given what is to their left."""
+    """Return the mean negative log-likelihood (nats) of tokens[:, 1:] given the tokens to their left.
+
+    Args:
+        model: The language model.
+        tokens: int64 [batch, block].
+    """
     logits = model(input_ids=tokens).logits[:, :-1]  # [batch, block - 1, vocabulary]
     return functional.cross_entropy(logits.float().flatten(0, 1), tokens[:, 1:].flatten())
 
 
 def adamw(groups: list[dict]) -> torch.optim.AdamW:
-    """Return AdamW with one fused kernel a step: a small model has many small tensors."""
+    """Return AdamW with one fused kernel per step, which is faster for the many small tensors of a small model."""
     return torch.optim.AdamW(groups, fused=True)
 
 
 def precision(settings: EngineConfig, device: torch.device) -> AbstractContextManager:
-    """Return the context of a forward pass: with bf16, products in bfloat16 of weights that stay in fp32."""
+    """Return the context of a forward pass. With bf16, matrix products are in bfloat16 and weights stay in fp32."""
     return torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bf16")
 
 
 def rows_a_pass(batch_size: int, micro_batch_size: int | None) -> int:
-    """Return how many rows of a batch a process passes at once.
+    """Return the number of rows of a batch in one pass of a process.
 
-    Raises TglError where the batch does not divide evenly: passes and processes of unequal size would have to be
-    weighted, and a process without rows would be waited for.
+    Args:
+        batch_size: Rows of a batch over all processes.
+        micro_batch_size: Most rows in a pass. None: all rows of the process.
+
+    Raises:
+        TglError: The batch does not divide evenly. Passes and processes of unequal size would need weights, and a
+            process without rows would make the others wait.
     """
     own, left = divmod(batch_size, world_size())
     if left or not own:
         raise TglError(
-            f"batch_size: {batch_size} rows cannot be shared evenly by {world_size()} processes; choose a multiple"
+            f"batch_size: {batch_size} rows cannot be divided evenly among {world_size()} processes. Choose a multiple"
         )
     rows = min(micro_batch_size or own, own)
     if own % rows:
         raise TglError(
             f"micro_batch_size: {rows} does not divide the {own} rows of a process (batch_size {batch_size} over "
-            f"{world_size()} processes); choose a divisor of {own}"
+            f"{world_size()} processes). Choose a divisor of {own}"
         )
     return rows
 
 
 def own_passes(tokens: torch.Tensor, rows: int) -> list[torch.Tensor]:
-    """Return this process's share of a batch [batch, block], as equal parts of `rows` rows in order."""
+    """Return this process's share of a batch [batch, block], in order, as equal parts of `rows` rows."""
     own = len(tokens) // world_size()
     return list(tokens[rank() * own : (rank() + 1) * own].split(rows))

@@ -1,4 +1,4 @@
-"""The mode in which models are trained: a training step is the only place where dropout is on."""
+"""Put models into training mode for a step. Dropout is on only during training steps."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from tgl.profiling.mode import own_weights
+from tgl.models.mode import own_weights
 from tgl.train.processes import rank
 
 
 def training_step(step: Callable) -> Callable:
-    """Let an engine's `step` run in training mode, and put every module's mode back afterwards.
+    """Decorate an engine's `step`: run it in training mode, and restore every module's mode afterwards.
 
-    RWKV can be trained in no other mode. Dropout acts where the configuration of the model asks for it; its draws
-    depend on the engine's `seed`, the number of the step and the process alone, so that a resumed run draws the same.
-    The global random state is left alone.
+    RWKV can only be trained in training mode. Dropout acts if the model's configuration asks for it. Its draws depend
+    only on the engine's `seed`, the number of the step and the process, so a resumed run has the same draws. The
+    global random state does not change.
     """
 
     @functools.wraps(step)
@@ -38,5 +38,5 @@ def training_step(step: Callable) -> Callable:
 
 
 def step_seed(seed: int, number: int, process: int) -> int:
-    """Return the seed of the draws of one step of one process: a different one for each triple that can occur."""
+    """Return the seed for dropout in one step of one process. Each triple of arguments has a different seed."""
     return int(np.random.SeedSequence((seed, number, process)).generate_state(1, np.uint64)[0] >> 1)

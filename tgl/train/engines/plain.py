@@ -1,4 +1,4 @@
-"""AdamW of PyTorch in one process."""
+"""The engine with PyTorch's AdamW in one process."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
-from tgl.config import EngineConfig, OptimiserConfig
+from tgl.models.settings import OptimiserConfig
+from tgl.plans.apply import realised_rates
 from tgl.train.engines.finite import owners, refuse_gradients, refuse_loss
 from tgl.train.engines.interface import (
     MOMENTS,
@@ -21,7 +22,7 @@ from tgl.train.engines.interface import (
     rows_a_pass,
 )
 from tgl.train.engines.mode import training_step
-from tgl.train.groups import realised_rates
+from tgl.train.settings import EngineConfig
 
 
 class PlainEngine:
@@ -32,6 +33,7 @@ class PlainEngine:
         model: nn.Module,
         groups: list[dict],
         settings: OptimiserConfig,
+        *,
         engine: EngineConfig,
         regulariser: Regulariser,
         seed: int = 0,
@@ -45,7 +47,7 @@ class PlainEngine:
 
     @training_step
     def step(self, tokens: torch.Tensor, number: int, factor: float) -> StepResult:
-        """See `Engine`; the loss that is told is the language model's, without a penalty."""
+        """See `Engine`."""
         weight = self.regulariser.task_weight(number)
         for group in self.optimiser.param_groups:
             group["lr"] = group["initial_lr"] * factor * weight
@@ -59,8 +61,8 @@ class PlainEngine:
             if part is passes[-1]:
                 loss = loss + self.regulariser.penalty()
             loss.backward()
-        told = torch.stack(losses).sum().item()
-        if not math.isfinite(told):
+        mean_loss = torch.stack(losses).sum().item()
+        if not math.isfinite(mean_loss):
             refuse_loss(number, self.model, passes)
         trained = [parameter for group in self.optimiser.param_groups for parameter in group["params"]]
         norm = nn.utils.clip_grad_norm_(trained, self.settings.clip_norm).item()
@@ -69,7 +71,7 @@ class PlainEngine:
             refuse_gradients(number, bad or list(self.units), self.units)
         self.optimiser.step()
         self.regulariser.pull(self.optimiser.param_groups, number, factor)
-        return StepResult(told, norm)
+        return StepResult(mean_loss, norm)
 
     def _trained(self) -> dict[str, nn.Parameter]:
         return {name: p for name, p in self.model.named_parameters() if name in self.units}

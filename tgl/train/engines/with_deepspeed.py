@@ -1,4 +1,4 @@
-"""The same AdamW inside DeepSpeed (ZeRO 0 to 2), in one process or several."""
+"""The engine with the same AdamW inside DeepSpeed (ZeRO 0 to 2), in one process or several."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from collections.abc import Iterator, Mapping
 import torch
 from torch import nn
 
-from tgl.config import EngineConfig, OptimiserConfig
-from tgl.errors import TglError
+from tgl.core.errors import TglError
+from tgl.models.quiet import silence_deepspeed
+from tgl.models.settings import OptimiserConfig
+from tgl.plans.apply import realised_rates
 from tgl.train.engines.finite import owners, refuse_gradients, refuse_loss, watched_gradients
 from tgl.train.engines.interface import (
     MOMENTS,
@@ -22,9 +24,8 @@ from tgl.train.engines.interface import (
     rows_a_pass,
 )
 from tgl.train.engines.mode import training_step
-from tgl.train.groups import realised_rates
 from tgl.train.processes import join, total, world_size
-from tgl.train.quiet import silence_deepspeed
+from tgl.train.settings import EngineConfig
 
 
 class DeepSpeedEngine:
@@ -35,6 +36,7 @@ class DeepSpeedEngine:
         model: nn.Module,
         groups: list[dict],
         settings: OptimiserConfig,
+        *,
         engine: EngineConfig,
         regulariser: Regulariser,
         seed: int = 0,
@@ -44,7 +46,7 @@ class DeepSpeedEngine:
         self.seed = seed
         self.rows = rows_a_pass(settings.batch_size, settings.micro_batch_size)
         self.units = owners(model, groups)
-        # DeepSpeed puts flat partitions in place of the groups' parameters.
+        # DeepSpeed replaces the parameters of the groups by flat partitions, so this keeps the original ones.
         self.groups = [dict(group) for group in groups]
         self.engine, *_ = deepspeed.initialize(
             model=model, optimizer=adamw(groups), config=deepspeed_config(settings, engine, self.rows)
@@ -52,7 +54,7 @@ class DeepSpeedEngine:
 
     @training_step
     def step(self, tokens: torch.Tensor, number: int, factor: float) -> StepResult:
-        """See `Engine`; the loss that is told is the language model's, without a penalty."""
+        """See `Engine`."""
         weight = self.regulariser.task_weight(number)
         for group in self.engine.optimizer.param_groups:
             group["lr"] = group["initial_lr"] * factor * weight
@@ -61,14 +63,14 @@ class DeepSpeedEngine:
         with watched_gradients(self.model, self.units) as bad:
             for part in passes:
                 if losses:
-                    self.engine.step()  # between two passes: counts them, and does no more
+                    self.engine.step()  # Between two passes, this only counts them.
                 loss = language_model_loss(self.engine, part)
                 losses.append(loss.detach())
-                # DeepSpeed takes the mean over passes and processes, so the penalty belongs to each of them.
+                # DeepSpeed averages over passes and processes, so each of them needs the penalty.
                 self.engine.backward(loss + self.regulariser.penalty())
         mean = torch.stack(losses).mean() / world_size()
-        told, *counts = total(torch.cat([mean[None], bad])).tolist()
-        if not math.isfinite(told):
+        mean_loss, *counts = total(torch.cat([mean[None], bad])).tolist()
+        if not math.isfinite(mean_loss):
             refuse_loss(number, self.model, passes)
         names = list(self.units)
         if not_finite := [name for name, count in zip(names, counts, strict=True) if count]:
@@ -76,10 +78,10 @@ class DeepSpeedEngine:
         norm = self._norm_without_zero() if self.zero_stage == 0 else None
         self.engine.step()
         self._pull(number, factor)
-        return StepResult(told, float(self.engine.get_global_grad_norm() if norm is None else norm))
+        return StepResult(mean_loss, float(self.engine.get_global_grad_norm() if norm is None else norm))
 
     def _norm_without_zero(self) -> float:
-        # DeepSpeed keeps no gradient norm at stage 0 in fp32; the gradients are whole there.
+        # At stage 0 in fp32, DeepSpeed keeps no gradient norm, but the gradients are complete.
         gradients = [parameter.grad for group in self.groups for parameter in group["params"]]
         return nn.utils.get_total_norm(gradients).item()
 
@@ -89,7 +91,7 @@ class DeepSpeedEngine:
             self._keep_weights()
 
     def _keep_weights(self) -> None:
-        """Let ZeRO's own copy of the weights follow what was written into the model."""
+        """Copy the model's weights to ZeRO's own copy of them."""
         from deepspeed.utils import safe_set_full_fp32_param
 
         for _, parameter in self._trained():
@@ -145,10 +147,10 @@ class DeepSpeedEngine:
     def close(self) -> None:
         """See `Engine`."""
         self._adam().state.clear()
-        self.engine.destroy()  # what is left goes with the model, whose hooks hold it
+        self.engine.destroy()  # The model's hooks hold the rest, which is freed with the model.
 
     def _gathered(self, parameter: nn.Parameter, partition: torch.Tensor) -> torch.Tensor:
-        """Return what all processes' partitions hold of a parameter, in its shape."""
+        """Return the values of a parameter from the partitions of all processes, in its shape."""
         whole = torch.zeros_like(parameter)
         for here, there in self._fragment(parameter, whole, partition):
             here.copy_(there)
@@ -157,10 +159,10 @@ class DeepSpeedEngine:
     def _fragment(
         self, parameter: nn.Parameter, values: torch.Tensor, partition: torch.Tensor
     ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Yield (part of `values`, part of `partition`), views of the same stretch of a parameter.
+        """Yield (part of `values`, part of `partition`): views of the part of a parameter that this process holds.
 
-        values: shaped as the parameter; partition: as this process's flat partition. Nothing is yielded where none of
-        the parameter lies in that.
+        `values` has the parameter's shape, `partition` that of the flat partition. Yields nothing if the process holds
+        no part of the parameter.
         """
         if (mapping := parameter._hp_mapping) is not None:
             here, there = mapping.lp_fragment_address, mapping.hp_fragment_address
@@ -174,7 +176,7 @@ class DeepSpeedEngine:
         return self.engine.optimizer.optimizer if self.zero_stage else self.engine.optimizer
 
     def _partition(self, parameter: nn.Parameter) -> torch.Tensor:
-        """Return this process's flat partition of the group that `parameter` is in."""
+        """Return this process's flat partition of the parameter's group."""
         zero = self.engine.optimizer
         for group, flat in zip(zero.bit16_groups, zero.single_partition_of_fp32_groups, strict=True):
             if any(parameter is member for member in group):
@@ -183,7 +185,13 @@ class DeepSpeedEngine:
 
 
 def deepspeed_config(settings: OptimiserConfig, engine: EngineConfig, rows: int) -> dict:
-    """Return DeepSpeed's configuration: a process passes `rows` rows of the batch at once."""
+    """Return DeepSpeed's configuration.
+
+    Args:
+        settings: Batch size and clipping.
+        engine: ZeRO stage, offloading and precision.
+        rows: Rows of the batch in one pass of a process.
+    """
     zero: dict = {"stage": engine.zero_stage}
     if engine.offload:
         zero["offload_optimizer"] = {"device": "cpu", "pin_memory": torch.cuda.is_available()}
@@ -192,10 +200,10 @@ def deepspeed_config(settings: OptimiserConfig, engine: EngineConfig, rows: int)
         "gradient_accumulation_steps": settings.batch_size // (rows * world_size()),
         "gradient_clipping": settings.clip_norm,
         "zero_optimization": zero,
-        # AdamW of PyTorch needs no compiled extension, on the CPU neither.
+        # PyTorch's AdamW needs no compiled extension, not even on the CPU.
         "zero_allow_untested_optimizer": True,
         "zero_force_ds_cpu_optimizer": False,
-        # Weights, gradients and their sums over processes stay in fp32; only products are in bfloat16.
+        # Weights, gradients and their sums over processes stay in fp32; only matrix products are in bfloat16.
         "torch_autocast": {
             "enabled": engine.precision == "bf16",
             "dtype": "bfloat16",
@@ -210,12 +218,12 @@ def _import_deepspeed():
     try:
         import deepspeed
     except ImportError as error:
-        raise TglError(f"engine 'deepspeed': {error}; install it, or set train.engine to 'plain'") from None
-    # One of DeepSpeed's extensions would be compiled for minutes at start-up; gloo serves as well.
+        raise TglError(f"engine 'deepspeed': {error}. Install it, or set train.engine to 'plain'") from None
+    # DeepSpeed would compile this extension for minutes at start-up; gloo replaces it.
     compatible = getattr(getattr(deepspeed, "ops", None), "__compatible_ops__", None)
     if isinstance(compatible, dict):
         compatible["deepspeed_shm_comm"] = False
-    join()  # before DeepSpeed, which would ask for MPI where torchrun has set nothing
-    os.environ.setdefault("LOCAL_RANK", "0")  # which it wants all the same
+    join()  # Without a process group, DeepSpeed would ask for MPI if torchrun has set no variables.
+    os.environ.setdefault("LOCAL_RANK", "0")  # DeepSpeed needs it even with a process group.
     deepspeed.init_distributed()
     return deepspeed

@@ -1,0 +1,66 @@
+"""Keys that are right by themselves and not together."""
+
+import pytest
+
+from tests.config.config_problems import WIKIMEDIA, problems
+from tgl.config.check import load_config
+
+
+def local(pattern):
+    return {"source": "local", "local": {"pattern": pattern}}
+
+
+TEMPLAMA = {"sets": ["templama"], "templama": {"file": "a.json", "pairs": {"20200101": ["2019", "2020"]}}}
+ECBD = {"sets": ["ecbd"], "ecbd": {"files": ["a.json"], "period": "20200101"}}
+
+
+@pytest.mark.parametrize(
+    ("raw", "words"),
+    [
+        ({"snapshots": {"dates": ["20200101", "20200101"]}}, "must rise"),
+        ({"snapshots": WIKIMEDIA}, "probes.sets: 'world' needs"),
+        ({"snapshots": {"source": "wikimedia"}, "probes": ECBD}, "wikimedia.contact"),
+        ({"snapshots": local("*.xml"), "probes": ECBD}, "must hold {date}"),
+        ({"snapshots": local("{year}.xml"), "probes": ECBD}, "must hold {date}"),
+        ({"snapshots": local("{date}{hour}.xml"), "probes": ECBD}, "no other field"),
+        ({"text": {"base": "json_lines"}}, "text.json_lines"),
+        (
+            {"probes": {"sets": ["snapshots"]}, "text": {"diff_rule": "ticwiki"}},
+            "text.diff_rule: probes.sets has",
+        ),
+        ({"probes": {"sets": ["templama"]}}, "probes.templama: file and pairs"),
+        ({"probes": {"sets": ["ecbd"], "ecbd": {"period": "20200101"}}}, "probes.ecbd.files"),
+        ({"probes": ECBD | {"ecbd": {"files": ["a"], "period": "20190101"}}}, "none of the periods"),
+        ({"probes": {"sets": ["wikidata"]}, "snapshots": WIKIMEDIA}, "probes.wikidata.file: required"),
+        ({"probes": {"validation_share": 0.6, "test_share": 0.6}}, "more than 1"),
+        ({"model": {"hidden_size": 10, "heads": 3}}, "not a multiple"),
+        ({"model": {"pretrain": {"steps": 0}}}, "weights would stay random"),
+        ({"model": {"pretrain": {"keep": [5, 5]}}}, "must rise"),
+        ({"model": {"pretrain": {"keep": [9, 5]}}}, "must rise"),
+        ({"model": {"load": "gpt2"}}, "tokens.tokenizer"),
+        ({"model": {"merge_adapter": True}}, "there is no adapter"),
+        ({"methods": ["tgl_fp"]}, "'full' is required"),
+        ({"methods": ["full", "full"]}, "methods: ['full', 'full'] holds a value twice"),
+        ({"seeds": [0, 1, 0]}, "seeds: [0, 1, 0] holds a value twice"),
+        (
+            {"snapshots": {"dates": ["20190101", "20240101"]}},
+            "snapshots.synthetic.updated_share: 0.25 a year is 1.25 of the facts from 20190101 to 20240101",
+        ),
+    ],
+)
+def test_impossible_combination_is_refused(raw, words):
+    assert any(words in line for line in problems(raw))
+
+
+def test_templama_period_that_is_no_period_is_refused():
+    templama = {"file": "a.json", "pairs": {"20190101": ["2018", "2019"]}}
+    (line,) = problems({"probes": {"sets": ["templama"], "templama": templama}})
+    assert "'20190101' is none of the periods" in line
+
+
+@pytest.mark.parametrize("snapshots", [WIKIMEDIA, local("{date}.xml"), local("{year}-{month}-{day}.xml.bz2")])
+def test_real_dumps_with_real_probes_are_accepted(snapshots):
+    wikidata = {"wikidata": {"file": "latest-all.json.bz2", "sitelink": None}}
+    probes = TEMPLAMA | ECBD | wikidata | {"sets": ["templama", "ecbd", "wikidata"]}
+    config = load_config({"snapshots": snapshots, "probes": probes})
+    assert config.snapshots.source == snapshots["source"]

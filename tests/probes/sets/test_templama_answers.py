@@ -1,0 +1,71 @@
+"""Answers are the same by id, else by normal form, never by spelling."""
+
+import json
+
+import pytest
+
+from tests.probes.sets.templama_records import PAIRS, spans
+from tgl.core.errors import TglError
+from tgl.probes.sets.templama import templama_probes
+from tgl.probes.settings import ProbesConfig
+
+
+@pytest.fixture
+def probe(tmp_path):
+    def run(earlier, later):
+        records = [
+            {"query": "Ann Ray plays for _X_.", "answer": answer, "date": date, "id": f"Q1_P54_{date}"}
+            for date, answer in (("2019", earlier), ("2020", later))
+        ]
+        (tmp_path / "t.json").write_text(json.dumps(records))
+        return templama_probes(tmp_path / "t.json", PAIRS, ProbesConfig())
+
+    return run
+
+
+def named(name, identity=None):
+    return {"name": name} | ({"wikidata_id": identity} if identity is not None else {})
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later", "kind"),
+    [
+        (named("Café Racers", "Q9"), named("Cafe\u0301 Racers", "Q9"), "unchanged"),
+        (named("Twitter", "Q9"), named("X", "Q9"), "unchanged"),
+        (named("Café Racers"), named("Cafe\u0301  Racers"), "unchanged"),
+        (named("O’Hara FC"), named("O'Hara\u00a0FC"), "unchanged"),
+        (named("Racers", "Q9"), named("Racers"), "unchanged"),
+        (named("Racers", ""), named("Racers", "Q9"), "unchanged"),
+        (named("Racers", "Q9"), named("Racers", "Q10"), "updated"),
+        (named("Racers"), named("racers"), "updated"),
+        (named("Racers", "Q9"), named("Rovers"), "updated"),
+    ],
+)
+def test_answers_are_compared_by_id_else_by_normal_form(probe, earlier, later, kind):
+    rows, counts = probe(earlier, later)
+    assert spans(rows) == [(kind, later["name"])]
+    assert counts["replaced_answers"] == (kind == "updated")
+
+
+def test_an_answer_under_two_names_is_one_probe_and_the_other_name_is_counted(probe):
+    rows, counts = probe(
+        [named("A", "Q1")], [named("B", "Q2"), named("Bee", "Q2"), named("B", "Q3"), named("A")]
+    )
+    assert spans(rows) == [("updated", "B"), ("unchanged", "A")]
+    assert counts["other_names"] == 1
+
+
+def test_queries_without_ids_are_the_same_by_normal_form(tmp_path):
+    records = [
+        {"query": query, "answer": [named("Rovers")], "date": date, "relation": "P54"}
+        for query, date in (("José plays for _X_.", "2019"), ("Jose\u0301 plays  for _X_.", "2020"))
+    ]
+    (tmp_path / "t.json").write_text(json.dumps(records))
+    rows, _ = templama_probes(tmp_path / "t.json", PAIRS, ProbesConfig())
+    assert spans(rows) == [("unchanged", "Rovers")]
+
+
+@pytest.mark.parametrize("identity", [9, ["Q9"], {"id": "Q9"}])
+def test_id_that_is_no_text_is_an_error(probe, identity):
+    with pytest.raises(TglError, match=r"t\.json, record 1"):
+        probe(named("A", identity), named("A"))

@@ -1,0 +1,85 @@
+"""Commands about a whole project: write one, check it, run it."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tgl.cli.command import command, say, show
+from tgl.cli.inputs import Checked
+from tgl.config.check import load_config
+from tgl.config.files import check_folder, missing_files, missing_models
+from tgl.core.errors import TglError
+
+
+@command("check")
+def check(file: Annotated[Path, typer.Argument(help="A configuration, such as config.yaml.")]) -> None:
+    """Check a configuration file and report everything that is wrong with it."""
+    config = load_config(file)
+    check_folder(config.experiment)
+    missing = list(missing_models(config))
+    if config.data_root is not None and not Path(config.data_root).is_dir():
+        say(f"data_root: '{config.data_root}' is not there; the files below it are not checked")
+    else:
+        missing += missing_files(config)
+    if missing:
+        raise TglError("\n  - ".join([f"{file}: {len(missing)} missing", *missing]))
+    say(f"{file}: valid")
+
+
+@command("run")
+def run(
+    config: Annotated[Path, typer.Argument(help="A configuration, such as config.yaml.")],
+    until: Annotated[
+        str | None, typer.Option(help="Stop after this stage, such as pages or train.", metavar="RULE")
+    ] = None,
+    cores: Annotated[str, typer.Option(help="Cores to use: a number, or all.", metavar="NUMBER|all")] = "all",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would run.")] = False,
+    snakemake_options: Annotated[
+        list[str] | None, typer.Argument(help="More options of Snakemake, after --: -- --forcerun train")
+    ] = None,
+) -> None:
+    """Run the workflow of a configuration, with a progress bar.
+
+    Results are written to results/NAME in the working directory. NAME is the key `experiment` of the configuration.
+
+    The same command resumes a run that was stopped.
+    """
+    settings = load_config(config)
+    check_folder(settings.experiment)
+    if not (cores == "all" or (cores.isdecimal() and int(cores) > 0)):
+        raise TglError(f"--cores: found '{cores}', expected a number from 1 on, or all")
+    from tgl.cli.workflow import run_workflow
+
+    options = ["--configfile", str(config), "--cores", cores]
+    options += ["--until", until] if until else []
+    options += ["--dry-run"] if dry_run else []
+    status = run_workflow([*options, *(snakemake_options or [])], f"results/{settings.experiment}")
+    if status:
+        raise typer.Exit(status)
+
+
+@command("init")
+def init(
+    folder: Annotated[Path, typer.Argument(help="The folder of the new project. It must not exist.")],
+) -> None:
+    """Write a small project of your own: a configuration with comments.
+
+    It runs as it is: a small synthetic world, one or two minutes on two cores.
+    """
+    if folder.exists():
+        raise TglError(f"{folder}: exists; expected the name of a new folder. Choose another name")
+    Checked().output_folder(folder)
+    from tgl.config.project import write_project
+
+    write_project(folder)
+    place = f"./{folder}" if str(folder).startswith("-") else str(folder)
+    show(
+        f"{folder / 'config.yaml'}: written. Next:\n"
+        f"  cd {shlex.quote(place)}\n"
+        "  tgl check config.yaml    # reports everything that is wrong with the configuration\n"
+        "  tgl run config.yaml      # one or two minutes on two cores"
+    )

@@ -1,0 +1,1 @@
+"""The configuration: the root that combines the sections of each package, and its checks."""

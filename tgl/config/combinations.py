@@ -1,0 +1,167 @@
+"""Find problems between keys of different sections that are each valid alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from tgl.config.root import Config
+from tgl.core.config_types import contact_problem, twice, url_problem
+from tgl.core.errors import TglError
+from tgl.core.registered import settings_of
+from tgl.core.years import years_between
+from tgl.plans.names import parse_plan, plan_id
+from tgl.snapshots.source import SOURCES
+from tgl.train.baseline import BASELINES, make_baseline
+from tgl.train.methods import parse_method
+
+# Articles per fact in the synthetic world, and the fewest examples of a kind that a profile needs.
+ARTICLES_A_FACT, FEWEST_PROBES = 3, 2
+_DATE_FIELDS = {"date", "year", "month", "day"}
+
+
+def combination_problems(config: Config) -> Iterator[str]:
+    """Yield every problem. Each begins with the key to change."""
+    yield from _snapshot_problems(config)
+    yield from _probe_problems(config)
+    yield from _model_problems(config)
+    yield from _method_problems(config)
+
+
+def _snapshot_problems(config: Config) -> Iterator[str]:
+    dates, source = config.snapshots.dates, config.snapshots.source
+    try:
+        settings_of(SOURCES, config.snapshots, source)
+    except TglError as error:  # another package's, which cannot be imported or lacks a required key
+        yield f"snapshots.source: {error}"
+    if source == "synthetic":
+        yearly = config.snapshots.synthetic.updated_share
+        for earlier, later in zip(dates, dates[1:], strict=False):
+            if (share := yearly * years_between(earlier, later)) > 1:
+                yield (
+                    f"snapshots.synthetic.updated_share: {yearly} a year is {share:.2f} of the facts from {earlier} to "
+                    f"{later}, expected at most 1, because a fact changes at most once between two dates; lower it, or "
+                    "add dates in between"
+                )
+    if source == "local":
+        yield from _pattern_problems(config.snapshots.local.pattern)
+    contact = config.snapshots.wikimedia.contact
+    if (source == "wikimedia" or contact is not None) and (problem := contact_problem(contact)):
+        yield f"snapshots.wikimedia.contact: {problem}"
+    if problem := url_problem(config.snapshots.wikimedia.base_url):
+        yield f"snapshots.wikimedia.base_url: {problem}"
+
+
+def _pattern_problems(pattern: str) -> Iterator[str]:
+    key = "snapshots.local.pattern"
+    fields = set(re.findall(r"{(.*?)}", pattern))
+    if not ("date" in fields or {"year", "month", "day"} <= fields) or fields - _DATE_FIELDS:
+        yield f"{key}: '{pattern}' must hold {{date}}, or {{year}}, {{month}} and {{day}}, and no other field"
+    elif set(re.sub(r"{(date|year|month|day)}", "", pattern)) & set("{}"):
+        yield f"{key}: '{pattern}' has a single brace; expected braces only around its fields"
+
+
+def _probe_problems(config: Config) -> Iterator[str]:
+    sets = config.probes.sets
+    if "world" in sets and config.snapshots.source == "synthetic":
+        yield from _world_problems(config)
+    if "world" in sets and config.snapshots.source != "synthetic":
+        yield (
+            f"probes.sets: 'world' needs snapshots.source 'synthetic', found '{config.snapshots.source}'; "
+            "use 'templama', 'ecbd', 'wikidata' or 'snapshots'"
+        )
+    if "snapshots" in sets and config.text.diff_rule != "tgl":
+        yield (
+            f"text.diff_rule: probes.sets has 'snapshots', which needs whole sentences; expected 'tgl', found "
+            f"'{config.text.diff_rule}'"
+        )
+    if "snapshots" in sets and config.text.base != "first_snapshot":
+        yield (
+            "text.base: probes.sets has 'snapshots', whose unchanged values must have been learnt from the first "
+            f"snapshot; expected 'first_snapshot', found '{config.text.base}'"
+        )
+    if "templama" in sets:
+        for period in config.probes.templama.pairs:
+            if period not in config.periods:
+                yield f"probes.templama.pairs: '{period}' is none of the periods {config.periods}"
+    if "ecbd" in sets and config.probes.ecbd.period not in config.periods:
+        yield f"probes.ecbd.period: '{config.probes.ecbd.period}' is none of the periods {config.periods}"
+    # The section itself cannot check this, because a stage that reads no file gets the section without it.
+    if "wikidata" in sets and not config.probes.wikidata.file:
+        yield (
+            "probes.wikidata.file: required when probes.sets has 'wikidata': an entity dump, or the answer of a SPARQL "
+            "service"
+        )
+    if config.text.base == "json_lines" and not config.text.json_lines:
+        yield "text.json_lines: required when text.base is 'json_lines': a file of lines {id, title, text}"
+
+
+def _world_problems(config: Config) -> Iterator[str]:
+    """Yield a problem for each kind of probe that a plan needs and of which the synthetic world has too few."""
+    world, (first, period) = config.snapshots.synthetic, config.snapshots.dates[:2]
+    shares = {"updated": world.updated_share, "new_entity": world.new_share}
+    for kind in sorted({parse_plan(plan).salient or config.plan.salient for plan in config.plans}):
+        subjects = world.pages / ARTICLES_A_FACT * shares[kind] * years_between(first, period)
+        if (found := subjects * config.probes.validation_share) < FEWEST_PROBES:
+            yield (
+                f"probes.validation_share: leaves about {found:.1f} probes of kind '{kind}' in the period {period}, "
+                f"expected at least {FEWEST_PROBES}; raise it, or pages or the shares of snapshots.synthetic"
+            )
+
+
+def _model_problems(config: Config) -> Iterator[str]:
+    if config.model.load is None:
+        return
+    if config.tokens.tokenizer is None:
+        yield f"tokens.tokenizer: a loaded model needs its own tokenizer; set it to '{config.model.load}'"
+    if "learning_rates" not in config.train.model_fields_set:
+        yield (
+            f"train.learning_rates: not set, but the default is for a small model from scratch, not for the loaded "
+            f"'{config.model.load}'; set the rates, such as [0.00005, 0.0001]"
+        )
+
+
+def _method_problems(config: Config) -> Iterator[str]:
+    if "full" not in config.methods:
+        yield "methods: 'full' is required, because the report compares the other methods with it; add it"
+    by_hand = [plan for plan in config.plans if parse_plan(plan).file is not None]
+    names = [plan_id(plan) for plan in config.plans]
+    for plan in by_hand:
+        if names.count(plan_id(plan)) > 1:
+            yield f"methods: '{plan}' and another plan both become '{plan_id(plan)}'; rename one of the files"
+    if by_hand and config.profile.periods == "each":
+        yield f"profile.periods: 'each' cannot make {', '.join(by_hand)} again, written by hand; set it to 'first'"
+    borrowed = [plan for plan in config.plans if parse_plan(plan).borrowed]
+    if borrowed and config.plan.borrow is None:
+        yield f"plan.borrow: required by {', '.join(borrowed)}: the results folder of another experiment"
+    if borrowed and config.profile.periods == "each":
+        yield (
+            f"profile.periods: 'each' cannot make {', '.join(borrowed)} again, which use another experiment's profile; "
+            "set it to 'first'"
+        )
+    meanings: dict[object, str] = {}
+    for method in dict.fromkeys(config.methods):
+        plan, baseline = parse_method(method)
+        same = meanings.setdefault((parse_plan(plan), baseline), method)
+        if same != method:
+            yield f"methods: '{same}' and '{method}' mean the same; remove one of them"
+        yield from (
+            f"methods: '{method}' {problem}" for problem in _baseline_problems(config, plan, baseline)
+        )
+    yield from twice("seeds", config.seeds)
+    yield from twice("methods", config.methods)
+
+
+def _baseline_problems(config: Config, plan: str, baseline: str) -> Iterator[str]:
+    """Yield the reasons, independent of the profile, why the model or the baseline does not support a plan."""
+    name = parse_plan(plan)
+    scratch = config.model if config.model.load is None else None
+    if scratch and name.number is not None and name.number >= scratch.num_sublayers:
+        yield f"names a sublayer that is not there; the model has {scratch.num_sublayers}, numbered from 0"
+    embedding = name.embedding or config.plan.embedding
+    settings = settings_of(BASELINES, config.baselines, baseline)
+    rates = config.train.learning_rates
+    if name.file is not None:
+        return  # Only the file defines the plan, so `Baseline.check` checks it later.
+    found = make_baseline(baseline, settings)
+    yield from found.problems(name, embedding=embedding, model=config.model, rates=rates)

@@ -1,0 +1,1 @@
+"""Code that every other package uses: errors, files, tables and their schemas, types of the configuration."""

@@ -1,1 +1,0 @@
-"""What is new between two snapshots."""

@@ -1,0 +1,1 @@
+"""Models: their sublayers, and functions that create, load, check and save them."""

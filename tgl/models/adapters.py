@@ -1,0 +1,79 @@
+"""Merge peft adapters into their base model, and check that no tensor is lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from transformers import PreTrainedModel
+
+from tgl.core.errors import TglError
+from tgl.core.files import how_to_mend
+from tgl.models.folders import ADAPTER_CONFIG, ADAPTER_WEIGHTS, names_of, read_headers, read_model_json
+
+
+def check_adapter(folder: Path) -> None:
+    """Check that a folder holds a LoRA adapter in safetensors. Reads only the file's header.
+
+    Raises:
+        TglError: The adapter is of another kind or in another format, or its tensors are not floating-point.
+    """
+    path, weights = folder / ADAPTER_CONFIG, folder / ADAPTER_WEIGHTS
+    kind = read_model_json(path).get("peft_type")
+    if kind != "LORA":
+        raise TglError(
+            f"{path}: peft_type is {kind!r}, expected LORA, which tgl can merge. Merge other adapters with peft."
+        )
+    if not weights.is_file():
+        found = sorted(file.name for file in folder.iterdir() if file.name.startswith("adapter_model"))
+        raise TglError(
+            f"{weights}: no such file, found {names_of(found) or 'no weights'}. Save the adapter as safetensors."
+        )
+    for name, header in read_headers([weights]).items():
+        if not header.is_float:
+            raise TglError(
+                f"{weights}: '{name}' is of type {header.dtype}, expected floating-point numbers. "
+                "Save the adapter without quantisation."
+            )
+
+
+def merged(base: PreTrainedModel, folder: Path) -> PreTrainedModel:
+    """Merge the LoRA adapter of a folder into the weights of `base`, in place, and return the model.
+
+    Raises:
+        TglError: The adapter lacks tensors, has tensors that its configuration does not ask for, does not fit the
+            base model, or gives values that are not finite.
+    """
+    from peft import PeftModel, get_peft_model_state_dict  # The import takes a second.
+
+    weights = folder / ADAPTER_WEIGHTS
+    try:
+        adapted = PeftModel.from_pretrained(base, str(folder), use_safetensors=True)
+        expected = get_peft_model_state_dict(adapted, save_embedding_layers=False)
+    except Exception as error:  # Each tuner raises different exceptions.
+        text = " ".join(str(error).split())[:300]
+        raise TglError(
+            f"{folder}: the adapter does not fit its base model '{base.name_or_path}' ({type(error).__name__}: "
+            f"{text}). Give the base model it was trained on."
+        ) from None
+    held = read_headers([weights])
+    missing = sorted(set(expected) - set(held))
+    if missing:
+        raise TglError(
+            f"{weights}: lacks {len(missing)} tensors that {ADAPTER_CONFIG} asks for ({names_of(missing)}). "
+            f"{how_to_mend(weights)}"
+        )
+    extra = sorted(set(held) - set(expected) - set(adapted.state_dict()))
+    if extra:
+        raise TglError(
+            f"{weights}: holds {len(extra)} tensors that {ADAPTER_CONFIG} or the base model has no place for "
+            f"({names_of(extra)}). Give the configuration and base model of this adapter."
+        )
+    model = adapted.merge_and_unload()
+    bad = [name for name, tensor in model.state_dict().items() if not torch.isfinite(tensor).all()]
+    if bad:
+        raise TglError(
+            f"{weights}: after the merge, {names_of(bad)} hold values that are not finite. {how_to_mend(weights)}"
+        )
+    model.requires_grad_(True)  # peft froze the base model.
+    return model.eval()

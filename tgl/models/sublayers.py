@@ -1,0 +1,209 @@
+"""Divide a causal language model into named sublayers. Each parameter is in exactly one.
+
+A transformer block has the sublayers `attention` and `mlp`, an RWKV block `sequence_mixer` and `channel_mixer`. A block
+with a single mixer, such as Mamba's or a GRU's, has the sublayer `mixer`. A block's norm belongs to the sublayer that
+it feeds. Embeddings, final norm and output head form the unit `embedding`. The adapters of `tgl.models.k_adapter` form
+the unit `adapter`. No ranking includes these two units.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from operator import attrgetter
+
+from torch import nn
+
+from tgl.core.errors import TglError, nearest
+from tgl.core.vocabulary import ADAPTER, EMBEDDING, UNRANKED
+from tgl.models.architecture import ARCHITECTURES, BlockLayout
+from tgl.models.layouts import LAYOUTS
+
+
+@dataclass(frozen=True)
+class Sublayer:
+    """One unit of a model.
+
+    Attributes:
+        name: The name, such as `block00.attention`.
+        block: Number of the block, -1 outside the blocks.
+        part: The part of the block, such as `attention`.
+        parameters: The parameters by name.
+        output: The module whose output the unit adds to the residual stream; None outside the blocks.
+        owners: The module of each parameter, by the parameter's name.
+    """
+
+    name: str
+    block: int
+    part: str
+    parameters: dict[str, nn.Parameter]
+    output: nn.Module | None = field(default=None, compare=False)
+    owners: dict[str, nn.Module] = field(default_factory=dict, compare=False)
+
+    @property
+    def num_parameters(self) -> int:
+        """Number of scalar parameters; a tied weight counts once."""
+        return sum(parameter.numel() for parameter in self.parameters.values())
+
+
+def sublayers(model: nn.Module) -> list[Sublayer]:
+    """Return the model's units in order of depth, `embedding` last.
+
+    A model with K-Adapters also has the unit `adapter`, before `embedding`; the other parameters keep the names that
+    they have without adapters. A wrapped model has the units of the inner model (`unwrapped`). The parameters of peft
+    adapters belong to the sublayer that contains them.
+
+    Raises:
+        TglError: The layout of the architecture is not known, or a block has a child that belongs to no sublayer.
+    """
+    model = unwrapped(model)
+    kind = _kind(model)
+    if kind == "tgl_k_adapter":
+        *units, embedding = sublayers(model.base)
+        adapters = {name: p for name, p in model.named_parameters() if not name.startswith("base.")}
+        return [*units, Sublayer(ADAPTER, -1, ADAPTER, adapters, owners=_owners(model, adapters)), embedding]
+    layout = _layout(model)
+    part_of_child = {child: part for part, children in layout.parts.items() for child in children}
+    units: dict[tuple[int, str], dict[str, nn.Parameter]] = {}
+    rest: dict[str, nn.Parameter] = {}
+    for name, parameter in model.named_parameters():  # A tied weight appears once.
+        if not name.startswith(layout.blocks + "."):
+            rest[name] = parameter
+            continue
+        block, child = name[len(layout.blocks) + 1 :].split(".")[:2]
+        if child in layout.outside:
+            rest[name] = parameter
+            continue
+        if child not in part_of_child:
+            raise TglError(
+                f"parameter '{name}': '{child}' is not a known child of a {kind} block, expected one of "
+                f"{', '.join(part_of_child)}. Add it to the architecture's layout"
+            )
+        units.setdefault((int(block), part_of_child[child]), {})[name] = parameter
+    if not units:
+        raise TglError(
+            f"model type '{kind}': found no block at '{layout.blocks}', expected at least one. Give a model with blocks"
+        )
+    order = list(layout.parts)
+    found = [
+        Sublayer(
+            f"block{block:02d}.{part}",
+            block,
+            part,
+            units[block, part],
+            model.get_submodule(f"{layout.blocks}.{block}.{layout.parts[part][-1]}"),
+            _owners(model, units[block, part]),
+        )
+        for block, part in sorted(units, key=lambda unit: (unit[0], order.index(unit[1])))
+    ]
+    return [*found, Sublayer(EMBEDDING, -1, EMBEDDING, rest, owners=_owners(model, rest))]
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """Return the model inside torch.compile, DistributedDataParallel, DataParallel or peft, or the model itself.
+
+    Raises:
+        TglError: The wrapper's parameters belong to no sublayer. This holds for wrappers that flatten parameters
+            (FSDP) and for peft methods with parameters outside the model (prompt and prefix tuning).
+    """
+    if not isinstance(model, nn.Module):
+        raise TglError(
+            f"model: found {type(model).__name__}, expected a causal language model of transformers. "
+            "Load it with tgl.load_model"
+        )
+    while True:
+        kind = type(model).__name__
+        if "FullyShardedDataParallel" in kind:
+            raise TglError(
+                f"model: found {kind}, whose flat parameters belong to no sublayer; expected a model with its own "
+                "parameters. Pass the model before it is sharded"
+            )
+        if "_orig_mod" in model._modules:  # torch.compile
+            inner = model._orig_mod
+        elif isinstance(model, nn.parallel.DistributedDataParallel | nn.DataParallel):
+            inner = model.module
+        elif type(model).__module__.startswith("peft."):
+            inner = _inside_peft(model)
+        else:
+            return model
+        model = inner
+
+
+def has_adapters(model: nn.Module) -> bool:
+    """Return whether the model is wrapped by peft, or holds peft layers."""
+    return any(type(module).__module__.startswith("peft.") for module in model.modules())
+
+
+def _inside_peft(model: nn.Module) -> nn.Module:
+    """Return the model inside peft's wrapper or inside one of its tuners."""
+    if hasattr(model, "get_base_model"):
+        inner = model.get_base_model()
+    else:
+        inner = model.base_model.model if "base_model" in model._modules else model.model
+    known = {id(parameter) for parameter in inner.parameters()}
+    outside = [name for name, parameter in model.named_parameters() if id(parameter) not in known]
+    if outside:
+        raise TglError(
+            f"model: found {type(model).__name__} with the parameter '{outside[0]}' outside the model, which belongs "
+            "to no sublayer; expected adapters inside the blocks, as with LoRA. Pass the model without them"
+        )
+    return inner
+
+
+def _owners(model: nn.Module, names: Iterable[str]) -> dict[str, nn.Module]:
+    return {name: model.get_submodule(name.rpartition(".")[0]) for name in names}
+
+
+def ranked(units: list[Sublayer]) -> Iterator[Sublayer]:
+    """Yield the units that a plan ranks: all except `embedding` and `adapter`."""
+    return (unit for unit in units if unit.name not in UNRANKED)
+
+
+def blocks(model: nn.Module) -> nn.ModuleList:
+    """Return the model's blocks in order of depth.
+
+    Raises:
+        TglError: The layout of the architecture is not known.
+    """
+    return model.get_submodule(_layout(model).blocks)
+
+
+def final_norm(model: nn.Module) -> nn.Module:
+    """Return the norm between the last block and the output head.
+
+    Raises:
+        TglError: The layout of the architecture is not known, the model has no such norm, or the model is RWKV, whose
+            residual stream has different scales in evaluation mode and training mode.
+    """
+    path = _layout(model).norm
+    norm = attrgetter(path)(model) if path else None
+    if norm is None:
+        raise TglError(
+            f"model type '{_kind(model)}': K-Adapter found "
+            f"{f'no norm at {path!r}' if path else 'a residual stream that is rescaled in evaluation mode'}. "
+            f"Use one of {', '.join(sorted(kind for kind, layout in LAYOUTS.items() if layout.norm))}"
+        )
+    return norm
+
+
+def _kind(model: nn.Module) -> str:
+    return getattr(getattr(model, "config", None), "model_type", type(model).__name__)
+
+
+def _layout(model: nn.Module) -> BlockLayout:
+    kind = _kind(model)
+    if kind in LAYOUTS:
+        return LAYOUTS[kind]
+    if kind in ARCHITECTURES:
+        return ARCHITECTURES.get(kind).layout
+    raise TglError(
+        f"model type '{kind}': its blocks are not known{nearest(kind, LAYOUTS)}; known are "
+        f"{', '.join(sorted(LAYOUTS))}. Found the block lists {_block_lists(model) or 'none'} among the "
+        f"children {[name for name, _ in model.named_children()]}. Add a line to tgl/models/layouts.py, or register an "
+        "architecture in your own package"
+    )
+
+
+def _block_lists(model: nn.Module) -> list[str]:
+    """Return path and length of every ModuleList. One of them probably holds the blocks."""
+    return [f"{name}[{len(m)}]" for name, m in model.named_modules() if isinstance(m, nn.ModuleList)]

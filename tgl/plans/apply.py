@@ -1,0 +1,134 @@
+"""Apply a plan to a model: freeze parameters, and build the optimiser's parameter groups without them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from torch import nn
+
+if TYPE_CHECKING:
+    from tgl.plans.plan import Plan
+
+from tgl.core.errors import TglError
+from tgl.models.roles import decays
+from tgl.models.sublayers import Sublayer, sublayers, unwrapped
+
+
+def check_fit(plan: Plan, units: Sequence[Sublayer]) -> None:
+    """Check that plan and model have the same sublayers.
+
+    Raises:
+        TglError: The plan names a sublayer that the model lacks, or lacks one that the model has.
+    """
+    plan.check()
+    names = {unit.name for unit in units}
+    strange = [name for name in plan.multipliers if name not in names]
+    if strange:
+        raise TglError(
+            f"plan '{plan.method}': the model has no sublayer {strange}; it has {sorted(names)}. Correct the names"
+        )
+    for unit in units:
+        plan.of(unit.name)
+
+
+def freeze(model: nn.Module, plan: Plan) -> list[Sublayer]:
+    """Set requires_grad of every parameter according to the plan.
+
+    A parameter that the caller has frozen stays frozen. A parameter that an earlier plan froze is unfrozen if this plan
+    trains it. The function warns if the plan trains a unit in which every parameter stays frozen.
+
+    Args:
+        model: The model, changed in place.
+        plan: The plan; of a plan with phases, the first phase counts.
+
+    Returns:
+        The units that the plan freezes.
+
+    Raises:
+        TglError: Plan and model have different sublayers, or nothing would be trained.
+    """
+    units = sublayers(model)
+    check_fit(plan, units)
+    frozen = [unit for unit in units if plan.of(unit.name) == 0]
+    if len(frozen) == len(units):
+        raise TglError(
+            f"plan '{plan.method}': every multiplier is 0, so nothing would be trained. Set at least one above 0"
+        )
+    network = unwrapped(model)
+    own = _own_frozen(network)
+    parameters = {name: parameter for unit in units for name, parameter in unit.parameters.items()}
+    trainable = {name for name, parameter in parameters.items() if parameter.requires_grad or name in own}
+    wanted = {name for unit in units if plan.of(unit.name) > 0 for name in unit.parameters}
+    if not trainable & wanted:
+        raise TglError(
+            f"plan '{plan.method}': all {len(wanted)} parameters that it trains were frozen before "
+            "(requires_grad=False); expected at least one that is trainable. Unfreeze them, or change the plan"
+        )
+    idle = [unit.name for unit in units if plan.of(unit.name) > 0 and not trainable & set(unit.parameters)]
+    if idle:
+        warnings.warn(
+            f"plan '{plan.method}': trains {', '.join(idle)}, where every parameter was frozen before "
+            "(requires_grad=False); they stay frozen. Unfreeze them first to train them",
+            stacklevel=3,
+        )
+    for name, parameter in parameters.items():
+        parameter.requires_grad_(name in trainable & wanted)
+    # The mark has only plain types, so that a pickled or copied model keeps it.
+    network._tgl_frozen = {"frozen": trainable - wanted, "among": set(parameters)}
+    return frozen
+
+
+def _own_frozen(network: nn.Module) -> set[str]:
+    """Return the names of parameters that an earlier plan froze, if no other code has frozen parameters since.
+
+    Other code did if the model's parameters have changed (peft has added adapters), or if none is trainable.
+    """
+    mark = vars(network).get("_tgl_frozen")
+    if mark is None or not any(parameter.requires_grad for parameter in network.parameters()):
+        return set()
+    names = {name for unit in sublayers(network) for name in unit.parameters}
+    return mark["frozen"] if names == mark["among"] else set()
+
+
+def parameter_groups(
+    units: Iterable[Sublayer], plan: Plan, learning_rate: float, *, weight_decay: float
+) -> list[dict]:
+    """Return optimiser groups, one for each (multiplier, weight decay), in a fixed order.
+
+    Parameters without gradients are in no group, and no group is empty.
+
+    Args:
+        units: The model's sublayers.
+        plan: The plan.
+        learning_rate: The learning rate at multiplier 1.
+        weight_decay: Weight decay of weights and embeddings. Norms, biases and state parameters have none
+            (`tgl.models.roles`).
+
+    Returns:
+        Groups with `params`, `lr`, `initial_lr` (learning_rate * multiplier, which the schedule scales), `weight_decay`
+        and `units` (the unit of each parameter).
+    """
+    groups: dict[tuple[float, float], dict] = {}
+    for unit in units:
+        multiplier = plan.of(unit.name)
+        if multiplier == 0:
+            continue
+        for name, parameter in unit.parameters.items():
+            if not parameter.requires_grad:
+                continue
+            decay = weight_decay if decays(name, parameter, unit.owners[name]) else 0.0
+            rate = learning_rate * multiplier
+            group = groups.setdefault(
+                (multiplier, decay),
+                {"params": [], "lr": rate, "initial_lr": rate, "weight_decay": decay, "units": []},
+            )
+            group["params"].append(parameter)
+            group["units"].append(unit.name)
+    return list(groups.values())
+
+
+def realised_rates(groups: Iterable[dict]) -> dict[str, float]:
+    """Return the current learning rate of each trained unit from the optimiser's groups."""
+    return {name: float(group["lr"]) for group in groups for name in group["units"]}

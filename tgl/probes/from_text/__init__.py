@@ -1,0 +1,1 @@
+"""Find probes in the sentences of snapshots."""

@@ -1,0 +1,1 @@
+"""Provide the sources of probes, one module for each."""

@@ -1,0 +1,1 @@
+"""Read facts and their dates from Wikidata."""

@@ -1,0 +1,160 @@
+"""Read facts from Wikidata entity dumps.
+
+A dump is a JSON array with one entity on each line, or JSON lines, compressed or not. It is read twice, line by line:
+first for the statements of the wanted relations, then for the labels of their objects. Memory holds only labels and the
+facts that hold at a wanted day.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from tgl.core.errors import TglError
+from tgl.core.json_text import parse_json
+from tgl.probes.rows import open_text
+from tgl.probes.wikidata.facts import Facts, item_number, one_line
+from tgl.probes.wikidata.times import Time
+
+# Limit of the characters of an entity. Wikidata itself allows a few million.
+_MOST_CHARACTERS = 1 << 25
+_ITEM = re.compile(r'\{"type":"item","id":"Q([1-9][0-9]{0,17})"')
+# The code of labels for all languages, the fallback for items without a label in the wanted language.
+_ALL_LANGUAGES = "mul"
+_FAULTS = (ValueError, KeyError, TypeError, AttributeError)
+
+
+def read_dump(path: str | Path, facts: Facts, sitelink: str | None, *, language: str) -> None:
+    """Add the facts and labels of a dump to `facts`.
+
+    Args:
+        path: The dump.
+        facts: The facts, updated in place.
+        sitelink: The wiki in which a subject must have an article, or None for no condition.
+        language: The language of the labels.
+
+    Raises:
+        TglError: A line is not an entity, or the file is cut off. The message names the file and the line.
+    """
+    wanted = re.compile(f'"P(?:{"|".join(relation[1:] for relation in facts.relations)})"')
+    for number, line in _entity_lines(path):
+        facts.counts["entities"] += 1
+        if wanted.search(line):
+            try:
+                _add_entity(parse_json(line), facts, sitelink, language=language)
+            except _FAULTS as error:
+                raise _no_entity(path, number, error) from None
+    missing = facts.objects_without_label()
+    for number, line in _entity_lines(path):
+        match = _ITEM.match(line)
+        if match and int(match[1]) not in missing:
+            continue
+        try:
+            entity = parse_json(line)
+            if entity["type"] == "item" and (label := _label(entity, language)):
+                item = item_number(entity["id"])
+                if item in missing:
+                    facts.labels[item] = label
+        except _FAULTS as error:
+            raise _no_entity(path, number, error) from None
+
+
+def _entity_lines(path: str | Path) -> Iterator[tuple[int, str]]:
+    """Yield (line number, JSON text) of each entity."""
+    number, opened, closed = 0, False, False
+    with open_text(path) as stream:
+        while line := stream.readline(_MOST_CHARACTERS + 1):
+            number += 1
+            if len(line) > _MOST_CHARACTERS:
+                raise TglError(
+                    f"{path}, line {number}: more than {_MOST_CHARACTERS} characters. Expected an entity dump"
+                )
+            line = line.strip()
+            if line == "[" and number == 1:
+                opened = True
+            elif line == "]" and opened and not closed:
+                closed = True
+            elif line:
+                line = line.removesuffix(",")
+                if closed or not (line.startswith("{") and line.endswith("}")):
+                    raise TglError(
+                        f"{path}, line {number}: found {line[:40]!r}, expected one entity {{...}} on each line, "
+                        "between the lines [ and ]"
+                    )
+                yield number, line
+    if opened and not closed:
+        raise TglError(f"{path}: ends before the line ]. The file is cut off, download it again")
+
+
+def _no_entity(path: str | Path, number: int, error: Exception) -> TglError:
+    return TglError(
+        f"{path}, line {number}: not an entity in Wikidata's JSON layout ({error!r}). Download the dump again"
+    )
+
+
+def _add_entity(entity: dict, facts: Facts, sitelink: str | None, *, language: str) -> None:
+    label, reason = _label(entity, language), None
+    if entity["type"] != "item":
+        reason = "subject_not_an_item"
+    elif sitelink is not None and sitelink not in _mapping(entity.get("sitelinks")):
+        reason = "subject_without_article"
+    elif not label:
+        reason = "subject_without_label"
+    for relation, statements in _mapping(entity.get("claims")).items():
+        if relation in facts.relations:
+            for statement in statements:
+                discarded = reason
+                if statement["rank"] == "deprecated":
+                    discarded = "deprecated"
+                elif reason is None:
+                    subject = item_number(entity["id"])
+                    discarded = _add_statement(statement, relation, subject, facts=facts)
+                    if discarded is None:
+                        facts.labels[subject] = label
+                facts.counts["statements"] += 1
+                if discarded:
+                    facts.counts[discarded] += 1
+
+
+def _add_statement(statement: dict, relation: str, subject: int, *, facts: Facts) -> str | None:
+    """Add a statement that is not deprecated; return None, or the reason if it is discarded."""
+    snak = statement["mainsnak"]
+    if snak["snaktype"] != "value":
+        return "value_unknown"
+    value = snak["datavalue"]["value"]
+    if snak["datavalue"]["type"] != "wikibase-entityid" or value["entity-type"] != "item":
+        return "value_not_an_item"
+    # Dumps before 2017 contain only the number.
+    item = item_number(value["id"] if "id" in value else f"Q{value['numeric-id']}")
+    qualifiers = _mapping(statement.get("qualifiers"))
+    starts = [_time(snak) for snak in qualifiers.get("P580", ())]
+    ends = [_time(snak) for snak in qualifiers.get("P582", ()) if snak["snaktype"] != "novalue"]
+    return facts.add((relation, subject), item, starts, ends=ends, has_point="P585" in qualifiers)
+
+
+def _time(snak: dict) -> Time:
+    if snak["snaktype"] != "value":
+        return None
+    value = snak["datavalue"]["value"]
+    if not isinstance(value["time"], str) or type(value["precision"]) is not int:
+        raise TypeError("time must be a string and precision an integer")
+    return value["time"], value["precision"]
+
+
+def _label(entity: dict, language: str) -> str:
+    """Return the label of an entity, or "" if there is none."""
+    labels = _mapping(entity.get("labels"))
+    return next(
+        (one_line(labels[key]["value"]) for key in (language, _ALL_LANGUAGES) if key in labels),
+        "",
+    )
+
+
+def _mapping(value: object) -> dict:
+    """Return a JSON object; an empty one may be written as [], because Wikidata's PHP code does so."""
+    if value is None or value == []:
+        return {}
+    if not isinstance(value, dict):
+        raise TypeError(f"found {type(value).__name__}, expected a JSON object")
+    return value

@@ -1,0 +1,231 @@
+"""Measure the gradient norms of a model: from probes and plain text to `norms`, `profile` and `comparisons`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Integral
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+import transformers
+from torch import nn
+from transformers import PreTrainedModel
+from transformers.tokenization_utils_base import PreTrainedTokenizerBase
+
+from tgl.core.config_types import MOST_SEED
+from tgl.core.errors import TglError
+from tgl.core.tables import to_arrow, write_table
+from tgl.core.vocabulary import PROFILED_KINDS
+from tgl.evaluate.score import max_length
+from tgl.models.checkpoint import inspect_model, load_model, random_twin, weights_hash
+from tgl.models.fit import check_tokenizer
+from tgl.models.sublayers import Sublayer, sublayers
+from tgl.models.tokenizer import load_tokenizer
+from tgl.probes.given import read_probes
+from tgl.profiling import tabulate
+from tgl.profiling.capture import cover
+from tgl.profiling.groups import Groups, make_groups
+from tgl.profiling.norms import GroupNorms, check_norms, gradient_norms
+from tgl.profiling.objects import measurable
+from tgl.profiling.settings import ProfileConfig
+from tgl.text.corpus import tokens_of
+
+TABLES = ("profile", "norms", "comparisons")
+Say = Callable[[str], None]
+
+
+def quiet(text: str) -> None:
+    """Discard a log line."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Gradient norms of one model by sublayer.
+
+    Attributes:
+        profile: The table `profile` (`tgl.core.schemas`).
+        norms: The table `norms`.
+        comparisons: The table `comparisons`.
+        about: The inputs and conditions: hashes of weights, probes and text, dtype, attention kernel, method of the
+            norms, counts of examples and of everything left out.
+    """
+
+    profile: pd.DataFrame
+    norms: pd.DataFrame
+    comparisons: pd.DataFrame
+    about: dict
+
+    def write(self, folder: str | Path) -> None:
+        """Write the three tables into a folder, each with `about` in its metadata."""
+        for name in TABLES:
+            table = to_arrow(getattr(self, name), name)
+            write_table(
+                table, Path(folder) / f"{name}.parquet", name, counts=self.about["counts"], about=self.about
+            )
+
+
+@torch.inference_mode(False)  # In inference mode, a copy or a twin could not have gradients.
+def measure(
+    model: str | Path | nn.Module,
+    *,
+    probes: str | Path | Iterable[Mapping],
+    corpus: str | Path | np.ndarray | Sequence[int],
+    tokenizer: PreTrainedTokenizerBase | None = None,
+    period: str | None = None,
+    settings: ProfileConfig | None = None,
+    seed: int = 0,
+    twin: bool = True,
+    merge_adapter: bool = False,
+    say: Say = quiet,
+) -> Measured:
+    """Measure the gradient norms of a model. Arguments and errors are those of `tgl.profiling.profile.profile`."""
+    settings = settings or ProfileConfig()
+    _check(settings, tokenizer, period, seed=seed)
+    by_name = isinstance(model, str | Path)
+    if not by_name and tokenizer is None:
+        raise TglError("profile: found a model object without a tokenizer, expected both. Give its tokenizer")
+    # Reading weights can take minutes, so all checks that do not need them come first.
+    shell = inspect_model(model, merge_adapter=merge_adapter) if by_name else measurable(model)
+    sublayers(shell)
+    tokenizer = tokenizer or load_tokenizer(model)
+    check_tokenizer(shell, tokenizer)
+    rows, text_counts = read_probes(probes), Counter()
+    stream = tokens_of(corpus, tokenizer, text_counts)
+    for what, number in text_counts.items():
+        say(f"{what}: {number}")
+    # Unused tensors of a checkpoint are reported even if the caller wants no log.
+    warn = print if say is quiet else say
+    trained = load_model(model, merge_adapter=merge_adapter, say=warn) if by_name else shell
+    name = str(model) if by_name else trained.name_or_path or type(trained).__name__
+    groups = make_groups(
+        rows, stream, tokenizer, period=period, settings=settings, length=max_length(trained)
+    )
+    for group, reasons in groups.left_out.items():
+        for reason, ids in reasons.items():
+            say(
+                f"left out of {group}, {reason}: {len(ids)}: {', '.join(ids[:5])}{' ...' if len(ids) > 5 else ''}"
+            )
+    period_of = {row["id"]: row["period"] for row in rows}
+    taken = {
+        kind: sorted({period_of[identity] for identity in groups.groups[kind].pairs})
+        for kind in PROFILED_KINDS
+        if kind in groups.groups
+    }
+    for kind in [kind for kind, periods in taken.items() if period is not None and periods != [period]]:
+        say(f"{kind}: no validation probe of period {period}, using those of {taken[kind][0]}")
+    about = {
+        "model": name,
+        "model_type": trained.config.model_type,
+        "model_sha256": weights_hash(trained),
+        "num_parameters": sum(parameter.numel() for parameter in trained.parameters()),
+        "probes_sha256": _hash(json.dumps(rows, sort_keys=True).encode()),
+        "text_sha256": _hash(np.ascontiguousarray(stream, dtype=np.int32).tobytes()),
+        "text_tokens": len(stream),
+        "dtype": str(trained.dtype).removeprefix("torch."),
+        "attention": getattr(trained.config, "_attn_implementation", None),
+        "device": next(trained.parameters()).device.type,
+        "period": period,
+        "periods taken": taken,
+        "seed": seed,
+        "settings": settings.model_dump(mode="json", exclude={"periods"}),
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        "counts": groups.counts() | text_counts,
+    }
+    if not isinstance(model, str | Path) and (given := _dtypes(model)) != [about["dtype"]]:
+        about["dtypes of the object"] = given
+    networks = [("trained", trained)]
+    if twin:
+        networks.append(("random", random_twin(trained.config, seed + 1_000_003).to(trained.dtype)))
+    found: dict[str, list[dict]] = {table: [] for table in TABLES}
+    for weights, network in networks:
+        units = sublayers(network)
+        measured = _measure(weights, network, units, groups=groups, about=about, say=say)
+        pairs = {group: groups.groups[group].pairs for group in measured}
+        found["norms"] += tabulate.norm_rows(weights, measured, pairs, units=units)
+        found["profile"] += tabulate.profile_rows(
+            weights, measured, units, resamples=settings.bootstrap, seed=seed
+        )
+        found["comparisons"] += tabulate.comparison_rows(
+            weights, measured, pairs, units=units, resamples=settings.bootstrap, seed=seed
+        )
+    return Measured(
+        **{table: to_arrow(rows, table).to_pandas() for table, rows in found.items()}, about=about
+    )
+
+
+def _check(settings: object, tokenizer: object, period: object, *, seed: object) -> None:
+    """Raise TglError if an argument of `profile` has a wrong type."""
+    for name, value, kind in (
+        ("settings", settings, ProfileConfig),
+        ("tokenizer", tokenizer, PreTrainedTokenizerBase | None),
+        ("period", period, str | None),
+        ("seed", seed, Integral),
+    ):
+        wrong_seed = name == "seed" and isinstance(value, Integral) and not 0 <= value <= MOST_SEED
+        if not isinstance(value, kind) or isinstance(value, bool) or wrong_seed:
+            expected = {"seed": f"a whole number from 0 to {MOST_SEED}", "period": "a text"}.get(
+                name, f"a {kind}"
+            )
+            raise TglError(f"profile: {name}: found {value!r:.100}, expected {expected}")
+    if tokenizer is not None and not (tokenizer.is_fast and tokenizer.eos_token_id is not None):
+        raise TglError(
+            f"profile: tokenizer: found a {'fast' if tokenizer.is_fast else 'slow'} {type(tokenizer).__name__} with "
+            f"end-of-text token {tokenizer.eos_token}; expected a fast one, which gives character offsets, with an "
+            "end-of-text token. Load it with AutoTokenizer"
+        )
+
+
+def _dtypes(model: nn.Module) -> list[str]:
+    return sorted({str(parameter.dtype).removeprefix("torch.") for parameter in model.parameters()})
+
+
+def _measure(
+    weights: str,
+    network: PreTrainedModel,
+    units: list[Sublayer],
+    *,
+    groups: Groups,
+    about: dict,
+    say: Say,
+) -> dict[str, GroupNorms]:
+    """Return the norms of each group; record in `about` how they were computed and which are not finite."""
+    coverage = cover(network, units)
+    total = sum(coverage.num_scalars.values())
+    found = {}
+    for name, group in groups.groups.items():
+        norms = gradient_norms(network, units, group.examples, coverage=coverage)
+        if not found:
+            first = group.examples[int(np.flatnonzero(norms.finite)[0])]
+            deviation = check_norms(network, units, first, coverage=coverage)
+            about[weights] = {"parameters by": coverage.num_scalars, "deviation from autograd": deviation}
+            say(
+                f"{weights} weights: norms of {1 - coverage.num_scalars['autograd'] / total:.1%} of {total:,} "
+                f"parameters by formula, the rest by autograd; deviation from autograd {deviation:.1e}"
+            )
+        bad = [f"{name} {number}" for number in np.flatnonzero(~norms.finite)]
+        if bad:
+            about["counts"][f"{weights} {name}: gradient not finite"] = len(bad)
+            say(
+                f"{weights} weights, left out of {name}, gradient not finite: {len(bad)}: {', '.join(bad[:5])}"
+            )
+        if norms.finite.sum() < 2:
+            raise TglError(
+                f"profile: group '{name}' has {norms.finite.sum()} examples with finite gradients, expected at least "
+                "2. Give more probes, or a checkpoint with finite gradients"
+            )
+        say(
+            f"{weights} weights, {name}: {len(group.examples)} examples, mean norm {np.nanmean(norms.each):.4g}"
+        )
+        found[name] = norms
+    return found
+
+
+def _hash(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,1 @@
+"""From wikitext to clean text."""

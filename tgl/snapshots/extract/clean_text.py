@@ -1,0 +1,191 @@
+"""Clean text under construction: white space is folded as it is added, so that offsets of links stay true."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+# White space that is not a single blank or line end; found from its first character, so in linear time.
+_IRREGULAR = re.compile(r"(?:[^\S \n]|[ \n](?=\s))\s*")
+# Around the anchor of a link; no XML has these characters.
+ANCHOR_START, ANCHOR_END = "\x01", "\x02"
+_BLANK_AFTER_START = re.compile(rf"{ANCHOR_START}(\s)")
+_BLANK_BEFORE_END = re.compile(rf"(\s){ANCHOR_END}")
+# One with a blank at its edge, or empty; found from its rare characters, thus fast.
+_LOOSE_ANCHOR = re.compile(rf"{ANCHOR_START}[\s{ANCHOR_END}]|{ANCHOR_END}(?<=\s.)")
+# A parenthesis, and behind an opening one what a dropped pronunciation or name in another script leaves of the rest:
+# "( , )", "(; born".
+_PARENTHESIS = re.compile(r"[()](?:(?<=\()(?:[\s,;:]*\)|[\s,;:]+))?")
+
+
+class Link(NamedTuple):
+    """A link to the page `target` from characters [start, end) of the clean text."""
+
+    target: str
+    start: int
+    end: int
+
+
+class Section(NamedTuple):
+    """A section's title, its level (2: ==, 3: ===) and the character of the clean text that its text starts at."""
+
+    title: str
+    level: int
+    start: int
+
+
+@dataclass(frozen=True)
+class Keep:
+    """Which parts of an article are kept besides its running text, and which are dropped.
+
+    dropped_sections: titles, case-folded, of sections that go with all below them. dropped_links: what the wiki calls
+    the namespaces of files and categories, whose links are dropped, besides the English names.
+    """
+
+    tables: bool = False
+    infoboxes: bool = False
+    dropped_sections: Collection[str] = ()
+    dropped_links: Collection[str] = ()
+
+
+@dataclass(frozen=True)
+class Article:
+    """A page's clean text, with its links and sections in order."""
+
+    text: str
+    links: list[Link] = field(default_factory=list)
+    sections: list[Section] = field(default_factory=list)
+
+
+class CleanText:
+    """Pieces of clean text: no white space at the start, runs of blanks are one, runs with a line end a line end."""
+
+    def __init__(self) -> None:
+        self.pieces: list[str] = []
+        self.length = 0
+        self.links: list[Link] = []
+        self.sections: list[Section] = []
+        self._last = "\n"
+
+    def add(self, text: str) -> None:
+        """Append text."""
+        self._append(_fold(text))
+
+    def add_linked(self, text: str, targets: list[str]) -> None:
+        """Append text in which the anchors of links to `targets` are between ANCHOR_START and ANCHOR_END each."""
+        text = _fold(text)
+        if _LOOSE_ANCHOR.search(text):
+            text = _BLANK_BEFORE_END.sub(
+                rf"{ANCHOR_END}\1", _BLANK_AFTER_START.sub(rf"\1{ANCHOR_START}", text)
+            )
+            anchors = re.split(f"[{ANCHOR_START}{ANCHOR_END}]", text)[1::2]
+            targets = [target for target, anchor in zip(targets, anchors, strict=True) if anchor]
+            text = _fold(text.replace(ANCHOR_START + ANCHOR_END, ""))
+        pieces = text.replace(ANCHOR_END, ANCHOR_START).split(ANCHOR_START)
+        text = "".join(pieces)
+        self._append(text)
+        end = self.length - len(text)
+        for number, piece in enumerate(pieces):
+            end += len(piece)
+            if number % 2:
+                self.links.append(Link(targets[number // 2], end - len(piece), end))
+
+    def _append(self, text: str) -> None:
+        if not text:
+            return
+        first = text[0]
+        if first == " " or first == "\n":
+            if self._last == "\n" or self._last == first:
+                text = text[1:]
+            elif self._last == " ":  # a blank before a line end goes
+                self.pieces[-1] = self.pieces[-1][:-1]
+                self.length -= 1
+            if not text:
+                return
+        self.pieces.append(text)
+        self.length += len(text)
+        self._last = text[-1]
+
+    @property
+    def at_line_start(self) -> bool:
+        """Whether what is added next begins a line."""
+        return self._last == "\n"
+
+    def add_link(self, target: str, first_piece: int) -> None:
+        """Make a link of what was added since there were `first_piece` pieces; without a target there is none."""
+        if not target:
+            return
+        added = "".join(self.pieces[first_piece:])
+        if anchor := added.strip():
+            start = self.length - len(added) + added.index(anchor[0])
+            self.links.append(Link(target, start, start + len(anchor)))
+
+    def add_section(self, title: str, level: int) -> None:
+        """Begin a section on a new line."""
+        self.add("\n")
+        self.sections.append(Section(title, level, self.length))
+
+    def text(self) -> str:
+        """Return the text so far, without white space around it."""
+        return "".join(self.pieces).strip()
+
+    def article(self) -> Article:
+        """Return the whole, without what dropped markup has left of parentheses; sections without text go."""
+        text = "".join(self.pieces).rstrip()
+        gaps = list(_gaps(text))
+        if not gaps:
+            links = [link for link in self.links if link.end <= len(text)]
+            return Article(text, links, [found for found in self.sections if found.start < len(text)])
+        kept, ends, shifts, end = [], [0], [0], 0
+        for gap_start, gap_end in gaps:
+            kept.append(text[end:gap_start])
+            end = gap_end
+            ends.append(end)
+            shifts.append(shifts[-1] + end - gap_start)
+        clean = ("".join(kept) + text[end:]).strip()
+
+        def moved(offset: int) -> int:
+            # An offset inside a gap would lie before its start; those of links that touch one are checked below.
+            return offset - shifts[bisect_right(ends, offset) - 1]
+
+        links = []
+        for link in self.links:
+            if link.end <= len(text):
+                start, end = moved(link.start), moved(link.end)
+                if clean[start:end] == text[link.start : link.end]:
+                    links.append(Link(link.target, start, end))
+        sections = [Section(found.title, found.level, moved(found.start)) for found in self.sections]
+        return Article(clean, links, [found for found in sections if found.start < len(clean)])
+
+
+def _gaps(text: str) -> Iterator[tuple[int, int]]:
+    """Yield [start, end) of what goes: empty parentheses with the blank before, and white space inside of others."""
+    end = 0
+    for match in _PARENTHESIS.finditer(text):
+        start = match.start()
+        if match[0] == ")":
+            inside = start
+            while inside > end and text[inside - 1] in " ,;":
+                inside -= 1
+            if inside < start:
+                yield inside, start
+        elif len(match[0]) == 1:
+            continue
+        elif match[0][-1] != ")":
+            end = match.end()
+            yield start + 1, end
+        elif start > end and text[start - 1] == " ":  # as in " ()", not in "main()"
+            end = match.end()
+            yield start - 1, end
+
+
+def _fold(text: str) -> str:
+    """Return text with each run of white space as one blank, or as a line end where one is in it."""
+    return _IRREGULAR.sub(_blank, text) if _IRREGULAR.search(text) else text
+
+
+def _blank(match: re.Match) -> str:
+    return "\n" if "\n" in match[0] else " "

@@ -1,0 +1,239 @@
+"""Wikitext to clean text with sections and the links' offsets."""
+
+from __future__ import annotations
+
+import html
+import re
+from functools import lru_cache
+from html.entities import entitydefs
+
+from mwparserfromhell.parser import tokens as kinds
+
+from tgl.snapshots.extract.blocks import PIECE, blocks
+from tgl.snapshots.extract.clean_text import ANCHOR_END, ANCHOR_START, Article, CleanText, Keep
+from tgl.snapshots.extract.cuts import DROPPED_TAGS, NOTHING, cut_links, cut_tables, cut_tags, cut_templates
+from tgl.snapshots.extract.markup import Tokens
+from tgl.snapshots.extract.template_call import Template
+from tgl.snapshots.extract.template_rules import is_infobox, rule_of
+
+_LINE_TAGS = frozenset("br li dd dt p div hr blockquote tr caption".split())
+_MAGIC_WORD = re.compile(r"__[A-Z]+__")
+_QUOTES = re.compile(r"'{2,}")
+# Every wiki knows these names besides its own.
+_DROPPED_LINKS = ("File", "Image", "Category", "Media")
+_ENTITY = re.compile(r"&(#[0-9]{1,8}|#[xX][0-9a-fA-F]{1,8}|[a-zA-Z0-9]{1,8});")
+_LIST_MARKS = re.compile(r"^[*#:]+", re.MULTILINE)
+_OTHER_PROJECT = re.compile(
+    r"\s*:?\s*(wikt|wiktionary|s|wikisource|q|wikiquote|b|wikibooks|n|wikinews|species|commons|c|d|wikidata|m|meta)\s*:",
+    re.IGNORECASE,
+)
+_INTERLANGUAGE = re.compile(r"\s*[a-z]{2,3}(-[a-z]+)?\s*:")
+_KEEP = Keep()
+
+
+def clean(wikitext: str, keep: Keep = _KEEP) -> Article:
+    """Return the article's text: what a reader reads, without references, files, categories and navigation.
+
+    Templates of dates, units, names and numbers keep their values (`template_rules`); other templates go. Offsets
+    are characters of the returned text. Raises ValueError for markup that the tokenizer cannot make tokens of.
+    """
+    out = CleanText()
+    walker = _Walker(out, keep)
+    for block in blocks(without_dropped(wikitext, keep)):
+        if block.kind == "heading":
+            walker.begin_section(" ".join(_ENTITY.sub(_unescaped, block.text).split()), block.level)
+        elif block.kind == "plain":
+            walker.plain(block.text)
+        else:
+            walker.markup(block.text)
+    return out.article()
+
+
+def without_dropped(wikitext: str, keep: Keep) -> str:
+    """Return wikitext without what the walk would drop, as far as that is told without tokens."""
+    wikitext = cut_tags(_MAGIC_WORD.sub("", wikitext))
+    wikitext = cut_templates(wikitext, _is_infobox_or_ruled if keep.infoboxes else _is_ruled)
+    if not keep.tables:
+        wikitext = cut_tables(wikitext)
+    return cut_links(wikitext, _dropped_link(tuple(keep.dropped_links)))
+
+
+def _is_ruled(name: str) -> bool:
+    return rule_of(name) is not None
+
+
+def _is_infobox_or_ruled(name: str) -> bool:
+    return _is_ruled(name) or is_infobox(name)
+
+
+@lru_cache(maxsize=16)
+def _dropped_link(names: tuple[str, ...]) -> re.Pattern:
+    """Return what the target of a dropped link begins with; blanks in a name may be underscores."""
+    pieces = [
+        r"[\s_]+".join(map(re.escape, name.replace("_", " ").split())) for name in (*_DROPPED_LINKS, *names)
+    ]
+    return re.compile(rf"\s*(?:{'|'.join(filter(None, pieces))})\s*:", re.IGNORECASE)
+
+
+class _Walker:
+    """Walks over blocks, and over the tokens of those that need them, and adds what is read to `out`."""
+
+    source: Tokens
+
+    def __init__(self, out: CleanText, keep: Keep) -> None:
+        self.out, self.keep = out, keep
+        self.dropped_link = _dropped_link(tuple(keep.dropped_links))
+        self.dropping: int | None = None  # the level of the section that is being left out
+
+    def plain(self, block: str) -> None:
+        """Add lines of text, links and italics."""
+        if self.dropping is not None:
+            return
+        targets: list[str] = []
+
+        def read(match: re.Match) -> str:
+            title, anchor, words, line_break = match.groups()
+            if title is None:
+                return "\n" if line_break else words or ""
+            title = " ".join((_ENTITY.sub(_unescaped, title) if "&" in title else title).split())
+            if (target := self.target(title)) is None:
+                return ""
+            anchor = title.lstrip(":") if anchor is None else anchor
+            if not target:
+                return anchor
+            targets.append(target)
+            return ANCHOR_START + anchor + ANCHOR_END
+
+        block = _QUOTES.sub("", _LIST_MARKS.sub("", block)).replace(NOTHING, "")
+        text = PIECE.sub(read, block.replace(ANCHOR_START, "").replace(ANCHOR_END, ""))
+        self.out.add_linked(_ENTITY.sub(_unescaped, text) if "&" in text else text, targets)
+
+    def markup(self, block: str) -> None:
+        """Add any wikitext, by its tokens."""
+        if self.dropping is None or block.startswith("=") or "\n=" in block:
+            self.source = Tokens(block)
+            self.walk(0, len(self.source.tokens))
+
+    def walk(self, start: int, end: int) -> None:
+        """Add the text of tokens [start, end)."""
+        tokens, types = self.source.tokens, self.source.kinds
+        number = start
+        while number < end:
+            kind = types[number]
+            if kind is kinds.Text:
+                if self.dropping is None:
+                    text = tokens[number]["text"]
+                    self.out.add(_QUOTES.sub("", text) if "''" in text else text)
+            elif handle := _HANDLERS.get(kind):
+                close = self.source.ends[number]
+                if self.dropping is None or kind is kinds.HeadingStart:
+                    handle(self, number, close)
+                number = close
+            number += 1
+
+    def text(self, start: int, end: int) -> str:
+        """Return the text of tokens [start, end) by itself."""
+        if end == start + 1 and self.source.kinds[start] is kinds.Text:
+            return " ".join(_QUOTES.sub("", self.source.tokens[start]["text"]).split())
+        outer, self.out = self.out, CleanText()
+        self.walk(start, end)
+        inner, self.out = self.out, outer
+        return inner.text()
+
+    def template(self, number: int, close: int) -> None:
+        separators = self.source.parts[number]
+        name = self.source.plain(number + 1, separators[0] if separators else close)
+        template = Template(self, name, number, end=close)
+        if rule := rule_of(template.name):
+            rule(template)
+        elif self.keep.infoboxes and is_infobox(template.name):
+            self._infobox(template)
+
+    def _infobox(self, template: Template) -> None:
+        for key in template.parameters:
+            value = template.text(key)
+            if value and not key.isdecimal():
+                self.out.add("\n" + key.replace("_", " ") + ": ")
+                template.walk(key)
+        self.out.add("\n")
+
+    def wikilink(self, number: int, close: int) -> None:
+        separators = self.source.parts[number]
+        title = self.text(number + 1, separators[0] if separators else close)
+        if (target := self.target(title)) is not None:
+            first_piece = len(self.out.pieces)
+            if separators:
+                self.walk(separators[0] + 1, close)
+            else:
+                self.out.add(title.lstrip(":"))
+            self.out.add_link(target, first_piece)
+
+    def target(self, title: str) -> str | None:
+        """Return the page that a link of this title goes to; "" for none of this wiki, None for a link that goes."""
+        prefixed = ":" in title
+        if prefixed and (self.dropped_link.match(title) or _INTERLANGUAGE.match(title)):
+            return None
+        if prefixed and _OTHER_PROJECT.match(title):
+            return ""
+        # Without a target it is a link to a section of the same page.
+        target = title.lstrip(":").split("#")[0].replace("_", " ").strip()
+        return target[:1].upper() + target[1:]
+
+    def external_link(self, number: int, close: int) -> None:
+        if separators := self.source.parts[number]:
+            self.walk(separators[0] + 1, close)
+
+    def entity(self, number: int, close: int) -> None:
+        types = self.source.kinds[number:close]
+        prefix = "#" * (kinds.HTMLEntityNumeric in types) + "x" * (kinds.HTMLEntityHex in types)
+        self.out.add(html.unescape(f"&{prefix}{self.source.plain(number, close)};"))
+
+    def heading(self, number: int, close: int) -> None:
+        dropping, self.dropping = self.dropping, None
+        title = self.text(number + 1, close)
+        self.dropping = dropping
+        self.begin_section(title, self.source.tokens[number]["level"])
+
+    def begin_section(self, title: str, level: int) -> None:
+        """Begin a section, unless it is one to drop or lies below such a one."""
+        if self.dropping is not None and level > self.dropping:
+            return
+        self.dropping = level if title.casefold() in self.keep.dropped_sections else None
+        if self.dropping is None:
+            self.out.add_section(title, level)
+
+    def tag(self, number: int, close: int) -> None:
+        name = self.source.plain(number + 1, number + 2).strip().lower()
+        if name in DROPPED_TAGS or (name == "table" and not self.keep.tables):
+            return
+        if name in _LINE_TAGS:
+            self.out.add("\n")
+        elif name in ("td", "th") and not self.out.at_line_start:
+            self.out.add(" | ")
+        parts = self.source.parts[number]
+        if self.source.kinds[close] is kinds.TagCloseClose and len(parts) == 2:
+            self.walk(parts[0] + 1, parts[1])
+            if name in ("p", "div", "blockquote", "table", "caption"):
+                self.out.add("\n")
+
+
+def _unescaped(match: re.Match) -> str:
+    """Return the character that an entity names, what is no entity as it stands: by the tokenizer's rules."""
+    name = match[1]
+    if name[0] != "#":
+        return html.unescape(match[0]) if name in entitydefs else match[0]
+    number = int(name[2:], 16) if name[1] in "xX" else int(name[1:])
+    return html.unescape(match[0]) if 1 <= number <= 0x10FFFF else match[0]
+
+
+_HANDLERS = {
+    kinds.TemplateOpen: _Walker.template,
+    kinds.WikilinkOpen: _Walker.wikilink,
+    kinds.ExternalLinkOpen: _Walker.external_link,
+    kinds.HTMLEntityStart: _Walker.entity,
+    kinds.HeadingStart: _Walker.heading,
+    kinds.TagOpenOpen: _Walker.tag,
+    # Comments go, and arguments ({{{1}}}), which stand in template pages only.
+    kinds.CommentStart: lambda walker, number, close: None,
+    kinds.ArgumentOpen: lambda walker, number, close: None,
+}

@@ -1,0 +1,1 @@
+"""Make snapshots of any date from the full history of a wiki."""

@@ -1,0 +1,1 @@
+"""Download the dumps that Wikimedia and its mirrors publish."""

@@ -1,1 +1,0 @@
-"""From scores to claims: rates chosen on validation, intervals, corrected comparisons, equal uptake, power."""

@@ -1,0 +1,1 @@
+"""Find new and changed sentences between two snapshots."""

@@ -1,0 +1,83 @@
+"""The configuration of continual pretraining and of the engine that trains."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from tgl.core.config_types import Flag, Integer, Positive, Rate, Section, twice
+from tgl.models.settings import BatchSize, OptimiserConfig
+
+
+class EngineConfig(Section):
+    """The engine that computes the training steps, also those of the base model."""
+
+    engine: Literal["auto", "plain", "deepspeed"] = Field(
+        "auto",
+        description=(
+            "Engine. plain: PyTorch, one process; deepspeed; "
+            "auto: deepspeed on GPUs or for several processes, else plain."
+        ),
+    )
+    zero_stage: Annotated[Integer, Field(ge=0, le=2)] = Field(
+        1,
+        description="What DeepSpeed partitions over processes. 0: nothing; 1: optimiser state; 2: gradients too.",
+    )
+    precision: Literal["fp32", "bf16"] = Field(
+        "fp32",
+        description=(
+            "Precision. fp32: all in fp32; bf16: matrix products in bfloat16, weights and optimiser in fp32 (for "
+            "GPUs)."
+        ),
+    )
+    offload: Flag = Field(
+        False,
+        description=(
+            "Let DeepSpeed keep and update the optimiser state on the CPU; needs zero_stage 1 or 2. false: do not."
+        ),
+    )
+
+    def problems(self) -> Iterator[str]:
+        """See `Section`."""
+        yield from super().problems()
+        if self.offload and (self.engine == "plain" or self.zero_stage == 0):
+            yield (
+                "offload: only DeepSpeed's ZeRO keeps the optimiser on the CPU; set engine to 'deepspeed' or 'auto' "
+                "and zero_stage to 1 or 2"
+            )
+
+
+class TrainConfig(OptimiserConfig, EngineConfig):
+    """Continual pretraining, the same for every method."""
+
+    steps: Annotated[Integer, Field(ge=1, le=10_000_000)] = Field(
+        45, description="Optimiser steps in each period, 1 to 10,000,000."
+    )
+    batch_size: BatchSize = Field(
+        4, description="Sequences in a batch, over all processes and GPUs, 1 to 100,000."
+    )
+    learning_rates: Annotated[list[Rate], Field(min_length=1, max_length=100)] = Field(
+        [0.003],
+        json_schema_extra={"written": None},
+        description=(
+            "Peak learning rates at multiplier 1; each has its own runs. null: [0.003]. Required for a loaded model."
+        ),
+    )
+    checkpoint_steps: Positive = Field(
+        15, description="Optimiser steps between saved states, from which an interrupted run resumes."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_the_default(cls, raw: object) -> object:
+        # The default depends on `model.load`, and a loaded model has none: see `tgl.config.check`.
+        if isinstance(raw, dict) and raw.get("learning_rates", 0) is None:
+            return {key: value for key, value in raw.items() if key != "learning_rates"}
+        return raw
+
+    def problems(self) -> Iterator[str]:
+        """See `Section`."""
+        yield from super().problems()
+        yield from twice("learning_rates", self.learning_rates)
