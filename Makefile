@@ -14,8 +14,8 @@ test: .venv/installed
 
 # For development: unit tests without the workflow tests and slow tests, in under two minutes on two cores.
 test-quick: .venv/installed
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --dist worksteal -m 'not workflow and not slow' \
-		--ignore tests/slurm --ignore tests/fuzz
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --dist worksteal -m 'not slow' \
+		--ignore tests/slurm --ignore tests/fuzz --ignore tests/workflow
 
 # Tests on a single-machine SLURM (apt-get install slurmctld slurmd slurm-client munge). Run as root.
 test-slurm: .venv/installed
