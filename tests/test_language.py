@@ -10,6 +10,7 @@ from tests.support.paths import REPOSITORY
 DIALECT = (
     "not told",
     "told from",
+    "is told",
     "says nothing",
     "is said",
     "says how",

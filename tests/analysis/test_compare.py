@@ -131,7 +131,7 @@ def test_holm_s_correction_by_hand():
 
 
 def test_many_comparisons_of_one_measure_need_more_than_one():
-    """The same difference is told alone and not among twenty."""
+    """The same difference is significant alone and not among twenty."""
     full = np.array([0.1, 0.5, 0.9])
     apart = np.array([0.05, 0.07, 0.06])
     alone = summary({"full": full, "tgl": full + apart}, "ranked_first")

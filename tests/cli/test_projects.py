@@ -81,7 +81,7 @@ def config(tmp_path, monkeypatch):
 
 
 class Snakemake:
-    """A process that prints what it is told to, and remembers how it was started."""
+    """A process that prints given lines, and remembers how it was started."""
 
     def __init__(self, monkeypatch, printed="", status=0, ends_with=None):
         self.status, self.ends_with, self.received, self.waited = status, ends_with, [], 0
@@ -107,7 +107,7 @@ class Snakemake:
 
 
 class Bar:
-    """Remembers what the progress bar is told."""
+    """Remembers the calls of the progress bar."""
 
     def __init__(self, what, unit):
         self.told = [what, unit]

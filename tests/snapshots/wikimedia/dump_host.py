@@ -1,4 +1,4 @@
-"""A host of dumps on this machine, which misbehaves as it is told to."""
+"""A host of dumps on this machine, which misbehaves as the test asks."""
 
 import hashlib
 import json

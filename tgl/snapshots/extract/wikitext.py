@@ -50,7 +50,7 @@ def clean(wikitext: str, keep: Keep = _KEEP) -> Article:
 
 
 def without_dropped(wikitext: str, keep: Keep) -> str:
-    """Return wikitext without what the walk would drop, as far as that is told without tokens."""
+    """Return wikitext without what the walk would drop, as far as that can be decided without tokens."""
     wikitext = cut_tags(_MAGIC_WORD.sub("", wikitext))
     wikitext = cut_templates(wikitext, _is_infobox_or_ruled if keep.infoboxes else _is_ruled)
     if not keep.tables:
