@@ -22,6 +22,7 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from tgl.analysis.settings import AgreeConfig
 from tgl.core.errors import TglError
+from tgl.core.progress import track
 from tgl.evaluate.spans import SpanTokens, span_tokens
 from tgl.models.mode import measuring
 from tgl.models.sublayers import Sublayer
@@ -121,7 +122,7 @@ def trace(
                 spread=spread,
                 seed=(seed, number),
             )
-            for number, fact in enumerate(facts)
+            for number, fact in enumerate(track(facts, "tracing", "facts"))
         ]
 
 

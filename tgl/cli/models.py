@@ -157,7 +157,7 @@ def profile(
 ) -> None:
     """Measure gradient norms by sublayer, for salient spans and every control."""
     _profiled([model], probes, corpus).output_folder(output)
-    from tgl.profiling.measure import measure
+    from tgl.profiling.measure import Options, measure
     from tgl.profiling.summary import summary
 
     set_up_torch(threads)
@@ -165,10 +165,8 @@ def profile(
         model,
         probes=probes,
         corpus=corpus,
-        period=period,
         settings=settings,
-        seed=seed,
-        merge_adapter=merge_adapter,
+        options=Options(period=period, seed=seed, merge_adapter=merge_adapter),
         say=say,
     )
     found.write(output)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from tgl.profiling.factors import example_norms
-from tgl.profiling.measure import measure
+from tgl.profiling.measure import Options, measure
 from tgl.profiling.settings import ProfileConfig
 
 
@@ -39,10 +39,8 @@ def profile_along(
             folder,
             probes=probes,
             corpus=corpus,
-            period=period,
             settings=settings,
-            seed=seed,
-            twin=False,
+            options=Options(period=period, seed=seed, twin=False),
             say=lambda text, step=step: say(f"step {step}: {text}"),
         )
         whole = found.profile[found.profile["sublayer"] == "all"]

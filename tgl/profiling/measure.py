@@ -45,6 +45,36 @@ def quiet(text: str) -> None:
 
 
 @dataclass(frozen=True)
+class Options:
+    """The choices of one measurement that are not settings of the experiment.
+
+    Attributes:
+        period: Use only the probes of this period. None: all probes.
+        seed: Seed of the bootstrap and of the twin's weights, from 0 to MOST_SEED.
+        twin: Whether to measure the same architecture with random weights too.
+        merge_adapter: Whether the model is a folder with a LoRA adapter to merge into its base model.
+    """
+
+    period: str | None = None
+    seed: int = 0
+    twin: bool = True
+    merge_adapter: bool = False
+
+    def __post_init__(self) -> None:
+        """Raise TglError if an option has a wrong type."""
+        for name, kind, expected in (
+            ("period", str | None, "a text"),
+            ("seed", Integral, f"a whole number from 0 to {MOST_SEED}"),
+            ("twin", bool, "true or false"),
+            ("merge_adapter", bool, "true or false"),
+        ):
+            value = getattr(self, name)
+            number = name != "seed" or (not isinstance(value, bool) and 0 <= value <= MOST_SEED)
+            if not (isinstance(value, kind) and number):
+                raise TglError(f"profile: {name}: found {value!r:.100}, expected {expected}")
+
+
+@dataclass(frozen=True)
 class Measured:
     """Gradient norms of one model by sublayer.
 
@@ -77,21 +107,18 @@ def measure(
     probes: str | Path | Iterable[Mapping],
     corpus: str | Path | np.ndarray | Sequence[int],
     tokenizer: PreTrainedTokenizerBase | None = None,
-    period: str | None = None,
     settings: ProfileConfig | None = None,
-    seed: int = 0,
-    twin: bool = True,
-    merge_adapter: bool = False,
+    options: Options | None = None,
     say: Say = quiet,
 ) -> Measured:
     """Measure the gradient norms of a model. Arguments and errors are those of `tgl.profiling.profile.profile`."""
-    settings = settings or ProfileConfig()
-    _check(settings, tokenizer, period, seed=seed)
+    settings, options = settings or ProfileConfig(), options or Options()
+    _check(settings, tokenizer)
     by_name = isinstance(model, str | Path)
     if not by_name and tokenizer is None:
         raise TglError("profile: found a model object without a tokenizer, expected both. Give its tokenizer")
     # Reading weights can take minutes, so all checks that do not need them come first.
-    shell = inspect_model(model, merge_adapter=merge_adapter) if by_name else measurable(model)
+    shell = inspect_model(model, merge_adapter=options.merge_adapter) if by_name else measurable(model)
     sublayers(shell)
     tokenizer = tokenizer or load_tokenizer(model)
     check_tokenizer(shell, tokenizer)
@@ -101,10 +128,10 @@ def measure(
         say(f"{what}: {number}")
     # Unused tensors of a checkpoint are reported even if the caller wants no log.
     warn = print if say is quiet else say
-    trained = load_model(model, merge_adapter=merge_adapter, say=warn) if by_name else shell
+    trained = load_model(model, merge_adapter=options.merge_adapter, say=warn) if by_name else shell
     name = str(model) if by_name else trained.name_or_path or type(trained).__name__
     groups = make_groups(
-        rows, stream, tokenizer, period=period, settings=settings, length=max_length(trained)
+        rows, stream, tokenizer, period=options.period, settings=settings, length=max_length(trained)
     )
     for group, reasons in groups.left_out.items():
         for reason, ids in reasons.items():
@@ -117,8 +144,10 @@ def measure(
         for kind in PROFILED_KINDS
         if kind in groups.groups
     }
-    for kind in [kind for kind, periods in taken.items() if period is not None and periods != [period]]:
-        say(f"{kind}: no validation probe of period {period}, using those of {taken[kind][0]}")
+    for kind in [
+        kind for kind, periods in taken.items() if options.period is not None and periods != [options.period]
+    ]:
+        say(f"{kind}: no validation probe of period {options.period}, using those of {taken[kind][0]}")
     about = {
         "model": name,
         "model_type": trained.config.model_type,
@@ -130,9 +159,9 @@ def measure(
         "dtype": str(trained.dtype).removeprefix("torch."),
         "attention": getattr(trained.config, "_attn_implementation", None),
         "device": next(trained.parameters()).device.type,
-        "period": period,
+        "period": options.period,
         "periods taken": taken,
-        "seed": seed,
+        "seed": options.seed,
         "settings": settings.model_dump(mode="json", exclude={"periods"}),
         "torch": torch.__version__,
         "transformers": transformers.__version__,
@@ -141,8 +170,8 @@ def measure(
     if not isinstance(model, str | Path) and (given := _dtypes(model)) != [about["dtype"]]:
         about["dtypes of the object"] = given
     networks = [("trained", trained)]
-    if twin:
-        networks.append(("random", random_twin(trained.config, seed + 1_000_003).to(trained.dtype)))
+    if options.twin:
+        networks.append(("random", random_twin(trained.config, options.seed + 1_000_003).to(trained.dtype)))
     found: dict[str, list[dict]] = {table: [] for table in TABLES}
     for weights, network in networks:
         units = sublayers(network)
@@ -150,30 +179,24 @@ def measure(
         pairs = {group: groups.groups[group].pairs for group in measured}
         found["norms"] += tabulate.norm_rows(weights, measured, pairs, units=units)
         found["profile"] += tabulate.profile_rows(
-            weights, measured, units, resamples=settings.bootstrap, seed=seed
+            weights, measured, units, resamples=settings.bootstrap, seed=options.seed
         )
         found["comparisons"] += tabulate.comparison_rows(
-            weights, measured, pairs, units=units, resamples=settings.bootstrap, seed=seed
+            weights, measured, pairs, units=units, resamples=settings.bootstrap, seed=options.seed
         )
     return Measured(
         **{table: to_arrow(rows, table).to_pandas() for table, rows in found.items()}, about=about
     )
 
 
-def _check(settings: object, tokenizer: object, period: object, *, seed: object) -> None:
-    """Raise TglError if an argument of `profile` has a wrong type."""
+def _check(settings: object, tokenizer: object) -> None:
+    """Raise TglError if the settings or the tokenizer have a wrong type."""
     for name, value, kind in (
         ("settings", settings, ProfileConfig),
         ("tokenizer", tokenizer, PreTrainedTokenizerBase | None),
-        ("period", period, str | None),
-        ("seed", seed, Integral),
     ):
-        wrong_seed = name == "seed" and isinstance(value, Integral) and not 0 <= value <= MOST_SEED
-        if not isinstance(value, kind) or isinstance(value, bool) or wrong_seed:
-            expected = {"seed": f"a whole number from 0 to {MOST_SEED}", "period": "a text"}.get(
-                name, f"a {kind}"
-            )
-            raise TglError(f"profile: {name}: found {value!r:.100}, expected {expected}")
+        if not isinstance(value, kind):
+            raise TglError(f"profile: {name}: found {value!r:.100}, expected a {kind}")
     if tokenizer is not None and not (tokenizer.is_fast and tokenizer.eos_token_id is not None):
         raise TglError(
             f"profile: tokenizer: found a {'fast' if tokenizer.is_fast else 'slow'} {type(tokenizer).__name__} with "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch import nn
@@ -18,7 +19,7 @@ from tgl.plans.names import parse_plan
 from tgl.plans.plan import Plan
 from tgl.plans.settings import PlanConfig
 from tgl.plans.stage import plan_from
-from tgl.profiling.measure import TABLES, Measured, Say, measure, quiet
+from tgl.profiling.measure import TABLES, Measured, Options, Say, measure, quiet
 from tgl.profiling.settings import ProfileConfig
 
 
@@ -106,12 +107,9 @@ def profile(
     probes: str | Path | Iterable[Mapping],
     corpus: str | Path | np.ndarray | Sequence[int],
     tokenizer: PreTrainedTokenizerBase | None = None,
-    period: str | None = None,
     settings: ProfileConfig | None = None,
-    seed: int = 0,
-    twin: bool = True,
-    merge_adapter: bool = False,
     say: Say = quiet,
+    **options: Any,
 ) -> Profile:
     """Measure the gradient norms of salient spans and of every control, by sublayer.
 
@@ -124,26 +122,21 @@ def profile(
         corpus: Plain text similar to the pretraining text (`tgl.text.corpus`), or its token ids [num_tokens] as an
             array, a tensor or a list.
         tokenizer: The tokenizer; required for a model object.
-        period: Use only the probes of this period. None: all probes.
         settings: The section `profile` of the configuration. None: the defaults.
-        seed: Seed of the bootstrap and of the twin's weights.
-        twin: Whether to measure the same architecture with random weights too.
-        merge_adapter: Whether `model` is a folder with a LoRA adapter to merge into its base model.
         say: Called with log lines. By default, only warnings about the checkpoint are printed.
+        **options: `period`, `seed`, `twin` and `merge_adapter`, as in `tgl.profiling.measure.Options`.
 
     Raises:
         TglError: An input cannot be used.
+        TypeError: There is no such option.
     """
     found = measure(
         model,
         probes=probes,
         corpus=corpus,
         tokenizer=tokenizer,
-        period=period,
         settings=settings,
-        seed=seed,
-        twin=twin,
-        merge_adapter=merge_adapter,
+        options=Options(**options),
         say=say,
     )
     return Profile(**vars(found))

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tgl.core.errors import TglError
-from tgl.core.tables import iter_rows
+from tgl.core.progress import track
+from tgl.core.tables import check_table, iter_rows
 from tgl.models.tokenizer import load_tokenizer, train_tokenizer
 from tgl.text.documents import diff_documents, page_documents
 from tgl.text.settings import TokensConfig
@@ -80,6 +81,9 @@ def write_packed(
 
     def all_documents() -> Iterator[tuple[str, str]]:
         for path in tables:
-            yield from documents(iter_rows(path, kind, _COLUMNS), holdout_share, without)
+            rows = track(
+                iter_rows(path, kind, _COLUMNS), f"tokens of {path}", "rows", total=check_table(path, kind)
+            )
+            yield from documents(rows, holdout_share, without)
 
     write_blocks(all_documents(), load_tokenizer(tokenizer), block_size, output=output, more_counts=counts)

@@ -16,7 +16,7 @@ from tgl.core.errors import TglError
 from tgl.snapshots.dumps.missing_text import DOWNLOAD, TextCount, is_missing
 from tgl.snapshots.dumps.siteinfo import local_name as _name
 from tgl.snapshots.dumps.siteinfo import new_parser, read_siteinfo
-from tgl.snapshots.dumps.streams import xml_pieces
+from tgl.snapshots.dumps.streams import Read, xml_pieces
 from tgl.snapshots.dumps.xml_faults import Fault, beginning_fault, find_fault, is_too_large, reported_fault
 
 # Limit of the bytes without the end of a page or revision. MediaWiki's largest pages have 2 MiB. lxml itself rejects
@@ -47,7 +47,12 @@ class RawPage:
 
 
 def read_pages(
-    path: str | Path, first: int = 0, last: int | None = None, *, has_earlier: bool = False
+    path: str | Path,
+    first: int = 0,
+    last: int | None = None,
+    *,
+    has_earlier: bool = False,
+    read: Read = lambda done, total: None,
 ) -> Iterator[RawPage]:
     """Yield the pages of a dump file: .xml, .bz2 or .7z, schema 0.9 to 0.11.
 
@@ -58,6 +63,7 @@ def read_pages(
         first: The first page id of the wanted range.
         last: The last page id of the range, or None for no limit.
         has_earlier: Whether texts of the previous date replace missing ones (see `TextCount`).
+        read: Called with the bytes of the file read so far and in total, as in `xml_pieces`.
 
     Raises:
         TglError: The file is not such a dump, is a stub dump, or ends before </mediawiki>. Without this error, missing
@@ -65,7 +71,7 @@ def read_pages(
     """
     path = Path(path)
     texts = TextCount(path, has_earlier)
-    for element in _elements(path, first, last):
+    for element in _elements(path, first, last, report=read):
         if _name(element) == "page":
             revisions = element.findall("{*}revision")
             page = _page(path, element, revisions[-1] if revisions else None)
@@ -115,12 +121,14 @@ def _numbered_revisions(path: Path) -> Iterator[_NumberedRevision]:
     texts.finish()
 
 
-def _elements(path: Path, first: int = 0, last: int | None = None) -> Iterator[etree._Element]:
+def _elements(
+    path: Path, first: int = 0, last: int | None = None, *, report: Read = lambda done, total: None
+) -> Iterator[etree._Element]:
     """Yield each element <revision> at its end, and then its <page>, which still contains the last revision."""
     parser = new_parser()
     root = None
     depth = unfinished = read = 0
-    with closing(xml_pieces(path, first, last)) as pieces:
+    with closing(xml_pieces(path, first, last, read=report)) as pieces:
         for piece in pieces:
             try:
                 parser.feed(piece)

@@ -12,7 +12,7 @@ import io
 import mmap
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tgl.core.errors import TglError
@@ -24,11 +24,15 @@ PIECE = 1 << 20
 _STREAM = re.compile(rb"BZh[1-9]\x31\x41\x59\x26\x53\x59")
 _FIRST_ID = re.compile(rb"<page>.*?<id>(\d{1,18})</id>", re.DOTALL)
 _NAMED_RANGE = re.compile(r"\.xml-p(\d{1,18})p(\d{1,18})\.(?:bz2|7z)$")
+# Called with the bytes read and the total.
+Read = Callable[[int, int], None]
 _LOOK = 1 << 14  # bytes decompressed at once
 _MOST_BEFORE_ID = 1 << 24
 
 
-def xml_pieces(path: str | Path, first: int = 0, last: int | None = None) -> Iterator[bytes]:
+def xml_pieces(
+    path: str | Path, first: int = 0, last: int | None = None, *, read: Read = lambda done, total: None
+) -> Iterator[bytes]:
     """Yield the XML of a dump file in pieces of at most 1 MiB.
 
     With a range of page ids, files whose name excludes the range (-p1p1500) and streams outside the range are skipped.
@@ -38,6 +42,7 @@ def xml_pieces(path: str | Path, first: int = 0, last: int | None = None) -> Ite
         path: The dump file.
         first: The first page id of the range.
         last: The last page id of the range, or None for no limit.
+        read: Called before each piece with the bytes of the file read so far and in total, except for .7z files.
 
     Raises:
         TglError: The file does not exist, is not an .xml, .bz2 or .7z file, is a stub dump by its name, or is damaged.
@@ -55,17 +60,22 @@ def xml_pieces(path: str | Path, first: int = 0, last: int | None = None) -> Ite
     if path.suffix == ".7z":
         yield from seven_zip_pieces(path, PIECE)
         return
+    size = path.stat().st_size
     try:
         if path.suffix == ".xml":
             with open(path, "rb") as stream:
-                yield from iter(lambda: stream.read(PIECE), b"")
+                for piece in iter(lambda: stream.read(PIECE), b""):
+                    read(stream.tell(), size)
+                    yield piece
             return
         part = None if (first, last) == (0, None) else _part(path, first, last)
         start, end = part or (0, None)
         if start:
             yield b"<mediawiki>"
         with open(path, "rb") as file, bz2.open(file if part is None else _Part(file, start, end)) as stream:
-            yield from iter(lambda: stream.read1(PIECE), b"")  # the first stream may contain only the head
+            for piece in iter(lambda: stream.read1(PIECE), b""):  # the first stream may contain only the head
+                read(file.tell() - start, (size if end is None else end) - start)
+                yield piece
         if end is not None:
             yield b"</mediawiki>"
     except (EOFError, OSError) as error:

@@ -15,6 +15,7 @@ import pyarrow as pa
 from pyarrow.json import ParseOptions, ReadOptions, read_json
 
 from tgl.core.errors import TglError
+from tgl.core.progress import bar
 from tgl.core.schemas import SCHEMAS
 from tgl.core.tables import RowGroups, TableWriter, read_about, read_table, write_table
 from tgl.snapshots.dumps.reader import RawPage, read_pages
@@ -201,23 +202,35 @@ def _kept(
 
     The ids of pages whose text is missing, and was at the date before, are added to about["missing_text"].
     """
+    for page in _pages(dumps, shard, has_earlier=old is not None):
+        counts["pages_read"] += 1
+        reason = _reason(page)
+        if reason == "missing_text":
+            if old is not None and (row := old.row(page.page_id)) is not None:
+                counts["kept_earlier"] += 1
+                yield CleaningJob(_KeptPage(old.with_revision(page, row), row), None)
+                continue
+            about.setdefault(reason, []).append(page.page_id)
+        if reason:
+            counts[reason] += 1
+        elif old is not None and (row := old.row_of(page)) is not None:
+            counts["kept_copied"] += 1
+            yield CleaningJob(_KeptPage(dataclasses.replace(page, text=None), row), None)
+        else:
+            yield CleaningJob(_KeptPage(dataclasses.replace(page, text=None)), page.text)
+
+
+def _pages(dumps: Iterable[str | Path], shard: Shard, *, has_earlier: bool) -> Iterator[RawPage]:
+    """Yield the pages of the dump files, and show how much of each file is read."""
     for dump in dumps:
-        for page in read_pages(dump, shard.first, shard.last, has_earlier=old is not None):
-            counts["pages_read"] += 1
-            reason = _reason(page)
-            if reason == "missing_text":
-                if old is not None and (row := old.row(page.page_id)) is not None:
-                    counts["kept_earlier"] += 1
-                    yield CleaningJob(_KeptPage(old.with_revision(page, row), row), None)
-                    continue
-                about.setdefault(reason, []).append(page.page_id)
-            if reason:
-                counts[reason] += 1
-            elif old is not None and (row := old.row_of(page)) is not None:
-                counts["kept_copied"] += 1
-                yield CleaningJob(_KeptPage(dataclasses.replace(page, text=None), row), None)
-            else:
-                yield CleaningJob(_KeptPage(dataclasses.replace(page, text=None)), page.text)
+        with bar(f"pages of {Path(dump).name}", "KiB") as progress:
+            yield from read_pages(
+                dump,
+                shard.first,
+                shard.last,
+                has_earlier=has_earlier,
+                read=lambda done, total, shown=progress: shown.update(done >> 10, total >> 10),
+            )
 
 
 def _refuse_twice(page_ids: array, output: str | Path) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from tgl.core.errors import TglError
 from tgl.core.files import how_to_mend
-from tgl.core.tables import TableWriter, iter_rows, read_about
+from tgl.core.progress import track
+from tgl.core.tables import TableWriter, check_table, iter_rows, read_about
 from tgl.snapshots.dumps.revisions import same_revision
 from tgl.text.diff.published import temporalwiki, ticwiki
 from tgl.text.diff.sentences import new_sentences, split_sentences
@@ -51,8 +52,9 @@ def diff_pages(
     counts = {"pages": 0, **dict.fromkeys(PAGE_COUNTS, 0), "deleted": 0, "missing_after": 0, "moved": 0}
     missing_before, missing_after = _missing(old), _missing(new)
     counts |= {"new_page_sentences": 0, "changed_sentences": 0}
+    shown = track(page_rows(new, COLUMNS), "diff", "pages", total=check_table(new, "pages"))
     with TableWriter(output, "diff") as table:
-        for before, after in joined(page_rows(old, COLUMNS), page_rows(new, COLUMNS)):
+        for before, after in joined(page_rows(old, COLUMNS), shown):
             if after is None:
                 counts["missing_after" if before["page_id"] in missing_after else "deleted"] += 1
                 continue
