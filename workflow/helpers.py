@@ -30,10 +30,13 @@ from tgl.probes.probe_set import PROBE_SETS
 from tgl.snapshots.dumps.streams import written_name
 from tgl.snapshots.source import SOURCES
 from tgl.train.baseline import BASELINES
+from tgl.train.methods import baseline_settings, split_baseline
 from tgl.train.methods import method_folder as method_folder
 from tgl.train.settings import EngineConfig, TrainConfig
 
 code = code_hash
+# Keys of the section `snapshots.counterfactual` that hold a file.
+_TEXT_FILES = ("facts", "wordings", "old_text", "new_text")
 
 
 def set_environment(workflow) -> None:
@@ -91,6 +94,15 @@ class Experiment:
         file = parse_plan(self.plan_names()[wildcards.plan]).file
         return [] if file is None else [file]
 
+    def interference(self, wildcards) -> list[str]:
+        """Return the table `interference` that a plan depends on; none for most plans."""
+        name = parse_plan(self.plan_names()[wildcards.plan])
+        if name.file is not None or not POLICIES.get(name.policy).interferes:
+            return []
+        salient = name.salient or self.config.plan.salient
+        place = {"seed": wildcards.seed, "period": self.periods[0], "salient": salient}
+        return [self.layout.path("interference", **place)]
+
     def withhold(self, wildcards, input) -> list[str]:
         """Return the options that exclude the sentences of probes from a text; none without probes."""
         found = options("--withhold", input.withheld)
@@ -142,12 +154,18 @@ class Experiment:
         return [f"{self.layout.path('dump', date=date)}/{name}" for name in self.histories()]
 
     def source_settings(self) -> Section | None:
-        """Return the section of the configured source. For `wikimedia`, its table of sources is below data_root."""
+        """Return the section of the configured source. Its files are below data_root."""
         name = self.config.snapshots.source
         found = settings_of(SOURCES, self.config.snapshots, name)
+        if name == "counterfactual":
+            return found.model_copy(update={key: self.data(getattr(found, key)) for key in _TEXT_FILES})
         if name == "wikimedia":
             return found.model_copy(update={"sources": found.sources and self.data(found.sources)})
         return found
+
+    def counterfactual_files(self) -> list[str]:
+        """Return the files that the source `counterfactual` reads."""
+        return [getattr(self.source_settings(), key) for key in _TEXT_FILES]
 
     def dump_sources(self) -> list[str]:
         """Return the configured table of dump sources, if any."""
@@ -215,7 +233,7 @@ def engine_section(value: TrainConfig) -> Callable[[object], Settings]:
 
 def baseline_code(baseline: str) -> str:
     """Return the hash of a baseline's own code, which the training stage imports by name."""
-    return code_hash(BASELINES.module(baseline))
+    return code_hash(BASELINES.module(split_baseline(baseline)[0]))
 
 
 def probe_set_code(sets: Iterable[str]) -> list[str]:
@@ -245,7 +263,7 @@ def baseline_section(value: Section) -> Callable[[object], Settings]:
     """
 
     def settings(wildcards) -> Settings:
-        return _settings(settings_of(BASELINES, value, wildcards.baseline))
+        return _settings(baseline_settings(value, wildcards.baseline))
 
     return settings
 

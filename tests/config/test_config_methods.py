@@ -53,3 +53,37 @@ def test_keys_that_plans_had_before_are_unknown(key, section):
 def test_a_baseline_s_setting_that_means_nothing_is_refused_by_its_key(section, key, bad):
     (line,) = problems({"baselines": {section: {key: bad}}})
     assert f"- baselines.{section}.{key}" in line
+
+
+def test_a_method_can_have_rates_of_its_own():
+    found = load_config(
+        {
+            "methods": ["full", "full+lora"],
+            "train": {"learning_rates": [0.001, 0.002], "method_rates": {"full+lora": [0.03]}},
+        }
+    )
+    assert found.runs == [("full", 0.001), ("full", 0.002), ("full+lora", 0.03)]
+
+
+@pytest.mark.parametrize(
+    ("train", "words"),
+    [
+        ({"method_rates": {"full+ewc": [0.1]}}, "train.method_rates: 'full+ewc' is none of the methods"),
+        ({"method_rates": {"full": []}}, "train.method_rates.full"),
+        ({"method_rates": {"full": [0.1, 0.1]}}, "method_rates: 'full'"),
+        ({"score_at": [3, 2]}, "score_at: [3, 2] must rise"),
+        ({"score_at": [45]}, "score_at: [45] must rise from one step to the next and stay below steps 45"),
+        (
+            {"keep_models": False},
+            "train.keep_models: false, but the comparison with tracing needs a checkpoint",
+        ),
+    ],
+)
+def test_rates_and_steps_that_mean_nothing_are_refused(train, words):
+    (line,) = problems({"methods": ["full"], "train": train})
+    assert words in line
+
+
+def test_a_number_in_a_method_is_checked_like_the_setting():
+    (line,) = problems({"methods": ["full", "full+replay.5000"]})
+    assert "methods: 'full+replay.5000' cannot be used: baseline 'replay.5000': ratio" in line

@@ -13,6 +13,7 @@ LAYOUT = Layout("results/small", "gpt2")
 VALUES = {
     "date": "20190101", "old": "20190101", "period": "20200101", "shard": 3, "seed": 0, "method": "full-plain-lr0.001",
     "plan": "tgl_fp.top25", "step": 6, "file": "index.html", "job": "probes",
+    "salient": "updated",
 }  # fmt: skip
 
 
@@ -35,6 +36,7 @@ def below(path):
         ("pages", "wiki/20190101/pages/3.parquet"),
         ("diff", "diff/20190101_20200101/3.parquet"),
         ("probes", "probes/probes.parquet"),
+        ("counterfactual_probes", "wiki/probes.parquet"),
         ("snapshot_probes", "probes/snapshots/20200101/3.parquet"),
         ("wikidata", "probes/wikidata.jsonl"),
         ("tokenizer", "tokens/tokenizer"),
@@ -46,6 +48,7 @@ def below(path):
         ("profile", "profile/gpt2/seed0/20200101/profile.parquet"),
         ("norms", "profile/gpt2/seed0/20200101/norms.parquet"),
         ("comparisons", "profile/gpt2/seed0/20200101/comparisons.parquet"),
+        ("interference", "profile/gpt2/seed0/20200101/interference-updated.parquet"),
         ("profile_picture", "profile/gpt2/seed0/20200101/profile.svg"),
         ("denominators_picture", "profile/gpt2/seed0/20200101/denominators.svg"),
         ("along", "profile/gpt2/seed0/along.parquet"),
@@ -56,6 +59,8 @@ def below(path):
         ("plan", "plan/gpt2/seed0/tgl_fp.top25.json"),
         ("scores", "scores/gpt2/full-plain-lr0.001/seed0/scores.parquet"),
         ("lm_loss", "scores/gpt2/full-plain-lr0.001/seed0/lm_loss.parquet"),
+        ("step_scores", "scores/gpt2/full-plain-lr0.001/seed0/step_scores.parquet"),
+        ("step_losses", "scores/gpt2/full-plain-lr0.001/seed0/step_losses.parquet"),
         ("steps", "scores/gpt2/full-plain-lr0.001/seed0/steps.parquet"),
         ("rates", "scores/gpt2/full-plain-lr0.001/seed0/rates.parquet"),
         ("drift", "scores/gpt2/full-plain-lr0.001/seed0/drift.parquet"),

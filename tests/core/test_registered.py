@@ -211,5 +211,5 @@ def test_a_key_that_names_an_entry_takes_those_of_other_packages(installed):
     assert problems(Chosen, {"thing": "mine"}) == []
     assert problems(Chosen, {"thing": "world"}) == []
     (line,) = problems(Chosen, {"thing": "wrld"})
-    assert line.startswith("thing: no thing 'wrld' (did you mean 'world'?); known: ecbd, ")
+    assert line.startswith("thing: no thing 'wrld' (did you mean 'world'?); known: counterfactual, ")
     assert line.endswith("mine, found 'wrld'")

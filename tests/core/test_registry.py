@@ -62,7 +62,7 @@ def test_an_unknown_name_is_refused_with_the_nearest_and_all_known_ones(installe
         look_up("midle")
     known = ", ".join([*POLICIES.shipped(), "middle"])
     assert str(found.value) == f"no thing 'midle' (did you mean 'middle'?); known: {known}"
-    with pytest.raises(TglError, match=r"^no thing 'qqqq'; known: first, full"):
+    with pytest.raises(TglError, match=r"^no thing 'qqqq'; known: alr_fisher, alr_inverse_fisher"):
         look_up("qqqq")
 
 

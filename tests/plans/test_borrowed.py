@@ -40,7 +40,9 @@ def other(tmp_path):
 
 def written(own, method, other, seed=0):
     output = own.parent / "plan.json"
-    told = write_plan(own, method, output, settings=PlanConfig(), seed=seed, borrowed=other)
+    told = write_plan(
+        own, method, output, settings=PlanConfig(), seed=seed, others={"borrowed": other} if other else {}
+    )
     return load_plan(output), told
 
 

@@ -4,7 +4,8 @@ from transformers import GPT2Config, GPT2LMHeadModel
 
 from tests.support.model_fixtures import ARCHITECTURES, RANKED, sharp_model, some_tokens, tiny_model, unit_of
 from tgl.models.sublayers import sublayers
-from tgl.train.fisher import Consolidation, fisher_diagonal
+from tgl.profiling.fisher import fisher_diagonal
+from tgl.train.fisher import Consolidation
 
 
 def small_model():

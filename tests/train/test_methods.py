@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.paths import REPOSITORY
+from tgl.config.root import BaselinesConfig
 from tgl.core.errors import TglError
 from tgl.plans.names import plan_id
 from tgl.train.baseline import BASELINES
-from tgl.train.methods import method_folder, parse_method, rate_text
+from tgl.train.methods import baseline_settings, method_folder, parse_method, rate_text, split_baseline
 
 quick = settings(deadline=None, derandomize=True, max_examples=100)
 
@@ -106,3 +107,55 @@ def test_reading_methods_loads_no_heavy_package():
     code = "import sys, tgl.train.methods; print({'torch', 'numpy', 'pandas'} & {*sys.modules})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=REPOSITORY)
     assert done.stdout.strip() == "set()", done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "baseline", "key", "value"),
+    [
+        ("full+replay.0.25", "replay.0.25", "ratio", 0.25),
+        ("full+ewc.5000", "ewc.5000", "strength", 5000.0),
+        ("tgl_fp.top25+lora.8", "lora.8", "rank", 8),
+        ("full+mix_review.2", "mix_review.2", "ratio", 2.0),
+    ],
+)
+def test_a_number_after_the_baseline_sets_its_main_setting(name, baseline, key, value):
+    assert parse_method(name)[1] == baseline
+    given = BaselinesConfig()
+    found = baseline_settings(given, baseline)
+    assert getattr(found, key) == value
+    name, _ = split_baseline(baseline)
+    assert baseline_settings(given, name) == getattr(given, name)
+    assert found.model_dump() == getattr(given, name).model_dump() | {key: value}
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("full+replay.", "expected a number in its shortest form"),
+        ("full+replay.a", "found 'a' as ratio of 'replay'"),
+        ("full+replay.0.250", "expected a number in its shortest form, such as 0.25"),
+        ("full+replay.1e-3", "found '1e-3' as ratio"),
+        ("full+k_adapter.3", "'k_adapter' has no setting"),
+        ("full+plain.3", "'plain' has no setting"),
+        ("full+ewcc.3", "no baseline 'ewcc'"),
+    ],
+)
+def test_a_number_that_means_nothing_is_refused(name, words):
+    with pytest.raises(TglError, match=re.escape(words)):
+        parse_method(name)
+
+
+def test_a_number_that_the_setting_does_not_accept_is_refused():
+    with pytest.raises(TglError, match=r"baseline 'replay.5000': ratio"):
+        baseline_settings(BaselinesConfig(), "replay.5000")
+    with pytest.raises(TglError, match=r"baseline 'lora.0.5': rank"):
+        baseline_settings(BaselinesConfig(), "lora.0.5")
+
+
+@quick
+@given(st.floats(0.001, 1000))
+def test_every_ratio_has_one_name(ratio):
+    text = rate_text(ratio)
+    if "e" not in text:
+        assert baseline_settings(BaselinesConfig(), f"replay.{text}").ratio == ratio
+        assert method_folder(f"full+replay.{text}", 0.1) == f"full-replay.{text}-lr0.1"

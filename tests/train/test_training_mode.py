@@ -19,9 +19,9 @@ from tgl.models.checkpoint import load_model, save_model, weights_hash
 from tgl.models.sublayers import ranked, sublayers
 from tgl.plans.apply import freeze, parameter_groups
 from tgl.plans.plan import Plan
+from tgl.profiling.fisher import fisher_diagonal
 from tgl.train.engines import make_engine
 from tgl.train.engines.mode import step_seed
-from tgl.train.fisher import fisher_diagonal
 
 ENGINES = ["plain", "deepspeed"]
 TOKENS = torch.from_numpy(some_tokens(2 * BLOCK)).long().reshape(2, BLOCK)

@@ -20,14 +20,29 @@ GROUPS: dict[str, tuple[tuple[str, str, str], ...]] = {
     "Models": (
         ("profile", "models", "Measure gradient norms by sublayer, for salient spans and every control."),
         ("along", "models", "Profile several checkpoints of one training run."),
+        (
+            "interference",
+            "models",
+            "Measure how much each sublayer takes up of new facts and disturbs old text.",
+        ),
         ("plan", "models", "Turn a profile into a learning-rate multiplier for each sublayer."),
         ("base", "models", "Pretrain the base model, or load and adapt one."),
         ("train", "models", "Train a base model by one plan on all periods, and score it after each period."),
         ("score", "models", "Score the test probes and the held-out texts of a checkpoint."),
+        (
+            "known-facts",
+            "facts",
+            "Measure which facts a model knows: the rank of each answer in two wordings.",
+        ),
         ("agree", "models", "Compare a profile with causal tracing and with the movement of the weights."),
     ),
     "Data": (
         ("world", "data", "Write the synthetic world as MediaWiki dumps, one for each date."),
+        (
+            "counterfactual",
+            "facts",
+            "Write real text of two dates, with changed facts inside the later text.",
+        ),
         ("files", "data", "List dump files (path, size, SHA-1) as the table `files`."),
         ("history", "data", "Write the dump of each date from a full history of a wiki."),
         ("download", "data", "Download the dump of one date, verify it, and list its files."),

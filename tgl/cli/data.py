@@ -172,6 +172,10 @@ def probes(
     facts: Annotated[
         Path | None, typer.Option(help="Table `facts` of the synthetic world, for the set world.")
     ] = None,
+    counterfactual: Annotated[
+        Path | None,
+        typer.Option(help="Probes that `tgl counterfactual` writes, for the set counterfactual."),
+    ] = None,
     wikidata: Annotated[
         Path | None, typer.Option(help="Output of `tgl wikidata` for the dates, for the set wikidata.")
     ] = None,
@@ -188,7 +192,7 @@ def probes(
     """
     tables = snapshots or []
     given = Checked().table("pages", *base_pages).table("probes", *tables, rows=False)
-    given.table("facts", facts).file("what tgl wikidata writes", wikidata)
+    given.table("facts", facts).table("probes", counterfactual).file("what tgl wikidata writes", wikidata)
     for name in settings.sets:
         if PROBE_SETS.get(name).needs is None:
             given.file(f"a file of the set '{name}'", *data_files(settings, name))
@@ -197,6 +201,7 @@ def probes(
 
     files = {
         "world": [facts] if facts else [],
+        "counterfactual": [counterfactual] if counterfactual else [],
         "wikidata": [wikidata] if wikidata else [],
         "snapshots": tables,
     }

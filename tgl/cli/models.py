@@ -28,7 +28,7 @@ from tgl.cli.sections import Keys
 from tgl.core.config_types import Section
 from tgl.core.errors import TglError
 from tgl.core.extras import missing_extra
-from tgl.core.vocabulary import RUN_TABLES
+from tgl.core.vocabulary import RUN_TABLES, STEP_TABLES
 from tgl.models.settings import ModelConfig
 from tgl.plans.settings import PlanConfig, PlanText
 from tgl.profiling.settings import ProfileConfig
@@ -261,13 +261,50 @@ def plan(
     borrowed: Annotated[
         Path | None, typer.Option(help="Table `profile` of another experiment, for plans that borrow one.")
     ] = None,
+    interference: Annotated[
+        Path | None,
+        typer.Option(help="Table that `tgl interference` writes, for the plans that depend on it."),
+    ] = None,
     seed: Seed = 0,
 ) -> None:
     """Turn a profile into a learning-rate multiplier for each sublayer."""
-    Checked().model(model).table("profile", profile, borrowed).output(output)
+    Checked().model(model).table("profile", profile, borrowed).table("interference", interference).output(
+        output
+    )
     from tgl.plans.stage import write_plan
 
-    show(write_plan(profile, method, output, settings=settings, seed=seed, model=model, borrowed=borrowed))
+    given = {"borrowed": borrowed, "interference": interference}
+    others = {name: path for name, path in given.items() if path is not None}
+    show(write_plan(profile, method, output, settings=settings, seed=seed, model=model, others=others))
+
+
+@command("interference")
+def interference(
+    model: Annotated[str, typer.Argument(help="Folder of the model.")],
+    probes: Probes,
+    tokens: Annotated[Path, typer.Option(help="Table `tokens` of the old text.")],
+    period: Annotated[str, typer.Option(help="Use the validation probes of this period.", metavar="DATE")],
+    output: Annotated[Path, typer.Option(help="Table `interference` to write.")],
+    settings: Annotated[ProfileConfig, Keys("profile", only=("examples", "window_tokens", "seed"))],
+    salient: Annotated[
+        str, typer.Option(help="Kind of the salient spans: updated or new_entity.")
+    ] = "updated",
+    threads: Threads = 1,
+) -> None:
+    """Measure how much each sublayer takes up of new facts and disturbs old text."""
+    Checked().model(model).table("probes", probes).table("tokens", tokens).output(output)
+    from tgl.profiling.interference import write_interference
+
+    set_up_torch(threads)
+    write_interference(
+        model,
+        probes=probes,
+        tokens=tokens,
+        output=output,
+        salient=salient,
+        period=period,
+        settings=settings,
+    )
 
 
 @command("train")
@@ -285,7 +322,6 @@ def train(
     probes: Annotated[Path, typer.Option(help="Table `probes`.")],
     profile: Annotated[Path, typer.Option(help="Table `profile` that the plan was made from.")],
     plan: Annotated[Path, typer.Option(help="The plan, as `tgl plan` writes it.")],
-    models: Annotated[Path, typer.Option(help="Folder that gets PERIOD/model.safetensors and configs.")],
     tables: Annotated[
         Path, typer.Option(help="Folder that gets the tables scores, lm_loss, steps, rates, drift.")
     ],
@@ -305,6 +341,12 @@ def train(
             help="Baseline that the plan is put on, such as ewc.", callback=checked_entry(BASELINES)
         ),
     ] = "plain",
+    models: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder that gets PERIOD/model.safetensors and configs. Without it no checkpoint is kept."
+        ),
+    ] = None,
     seed: Seed = 0,
     threads: Threads = 1,
     processes: Processes = 1,
@@ -312,10 +354,12 @@ def train(
 ) -> None:
     """Train a base model by one plan on all periods, and score it after each period."""
     named = named_paths(tokens)
-    written = [tables / f"{name}.parquet" for name in RUN_TABLES]
+    names = (*RUN_TABLES, *(STEP_TABLES if settings.score_at else ()))
+    written = {name: tables / f"{name}.parquet" for name in names}
+    checkpoints = {period: models / period for period in named} if models else {}
     given = Checked().model(base_model).table("tokens", base_tokens, *named.values()).table("probes", probes)
-    given.table("profile", profile).file("a plan as JSON", plan).output(*written)
-    given.output_folder(*(models / period for period in named)).state_folder(state)
+    given.table("profile", profile).file("a plan as JSON", plan).output(*written.values())
+    given.output_folder(*checkpoints.values()).state_folder(state)
     launch.start(processes, nodes)
     from tgl.train.continual import train_periods
     from tgl.train.run import Run, Settings
@@ -329,8 +373,8 @@ def train(
         profile=profile,
         plan=plan,
         baseline=baseline,
-        models={period: models / period for period in named},
-        tables=dict(zip(RUN_TABLES, written, strict=True)),
+        models=checkpoints,
+        tables=written,
         state=state,
         learning_rate=learning_rate,
         seed=seed,

@@ -11,9 +11,10 @@ from tgl.core.errors import TglError
 from tgl.core.registered import settings_of
 from tgl.core.years import years_between
 from tgl.plans.names import parse_plan, plan_id
+from tgl.plans.policy import POLICIES
 from tgl.snapshots.source import SOURCES
-from tgl.train.baseline import BASELINES, make_baseline
-from tgl.train.methods import parse_method
+from tgl.train.baseline import make_baseline
+from tgl.train.methods import baseline_settings, parse_method, split_baseline
 
 # Articles per fact in the synthetic world, and the fewest examples of a kind that a profile needs.
 ARTICLES_A_FACT, FEWEST_PROBES = 3, 2
@@ -43,6 +44,8 @@ def _snapshot_problems(config: Config) -> Iterator[str]:
                     f"{later}, expected at most 1, because a fact changes at most once between two dates; lower it, or "
                     "add dates in between"
                 )
+    if source == "counterfactual":
+        yield from _counterfactual_problems(config)
     if source == "local":
         yield from _pattern_problems(config.snapshots.local.pattern)
     contact = config.snapshots.wikimedia.contact
@@ -50,6 +53,17 @@ def _snapshot_problems(config: Config) -> Iterator[str]:
         yield f"snapshots.wikimedia.contact: {problem}"
     if problem := url_problem(config.snapshots.wikimedia.base_url):
         yield f"snapshots.wikimedia.base_url: {problem}"
+
+
+def _counterfactual_problems(config: Config) -> Iterator[str]:
+    own = config.snapshots.counterfactual
+    for key in ("facts", "wordings", "old_text", "new_text"):
+        if getattr(own, key) is None:
+            yield f"snapshots.counterfactual.{key}: required when snapshots.source is 'counterfactual': a file"
+    if len(config.snapshots.dates) != 2:
+        yield f"snapshots.dates: found {len(config.snapshots.dates)}, but source 'counterfactual' has two dates"
+    if config.pages.shards != 1:
+        yield f"pages.shards: found {config.pages.shards}, but source 'counterfactual' has one shard"
 
 
 def _pattern_problems(pattern: str) -> Iterator[str]:
@@ -69,6 +83,10 @@ def _probe_problems(config: Config) -> Iterator[str]:
         yield (
             f"probes.sets: 'world' needs snapshots.source 'synthetic', found '{config.snapshots.source}'; "
             "use 'templama', 'ecbd', 'wikidata' or 'snapshots'"
+        )
+    if "counterfactual" in sets and config.snapshots.source != "counterfactual":
+        yield (
+            f"probes.sets: 'counterfactual' needs snapshots.source 'counterfactual', found '{config.snapshots.source}'"
         )
     if "snapshots" in sets and config.text.diff_rule != "tgl":
         yield (
@@ -131,6 +149,9 @@ def _method_problems(config: Config) -> Iterator[str]:
             yield f"methods: '{plan}' and another plan both become '{plan_id(plan)}'; rename one of the files"
     if by_hand and config.profile.periods == "each":
         yield f"profile.periods: 'each' cannot make {', '.join(by_hand)} again, written by hand; set it to 'first'"
+    interfering = [plan for plan in config.plans if _interferes(plan)]
+    if interfering and config.profile.periods == "each":
+        yield f"profile.periods: 'each' cannot make {', '.join(interfering)} again; set it to 'first'"
     borrowed = [plan for plan in config.plans if parse_plan(plan).borrowed]
     if borrowed and config.plan.borrow is None:
         yield f"plan.borrow: required by {', '.join(borrowed)}: the results folder of another experiment"
@@ -145,23 +166,35 @@ def _method_problems(config: Config) -> Iterator[str]:
         same = meanings.setdefault((parse_plan(plan), baseline), method)
         if same != method:
             yield f"methods: '{same}' and '{method}' mean the same; remove one of them"
-        yield from (
-            f"methods: '{method}' {problem}" for problem in _baseline_problems(config, plan, baseline)
-        )
+        yield from (f"methods: '{method}' {problem}" for problem in _baseline_problems(config, method))
+    if not config.train.keep_models and config.agree.facts:
+        yield "train.keep_models: false, but the comparison with tracing needs a checkpoint; set agree.facts to 0"
+    for method in config.train.method_rates:
+        if method not in config.methods:
+            yield f"train.method_rates: '{method}' is none of the methods; remove it, or add it to methods"
     yield from twice("seeds", config.seeds)
     yield from twice("methods", config.methods)
 
 
-def _baseline_problems(config: Config, plan: str, baseline: str) -> Iterator[str]:
-    """Yield the reasons, independent of the profile, why the model or the baseline does not support a plan."""
+def _interferes(plan: str) -> bool:
     name = parse_plan(plan)
+    return name.file is None and POLICIES.get(name.policy).interferes
+
+
+def _baseline_problems(config: Config, method: str) -> Iterator[str]:
+    """Yield the reasons, independent of the profile, why the model or the baseline does not support a plan."""
+    plan, baseline = parse_method(method)
+    name, rates = parse_plan(plan), config.rates_of(method)
     scratch = config.model if config.model.load is None else None
     if scratch and name.number is not None and name.number >= scratch.num_sublayers:
         yield f"names a sublayer that is not there; the model has {scratch.num_sublayers}, numbered from 0"
     embedding = name.embedding or config.plan.embedding
-    settings = settings_of(BASELINES, config.baselines, baseline)
-    rates = config.train.learning_rates
+    try:
+        settings = baseline_settings(config.baselines, baseline)
+    except TglError as error:
+        yield f"cannot be used: {error}"
+        return
     if name.file is not None:
         return  # Only the file defines the plan, so `Baseline.check` checks it later.
-    found = make_baseline(baseline, settings)
+    found = make_baseline(split_baseline(baseline)[0], settings)
     yield from found.problems(name, embedding=embedding, model=config.model, rates=rates)

@@ -95,6 +95,15 @@ class Config(Section):
         """The dates after the first: each names the period that ends with its snapshot."""
         return self.snapshots.dates[1:]
 
+    def rates_of(self, method: str) -> list[float]:
+        """Return the learning rates of a method."""
+        return self.train.method_rates.get(method, self.train.learning_rates)
+
+    @property
+    def runs(self) -> list[tuple[str, float]]:
+        """Return (method, learning rate) of every run of a seed."""
+        return [(method, rate) for method in self.methods for rate in self.rates_of(method)]
+
     @property
     def plans(self) -> list[str]:
         """The plans that the methods need, each once."""

@@ -97,8 +97,9 @@ def _with_bounds(about: dict) -> dict:
     found = {_BOUNDS.get(key, key): value for key, value in about.items()}
     if "anyOf" in found:
         found["anyOf"] = [_with_bounds(choice) for choice in found["anyOf"]]
-    if isinstance(found.get("items"), dict):
-        found["items"] = _with_bounds(found["items"])
+    for inner in ("items", "additionalProperties"):
+        if isinstance(found.get(inner), dict):
+            found[inner] = _with_bounds(found[inner])
     return found
 
 

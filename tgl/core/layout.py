@@ -21,6 +21,7 @@ PATTERNS = {
     "diff": "diff/{old}_{period}/{shard}.parquet",
     # probes
     "probes": "probes/probes.parquet",
+    "counterfactual_probes": "wiki/probes.parquet",
     "snapshot_probes": "probes/snapshots/{period}/{shard}.parquet",
     "wikidata": "probes/wikidata.jsonl",
     # tokens of the base text (`BASE`) and of each period
@@ -35,6 +36,7 @@ PATTERNS = {
     "profile": "profile/{model}/seed{seed}/{period}/profile.parquet",
     "norms": "profile/{model}/seed{seed}/{period}/norms.parquet",
     "comparisons": "profile/{model}/seed{seed}/{period}/comparisons.parquet",
+    "interference": "profile/{model}/seed{seed}/{period}/interference-{salient}.parquet",
     "profile_picture": "profile/{model}/seed{seed}/{period}/profile.svg",
     "denominators_picture": "profile/{model}/seed{seed}/{period}/denominators.svg",
     "along": "profile/{model}/seed{seed}/along.parquet",
@@ -46,6 +48,8 @@ PATTERNS = {
     # measurements of the base model and of each method
     "scores": "scores/{model}/{method}/seed{seed}/scores.parquet",
     "lm_loss": "scores/{model}/{method}/seed{seed}/lm_loss.parquet",
+    "step_scores": "scores/{model}/{method}/seed{seed}/step_scores.parquet",
+    "step_losses": "scores/{model}/{method}/seed{seed}/step_losses.parquet",
     "steps": "scores/{model}/{method}/seed{seed}/steps.parquet",
     "rates": "scores/{model}/{method}/seed{seed}/rates.parquet",
     "drift": "scores/{model}/{method}/seed{seed}/drift.parquet",

@@ -63,6 +63,14 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("candidates", pa.list_(pa.string())),
         ]
     ),
+    "interference": pa.schema(
+        [
+            ("sublayer", pa.string()),
+            ("num_parameters", pa.int64()),
+            ("uptake", pa.float64()),
+            ("fisher", pa.float64()),
+        ]
+    ),
     "tokens": pa.schema([("part", pa.string()), ("tokens", pa.list_(pa.int32()))]),
     "norms": pa.schema(
         [
@@ -191,6 +199,29 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("text", pa.string()),
             ("num_tokens", pa.int64()),
             ("negative_log_likelihood", pa.float64()),
+        ]
+    ),
+    "step_scores": pa.schema(
+        [
+            ("checkpoint", pa.string()),
+            ("step", pa.int32()),
+            ("probe", pa.string()),
+            ("set", pa.string()),
+            ("kind", pa.string()),
+            ("period", pa.string()),
+            ("split", pa.string()),
+            ("num_tokens", pa.int32()),
+            ("log_likelihood", pa.float64()),
+        ]
+    ),
+    "step_losses": pa.schema(
+        [
+            ("checkpoint", pa.string()),
+            ("step", pa.int32()),
+            ("text", pa.string()),
+            ("num_tokens", pa.int64()),
+            ("negative_log_likelihood", pa.float64()),
+            ("kl_from_base", pa.float64()),
         ]
     ),
     "steps": pa.schema(

@@ -32,6 +32,8 @@ TEXT_PARTS = (TRAIN, HELD_OUT)
 
 # The tables of one run of continual pretraining.
 RUN_TABLES = ("scores", "lm_loss", "steps", "rates", "drift")
+# Further tables of a run that is also scored between its first and last step (`train.score_at`).
+STEP_TABLES = ("step_scores", "step_losses")
 
 # Splits of the probes.
 VALIDATION, TEST = "validation", "test"

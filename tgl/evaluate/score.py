@@ -93,6 +93,34 @@ def text_loss(
     return total, len(tokens)
 
 
+@torch.no_grad()
+def kl_divergence(
+    base: PreTrainedModel,
+    model: PreTrainedModel,
+    tokens: np.ndarray,
+    *,
+    block_size: int,
+    begin_token: int,
+) -> float:
+    """Return the mean Kullback-Leibler divergence KL(base || model) of the next-token distributions, in nats per token.
+
+    Args:
+        base: The model before training.
+        model: The model after training, with the same vocabulary.
+        tokens: Token ids [num_tokens], cut into blocks as in `text_loss`. NaN is returned if there are none.
+        block_size: Number of tokens of a block, including `begin_token`.
+        begin_token: First token of every block.
+    """
+    total, width, device = 0.0, block_size - 1, next(model.parameters()).device
+    for start in range(0, len(tokens), width):
+        ids = [begin_token, *tokens[start : start + width].tolist()][:-1]
+        inputs = torch.tensor([ids], device=device)
+        before = base(input_ids=inputs).logits.float().log_softmax(-1)
+        after = model(input_ids=inputs).logits.float().log_softmax(-1)
+        total += (before.exp() * (before - after)).sum().item()
+    return total / len(tokens) if len(tokens) else math.nan
+
+
 def score_probes(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, probes: pa.Table, *, checkpoint: str
 ) -> Iterator[dict]:

@@ -63,7 +63,8 @@ def parse_plan(name: str) -> PlanName:
     values: dict[str, object] = {}
     for part in parts:
         needs, key, value = _variation(name, part)
-        if needs and needs not in variations:
+        # Every policy that ranks by a profile accepts the kind of its salient spans.
+        if needs and needs not in variations and not (needs == "salient" and "profile" in variations):
             raise TglError(f"'{name}': '{part}' has no meaning for the policy '{policy}'")
         if key in values:
             raise TglError(f"'{name}': '{part}' sets {key} a second time; remove one of them")
@@ -101,7 +102,7 @@ def _variation(name: str, part: str) -> tuple[str, str, object]:
     if part in DENOMINATORS:
         return "profile", "denominator", part
     if part in SALIENT_KINDS:
-        return "profile", "salient", part
+        return "salient", "salient", part
     if part == "borrowed":
         return "profile", "borrowed", True
     if part in EMBEDDINGS:

@@ -28,12 +28,16 @@ class Unit:
         num_parameters: Its number of parameters.
         relative_norm: Its relative gradient norm.
         measured: The result of the policy's `measure` for it, or None.
+        uptake: The L1 norm of the mean gradient of salient spans (`tgl.profiling.interference`), or None.
+        fisher: The trace of the Fisher information of old text, or None.
     """
 
     name: str
     num_parameters: int
     relative_norm: float
     measured: float | None = None
+    uptake: float | None = None
+    fisher: float | None = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,7 @@ class Policy:
         control_of: Policies with the same training budget that it is a control for. It ignores gradients or uses them
             in reverse.
         scales: Whether its multipliers can differ from 0 and 1.
+        interferes: Whether it needs uptake and Fisher information of the sublayers (`tgl interference`).
     """
 
     choose: Callable[[PlanName, Sequence[Unit], random.Random], Choice]
@@ -77,6 +82,7 @@ class Policy:
     num_phases: int = 1
     control_of: tuple[str, ...] = ()
     scales: bool = False
+    interferes: bool = False
 
 
 POLICIES = Registry("policy", "policies", "tgl.plans.policies", "POLICY", Policy)

@@ -44,6 +44,32 @@ def scaled(units: Sequence[Unit], scale: str) -> dict[str, float]:
     return {unit.name: float(unit.relative_norm / divisor) for unit in units}
 
 
+def interference(units: Sequence[Unit]) -> list[tuple[float, float]]:
+    """Return (uptake, Fisher trace) of each sublayer.
+
+    Raises:
+        TglError: They were not measured, or one of them is 0.
+    """
+    found = [(unit.uptake, unit.fisher) for unit in units]
+    for unit, pair in zip(units, found, strict=True):
+        if None in pair:
+            raise TglError(
+                "plan: found no table `interference`, but the plan depends on it. Measure it with `tgl interference`, "
+                "and give it with --interference FILE"
+            )
+        if not all(np.isfinite(value) and value > 0 for value in pair):
+            raise TglError(
+                f"plan: found uptake and Fisher trace {pair} of {unit.name}, expected both above 0"
+            )
+    return found
+
+
+def of_mean_one(units: Sequence[Unit], values: Sequence[float]) -> dict[str, float]:
+    """Return the values divided by their mean, by sublayer."""
+    mean = float(np.mean(values))
+    return {unit.name: float(value / mean) for unit, value in zip(units, values, strict=True)}
+
+
 def budget(units: Sequence[Unit], reference: set[str]) -> int:
     """Return the number of parameters of the sublayers in `reference`."""
     return sum(unit.num_parameters for unit in units if unit.name in reference)

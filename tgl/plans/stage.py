@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 from tgl.core.errors import TglError
 from tgl.core.tables import read_table
@@ -24,7 +25,7 @@ def write_plan(
     settings: PlanConfig,
     seed: int,
     model: Path | None = None,
-    borrowed: Path | None = None,
+    others: Mapping[str, Path] = MappingProxyType({}),
 ) -> str:
     """Make a plan, write it as JSON, and return it as a readable table. A plan written by hand is checked and copied.
 
@@ -35,7 +36,8 @@ def write_plan(
         settings: Choices that the name leaves open.
         seed: Seed of random policies.
         model: The profiled model, for policies that measure it.
-        borrowed: The table `profile` of another experiment, for plans that rank by it.
+        others: Further tables: `borrowed` (the profile of another experiment) and `interference`, for plans that need
+            them.
 
     Raises:
         TglError: The borrowed profile or a plan written by hand has different sublayers than the profile.
@@ -52,8 +54,10 @@ def write_plan(
             from tgl.models.checkpoint import load_model
 
             network = load_model(model)
+        if POLICIES.get(parsed.policy).interferes and "interference" in others:
+            rows = _with_interference(rows, others["interference"], profile)
         if parsed.borrowed:
-            rows = _borrowed(rows, name, profile, borrowed=borrowed)
+            rows = _borrowed(rows, name, profile, borrowed=others.get("borrowed"))
         plan, units = plan_from(rows, name, settings, seed=seed, origin=str(profile), model=network)
     save_plan(plan, output)
     return describe(plan, units)
@@ -89,6 +93,24 @@ def _borrowed(rows: list[dict], method: str, profile: str | Path, *, borrowed: P
             f"differ: {sorted({name for name, _ in own ^ other})[:4]}. Borrow from a model of the same shape"
         )
     return others
+
+
+def _with_interference(rows: list[dict], table: Path, profile: str | Path) -> list[dict]:
+    """Return the rows with uptake and Fisher trace of each sublayer.
+
+    Raises:
+        TglError: The table has other sublayers than the profile.
+    """
+    measured = {row["sublayer"]: row for row in read_table(table, "interference").to_pylist()}
+    wanted = {row["sublayer"] for row in rows} - {*UNRANKED, "all"}
+    if wanted != set(measured):
+        strange = sorted(wanted ^ set(measured))
+        raise TglError(
+            f"{table}: its sublayers are not those of {profile}; these differ: {strange[:4]}. Measure it with the same "
+            "model"
+        )
+    keys = ("uptake", "fisher")
+    return [row | {key: measured.get(row["sublayer"], {}).get(key) for key in keys} for row in rows]
 
 
 def plan_from(
@@ -138,7 +160,13 @@ def units_of(rows: Iterable[dict], method: str, settings: PlanConfig, *, origin:
     """
     salient, denominator = ranking(method, settings)
     units = [
-        Unit(row["sublayer"], row["num_parameters"], row["relative_norm"])
+        Unit(
+            row["sublayer"],
+            row["num_parameters"],
+            row["relative_norm"],
+            uptake=row.get("uptake"),
+            fisher=row.get("fisher"),
+        )
         for row in rows
         if (row["weights"], row["group"], row["denominator"]) == ("trained", salient, denominator)
         and row["sublayer"] not in (*UNRANKED, "all")

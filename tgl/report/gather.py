@@ -16,17 +16,12 @@ from tgl.report.runs import Runs
 from tgl.train.methods import method_folder
 
 
-def runs(config: Config) -> list[tuple[str, float]]:
-    """Return (method, learning rate) of every run of a seed."""
-    return [(method, rate) for method in config.methods for rate in config.train.learning_rates]
-
-
 def all_runs(results: Path, config: Config) -> Runs:
     """Return all runs and the base model. Reads the tables `scores` and `lm_loss` of one run at a time."""
     probes = read_table(_layout(results, config).path("probes"), "probes").to_pandas()
     subjects = dict(zip(probes["id"], probes["set"] + " " + probes["subject"], strict=True))
     found, layout = Runs(probes, config.snapshots.dates), _layout(results, config)
-    for method, rate in ((BASE, 0.0), *runs(config)):
+    for method, rate in ((BASE, 0.0), *config.runs):
         for seed in config.seeds:
             place = {"method": _folder(method, rate), "seed": seed}
             scores = read_table(layout.path("scores", **place), "scores").to_pandas()
@@ -79,7 +74,9 @@ def profile_about(results: Path, config: Config) -> dict:
 
 
 def all_agreements(results: Path, config: Config) -> pd.DataFrame:
-    """Return the tables `agreement` of all seeds, with a column seed."""
+    """Return the tables `agreement` of all seeds, with a column seed; an empty table if no fact was traced."""
+    if not config.agree.facts:
+        return pd.DataFrame()
     layout = _layout(results, config)
     return _of_seeds({seed: layout.path("agreement", seed=seed) for seed in config.seeds}, "agreement")
 
@@ -87,7 +84,7 @@ def all_agreements(results: Path, config: Config) -> pd.DataFrame:
 def all_drifts(results: Path, config: Config) -> pd.DataFrame:
     """Return the tables `drift` of all runs, with columns method and seed."""
     found, layout = [], _layout(results, config)
-    for method, rate in runs(config):
+    for method, rate in config.runs:
         name = _folder(method, rate)
         paths = {seed: layout.path("drift", method=name, seed=seed) for seed in config.seeds}
         found.append(_of_seeds(paths, "drift").assign(method=name))
@@ -126,7 +123,7 @@ def stage_counts(results: Path, config: Config) -> list[tuple[str, dict[str, int
 def realised_rates(results: Path, config: Config) -> pd.DataFrame:
     """Return each unit's largest learning rate and largest change by method, seed and period, for all runs."""
     found, layout = [], _layout(results, config)
-    for method, rate in runs(config):
+    for method, rate in config.runs:
         name = _folder(method, rate)
         for seed in config.seeds:
             table = read_table(layout.path("rates", method=name, seed=seed), "rates").to_pandas()

@@ -27,11 +27,11 @@ def inputs_of(results: Path, config: Config) -> Iterator[tuple[str, str]]:
             yield name, layout.path(name, seed=seed, period=config.periods[0])
         for name in ("along", "along_examples") if config.model.pretrain.kept else ():
             yield name, layout.path(name, seed=seed)
-        yield "agreement", layout.path("agreement", seed=seed)
+        if config.agree.facts:
+            yield "agreement", layout.path("agreement", seed=seed)
         for name in ("scores", "lm_loss"):
             yield name, layout.path(name, method=BASE, seed=seed)
-        for method in config.methods:
-            for rate in config.train.learning_rates:
-                folder = method_folder(method, rate)
-                for name in ("scores", "lm_loss", "rates", "drift"):
-                    yield name, layout.path(name, method=folder, seed=seed)
+        for method, rate in config.runs:
+            folder = method_folder(method, rate)
+            for name in ("scores", "lm_loss", "rates", "drift"):
+                yield name, layout.path(name, method=folder, seed=seed)

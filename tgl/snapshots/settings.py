@@ -10,6 +10,9 @@ from tgl.core.config_types import Dates, FilePath, Integer, Name, Section, Seed,
 from tgl.core.registered import name_in, with_others
 from tgl.snapshots.source import SOURCES
 
+Count = Annotated[Integer, Field(ge=1, le=100_000)]
+Characters = Annotated[Integer, Field(ge=10_000, le=10_000_000_000)]
+
 
 class WorldConfig(Section):
     """The synthetic world (`tgl.snapshots.world.build`).
@@ -109,14 +112,49 @@ class HistoryConfig(Section):
     )
 
 
+class CounterfactualConfig(Section):
+    """Real text of two dates, with changed facts stated inside the later text (`tgl.text.counterfactual`).
+
+    It gives a pretrained model facts to learn that contradict what it demonstrably knows.
+    """
+
+    facts: FilePath | None = Field(
+        None,
+        description="Facts as JSON lines, as `tgl known-facts` writes them. Required for source counterfactual.",
+    )
+    wordings: FilePath | None = Field(
+        None,
+        description="Sentences of each relation, as in examples/pretrained/wordings.json. Required likewise.",
+    )
+    old_text: FilePath | None = Field(
+        None,
+        description="Text of the first date as JSON lines {id, title, text}, plain or .xz. Required likewise.",
+    )
+    new_text: FilePath | None = Field(
+        None, description="Text of the second date, in which facts are stated. Required likewise."
+    )
+    partition: Seed = Field(
+        0, description="Number of the partition of the facts, 0 to 4294967295. Each one is a replicate."
+    )
+    updated: Count = Field(80, description="Facts that get another answer, 1 to 100,000.")
+    unchanged: Count = Field(80, description="Facts of the same relations that stay, 1 to 100,000.")
+    far: Count = Field(120, description="Facts of other relations that stay, at most. 1 to 100,000.")
+    new_entities: Count = Field(40, description="Invented subjects, each with one fact, 1 to 100,000.")
+    exposures: Count = Field(6, description="Sentences that state each changed or new fact, 1 to 100,000.")
+    old_characters: Characters = Field(
+        400_000, description="Characters of old text, 10,000 to 10,000,000,000."
+    )
+    new_characters: Characters = Field(240_000, description="Characters of new text, in the same range.")
+
+
 class SnapshotsConfig(Section):
     """The dates of the snapshots and the source of their dump files."""
 
     source: Annotated[str, name_in(SOURCES)] = Field(
         "synthetic",
         description=(
-            "Origin of the dumps. synthetic: generated; local: files; wikimedia: download; history: from full "
-            "histories."
+            "Origin of the snapshots. synthetic: generated; local: dump files; wikimedia: download; history: from full "
+            "histories; counterfactual: real text with changed facts."
         ),
     )
     dates: Annotated[Dates, Field(min_length=2)] = Field(
@@ -130,6 +168,9 @@ class SnapshotsConfig(Section):
     )
     history: HistoryConfig = Field(
         HistoryConfig(), description="Dumps of any date from full histories, for source history."
+    )
+    counterfactual: CounterfactualConfig = Field(
+        CounterfactualConfig(), description="Real text with changed facts, for source counterfactual."
     )
 
 

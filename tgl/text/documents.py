@@ -60,6 +60,32 @@ def diff_documents(
             yield part, " ".join(sentences)
 
 
+def read_documents(source: str | Path) -> Iterator[dict]:
+    """Yield the documents of JSON lines {id, title, text}, plain or .xz.
+
+    Raises:
+        TglError: A line is not such an object. The message names the file and the line.
+    """
+    with _open_text(Path(source)) as lines:
+        for number, line in enumerate(_lines(source, lines), 1):
+            yield _json_line(source, number, line)
+
+
+def page_row(page_id: int, title: str, text: str) -> dict:
+    """Return a row of the table `pages` for a document without revisions, links and sections."""
+    return {
+        "page_id": page_id,
+        "title": title,
+        "revision_id": 0,
+        "timestamp": "",
+        "sha1": "",
+        "text": text,
+        "links": [],
+        "sections": [],
+        "given_up": "",
+    }
+
+
 def json_lines_to_pages(source: str | Path, output: str | Path, max_characters: int | None) -> None:
     """Write the table `pages` from JSON lines {id, title, text}, plain or .xz.
 
@@ -72,30 +98,17 @@ def json_lines_to_pages(source: str | Path, output: str | Path, max_characters: 
         TglError: A line is not such an object. The message names the file and the line.
     """
     counts = {"lines_read": 0, "kept": 0, "empty_text": 0, "characters": 0}
-    with _open_text(Path(source)) as lines, TableWriter(output, "pages") as table:
-        for number, line in enumerate(_lines(source, lines), 1):
+    with TableWriter(output, "pages") as table:
+        for row in read_documents(source):
             if max_characters is not None and counts["characters"] >= max_characters:
                 break
             counts["lines_read"] += 1
-            row = _json_line(source, number, line)
             if not row["text"].strip():
                 counts["empty_text"] += 1
                 continue
             counts["kept"] += 1
             counts["characters"] += len(row["text"])
-            table.add(
-                {
-                    "page_id": int(row["id"]),
-                    "title": row["title"],
-                    "revision_id": 0,
-                    "timestamp": "",
-                    "sha1": "",
-                    "text": row["text"],
-                    "links": [],
-                    "sections": [],
-                    "given_up": "",
-                }
-            )
+            table.add(page_row(int(row["id"]), row["title"], row["text"]))
         table.finish(counts)
 
 

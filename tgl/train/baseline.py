@@ -77,10 +77,12 @@ class Baseline:
 
     Attributes:
         Settings: The section of the configuration; None for a baseline without settings.
+        varied: The key of its settings that a method's name can set, as in `full+replay.0.25`; None for no such key.
         start: The model from which a period after the first starts.
     """
 
     Settings: ClassVar[type[Section] | None] = None
+    varied: ClassVar[str | None] = None
     start: Start = Start.PREVIOUS
 
     def __init__(self, settings: Section | None = None) -> None:

@@ -11,7 +11,6 @@ import pyarrow as pa
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from tgl.core.tables import read_table, read_tables, write_table
-from tgl.core.vocabulary import RUN_TABLES
 from tgl.models.checkpoint import copy_model, inspect_model
 from tgl.models.fit import check_block_size, check_tokenizer
 from tgl.models.folders import local_folder, weight_files
@@ -126,7 +125,7 @@ def _publish(run: Run) -> None:
     """Copy the results of the periods from the state folder to their final paths, tables last; remove the folder."""
     for period, target in run.models.items():
         copy_model(run.state / period / "model", target)
-    for name in RUN_TABLES:
+    for name in run.tables:
         parts: pa.Table = read_tables(
             [run.state / period / f"{name}.parquet" for period in run.periods], name
         )

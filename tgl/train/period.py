@@ -23,6 +23,7 @@ from tgl.train.processes import on_first
 from tgl.train.progress import TrainingLog
 from tgl.train.run import Period, Run
 from tgl.train.state import seal
+from tgl.train.step_scores import StepScores
 
 DONE = "done"  # This file marks the folder of a period as complete and holds its checksums.
 Say = Callable[[str], None]
@@ -51,7 +52,9 @@ def train_period(
         f"period {period.name}: {len(prepared.trained)} of {len(prepared.units)} units trained, frozen: "
         + (", ".join(names) or "none")
     )
-    log = _trained(period, baseline, prepared, feed=feed, say=say)
+    scores = StepScores(period, prepared.module, say)
+    log = _trained(period, baseline, prepared, feed=feed, scores=scores, say=say)
+    on_first(scores.write)
     on_first(lambda: _leave(period, baseline, prepared, before=before, log=log, drift=drift))
 
 
@@ -69,7 +72,9 @@ def _begun(
     return period, drift
 
 
-def _trained(period: Period, baseline: Baseline, prepared: Prepared, *, feed: Feed, say: Say) -> TrainingLog:
+def _trained(
+    period: Period, baseline: Baseline, prepared: Prepared, *, feed: Feed, scores: StepScores, say: Say
+) -> TrainingLog:
     """Run all steps of a period. Each phase of the plan has its own engine."""
     regulariser = baseline.regulariser(period, prepared)
     schedule = period.settings.model_copy(update={"steps": feed.num_steps})
@@ -94,7 +99,19 @@ def _trained(period: Period, baseline: Baseline, prepared: Prepared, *, feed: Fe
         settings=schedule,
         block_size=period.block_size,
     )
-    return train(steps, period.folder / "training", save_every=period.settings.checkpoint_steps, say=say)
+
+    def after(done: int) -> None:
+        on_first(lambda: scores.score(done))
+
+    log = train(
+        steps,
+        period.folder / "training",
+        save_every=period.settings.checkpoint_steps,
+        say=say,
+        before_step=after,
+    )
+    after(feed.num_steps)
+    return log
 
 
 def _leave(
@@ -125,7 +142,8 @@ def _leave(
     write_table(drift, folder / "drift.parquet", "drift")
     write_table([{"period": period.name, **row} for row in log.steps], folder / "steps.parquet", "steps")
     write_table(_rates(period.name, log, changes), folder / "rates.parquet", "rates")
-    shutil.rmtree(folder / "training", ignore_errors=True)
+    for done in ("training", "scored"):
+        shutil.rmtree(folder / done, ignore_errors=True)
     seal(folder, folder / DONE)
 
 

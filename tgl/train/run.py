@@ -49,8 +49,8 @@ class Run:
         profile: Table `profile` from which the plan was made.
         plan: File of the plan.
         baseline: Name of the baseline.
-        models: Checkpoint folder of each period.
-        tables: Path of each of `RUN_TABLES`.
+        models: Checkpoint folder of each period; empty if no checkpoint is kept.
+        tables: Path of each of `RUN_TABLES`, and of `STEP_TABLES` if train.score_at is given.
         state: Folder from which an interrupted run resumes.
         learning_rate: Learning rate at multiplier 1.
         seed: Seed of the run.

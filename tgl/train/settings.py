@@ -65,8 +65,29 @@ class TrainConfig(OptimiserConfig, EngineConfig):
             "Peak learning rates at multiplier 1; each has its own runs. null: [0.003]. Required for a loaded model."
         ),
     )
+    method_rates: dict[str, Annotated[list[Rate], Field(min_length=1, max_length=100)]] = Field(
+        {},
+        description=(
+            "Learning rates of single methods, in place of learning_rates, such as {full+lora: [0.03, 0.06]}. Methods "
+            "differ in their best rate."
+        ),
+    )
     checkpoint_steps: Positive = Field(
         15, description="Optimiser steps between saved states, from which an interrupted run resumes."
+    )
+    score_at: Annotated[list[Positive], Field(max_length=1000)] = Field(
+        [],
+        description=(
+            "Steps of a period after which probes and held-out text are scored, ascending, besides the last one. []: "
+            "score only the end of each period. They give points on the curve of uptake and forgetting."
+        ),
+    )
+    score_tokens: Annotated[Integer, Field(ge=1, le=10_000_000)] = Field(
+        2048, description="Held-out tokens of each text that are scored at score_at, at most."
+    )
+    keep_models: Flag = Field(
+        True,
+        description="Keep the checkpoint of every run and period. false: only its scores; needs agree.facts 0.",
     )
 
     @model_validator(mode="before")
@@ -81,3 +102,7 @@ class TrainConfig(OptimiserConfig, EngineConfig):
         """See `Section`."""
         yield from super().problems()
         yield from twice("learning_rates", self.learning_rates)
+        for method, rates in self.method_rates.items():
+            yield from twice(f"method_rates: '{method}'", rates)
+        if self.score_at != sorted(set(self.score_at)) or any(step >= self.steps for step in self.score_at):
+            yield f"score_at: {self.score_at} must rise from one step to the next and stay below steps {self.steps}"

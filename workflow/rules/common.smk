@@ -1,5 +1,6 @@
 # Helpers of all rules. This file defines no rule.
 import sys
+from pathlib import Path
 
 sys.path.insert(0, workflow.basedir)
 from tgl.core.layout import BASE, Layout
@@ -19,6 +20,7 @@ from workflow.helpers import (
     section,
     set_environment,
     source_code,
+    split_baseline,
 )
 
 set_environment(workflow)
@@ -54,17 +56,13 @@ PLAN = path("plan")
 PLANS = EXPERIMENT.plan_names()
 # The folder name of a method consists of plan, baseline and learning rate.
 METHOD = "{plan}-{baseline}-lr{rate}"
-METHODS = [
-    method_folder(method, rate)
-    for method in CONFIG.methods
-    for rate in CONFIG.train.learning_rates
-]
+METHODS = [method_folder(method, rate) for method, rate in CONFIG.runs]
 # Weights during pretraining of the base model, by step.
 ALONG = {step: path("kept_model", step=step) for step in CONFIG.model.pretrain.kept}
 # Plain training at the first rate shows how far sublayers move if none is restricted.
 FULL = path(
     "model",
-    method=method_folder("full", CONFIG.train.learning_rates[0]),
+    method=method_folder("full", CONFIG.rates_of("full")[0]),
     period=PERIODS[0],
 )
 BASE_PAGES = (
@@ -99,5 +97,5 @@ wildcard_constraints:
     shard=r"\d+",
     seed=r"\d+",
     plan=r"[a-z0-9_.]+",
-    baseline=r"[a-z0-9_]+",
+    baseline=r"[a-z0-9_.]+",
     rate=r"[0-9.e-]+",

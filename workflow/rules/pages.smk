@@ -1,28 +1,62 @@
 # Clean text of each date and shard, and its new sentences compared with the previous date.
-rule pages:
-    input:
-        files=path("files"),
-        previous=EXPERIMENT.previous_pages,
-    output:
-        path("pages"),
-    log:
-        path("log", job="pages/{date}/{shard}"),
-    benchmark:
-        path("benchmark", job="pages/{date}/{shard}")
-    conda:
-        "../../envs/data.yaml"
-    threads: 4
-    resources:
-        mem_mb=4000,
-    params:
-        previous=lambda wildcards, input: options("--previous", input.previous),
-        config=section(CONFIG.pages),
-        code=code("tgl.snapshots.extract.pages"),
-    message:
-        "Extracting the text of {wildcards.date}, shard {wildcards.shard}"
-    shell:
-        "python -m tgl pages {input.files:q} {params.previous:q} --shard {wildcards.shard} --output {output:q} "
-        "--processes {threads} --config {params.config:q} > {log:q} 2>&1"
+if CONFIG.snapshots.source == "counterfactual":
+
+    rule counterfactual:
+        input:
+            EXPERIMENT.counterfactual_files(),
+        output:
+            files=[path("files", date=date) for date in DATES],
+            pages=[path("pages", date=date, shard=0) for date in DATES],
+            probes=path("counterfactual_probes"),
+        log:
+            path("log", job="counterfactual"),
+        benchmark:
+            path("benchmark", job="counterfactual")
+        conda:
+            "../../envs/data.yaml"
+        threads: 1
+        resources:
+            mem_mb=2000,
+        params:
+            config=section(EXPERIMENT.source_settings()),
+            dates=DATES,
+            folder=subpath(output.probes, parent=True),
+            holdout_share=CONFIG.text.holdout_share,
+            validation_share=CONFIG.probes.validation_share,
+            code=code("tgl.text.counterfactual.stage"),
+        message:
+            "Stating changed facts in the text of {params.dates}"
+        shell:
+            "python -m tgl.jobs counterfactual {params.dates} --output {params.folder:q} "
+            "--holdout-share {params.holdout_share} --validation-share {params.validation_share} "
+            "--config {params.config:q} > {log:q} 2>&1"
+
+else:
+
+    rule pages:
+        input:
+            files=path("files"),
+            previous=EXPERIMENT.previous_pages,
+        output:
+            path("pages"),
+        log:
+            path("log", job="pages/{date}/{shard}"),
+        benchmark:
+            path("benchmark", job="pages/{date}/{shard}")
+        conda:
+            "../../envs/data.yaml"
+        threads: 4
+        resources:
+            mem_mb=4000,
+        params:
+            previous=lambda wildcards, input: options("--previous", input.previous),
+            config=section(CONFIG.pages),
+            code=code("tgl.snapshots.extract.pages"),
+        message:
+            "Extracting the text of {wildcards.date}, shard {wildcards.shard}"
+        shell:
+            "python -m tgl pages {input.files:q} {params.previous:q} --shard {wildcards.shard} --output {output:q} "
+            "--processes {threads} --config {params.config:q} > {log:q} 2>&1"
 
 
 rule diff:

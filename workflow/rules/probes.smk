@@ -1,6 +1,9 @@
 # Salient spans of every configured probe set, and those found in the sentences of the snapshots.
 FACTS = [path("facts")] if "world" in CONFIG.probes.sets else []
 
+COUNTERFACTUAL = (
+    [path("counterfactual_probes")] if "counterfactual" in CONFIG.probes.sets else []
+)
 WIKIDATA = [path("wikidata")] if "wikidata" in CONFIG.probes.sets else []
 
 
@@ -44,6 +47,7 @@ rule probes:
     input:
         files=EXPERIMENT.probe_files(),
         facts=FACTS,
+        counterfactual=COUNTERFACTUAL,
         wikidata=WIKIDATA,
         snapshots=SNAPSHOT_PROBES,
         base_pages=BASE_PAGES,
@@ -60,6 +64,9 @@ rule probes:
         mem_mb=1000,
     params:
         facts=lambda wildcards, input: options("--facts", input.facts),
+        counterfactual=lambda wildcards, input: options(
+            "--counterfactual", input.counterfactual
+        ),
         wikidata=lambda wildcards, input: options("--wikidata", input.wikidata),
         base_pages=lambda wildcards, input: options("--base-pages", input.base_pages),
         snapshots=lambda wildcards, input: options("--snapshots", input.snapshots),
@@ -74,7 +81,7 @@ rule probes:
     message:
         "Labelling salient spans"
     shell:
-        "python -m tgl.jobs probes {params.dates} {params.base_pages:q} {params.facts:q} {params.wikidata:q} {params.snapshots:q} "
+        "python -m tgl.jobs probes {params.dates} {params.base_pages:q} {params.facts:q} {params.counterfactual:q} {params.wikidata:q} {params.snapshots:q} "
         "--output {output:q} "
         "--holdout-share {params.holdout_share} --config {params.config:q} > {log:q} 2>&1"
 

@@ -105,11 +105,43 @@ rule agree:
         "--config {params.config:q} --threads {threads} > {log:q} 2>&1"
 
 
+rule interference:
+    input:
+        model=f"{BASE_MODEL}/model.safetensors",
+        probes=PROBES,
+        tokens=BASE_TOKENS,
+    output:
+        path("interference", period=PERIODS[0]),
+    log:
+        path("log", job="interference/seed{seed}/{salient}"),
+    benchmark:
+        path("benchmark", job="interference/seed{seed}/{salient}")
+    wildcard_constraints:
+        salient="updated|new_entity",
+    conda:
+        "../../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+    params:
+        model=subpath(input.model, parent=True),
+        period=PERIODS[0],
+        config=section(CONFIG.profile),
+        code=code("tgl.profiling.interference"),
+    message:
+        "Measuring uptake and interference of the sublayers, seed {wildcards.seed}"
+    shell:
+        "python -m tgl.jobs interference {params.model:q} --probes {input.probes:q} --tokens {input.tokens:q} "
+        "--salient {wildcards.salient} --period {params.period} --output {output:q} --config {params.config:q} "
+        "--threads {threads} > {log:q} 2>&1"
+
+
 rule plan:
     input:
         profile=PROFILE,
         model=f"{BASE_MODEL}/model.safetensors",
         borrowed=BORROWED_PROFILE,
+        interference=EXPERIMENT.interference,
         given=EXPERIMENT.plan_file,
     output:
         PLAN,
@@ -125,6 +157,9 @@ rule plan:
     params:
         model=subpath(input.model, parent=True),
         borrowed=lambda wildcards, input: options("--borrowed", input.borrowed),
+        interference=lambda wildcards, input: options(
+            "--interference", input.interference
+        ),
         name=lambda wildcards: PLANS[wildcards.plan],
         config=section(CONFIG.plan),
         code=code("tgl.plans.stage"),
@@ -132,5 +167,5 @@ rule plan:
     message:
         "Making the plan {wildcards.plan}, seed {wildcards.seed}"
     shell:
-        "python -m tgl.jobs plan {input.profile:q} --model {params.model:q} {params.borrowed:q} "
+        "python -m tgl.jobs plan {input.profile:q} --model {params.model:q} {params.borrowed:q} {params.interference:q} "
         "--method {params.name:q} --output {output:q} --seed {wildcards.seed} --config {params.config:q} > {log:q} 2>&1"

@@ -5,7 +5,9 @@ rule report:
         diffs=[path for period in PERIODS for path in EXPERIMENT.diffs(period)],
         probes=PROBES,
         profiles=expand(PROFILE, seed=CONFIG.seeds),
-        agreement=expand(path("agreement"), seed=CONFIG.seeds),
+        agreement=expand(
+            path("agreement"), seed=CONFIG.seeds if CONFIG.agree.facts else []
+        ),
         along=expand(path("along"), seed=CONFIG.seeds if ALONG else []),
         plans=expand(PLAN, seed=CONFIG.seeds, plan=PLANS),
         base=expand(path("scores", method=BASE), seed=CONFIG.seeds),

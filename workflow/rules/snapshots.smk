@@ -60,7 +60,7 @@ elif CONFIG.snapshots.source == "history":
             "python -m tgl history --output {params.folder:q} --config {params.config:q} "
             "-- {input:q} {params.dates} > {log:q} 2>&1"
 
-elif CONFIG.snapshots.source != "local":
+elif CONFIG.snapshots.source not in ("local", "counterfactual"):
 
     rule download:
         input:

@@ -11,10 +11,19 @@ rule train:
         plan=PLAN,
     output:
         models=[
-            f"{path('model', method=METHOD, period=period)}/{file}"
-            for period in PERIODS
+            f"{folder}/{file}"
+            for folder in expand(
+                path("model", method=METHOD),
+                period=PERIODS if CONFIG.train.keep_models else [],
+                allow_missing=True,
+            )
             for file in MODEL_FILES
         ],
+        step_tables=(
+            [path("step_scores", method=METHOD), path("step_losses", method=METHOD)]
+            if CONFIG.train.score_at
+            else []
+        ),
         scores=path("scores", method=METHOD),
         lm_loss=path("lm_loss", method=METHOD),
         steps=path("steps", method=METHOD),
@@ -34,14 +43,19 @@ rule train:
     params:
         base_model=subpath(input.model, parent=True),
         tokens=options("--tokens", named(PERIOD_TOKENS)),
-        models=subpath(output[0], ancestor=2),
+        models=lambda wildcards, output: options(
+            "--models", str(Path(output.models[0]).parents[1]) if output.models else []
+        ),
         tables=subpath(output.scores, parent=True),
         # The state is not a declared output, because Snakemake would delete it. An interrupted run resumes from it.
         state=path("state", method=METHOD),
-        config=section(CONFIG.train, without=("learning_rates",)),
+        config=section(
+            CONFIG.train, without=("learning_rates", "method_rates", "keep_models")
+        ),
         token_config=section(CONFIG.tokens, without=("tokenizer", "vocab_size")),
         profile_config=section(CONFIG.profile),
         plan_config=section(CONFIG.plan),
+        baseline=lambda wildcards: split_baseline(wildcards.baseline)[0],
         baseline_config=baseline_section(CONFIG.baselines),
         code=code("tgl.train.continual"),
         baseline_code=lambda wildcards: baseline_code(wildcards.baseline),
@@ -55,7 +69,7 @@ rule train:
         # The command replaces the shell. A SIGTERM to both would end the shell before the state is saved.
         "exec python -m tgl.jobs train {params.base_model:q} --base-tokens {input.base_tokens:q} {params.tokens:q} "
         "--probes {input.probes:q} --profile {input.profile:q} --plan {input.plan:q} "
-        "--baseline {wildcards.baseline} --baseline-config {params.baseline_config:q} --models {params.models:q} --tables {params.tables:q} "
+        "--baseline {params.baseline} --baseline-config {params.baseline_config:q} {params.models:q} --tables {params.tables:q} "
         "--state {params.state:q} --learning-rate {wildcards.rate} --seed {wildcards.seed} "
         "--config {params.config:q} --token-config {params.token_config:q} "
         "--profile-config {params.profile_config:q} --plan-config {params.plan_config:q} --threads {threads} "

@@ -19,7 +19,7 @@ from tests.train.baselines.periods import (
     regulariser_of,
     trained,
 )
-from tgl.train import fisher as of_fisher
+from tgl.profiling import fisher as of_fisher
 
 
 def flat(tensors):

@@ -38,13 +38,15 @@ class Ewc(Baseline):
     """Plain training with the penalty on all parameters that the plan trains in any phase."""
 
     Settings = EwcConfig
+    varied = "strength"
     settings: EwcConfig
 
     def regulariser(self, period: Period, prepared: Prepared) -> Regulariser:
         """See `Baseline`."""
         import torch
 
-        from tgl.train.fisher import Consolidation, fisher_diagonal
+        from tgl.profiling.fisher import fisher_diagonal
+        from tgl.train.fisher import Consolidation
 
         parameters = prepared.trained_parameters()
         old = period.old_stream().batch(0, self.settings.sequences, period.block_size)

@@ -35,6 +35,7 @@ class MixReview(Baseline):
     """New and old text, mixed at a ratio that decays."""
 
     Settings = MixReviewConfig
+    varied = "ratio"
     settings: MixReviewConfig
 
     def stream(self, period: Period) -> Feed:

@@ -45,6 +45,7 @@ class Recadam(Baseline):
     """Plain training with RecAdam as its optimiser."""
 
     Settings = RecadamConfig
+    varied = "strength"
     settings: RecadamConfig
 
     def problems(

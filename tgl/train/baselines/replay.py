@@ -29,6 +29,7 @@ class Replay(Baseline):
     """New and old text, mixed at a fixed ratio."""
 
     Settings = ReplayConfig
+    varied = "ratio"
     settings: ReplayConfig
 
     def stream(self, period: Period) -> Feed:

@@ -1,0 +1,1 @@
+"""Real text with counterfactual facts: updates for a pretrained model whose knowledge is known."""
