@@ -71,7 +71,7 @@ def test_the_matrix_averages_probes_before_seeds():
 
 
 def test_backward_transfer_is_below_zero_for_what_was_forgotten_by_hand():
-    found = transfers(pd.DataFrame(chain(LOSSES)), PERIODS, 100).iloc[0]
+    found = transfers(pd.DataFrame(chain(LOSSES)), PERIODS).iloc[0]
     # Facts of 2020: 1 - 4 and 3 - 2; of 2021: 1 - 2; facts of the last period cannot be forgotten yet.
     assert found["backward_transfer"] == pytest.approx((-3 + 1 - 1) / 3)
     assert found["seeds"] == 1
@@ -79,19 +79,19 @@ def test_backward_transfer_is_below_zero_for_what_was_forgotten_by_hand():
 
 
 def test_forgetting_is_the_last_log_perplexity_minus_the_best_before_by_hand():
-    found = transfers(pd.DataFrame(chain(LOSSES)), PERIODS, 100).iloc[0]
+    found = transfers(pd.DataFrame(chain(LOSSES)), PERIODS).iloc[0]
     # Period 2020: means 2, 2, 3; period 2021: 1, 2. What it was before its own period does not count.
     assert found["forgetting"] == pytest.approx(((3 - 2) + (2 - 1)) / 2)
 
 
 def test_what_was_known_better_before_its_own_period_was_not_forgotten_since():
     rows = chain({"2021": [(0.1, 0.1, 1.0, 3.0)]})
-    assert transfers(pd.DataFrame(rows), PERIODS, 100).iloc[0]["forgetting"] == pytest.approx(2.0)
+    assert transfers(pd.DataFrame(rows), PERIODS).iloc[0]["forgetting"] == pytest.approx(2.0)
 
 
 def test_facts_that_get_better_after_their_period_give_a_positive_transfer():
     rows = chain({"2020": [(9.0, 5.0, 4.0, 2.0)], "2021": [(9.0, 9.0, 6.0, 3.0)]})
-    found = transfers(pd.DataFrame(rows), PERIODS, 100).iloc[0]
+    found = transfers(pd.DataFrame(rows), PERIODS).iloc[0]
     assert found["backward_transfer"] == pytest.approx(3.0)
     assert found["forgetting"] == pytest.approx(((2 - 4) + (3 - 6)) / 2)
 
@@ -100,12 +100,12 @@ def test_methods_are_kept_apart_and_intervals_need_two_seeds():
     lost = {"2020": [(9.0, 1.0, 1.5, 2.0)]}
     rows = [*chain(lost), *chain({"2020": [(9.0, 1.0, 1.5, 2.2)]}, seed=1)]
     rows += chain({"2020": [(9.0, 1.0, 1.0, 1.0)]}, "random") + chain({"2020": [(9, 1, 1, 1)]}, "random", 1)
-    found = transfers(pd.DataFrame(rows), PERIODS, 100).set_index("method")
+    found = transfers(pd.DataFrame(rows), PERIODS).set_index("method")
     assert found["backward_transfer"].to_dict() == pytest.approx({"full": -1.1, "random": 0.0})
     assert found["seeds"].to_dict() == {"full": 2, "random": 2}
     assert found.loc["full", "low"] < -1.1 < found.loc["full", "high"]
 
 
 def test_without_facts_before_the_last_period_there_is_no_transfer():
-    assert transfers(pd.DataFrame(chain({"2022": LOSSES["2022"]})), PERIODS, 100).empty
-    assert transfers(pd.DataFrame([row(1.0, kind="unchanged")]), PERIODS, 100).empty
+    assert transfers(pd.DataFrame(chain({"2022": LOSSES["2022"]})), PERIODS).empty
+    assert transfers(pd.DataFrame([row(1.0, kind="unchanged")]), PERIODS).empty

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from tgl.analysis.bootstrap import Estimate, mean_estimate
 from tgl.analysis.compare import compare, holm_levels, verdict
+from tgl.analysis.crossed import Estimate, mean_estimate
 from tgl.analysis.values import text_values
 
 quick = settings(deadline=None, derandomize=True, max_examples=50)
@@ -19,7 +19,7 @@ RATE = 0.003
 
 def over_seeds(numbers):
     """Return the estimate of one number a seed."""
-    return mean_estimate(np.array(numbers, dtype=float)[:, None], np.ones(1), 100, seed=0)
+    return mean_estimate(np.array(numbers, dtype=float)[:, None], np.ones(1))
 
 
 @quick
@@ -57,10 +57,9 @@ def test_one_seed_gives_no_interval_and_no_p_value():
     ],
 )
 def test_the_verdict_follows_the_interval_and_what_is_better(mean, measure, expected):
-    assert (
-        verdict(Estimate(mean, 0.1, 3), 0.95, True, measure=measure) == expected
-    )  # half of the interval: 0.43
-    assert verdict(Estimate(mean, 0.1, 3), 0.95, False, measure=measure) == "no significant difference"
+    found = Estimate(mean, 0.1, 3, 2)  # half of the interval: 0.43
+    assert verdict(found, 0.95, True, measure=measure) == expected
+    assert verdict(found, 0.95, False, measure=measure) == "no significant difference"
     assert verdict(Estimate(mean, math.nan, 1), 0.95, True, measure=measure) == "one seed: no interval"
 
 
@@ -72,7 +71,7 @@ def summary(method_values, measure):
         for seed, value in enumerate(numbers)
     ]
     values = {("world", "updated", measure): text_values(pd.DataFrame(rows))}
-    return compare(values, dict.fromkeys(method_values, RATE), "full", resamples=100).set_index("method")
+    return compare(values, dict.fromkeys(method_values, RATE), "full").set_index("method")
 
 
 def test_differences_are_paired_by_seed():

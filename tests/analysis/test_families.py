@@ -65,7 +65,7 @@ def table(runs, measure="perplexity", kinds=("updated",)):
         )
         for number, kind in enumerate(kinds)
     }
-    return compare(by_kind, dict.fromkeys(runs, RATE), "full", resamples=200)
+    return compare(by_kind, dict.fromkeys(runs, RATE), "full")
 
 
 def world(rng, num_methods, num_kinds=1, num_seeds=4, num_probes=20):
@@ -79,12 +79,15 @@ def world(rng, num_methods, num_kinds=1, num_seeds=4, num_probes=20):
     }
 
 
-def test_methods_that_differ_in_nothing_are_seldom_told_apart_in_a_whole_table():
+@pytest.mark.parametrize("num_seeds", [8, 4])
+def test_methods_that_differ_in_nothing_seldom_get_a_verdict_in_a_whole_table(num_seeds):
+    """60 worlds: 5 % of tables within Monte-Carlo error, which here is 0.084 (three errors)."""
     wrong = 0
     for number in range(60):
-        found = table(world(np.random.default_rng(number), 5, 2), kinds=("updated", "unchanged"))
+        runs = world(np.random.default_rng(number), 5, 2, num_seeds)
+        found = table(runs, kinds=("updated", "unchanged"))
         wrong += bool(set(found["verdict"]) & {"better", "worse"})
-    assert wrong / 60 <= 0.08
+    assert wrong / 60 <= 0.134
 
 
 def test_a_family_is_one_measure_over_all_kinds():
@@ -131,7 +134,7 @@ def test_a_method_that_was_not_run_everywhere_is_compared_where_it_was():
     runs = world(np.random.default_rng(3), 1)
     found = compare(
         {("world", "updated", "perplexity"): values({("full", RATE): runs["full"][0]})},
-        {"full": RATE, "m0": RATE}, "full", resamples=100,
+        {"full": RATE, "m0": RATE}, "full",
     )  # fmt: skip
     assert found["method"].tolist() == ["full"]
     assert found["verdict"].tolist() == [""]
@@ -153,8 +156,6 @@ def test_the_spread_over_seeds_is_that_of_the_paired_difference():
 
 def test_runs_without_a_seed_in_common_are_said_to_have_none():
     losses = pd.DataFrame({"method": ["full", "m"], "rate": RATE, "seed": [0, 1], "value": [1.0, 2.0]})
-    found = compare(
-        {("text", "old_text", "loss"): text_values(losses)}, {"full": RATE, "m": RATE}, "full", resamples=100
-    )
+    found = compare({("text", "old_text", "loss"): text_values(losses)}, {"full": RATE, "m": RATE}, "full")
     assert found["verdict"].tolist() == ["", "no seed in common"]
     assert found["difference"].isna().all()

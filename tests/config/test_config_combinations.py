@@ -43,6 +43,29 @@ ECBD = {"sets": ["ecbd"], "ecbd": {"files": ["a.json"], "period": "20200101"}}
         ({"methods": ["full", "full"]}, "methods: ['full', 'full'] holds a value twice"),
         ({"seeds": [0, 1, 0]}, "seeds: [0, 1, 0] holds a value twice"),
         (
+            {"methods": ["full", "tgl_fp"], "report": {"comparisons": [["random", "full"]]}},
+            "report.comparisons: 'random' is none of the methods; remove it, or add it to methods",
+        ),
+        (
+            {"methods": ["full", "tgl_fp"], "report": {"comparisons": [["tgl_fp", "random"]]}},
+            "report.comparisons: 'random' is none of the methods",
+        ),
+        (
+            {"methods": ["full", "tgl_fp"], "report": {"comparisons": [["full", "full"]]}},
+            "report.comparisons: 'full' is compared with itself",
+        ),
+        (
+            {
+                "methods": ["full", "tgl_fp"],
+                "report": {"comparisons": [["tgl_fp", "full"], ["tgl_fp", "full"]]},
+            },
+            "comparisons: ['tgl_fp over full', 'tgl_fp over full'] holds a value twice",
+        ),
+        (
+            {"report": {"uptake": ["updated", "updated"]}},
+            "uptake: ['updated', 'updated'] holds a value twice",
+        ),
+        (
             {"snapshots": {"dates": ["20190101", "20240101"]}},
             "snapshots.synthetic.updated_share: 0.25 a year is 1.25 of the facts from 20190101 to 20240101",
         ),
@@ -64,3 +87,27 @@ def test_real_dumps_with_real_probes_are_accepted(snapshots):
     probes = TEMPLAMA | ECBD | wikidata | {"sets": ["templama", "ecbd", "wikidata"]}
     config = load_config({"snapshots": snapshots, "probes": probes})
     assert config.snapshots.source == snapshots["source"]
+
+
+@pytest.mark.parametrize(
+    ("report", "key"),
+    [
+        ({"bootstrap": 100}, "report.bootstrap: unknown key; known keys: uptake, level, comparisons"),
+        ({"level": 0.8}, "report.level"),
+        ({"uptake": []}, "report.uptake"),
+        ({"uptake": ["unchanged"]}, "report.uptake"),
+        ({"comparisons": [["full"]]}, "report.comparisons.0"),
+        ({"comparisons": [["full", "tgl_fp", "random"]]}, "report.comparisons.0"),
+        ({"comparisons": [["tgl_fp", "no such plan"]]}, "report.comparisons.0"),
+    ],
+)
+def test_settings_of_the_report_that_mean_nothing_are_refused_by_their_key(report, key):
+    (line,) = problems({"report": report})
+    assert f"- {key}" in line
+
+
+def test_planned_comparisons_are_read_in_order():
+    pairs = [["random", "tgl_fp"], ["tgl_fp", "full"]]
+    config = load_config({"methods": ["full", "tgl_fp", "random"], "report": {"comparisons": pairs}})
+    assert config.report.comparisons == pairs
+    assert (config.report.level, config.report.uptake) == (0.7, ["updated"])

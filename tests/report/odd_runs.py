@@ -32,7 +32,8 @@ CASES = {
             seeds=[0, 1, 2], methods=["full", "full+ewc", "tgl_alr", "shuffled_alr", "tgl_alr+ewc"], **LOADED,
             model={"load": "some/model",
                    "pretrain": {"steps": 50, "learning_rate": 0.001}},
-            train={"learning_rates": [0.0002, 0.001, 0.004, 0.008]},
+            train={"learning_rates": [0.0002, 0.001, 0.004, 0.008], "score_at": [9, 18, 27, 36]},
+            report={"level": 0.5},
             probes={"sets": ["snapshots"]},
         ),
         World(),
@@ -40,7 +41,10 @@ CASES = {
     "one rate scaled": (
         configuration(methods=["full", "tgl_alr"], train={"learning_rates": [0.002]}), World(held_out=())
     ),
-    "no updated facts": (configuration(plan={"salient": "new_entity"}), World(kinds=("new_entity", "unchanged"))),
+    "no updated facts": (
+        configuration(plan={"salient": "new_entity"}, report={"uptake": ["new_entity"]}, train={"score_at": [20]}),
+        World(kinds=("new_entity", "unchanged")),
+    ),
     "no unchanged facts": (
         configuration(plan={"denominator": "unchanged"}, methods=["full", "tgl_fp.window"]),
         World(kinds=("updated", "new_entity")),
@@ -66,7 +70,16 @@ CASES = {
         World(),
     ),
     "large": (
-        configuration(methods=MANY, model={"layers": 30}, seeds=[0], train={"learning_rates": [0.001, 0.002, 0.004]}),
+        configuration(methods=MANY, model={"layers": 30}, seeds=[0],
+                      train={"learning_rates": [0.001, 0.002, 0.004], "score_at": [15, 30]}),
         World(subjects=2),
+    ),
+    "planned": (
+        configuration(
+            methods=["full", "tgl_fp", "random", "full+ewc"], seeds=[0, 1, 2],
+            train={"learning_rates": [0.001], "method_rates": {"full+ewc": [0.002, 0.004]}, "score_at": [15, 30]},
+            report={"uptake": ["updated", "new_entity"], "comparisons": [["tgl_fp", "full"], ["random", "tgl_fp"]]},
+        ),
+        World(subjects=3),
     ),
 }  # fmt: skip

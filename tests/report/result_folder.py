@@ -44,7 +44,7 @@ def configuration(**changes) -> Config:
     raw = {
         "experiment": "small", "seeds": [0, 1], "methods": ["full", "tgl_fp"], "snapshots": {"dates": DATES},
         "model": {"name": "tiny", "layers": 2, "pretrain": {"keep": [0]}},
-        "train": {"learning_rates": [0.001, 0.004]}, "report": {"bootstrap": 100},
+        "train": {"learning_rates": [0.001, 0.004]},
     }  # fmt: skip
     for key, value in changes.items():
         raw[key] = {**raw.get(key, {}), **value} if isinstance(value, dict) else value
@@ -75,7 +75,7 @@ def write_results(folder: Path, config: Config, world: World | None = None) -> P
             save_plan(made, folder / "plan" / config.model.name / f"seed{seed}" / f"{plan}.json")
         write_run(folder, config, world, asked, units, ("base", 0.0, seed))
         for number, method in enumerate(config.methods):
-            for rate in config.train.learning_rates:
+            for rate in [rate for name, rate in config.runs if name == method]:
                 write_run(folder, config, world, asked, units, (method, rate, seed), 0.1 * number)
     return folder
 
@@ -102,7 +102,8 @@ def write_run(folder, config, world, asked, units, run, gain=0.0):
     rng = random.Random(f"{method}{rate}{seed}")
     checkpoints = config.snapshots.dates[:1] if method == "base" else config.periods
     learnt, lost = 3 * (1 - math.exp(-400 * rate)), 200 * rate * rate * 100
-    scores, losses = [], []
+    scores, losses, step_scores = [], [], []
+    steps = [*config.train.score_at, config.train.steps] if config.train.score_at else []
     for checkpoint in checkpoints:
         for probe in asked:
             known = probe["kind"] == "unchanged" or checkpoint >= probe["period"]
@@ -114,6 +115,13 @@ def write_run(folder, config, world, asked, units, run, gain=0.0):
                 | {"checkpoint": checkpoint, "probe": probe["id"], "num_tokens": 2, "num_bytes": 4}
                 | {"log_likelihood": -2 * value, "rank": 1 if count else 0, "num_candidates": count}
             )
+            before = 1.0 if probe["kind"] == "unchanged" else 5.0
+            step_scores += [
+                {key: probe[key] for key in ("set", "kind", "period", "split")}
+                | {"checkpoint": checkpoint, "step": step, "probe": probe["id"], "num_tokens": 2}
+                | {"log_likelihood": -2 * (before + (value - before) * step / config.train.steps)}
+                for step in steps
+            ]
         for text in ("base", *config.periods):
             count = 10 if text in world.held_out else 0
             losses.append(
@@ -124,6 +132,9 @@ def write_run(folder, config, world, asked, units, run, gain=0.0):
     write_table(losses, own / "lm_loss.parquet", "lm_loss")
     if method == "base":
         return
+    if steps:
+        write_table(step_scores, own / "step_scores.parquet", "step_scores")
+        write_table([], own / "step_losses.parquet", "step_losses")
     plan = method.partition("+")[0]
     frozen = world.frozen.get((plan, seed), set())
     rates, drift = [], []

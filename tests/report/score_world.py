@@ -3,6 +3,9 @@
 import numpy as np
 import pandas as pd
 
+from tgl.analysis.values import RUN
+from tgl.report.runs import Runs
+
 DATES = ["2019", "2020", "2021"]
 RATES = (0.001, 0.01, 0.1)
 KINDS = ("updated", "new_entity", "unchanged")
@@ -73,3 +76,37 @@ def losses(gains, seeds=3, rates=RATES):
         for checkpoint in (DATES[:1] if method == "base" else DATES[1:])
         for text in ("base", *DATES[1:])
     )  # fmt: skip
+
+
+def steps(table, shares=(1 / 3, 2 / 3, 1.0)):
+    """Return rows of `step_scores` of all runs, on a straight line from the start of a period to the end in `scores`.
+
+    Args:
+        table: What `scores` returns, with all changes that a test makes.
+        shares: Share of the line at each scored step; the last one is 1.
+    """
+    before = dict(zip(DATES[1:], DATES, strict=False))
+    end = table[(table["checkpoint"] == table["period"]) & (table["method"] != "base")]
+    starts = table[table["checkpoint"] == table["period"].map(before)]
+    value = starts.set_index([*RUN, "probe"])["log_likelihood"].to_dict()
+    start = [
+        value.get(("base", 0.0, *key[2:]), value.get(key))
+        for key in end[[*RUN, "probe"]].itertuples(index=False, name=None)
+    ]
+    found = [
+        end.assign(step=number, log_likelihood=share * end["log_likelihood"] + (1 - share) * np.array(start))
+        for number, share in enumerate(shares, 1)
+    ]
+    return pd.concat(found, ignore_index=True)
+
+
+def runs_of(table, texts, asked, *, dates=DATES, scored=None, **settings):
+    """Return the runs of whole tables. scored: what `steps` returns, or None if only ends were scored."""
+    found = Runs(asked, dates, **settings)
+    by_run = [
+        dict(list(rows.groupby(RUN, sort=False))) for rows in (texts, table if scored is None else scored)
+    ]
+    for run, rows in table.groupby(RUN, sort=False):
+        own = None if scored is None or run[0] == "base" else by_run[1][run]
+        found.add(run, rows, by_run[0].get(run, texts[:0]), steps=own)
+    return found

@@ -7,13 +7,14 @@ import math
 import pandas as pd
 import pytest
 
-from tests.report.score_world import DATES, losses, probes, scores
+from tests.report.score_world import losses, probes, runs_of, scores, steps
+from tgl.analysis.equal_uptake import AT_THE_EDGE, NOT_REACHED, ONE_SEED
+from tgl.config.report_settings import ReportConfig
 from tgl.core.errors import TglError
 from tgl.core.schemas import SCHEMAS
 from tgl.core.tables import write_table
 from tgl.report.across import base_profiles, carried_over, pooled_uptake, write_across
 from tgl.report.methods import findings
-from tgl.report.runs import gathered
 
 GATE = {"name": "facts known", "value": 0.9, "limit": 0.75, "met": True}
 GAINS = {"full": 0.0, "tgl_fp": 0.4, "random": 0.0}
@@ -44,7 +45,8 @@ def experiment(folder, found=None, gates=(GATE,), norms=(NORMS, NORMS)):
 @pytest.fixture(scope="module")
 def told():
     asked = probes(4)
-    return findings(gathered(scores(GAINS, 2, asked), losses(GAINS, 2), asked, dates=DATES), 50)
+    table = scores(GAINS, 2, asked)
+    return findings(runs_of(table, losses(GAINS, 2), asked, scored=steps(table)), ReportConfig())
 
 
 def test_two_experiments_stand_side_by_side_in_every_table(told, tmp_path):
@@ -61,11 +63,22 @@ def test_two_experiments_stand_side_by_side_in_every_table(told, tmp_path):
     assert set(pooled["reference"]) == {"full", "tgl_fp"}
 
 
-def test_the_same_world_twice_has_the_ratio_of_one(told, tmp_path):
+def test_the_same_world_twice_has_the_difference_of_one(told, tmp_path):
     write_across([experiment(tmp_path / name, told) for name in "ab"], tmp_path / "out")
-    pooled = pd.read_csv(tmp_path / "out" / "pooled.csv").set_index(["reference", "method", "share"])["ratio"]
-    single = told.equal_uptake.set_index(["reference", "method", "share"])["ratio"]
-    assert pooled.to_dict() == pytest.approx(single[pooled.index].to_dict())
+    keys = ["reference", "method", "share"]
+    pooled = pd.read_csv(tmp_path / "out" / "pooled.csv").set_index(keys)
+    single = told.equal_uptake.set_index(keys)
+    assert set(pooled.index) == {
+        (*pair, 0.7) for pair in (("full", "tgl_fp"), ("full", "random"), ("tgl_fp", "random"))
+    }
+    for column in ("difference", "reference_forgetting"):
+        assert pooled[column].to_dict() == pytest.approx(single[column][pooled.index].to_dict())
+
+
+def test_the_page_shows_no_number_that_is_none(told, tmp_path):
+    write_across([experiment(tmp_path / "a", told)], tmp_path / "out")
+    page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    assert ">nan<" not in page
 
 
 def test_the_same_experiments_give_the_same_bytes(told, tmp_path):
@@ -119,12 +132,11 @@ def test_two_experiments_of_one_name_are_refused_and_not_mixed(told, tmp_path):
         write_across(folders, tmp_path / "out")
 
 
-def uptake_row(
-    experiment, log_ratio, error=0.1, seeds=4, method="tgl_fp", share=0.7, reference="full", **changes
-):
+def uptake_row(experiment, difference, error=0.1, method="tgl_fp", share=0.7, **changes):
     found = {
-        "experiment": experiment, "reference": reference, "method": method, "share": share, "seeds": seeds,
-        "ratio": math.exp(log_ratio), "error": error, "verdict": "no significant difference",
+        "experiment": experiment, "reference": "full", "method": method, "share": share, "seeds": 4,
+        "difference": difference, "error": error, "freedom": 3.0, "reference_forgetting": 1.0,
+        "verdict": "no significant difference",
     }  # fmt: skip
     return found | changes
 
@@ -133,46 +145,73 @@ def pool(*rows, num_experiments=2):
     return pooled_uptake(pd.DataFrame(rows), num_experiments)
 
 
-def test_pooled_ratios_are_geometric_means_of_worlds_by_hand():
-    found = pool(uptake_row("a", -0.2, 0.03), uptake_row("b", -0.4, 0.04)).iloc[0]
-    assert found["ratio"] == pytest.approx(math.exp(-0.3))
-    half = (
-        2.570582 * 0.025
-    )  # t of 5 degrees of freedom (Welch and Satterthwaite: 5.56); error sqrt(9 + 16) / 2
-    assert (found["low"], found["high"]) == pytest.approx(
-        (math.exp(-0.3 - half), math.exp(-0.3 + half)), rel=1e-5
-    )
+def test_pooled_differences_are_means_of_worlds_by_hand():
+    rows = [uptake_row("a", -0.2, 0.03), uptake_row("b", -0.4, 0.04, reference_forgetting=2.0)]
+    found = pool(*rows).iloc[0]
+    assert found["difference"] == pytest.approx(-0.3)
+    assert found["reference_forgetting"] == pytest.approx(1.5)
+    # Error sqrt(9 + 16) / 200. Degrees of freedom of Welch and Satterthwaite: 25^2 / ((9^2 + 16^2) / 3) = 5.56.
+    half = 2.494175 * 0.025
+    assert (found["low"], found["high"]) == pytest.approx((-0.3 - half, -0.3 + half), rel=1e-4)
     assert found["verdict"] == "better"
     assert found["p_holm"] == found["p_value"]
 
 
-def test_what_two_worlds_contradict_is_not_told():
+def test_pooled_degrees_of_freedom_are_those_of_the_rows():
+    few, many = (
+        pool(*(uptake_row(name, -0.2, freedom=freedom) for name in "ab")).iloc[0] for freedom in (3.0, 30.0)
+    )
+    assert many["high"] < few["high"]
+    assert many["p_value"] < few["p_value"]
+
+
+@pytest.mark.parametrize(("difference", "expected"), [(0.05, True), (0.15, False), (-0.05, True)])
+def test_pooled_equivalence_is_within_a_tenth_of_the_mean_forgetting(difference, expected):
+    found = pool(*(uptake_row(name, difference, 0.001) for name in "ab")).iloc[0]
+    assert found["equivalent"] == expected
+
+
+def test_worlds_that_contradict_each_other_give_no_significant_difference():
     assert pool(uptake_row("a", -0.5), uptake_row("b", 0.5)).iloc[0]["verdict"] == "no significant difference"
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        {"seeds": 1, "error": math.nan},
-        {"seeds": 0, "error": math.nan, "ratio": math.nan, "verdict": "not reached"},
-        {"seeds": 3, "verdict": "reached in some seeds"},
+        {"seeds": 1, "error": math.nan, "verdict": ONE_SEED},
+        {"seeds": 0, "error": math.nan, "difference": math.nan, "verdict": NOT_REACHED},
+        {"verdict": AT_THE_EDGE},
     ],
 )
-def test_what_one_world_does_not_reach_with_all_its_seeds_is_not_pooled(change):
-    assert pool(uptake_row("a", -0.5), uptake_row("b", -0.5, **change)).empty
+def test_a_comparison_without_a_verdict_in_one_world_is_not_pooled_and_stays_in_the_family(change):
+    assert pool(uptake_row("a", -0.5), uptake_row("b", **{"difference": -0.5} | change)).empty
+    good = [uptake_row(name, -0.2, method="random") for name in "ab"]
+    (alone,) = pool(*good).to_dict("records")
+    (among,) = pool(*good, uptake_row("a", -0.5), uptake_row("b", **{"difference": -0.5} | change)).to_dict(
+        "records"
+    )
+    assert among["p_value"] == alone["p_value"] == alone["p_holm"]
+    assert among["p_holm"] == pytest.approx(2 * alone["p_value"])
 
 
-def test_what_only_one_world_compares_is_not_pooled():
+def test_rows_of_other_levels_are_not_pooled_and_not_counted():
+    good = [uptake_row(name, -0.2) for name in "ab"]
+    found = pool(*good, *(uptake_row(name, -0.2, share=0.9, verdict="") for name in "ab"))
+    assert found["share"].tolist() == [0.7]
+    assert found["p_holm"].tolist() == found["p_value"].tolist()
+
+
+def test_a_comparison_of_one_world_is_not_pooled():
     found = pool(uptake_row("a", -0.5), uptake_row("b", -0.5), uptake_row("a", -0.5, method="random"))
     assert found["method"].tolist() == ["tgl_fp"]
 
 
-def test_words_are_corrected_within_each_reference():
+def test_all_planned_comparisons_are_one_family():
     rows = [uptake_row(name, -0.2, method=method) for name in "ab" for method in ("x", "y", "z")]
     rows += [uptake_row(name, -0.2, reference="tgl_fp", method="random") for name in "ab"]
     found = pool(*rows)
-    by_reference = (found["p_holm"] / found["p_value"]).groupby(found["reference"]).max()
-    assert by_reference.to_dict() == pytest.approx({"full": 3.0, "tgl_fp": 1.0})
+    assert found["reference"].tolist() == ["full"] * 3 + ["tgl_fp"]
+    assert (found["p_holm"] / found["p_value"]).max() == pytest.approx(4.0)
 
 
 def test_nothing_to_pool_is_an_empty_table():

@@ -1,6 +1,7 @@
 import pandas as pd
 import pytest
 
+from tgl.analysis.equal_uptake import AT_THE_EDGE, NOT_REACHED
 from tgl.config.root import Config
 from tgl.models.settings import ModelConfig
 from tgl.plans.plan import Plan
@@ -136,18 +137,34 @@ def test_multipliers_of_the_one_rate_are_spoken_of_where_a_plan_has_them():
     assert "One learning rate (0.002), not chosen on validation." in alone
 
 
-def test_without_a_verdict_the_rates_to_add_are_named():
-    table = pd.DataFrame({"missing": ["full: below 0.002; random: below 0.002", "random: above 0.002", ""]})
-    text = said(Config(train=TrainConfig(learning_rates=[0.002])), uptake=table)
-    assert "2 of 3 comparisons at equal uptake have no verdict" in text
-    assert "below 0.002 (for instance 0.001 and 0.0005) for full, random" in text
-    assert "above 0.002 (for instance 0.004 and 0.008) for random" in text
-    assert "because only one rate was run" in text
-    table = pd.DataFrame({"missing": ["full: near 0.004"]})
-    text = said(Config(train=TrainConfig(learning_rates=[0.001, 0.004, 0.016])), uptake=table)
-    assert "near 0.004 (for instance 0.002 and 0.008) for full" in text
-    assert "because only one rate was run" not in text
-    assert "have no verdict" not in said(uptake=table.assign(missing=""))
+def test_planned_comparisons_without_a_verdict_are_counted_with_their_reasons():
+    words = [
+        NOT_REACHED,
+        "",
+        AT_THE_EDGE,
+        "better",
+        NOT_REACHED,
+        "",
+        AT_THE_EDGE,
+        "no significant difference",
+    ]
+    methods = ["random", "random", "full+ewc", "tgl_fp", "inverse", "last", "full+ewc", "first"]
+    table = pd.DataFrame({"method": methods, "verdict": words})
+    text = said(uptake=table)
+    assert (
+        "4 of 6 planned comparisons at equal uptake have no verdict: not reached in every seed (random and inverse); "
+        "best rate at the edge of those tried (full+ewc)." in text
+    )
+    assert "have no verdict" not in said(uptake=table[~table["verdict"].str.startswith("no verdict")])
+    assert "have no verdict" not in said()
+
+
+def test_rates_of_single_methods_count_among_the_rates():
+    train = TrainConfig(learning_rates=[0.002], method_rates={"full+ewc": [0.004]})
+    assert "One learning rate" not in said(Config(train=train, methods=["full", "full+ewc"]))
+    assert "One learning rate (0.004)" in said(
+        Config(train=train.model_copy(update={"method_rates": {"full": [0.004]}}), methods=["full"])
+    )
 
 
 def test_averaging_is_set_beside_the_salient_ratio():

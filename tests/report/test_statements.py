@@ -27,11 +27,27 @@ def scratch(config, world):
 
 
 def one_rate(config, world):
-    return len(config.train.learning_rates) == 1
+    return len({rate for _, rate in config.runs}) == 1
+
+
+def one_rate_each(config, world):
+    return len(config.runs) == len(config.methods)
 
 
 def uptake(config, world):
-    return {"updated", "unchanged"} <= set(world.kinds)
+    return "unchanged" in world.kinds and bool(set(config.report.uptake) & set(world.kinds))
+
+
+def stepped(config, world):
+    return bool(config.train.score_at)
+
+
+def uptake_of(*kinds):
+    return lambda config, world: uptake(config, world) and config.report.uptake == list(kinds)
+
+
+def level(share):
+    return lambda config, world: config.report.level == share
 
 
 def along(config, world):
@@ -64,12 +80,6 @@ def frozen(config, world):
 
 def partly_frozen(config, world):
     return bool(world.frozen)
-
-
-def on_one_baseline(config, world):
-    """Whether full training on a baseline has another plan on the same one next to it."""
-    baselines = [method.partition("+")[2] for method in config.methods if "+" in method]
-    return any(f"full+{name}" in config.methods and baselines.count(name) > 1 for name in baselines)
 
 
 def embedding(state):
@@ -122,30 +132,33 @@ SENTENCES = {
     "the intervals cover data order": both(many, no(scratch)),
     "there are no intervals over seeds and no tests": no(many),
     "Lines: mean over seeds": many,
-    "Intervals come from a bootstrap that resamples seeds": many,
+    "Intervals come from the variance components of seeds and subjects": many,
     "significant after Holm correction for the number": both(many, methods_compared),
     "Seeds needed": both(many, methods_compared),
     # Rates
     "One learning rate (": one_rate,
     "a method whose best rate is different": both(one_rate, methods_compared),
     "sublayers at multiples of it": both(one_rate, scaled),
-    "Learning rates, chosen on validation": no(one_rate),
-    "At the chosen rates": no(one_rate),
-    "At the learning rate": one_rate,
+    "Learning rates, chosen on validation": no(one_rate_each),
+    "At the chosen rates": no(one_rate_each),
+    "At the learning rate": one_rate_each,
     # Methods
     "the baseline that it is combined with": lambda c, w: any("+" in method for method in c.methods),
     "One method was run": no(methods_compared),
     "Differences to full are paired": methods_compared,
     "tgl_alr": lambda c, w: any("alr" in method for method in c.methods),
-    "the other plans on the same baseline": both(uptake, on_one_baseline),
-    "budget-matched controls": both(uptake, lambda c, w: bool(
-        ({"tgl_fp"} <= policies(c) and policies(c) & {"random", "inverse"})
-        or {"tgl_alr", "shuffled_alr"} <= policies(c)
-    )),
     # Equal uptake
     "Lower and further right is better": uptake,
-    "Below 1: less forgotten": both(uptake, methods_compared),
-    "because only one rate was run": both(uptake, methods_compared, one_rate),
+    "that updated facts gain and": uptake_of("updated"),
+    "that new entities gain and": uptake_of("new_entity"),
+    "that updated facts and new entities gain and": uptake_of("updated", "new_entity"),
+    "lose since the base model, means over seeds": both(uptake, many),
+    "below 0: less forgotten": both(uptake, methods_compared),
+    "Verdicts are given at 70% of": both(uptake, methods_compared, level(0.7)),
+    "Verdicts are given at 50% of": both(uptake, methods_compared, level(0.5)),
+    "Holm correction for the 2 planned comparisons": lambda c, w: len(c.report.comparisons) == 2,
+    "Equivalent: two one-sided tests": both(uptake, methods_compared),
+    "no step between start and end was scored (": both(uptake, methods_compared, no(stepped)),
     # Text and probes
     "No new page fell into the held-out share": lambda c, w: not set(w.held_out) - {"base"},
     "No page of the base text fell": lambda c, w: "base" not in w.held_out,

@@ -121,3 +121,23 @@ def test_sublayers_of_another_phase_are_not_pulled():
         owner[name] for name, value in parameters_of(model).items() if not torch.equal(value, before[name])
     }
     assert moved == {RANKED[2]}
+
+
+@pytest.mark.usefixtures("no_task")
+@pytest.mark.parametrize("number", [0, 3, 7])
+def test_weight_decay_does_not_depend_on_the_weight_of_the_task(number):
+    """As in the authors' code, where decay follows the step of the task and the pull."""
+    model = tiny_model()
+    regulariser = recall_of(8, model, strength=1e-9, midpoint_share=0.25, rise_share=0.5)
+    moved_away(model)
+    engine = engine_of(model, EVERYTHING, regulariser, rate=0.1, weight_decay=0.5)
+    before = parameters_of(model)
+    engine.step(TOKENS, number, 1.0)
+    decaying = [
+        p for group in engine.optimiser.param_groups if group["weight_decay"] for p in group["params"]
+    ]
+    names = {name for name, p in model.named_parameters() if any(p is other for other in decaying)}
+    assert names
+    for name, value in parameters_of(model).items():
+        wanted = before[name] * (1 - 0.1 * 0.5 if name in names else 1)
+        assert torch.allclose(value, wanted, rtol=2e-3, atol=1e-7), name

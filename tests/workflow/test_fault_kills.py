@@ -25,14 +25,14 @@ WHOLE = "the whole run"
 
 
 def kill_some(process, target: str, draw: random.Random, end: float) -> str | None:
-    """Kill what a target names at a moment, or up to five seconds later when it is there; return what was killed.
+    """Kill what a target names at a moment, or up to a minute later when it is there; return what was killed.
 
     Where the target is not there by then, the whole run is killed; None where the run ended before.
     """
     while time.monotonic() < end and process.poll() is None:
         time.sleep(0.02)
     while process.poll() is None:
-        if target == WHOLE or time.monotonic() > end + 5:
+        if target == WHOLE or time.monotonic() > end + 60:
             os.killpg(process.pid, signal.SIGKILL)
             return WHOLE
         found = [number for number, kind in below(process.pid).items() if kind == target]

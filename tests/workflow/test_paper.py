@@ -120,7 +120,6 @@ def test_paper_preset_runs_end_to_end_with_a_tiny_twin_of_its_model(preset, data
             "checkpoint_steps": 2,
         },
         "baselines": {"k_adapter": {"width": 8, "heads": 2, "adapters": 2}},
-        "report": {"bootstrap": 100},
     }
     workflow = Workflow(tmp_path / "run", yaml.safe_dump(settings), preset=preset)
     workflow.run()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from tgl.analysis.bootstrap import mean_estimate
+from tgl.analysis.crossed import mean_estimate
 from tgl.analysis.values import RUN, Gathered, Values, own_period
 from tgl.core.vocabulary import SALIENT_KINDS
 
@@ -61,13 +61,12 @@ def mean_cells(found: pd.DataFrame, checkpoints: Sequence[str], periods: Sequenc
     return chosen.groupby(_CELL, sort=False)["value"].mean().reset_index()
 
 
-def transfers(scores: pd.DataFrame, periods: Sequence[str], resamples: int) -> pd.DataFrame:
+def transfers(scores: pd.DataFrame, periods: Sequence[str]) -> pd.DataFrame:
     """Return backward transfer and forgetting of each method and rate, as defined in `transfers_of`.
 
     Args:
         scores: Scores as for `matrix`.
         periods: Names of the periods, in order.
-        resamples: Number of bootstrap resamples.
 
     Returns:
         The table of `transfers_of`. It is empty if no period before the last has such facts.
@@ -77,7 +76,7 @@ def transfers(scores: pd.DataFrame, periods: Sequence[str], resamples: int) -> p
         add_transfer(now, then, run, scores=rows, periods=periods)
     if now.empty:
         return pd.DataFrame()
-    return transfers_of(now.values(), then.values(), cells(scores), periods=periods, resamples=resamples)
+    return transfers_of(now.values(), then.values(), cells(scores), periods=periods)
 
 
 def add_transfer(
@@ -98,9 +97,7 @@ def add_transfer(
         then.add(run, chosen[chosen["checkpoint"] == periods[-1]])
 
 
-def transfers_of(
-    now: Values, then: Values, found: pd.DataFrame, *, periods: Sequence[str], resamples: int
-) -> pd.DataFrame:
+def transfers_of(now: Values, then: Values, found: pd.DataFrame, *, periods: Sequence[str]) -> pd.DataFrame:
     """Return backward transfer and forgetting of each method and rate.
 
     Backward transfer (Lopez-Paz and Ranzato 2017) is the mean over facts of `now` minus `then`; a value below zero
@@ -113,7 +110,6 @@ def transfers_of(
         then: Log perplexities of the same facts after the last period.
         found: What `cells` returns for these runs.
         periods: Names of the periods, in order.
-        resamples: Number of bootstrap resamples.
 
     Returns:
         A table with the columns method, rate, seeds, backward_transfer, low, high and forgetting.
@@ -123,7 +119,7 @@ def transfers_of(
     rows = []
     for method, rate in now.runs:
         apart = now.of(method, rate) - then.of(method, rate)
-        estimate = mean_estimate(apart, now.weights, resamples, seed=0)
+        estimate = mean_estimate(apart, now.weights)
         low, high = estimate.interval()
         own = since[(since["method"] == method) & (since["rate"] == rate)]
         table = own.pivot(index="checkpoint", columns="period", values="value")

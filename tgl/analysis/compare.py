@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from tgl.analysis.bootstrap import Estimate, mean_estimate
+from tgl.analysis.crossed import Estimate, mean_estimate
 from tgl.analysis.values import LOWER_IS_BETTER, RATIOS, Values, exp
 
 LEVEL = 0.95
@@ -19,8 +19,6 @@ def compare(
     values: Mapping[tuple[str, str, str], Values],
     rates: Mapping[str, float],
     reference: str,
-    *,
-    resamples: int,
 ) -> pd.DataFrame:
     """Compare methods, each at its learning rate, with a reference.
 
@@ -30,7 +28,6 @@ def compare(
         values: Values by (set, kind, measure).
         rates: Methods to include, with the learning rate of each.
         reference: Method that the others are compared with.
-        resamples: Number of bootstrap resamples.
 
     Returns:
         A table with one row for each set, kind, measure and method: mean, difference to the reference, intervals, p
@@ -45,14 +42,14 @@ def compare(
             if (method, rate) not in found.runs:
                 continue
             sums = found.of(method, rate)
-            level = mean_estimate(sums, found.weights, resamples, seed=0)
+            level = mean_estimate(sums, found.weights)
             low, high = level.interval(LEVEL)
             row = {"set": probe_set, "kind": kind, "measure": measure, "method": method, "rate": rate}
             row |= {"seeds": level.num_seeds, "mean": back(level.mean), "low": back(low), "high": back(high)}
             row |= {"difference_is": "ratio" if measure in RATIOS else "difference"}
             if method != reference:
                 apart = sums - found.of(reference, rates[reference])
-                differences[len(rows)] = mean_estimate(apart, found.weights, resamples, seed=0)
+                differences[len(rows)] = mean_estimate(apart, found.weights)
             rows.append(row)
     table = pd.DataFrame(rows)
     return table.join(_verdicts(table, differences)).astype({"verdict": object})

@@ -1,226 +1,213 @@
-"""Compare forgetting at equal uptake, over all learning rates of a method instead of one tuned rate.
+"""Compare forgetting at equal uptake: how much a method forgets when it has learned as much as a reference.
 
-Uptake is the log perplexity of updated facts. Forgetting is that of unchanged facts. Both use test probes at the
-checkpoint of their own period. The base model and the learning rates of a method form a curve, with straight lines
-between neighbouring rates. If a curve passes a level of uptake several times, the smallest forgetting counts.
+The curve of a run leads from the base model through the steps at which it was scored (`train.score_at`) to its end.
+Uptake is the log perplexity of facts to learn, forgetting that of unchanged facts; both are means over probes of nats
+per token. A run reaches a level of uptake at the first step at or below it. Between this step and the one before, the
+curve is a straight line, so a level lies between two measured points.
 
-Between the base model and the lowest rate, the curve is an assumption and not a measurement. Therefore a comparison has
-a verdict only if, in every seed, both curves pass the level between two rates that were run.
+A level is a share of what the reference learns by the end. It is computed again whenever seeds or subjects are left out
+for the error, so the error includes that of the level. The learning rate of a method is the one with the least
+forgetting at the level on validation probes. All other numbers are from test probes.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
-from tgl.analysis.bootstrap import Estimate, Resamples, draw, from_means, mean_estimate
-from tgl.analysis.compare import holm_levels, verdict
-from tgl.analysis.values import Values, exp
-from tgl.core.errors import TglError
-from tgl.train.methods import rate_text
+from tgl.analysis.crossed import Estimate, from_influence
 
-LEVELS = (0.5, 0.7, 0.9)  # Shares of the reference's best uptake.
-BASE = ("base", 0.0)
-SOME_SEEDS = "reached in some seeds"
-NOT_REACHED = "not reached"
-NOT_MEASURED = "no verdict: no measured rate on one side of the level"
+LEVELS = (0.5, 0.7, 0.9)  # Shares of the reference's uptake.
+MARGIN = 0.1  # Margin of equivalence, as a share of the reference's forgetting.
+
+
+@dataclass(frozen=True)
+class Curves:
+    """The curves of the runs of one method and rate, on one split.
+
+    Attributes:
+        uptake: Sums of log perplexities of the facts to learn [points, seeds, subjects].
+        forgetting: Those of the unchanged facts [points, seeds, subjects].
+        weights: Numbers of probes by subject, of the facts to learn and of the unchanged ones, each [subjects].
+    """
+
+    uptake: np.ndarray
+    forgetting: np.ndarray
+    weights: tuple[np.ndarray, np.ndarray]
+
+    def means(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return mean uptake and forgetting, each [points, seeds]."""
+        sums = (self.uptake, self.forgetting)
+        return tuple(
+            own.sum(-1) / own_weights.sum() for own, own_weights in zip(sums, self.weights, strict=True)
+        )
+
+    def without_each_subject(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return mean uptake and forgetting without each subject, each [subjects, points, seeds]."""
+        sums = (self.uptake, self.forgetting)
+        found = []
+        for own, weights in zip(sums, self.weights, strict=True):
+            left = (own.sum(-1, keepdims=True) - own) / (weights.sum() - weights)
+            found.append(np.moveaxis(left, -1, 0))
+        return tuple(found)
+
+
+@dataclass(frozen=True)
+class AtLevel:
+    """Forgetting of a method at a level of uptake of a reference.
+
+    Attributes:
+        level: The level, a mean log perplexity of the facts to learn.
+        own: Log perplexity of unchanged facts at the level, mean over seeds.
+        other: The same of the reference.
+        lost: How much of it the reference lost since the base model: its forgetting in nats per token.
+        difference: `own` minus `other`. Its mean is NaN if a seed does not reach the level.
+        reached: Number of seeds in which both reach the level.
+    """
+
+    level: float
+    own: float
+    other: float
+    lost: float
+    difference: Estimate
+    reached: int
 
 
 def forgetting_at(uptake: np.ndarray, forgetting: np.ndarray, level: np.ndarray | float) -> np.ndarray:
-    """Return the smallest forgetting at which a curve passes a level of uptake; NaN if it never does.
+    """Return the forgetting where a curve first reaches a level of uptake; NaN if it never does.
 
     Args:
-        uptake: Log perplexities of updated facts [..., points], in order of the rate. Lower is better.
-        forgetting: Log perplexities of unchanged facts [..., points], in the same order. Lower is better.
+        uptake: Log perplexities of the facts to learn [..., points], in order of the steps. Lower is better.
+        forgetting: Log perplexities of unchanged facts [..., points].
         level: Level of uptake, [...] or a number.
     """
-    level = np.asarray(level)[..., None]
-    left, right = uptake[..., :-1], uptake[..., 1:]
-    crossed = (np.minimum(left, right) < level) & (level < np.maximum(left, right))
-    share = np.where(crossed, level - left, 0) / np.where(crossed, right - left, 1)
-    between = forgetting[..., :-1] + share * (forgetting[..., 1:] - forgetting[..., :-1])
-    passed = (np.where(uptake == level, forgetting, np.nan), np.where(crossed, between, np.nan))
-    return np.fmin.reduce(np.concatenate(passed, -1), axis=-1)
+    level = np.broadcast_to(np.asarray(level, dtype=float), uptake.shape[:-1])[..., None]
+    with np.errstate(invalid="ignore"):
+        reached = uptake <= level
+    first = reached.argmax(-1)[..., None]
+    before = np.maximum(first - 1, 0)
+    high, low = (np.take_along_axis(uptake, at, -1) for at in (before, first))
+    start, end = (np.take_along_axis(forgetting, at, -1) for at in (before, first))
+    with np.errstate(invalid="ignore"):
+        share = np.where(first > 0, (high - level) / np.where(high > low, high - low, 1.0), 1.0)
+        found = start + share * (end - start)
+    return np.where(reached.any(-1), found[..., 0], np.nan)
 
 
-def curves(values: Values, method: str) -> list[int]:
-    """Return the indices of the base model and then of a method's runs in order of the rate."""
-    own = sorted((rate, number) for number, (name, rate) in enumerate(values.runs) if name == method)
-    return [values.runs.index(BASE), *(number for _, number in own)]
-
-
-def at_equal_uptake(
-    updated: Values, unchanged: Values, methods: list[str], *, reference: str, resamples: int
-) -> pd.DataFrame:
-    """Compare the forgetting of methods with that of a reference at equal uptake.
-
-    A level is a share of the fall in log perplexity of updated facts that the reference reaches at its best rate (mean
-    over seeds). The difference is computed within each seed in which both curves pass the level. Verdicts use Holm
-    correction over all rows, as in `compare`. A row has no verdict in two cases:
-
-    - Some seeds do not reach the level. The seeds that do are a biased selection.
-    - In some seed, the level does not lie between two measured rates of both methods.
+def level_of(uptake: np.ndarray, share: float) -> np.ndarray:
+    """Return the level of uptake at a share of what a reference learns from the first point to the last.
 
     Args:
-        updated: Log perplexities of updated facts, with the base model as ('base', 0.0).
-        unchanged: Log perplexities of unchanged facts of the same runs.
-        methods: Methods to compare.
-        reference: Method that the others are compared with. If it learns nothing, no level is defined.
-        resamples: Number of bootstrap resamples.
+        uptake: Mean uptake of the reference [..., points, seeds].
+        share: Share from 0 to 1.
 
     Returns:
-        A table with one row for each method and level. `ratio` is the ratio of the perplexities of unchanged facts,
-        `error` the standard error of its logarithm and `seeds` the number of seeds in which both curves pass the level.
-        `missing` lists the learning rates that would have to be run, such as 'full: below 0.003', separated by '; '.
-
-    Raises:
-        TglError: If some runs do not have both kinds of facts.
+        [...]; NaN if the reference learns nothing.
     """
-    if (updated.runs, updated.seeds) != (unchanged.runs, unchanged.seeds):
-        raise TglError(
-            "scores: not all runs have both updated and unchanged facts. Compute the scores of all runs again from the "
-            "same probes."
-        )
-    means = np.nanmean(updated.means(), axis=1)
-    start, best = means[updated.runs.index(BASE)], means[curves(updated, reference)].min()
-    fall = start - best if best < start else math.nan
-    names = np.union1d(updated.clusters, unchanged.clusters)
-    drawn = draw(len(updated.seeds), len(names), resamples, seed=0)
-    num_clusters = min(
-        (len(values.clusters) for values in (updated, unchanged) if len(values.clusters) > 1),
-        default=math.inf,
+    means = uptake.mean(-1)
+    start, fall = means[..., 0], means[..., 0] - means[..., -1]
+    return np.where(fall > 0, start - share * fall, np.nan)
+
+
+def best_rate(curves: Mapping[float, Curves], level: float) -> tuple[float | None, dict[float, float]]:
+    """Return the rate with the least forgetting at a level, and the forgetting of each rate; None if none reaches it.
+
+    Args:
+        curves: The curves of a method on validation probes by rate.
+        level: The level of uptake on validation probes. A rate counts if all seeds reach it.
+    """
+    found = {}
+    for rate, own in curves.items():
+        uptake, forgetting = own.means()
+        found[rate] = float(forgetting_at(uptake.T, forgetting.T, level).mean())
+    reached = {rate: value for rate, value in found.items() if not math.isnan(value)}
+    return (min(reached, key=lambda rate: (reached[rate], rate)) if reached else None), found
+
+
+def most_learned(curves: Mapping[float, Curves]) -> float:
+    """Return the rate whose runs learn most by the end."""
+    return min(
+        curves, key=lambda rate: (np.nan_to_num(curves[rate].means()[0][-1].mean(), nan=math.inf), rate)
     )
-    rows, estimates, measured = [], {}, {}
-    for share in LEVELS:
-        level = start - share * fall
-        base = _curve_values(updated, unchanged, reference, level=level, drawn=drawn, names=names)
-        of_reference = missing_rates(updated, unchanged, reference, level=level)
-        for method in methods:
-            if method == reference:
-                continue
-            missing = of_reference + missing_rates(updated, unchanged, method, level=level)
-            measured[len(rows)] = not missing
-            apart = [
-                own - other
-                for own, other in zip(
-                    _curve_values(updated, unchanged, method, level=level, drawn=drawn, names=names),
-                    base,
-                    strict=True,
-                )
-            ]
-            estimates[len(rows)] = _estimate(*apart, drawn.seeds, num_clusters=num_clusters)
-            rows.append(
-                {
-                    "reference": reference,
-                    "method": method,
-                    "share": share,
-                    "uptake_perplexity": exp(level),
-                    "missing": "; ".join(missing),
-                }
-            )
-    everywhere = {row: apart.num_seeds == len(updated.seeds) for row, apart in estimates.items()}
-    corrected = holm_levels(
-        {row: apart.p_value() if everywhere[row] else math.nan for row, apart in estimates.items()}
-    )
-    for number, row in enumerate(rows):
-        apart = estimates[number]
-        p_holm, level, passed = corrected[number]
-        low, high = apart.interval()
-        if not apart.num_seeds:
-            word = NOT_REACHED
-        elif not everywhere[number]:
-            word = SOME_SEEDS
-        elif not measured[number]:
-            word = NOT_MEASURED
+
+
+def compared(own: Curves, other: Curves, reference: Curves, *, share: float) -> AtLevel:
+    """Compare forgetting at a share of the reference's uptake.
+
+    Args:
+        own: Curves of the method on test probes.
+        other: Curves of the reference on test probes, at the rate with which it is compared.
+        reference: Curves of the reference on test probes, at the rate that defines the level.
+        share: The share.
+    """
+    of_three = (own, other, reference)
+    (up, down), (other_up, other_down), (whole, _) = (curves.means() for curves in of_three)
+    level = level_of(whole, share)
+    mine, theirs = (forgetting_at(u.T, f.T, level) for u, f in ((up, down), (other_up, other_down)))
+    apart, start = mine - theirs, other_down[0]
+    reached = int(np.isfinite(apart).sum())
+    number = len(apart)
+    if reached < number or number < 2:
+        estimate = Estimate(float(apart.mean()), math.nan, reached if reached < number else number)
+    else:
+        influence = _influence(own, other, reference, share=share)
+        if np.isfinite(influence).all():
+            estimate = from_influence(float(apart.mean()), influence)
         else:
-            word = verdict(apart, level, passed, measure="perplexity")
-        row |= {
-            "seeds": apart.num_seeds,
-            "ratio": exp(apart.mean),
-            "error": apart.error,
-            "low": exp(low),
-            "high": exp(high),
-            "p_holm": p_holm,
-            "verdict": word,
-            "missing": row.pop("missing"),
-        }
-    return pd.DataFrame(rows)
+            estimate = Estimate(float(apart.mean()), math.nan, number)
+    return AtLevel(
+        float(level),
+        float(mine.mean()),
+        float(theirs.mean()),
+        float((theirs - start).mean()),
+        estimate,
+        reached,
+    )
 
 
-def missing_rates(updated: Values, unchanged: Values, method: str, *, level: float) -> list[str]:
-    """Return which learning rates of a method are missing for its curve to pass a level between measured points.
+def _influence(own: Curves, other: Curves, reference: Curves, *, share: float) -> np.ndarray:
+    """Return the influence of each seed and subject on the mean difference, [seeds, subjects], by leaving each out.
 
-    Returns:
-        Texts such as 'full: below 0.003'. The list is empty if the curve of every seed passes the level between two
-        rates, or if the level is NaN.
+    A subject is left out of one seed at a time. The level moves with the mean of the reference's curves. The influence
+    is NaN if a run misses the level without the subject.
     """
-    own = curves(updated, method)
-    uptake, forgetting = (values.means()[own].T for values in (updated, unchanged))  # [seeds, points]
-    rates = [updated.runs[number][1] for number in own[1:]]
-    if math.isnan(level) or not rates:
-        return []
-    present = ~np.isnan(uptake).any(axis=1)
-    reached = forgetting_at(uptake, forgetting, level)[present]
-    measured = forgetting_at(uptake[:, 1:], forgetting[:, 1:], level)[present]
-    best = rates[int(np.nanargmin(np.nanmean(uptake[:, 1:], axis=0)))]
-    lines = []
-    # Some seeds pass the level only between the base model and the lowest rate, which was not measured.
-    if (~np.isnan(reached) & (reached != measured)).any():
-        lines.append(f"{method}: below {rate_text(rates[0])}")
-    if np.isnan(reached).any():
-        # If the best rate is not the largest, larger rates learn less, so only rates near the best one can help.
-        lines.append(
-            f"{method}: above {rate_text(best)}" if best == rates[-1] else f"{method}: near {rate_text(best)}"
+    whole, _ = reference.means()  # [points, seeds]
+    with np.errstate(invalid="ignore"):
+        left = reference.without_each_subject()[0]  # [subjects, points, seeds]
+    num_seeds = whole.shape[1]
+    with np.errstate(invalid="ignore"):  # A single subject leaves nothing.
+        pairs = [(curves.means(), curves.without_each_subject()) for curves in (own, other)]
+
+    def difference(parts: list[tuple[np.ndarray, np.ndarray]], level: np.ndarray) -> np.ndarray:
+        mine, theirs = (
+            forgetting_at(np.moveaxis(u, -2, -1), np.moveaxis(f, -2, -1), level[..., None]) for u, f in parts
         )
-    return lines
+        return mine - theirs
 
-
-def _curve_values(
-    updated: Values, unchanged: Values, method: str, *, level: float, drawn: Resamples, names: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return forgetting at `level` by seed, [seeds], and with resampled subjects, [resamples, seeds].
-
-    A subject in `names` that has both updated and unchanged facts is drawn with both.
-    """
-    plain, resampled = [], []
-    for values in (updated, unchanged):
-        sums = values.sums[curves(values, method)]  # [points, seeds, clusters]
-        counts = drawn.clusters[:, np.searchsorted(names, values.clusters)].T
-        plain.append(sums.sum(-1).T / values.weights.sum())
-        with np.errstate(invalid="ignore"):  # A resample without any subject of this kind gives NaN.
-            resampled.append((sums @ counts / (values.weights @ counts)).T)  # [resamples, seeds, points]
-    return forgetting_at(*plain, level), forgetting_at(*resampled, level)
-
-
-def _estimate(
-    plain: np.ndarray, resampled: np.ndarray, seeds: np.ndarray, *, num_clusters: float
-) -> Estimate:
-    """Return the mean over the seeds with a value, and its error. Resampled seeds without a value are excluded."""
-    has = ~np.isnan(plain)
-    if has.sum() < 2:
-        return Estimate(float(plain[has].mean()) if has.any() else math.nan, math.nan, int(has.sum()))
-    weights = seeds[:, has] * ~np.isnan(resampled[:, has])
-    total = weights.sum(1)
-    means = (weights * np.nan_to_num(resampled[:, has])).sum(1)[total > 0] / total[total > 0]
-    return from_means(float(plain[has].mean()), means, int(has.sum()), num_clusters=num_clusters)
-
-
-def curve_points(updated: Values, unchanged: Values, methods: list[str], *, resamples: int) -> pd.DataFrame:
-    """Return the points of each method's curve as perplexities: means over seeds with intervals."""
-    rows = []
-    for method in methods:
-        for number in curves(updated, method):
-            run = updated.runs[number]
-            row: dict[str, object] = {"method": method, "rate": run[1]}
-            for name, values in (("updated", updated), ("unchanged", unchanged)):
-                found = mean_estimate(values.of(*run), values.weights, resamples, seed=0)
-                low, high = found.interval()
-                row |= {
-                    name: exp(found.mean),
-                    f"{name}_low": exp(low),
-                    f"{name}_high": exp(high),
-                }
-            rows.append(row)
-    return pd.DataFrame(rows)
+    means = [mean for mean, _ in pairs]
+    full = difference(means, level_of(whole, share)).mean()
+    found = np.empty((num_seeds, len(left)))
+    for seed in range(num_seeds):
+        others = np.arange(num_seeds) != seed
+        rest = [(up[:, others], down[:, others]) for up, down in means]
+        of_seed = full - difference(rest, level_of(whole[:, others], share)).mean()
+        found[seed] = of_seed * (num_seeds - 1) / num_seeds / len(left)
+        if len(left) == 1:  # replicates, which are means already
+            continue
+        mixed = np.repeat(whole[None], len(left), axis=0)
+        mixed[..., seed] = left[..., seed]
+        parts = []
+        for own_means, without in pairs:
+            part = []
+            for mean, one in zip(own_means, without, strict=True):
+                changed = np.repeat(mean[None], len(left), axis=0)
+                changed[..., seed] = one[..., seed]
+                part.append(changed)
+            parts.append(tuple(part))
+        of_subjects = full - difference(parts, level_of(mixed, share)).mean(-1)
+        # Leaving out one of n members of a mean changes it by n / (n - 1) times its influence.
+        found[seed] += (of_subjects - of_subjects.mean()) * (len(left) - 1) / len(left)
+    return found

@@ -59,6 +59,7 @@ GROUPS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("report", "results", "Write the report: index.html, examples.html, figures, CSV tables, gate.json."),
         ("gate", "results", "Fail if a gate of the report was missed."),
         ("across", "results", "Compare finished experiments: index.html and CSV tables."),
+        ("replicates", "results", "Compare methods over experiments that are replicates of one another."),
         ("verify", "results", "Read every artifact again and compare it with the manifest."),
         ("explain", "results", "Show how an artifact was made: settings, code, versions, cost, inputs."),
         ("export", "results", "Copy tables into folders that `datasets.load_dataset` reads, with cards."),

@@ -59,6 +59,25 @@ def across(
     say(f"comparison: {output / 'index.html'}")
 
 
+@command("replicates")
+def replicates(
+    results: Annotated[list[Path], typer.Argument(help="Folders of experiments, one for each replicate.")],
+    output: Annotated[
+        Path, typer.Option(help="Folder that gets steps.csv, curves.csv and equal_uptake.csv.")
+    ],
+    settings: Annotated[WholeConfig, Keys("", only=())],
+) -> None:
+    """Compare methods over experiments that are replicates of one another.
+
+    --config must be the configuration of the experiments. Methods that have not run in every replicate are left out.
+    """
+    Checked().folder("an experiment's folder of results", *results).output_folder(output)
+    from tgl.report.replicates import write_replicates
+
+    for line in write_replicates(results, settings, output):
+        say(line)
+
+
 @command("verify")
 def verify(
     results: Annotated[Path, typer.Argument(help="Folder of an experiment, such as results/default.")],

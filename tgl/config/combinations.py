@@ -167,6 +167,12 @@ def _method_problems(config: Config) -> Iterator[str]:
         if same != method:
             yield f"methods: '{same}' and '{method}' mean the same; remove one of them"
         yield from (f"methods: '{method}' {problem}" for problem in _baseline_problems(config, method))
+    for method, reference in config.report.comparisons:
+        for name in (method, reference):
+            if name not in config.methods:
+                yield f"report.comparisons: '{name}' is none of the methods; remove it, or add it to methods"
+        if method == reference:
+            yield f"report.comparisons: '{method}' is compared with itself; remove it"
     if not config.train.keep_models and config.agree.facts:
         yield "train.keep_models: false, but the comparison with tracing needs a checkpoint; set agree.facts to 0"
     for method in config.train.method_rates:

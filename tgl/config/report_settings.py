@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterator
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from tgl.core.config_types import Flag, Number, Resamples, Section
+from tgl.core.config_types import Flag, Number, Section, twice
+from tgl.train.methods import Method
 
+Pair = Annotated[list[Method], Field(min_length=2, max_length=2)]
 Limit = Annotated[Number, Field(ge=0, le=1e9)]
 
 
@@ -38,7 +41,27 @@ class GateConfig(Section):
 class ReportConfig(Section):
     """Comparison of the methods."""
 
-    bootstrap: Resamples = Field(
-        1000,
-        description="Bootstrap resamples of seeds and subjects for the intervals of the methods, 100 to 100,000.",
+    uptake: Annotated[list[Literal["updated", "new_entity"]], Field(min_length=1, max_length=2)] = Field(
+        ["updated"],
+        description="Kinds of facts whose learning is uptake: updated, new_entity. Set it before the run.",
     )
+    level: Literal[0.5, 0.7, 0.9] = Field(
+        0.7,
+        description=(
+            "Share of the uptake of a reference at which forgetting is compared with verdicts: 0.5, 0.7 or 0.9. The "
+            "other two are shown without verdicts. Set it before the run."
+        ),
+    )
+    comparisons: Annotated[list[Pair], Field(max_length=10_000)] = Field(
+        [],
+        description=(
+            "Planned comparisons at equal uptake as [method, reference], one family for Holm's correction. []: all "
+            "methods with full, and each traced plan with its controls. Set it before the run."
+        ),
+    )
+
+    def problems(self) -> Iterator[str]:
+        """See `Section`."""
+        yield from super().problems()
+        yield from twice("uptake", self.uptake)
+        yield from twice("comparisons", [" over ".join(pair) for pair in self.comparisons])

@@ -35,6 +35,7 @@ def main() -> None:
             _start(path)
         elif _handed_over(server):
             sys.exit(_status(server))
+        _print("no job server is ready; this command imports everything itself")
     os.execv(sys.executable, [sys.executable, "-m", "tgl", *sys.argv[1:]])
 
 

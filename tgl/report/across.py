@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import io
 import itertools
-import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from tgl.analysis.bootstrap import Estimate, pooled
 from tgl.analysis.compare import holm_levels, verdict
+from tgl.analysis.crossed import Estimate, pooled
 from tgl.analysis.rank import rank_correlation
-from tgl.analysis.uptake import NOT_MEASURED, SOME_SEEDS
-from tgl.analysis.values import exp
+from tgl.analysis.uptake import MARGIN
 from tgl.core.errors import TglError
 from tgl.core.files import check_file, how_to_mend, write_text
 from tgl.core.layout import PATTERNS
@@ -28,7 +26,8 @@ from tgl.report.page import render
 NEEDED = {
     "summary": ("set", "kind", "measure", "method", "rate", "mean", "low", "high", "difference", "difference_is",
                 "difference_low", "difference_high", "verdict"),
-    "equal_uptake": ("reference", "method", "share", "seeds", "ratio", "error", "low", "high", "verdict"),
+    "equal_uptake": ("reference", "method", "share", "seeds", "difference", "error", "freedom", "low", "high",
+                     "reference_forgetting", "verdict"),
     "transfers": ("method", "backward_transfer", "low", "high", "forgetting"),
 }  # fmt: skip
 
@@ -63,6 +62,9 @@ def write_across(results: Sequence[Path], output: Path) -> None:
             found[name].append(table.assign(experiment=folder.name))
         profiles[folder.name] = base_profiles(folder)
     joined = {name: pd.concat(tables, ignore_index=True) for name, tables in found.items()}
+    # An experiment without such results has a table without columns.
+    joined |= {name: joined[name].reindex(columns=[*columns, "experiment"]) for name, columns in NEEDED.items()
+               if not len(joined[name])}  # fmt: skip
     joined["profiles"] = carried_over(profiles)
     joined["pooled"] = pooled_uptake(joined["equal_uptake"], len(results))
     for name, table in joined.items():
@@ -90,45 +92,45 @@ def write_across(results: Sequence[Path], output: Path) -> None:
 
 
 def pooled_uptake(table: pd.DataFrame, num_experiments: int) -> pd.DataFrame:
-    """Pool forgetting at equal uptake over experiments, for the comparisons that all of them have.
+    """Pool the planned comparisons at equal uptake over experiments.
 
-    A row does not count as a comparison if only some seeds reach the level, or if the level does not lie between two
-    measured rates. Verdicts use Holm correction within each reference.
+    Only rows with a verdict in every experiment are pooled. The others stay in the family of Holm's correction, which
+    all planned comparisons form.
 
     Args:
         table: Rows of `equal_uptake.csv` of all experiments, with a column `experiment`.
         num_experiments: Number of experiments.
 
     Returns:
-        A table with the columns reference, method, share, ratio, low, high, p_value, p_holm and verdict.
+        A table with the columns reference, method, share, difference, low, high, reference_forgetting (a mean),
+        p_value, p_holm, equivalent and verdict.
     """
     if table.empty:
         return table
-    no_verdict = table["verdict"].isin([SOME_SEEDS, NOT_MEASURED])
-    reached = table[(table["seeds"] > 1) & table["error"].notna() & ~no_verdict]
-    estimates = {
-        key: pooled([Estimate(math.log(row.ratio), row.error, int(row.seeds)) for row in rows.itertuples()])
-        for key, rows in reached.groupby(["reference", "method", "share"], sort=False)
-        if len(rows) == num_experiments
-    }
-    corrected = {}
-    for reference in {key[0] for key in estimates}:
-        family = {key: found.p_value() for key, found in estimates.items() if key[0] == reference}
-        corrected |= holm_levels(family)
+    planned = table[table["verdict"] != ""]
+    groups = dict(list(planned.groupby(["reference", "method", "share"], sort=False)))
+    estimates = {}
+    for key, rows in groups.items():
+        usable = rows[rows["error"].notna() & ~rows["verdict"].str.startswith("no verdict")]
+        if len(usable) == num_experiments:
+            parts = [
+                Estimate(row.difference, row.error, int(row.seeds), row.freedom)
+                for row in usable.itertuples()
+            ]
+            estimates[key] = pooled(parts), float(usable["reference_forgetting"].mean())
+    corrected = holm_levels({key: estimates[key][0].p_value() if key in estimates else 1.0 for key in groups})
     rows = []
-    for key, found in estimates.items():
+    for key, (found, lost) in estimates.items():
         low, high = found.interval()
         p_holm, level, passed = corrected[key]
-        reference, method, share = key
         rows.append(
-            {
-                "reference": reference,
-                "method": method,
-                "share": share,
-                "ratio": exp(found.mean),
-                "low": exp(low),
+            dict(zip(("reference", "method", "share"), key, strict=True))
+            | {"difference": found.mean, "low": low, "high": high, "reference_forgetting": lost}
+            | {
+                "p_value": found.p_value(),
+                "p_holm": p_holm,
+                "equivalent": found.equivalent(MARGIN * abs(lost)),
             }
-            | {"high": exp(high), "p_value": found.p_value(), "p_holm": p_holm}
             | {"verdict": verdict(found, level, passed, measure="perplexity")}
         )
     return pd.DataFrame(rows)
@@ -204,6 +206,8 @@ def _read(path: Path, needed: Sequence[str]) -> pd.DataFrame:
         )
     except (OSError, ValueError) as error:  # The errors that pandas raises are subclasses of ValueError.
         raise TglError(f"{path}: not a readable CSV table ({error}). {how_to_mend(path)}") from None
+    if "verdict" in table:
+        table["verdict"] = table["verdict"].fillna("")  # pandas reads an empty text as a missing value
     missing = [column for column in needed if column not in table.columns]
     if missing and len(table.columns):
         raise TglError(

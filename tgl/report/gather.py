@@ -20,13 +20,19 @@ def all_runs(results: Path, config: Config) -> Runs:
     """Return all runs and the base model. Reads the tables `scores` and `lm_loss` of one run at a time."""
     probes = read_table(_layout(results, config).path("probes"), "probes").to_pandas()
     subjects = dict(zip(probes["id"], probes["set"] + " " + probes["subject"], strict=True))
-    found, layout = Runs(probes, config.snapshots.dates), _layout(results, config)
+    found = Runs(probes, config.snapshots.dates, config.report.uptake)
+    layout = _layout(results, config)
     for method, rate in ((BASE, 0.0), *config.runs):
         for seed in config.seeds:
             place = {"method": _folder(method, rate), "seed": seed}
             scores = read_table(layout.path("scores", **place), "scores").to_pandas()
             losses = read_table(layout.path("lm_loss", **place), "lm_loss").to_pandas()
-            found.add((method, rate, seed), scores.assign(subject=scores["probe"].map(subjects)), losses)
+            steps = None
+            if config.train.score_at and method != BASE:
+                steps = read_table(layout.path("step_scores", **place), "step_scores").to_pandas()
+                steps = steps.assign(subject=steps["probe"].map(subjects), num_bytes=1, num_candidates=0)
+            scores = scores.assign(subject=scores["probe"].map(subjects))
+            found.add((method, rate, seed), scores, losses, steps=steps)
     return found
 
 

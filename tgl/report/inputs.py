@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tgl.config.root import Config
 from tgl.core.layout import BASE, Layout
+from tgl.core.vocabulary import STEP_TABLES
 from tgl.train.methods import method_folder
 
 
@@ -34,4 +35,6 @@ def inputs_of(results: Path, config: Config) -> Iterator[tuple[str, str]]:
         for method, rate in config.runs:
             folder = method_folder(method, rate)
             for name in ("scores", "lm_loss", "rates", "drift"):
+                yield name, layout.path(name, method=folder, seed=seed)
+            for name in STEP_TABLES if config.train.score_at else ():
                 yield name, layout.path(name, method=folder, seed=seed)

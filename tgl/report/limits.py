@@ -12,9 +12,8 @@ from tgl.plans.names import parse_plan
 from tgl.plans.plan import Plan
 from tgl.plans.policy import POLICIES
 from tgl.report.methods import Findings
-from tgl.report.notes import embedding_note, listed
+from tgl.report.notes import embedding_note, listed, without_verdict
 from tgl.report.profile_figures import LABELS
-from tgl.report.uptake_advice import advice
 from tgl.train.methods import parse_method, rate_text
 
 
@@ -44,7 +43,7 @@ def limits(
         )
     yield from _seeds(config)
     yield from _rates(config, findings)
-    if text := advice(findings.equal_uptake, config.train.learning_rates):
+    if text := without_verdict(findings.equal_uptake):
         yield text
     kinds = set(findings.summary["kind"])
     if "new_text" not in kinds:
@@ -94,7 +93,7 @@ def _seeds(config: Config) -> Iterator[str]:
 
 
 def _rates(config: Config, findings: Findings) -> Iterator[str]:
-    rates = config.train.learning_rates
+    rates = sorted({rate for _, rate in config.runs})
     if len(rates) == 1:
         text = f"One learning rate ({rate_text(rates[0])})"
         text += (

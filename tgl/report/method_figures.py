@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from tgl.analysis.uptake import NOT_MEASURED
 from tgl.report.figures import STYLE, svg
 
 MOST_COLUMNS = 5
@@ -59,59 +59,42 @@ def differences(summary: pd.DataFrame, wanted: list[tuple[str, str, str]], title
         return svg(figure)
 
 
-def uptake_curves(points: pd.DataFrame, reference: str) -> str:
-    """Draw each method's curve over its learning rates: more uptake to the right, more forgetting upwards.
+def uptake_curves(points: pd.DataFrame, rates: Mapping[str, float], reference: str) -> str:
+    """Draw the curve of each method at one rate: more uptake to the right, more forgetting upwards.
 
     Args:
         points: Table `curves` of the findings.
+        rates: The rate of each method.
         reference: Method that is drawn in black.
 
     Returns:
         The figure as SVG text.
     """
-    methods = list(dict.fromkeys(points["method"]))
     with plt.rc_context(STYLE):
         figure, panel = plt.subplots(figsize=(9, 5.5), layout="constrained")
         colours = plt.get_cmap("tab20")
-        for number, method in enumerate(methods):
-            own = points[points["method"] == method]
+        for number, (method, rate) in enumerate(rates.items()):
+            own = points[(points["method"] == method) & (points["rate"] == rate)]
             plain = "+" not in method
-            style = {
-                "color": "black" if method == reference else colours(number % 20),
-                "linewidth": 2.2 if method == reference else 1.2,
-            }
             # The colours repeat after twenty methods, so the marker must differ then.
             marker = ("o" if plain else "s") if number < 20 else ("^" if plain else "D")
-            measured = own[own["rate"] > 0]
             panel.plot(
-                measured["updated"], measured["unchanged"], marker=marker, markersize=4,
-                linestyle="-" if plain else "--", label=method, **style,
+                own["uptake"], own["forgetting"], marker=marker, markersize=4, label=method,
+                linestyle="-" if plain else "--", linewidth=2.2 if method == reference else 1.2,
+                color="black" if method == reference else colours(number % 20),
             )  # fmt: skip
-            # The stretch from the base model to the lowest rate was not measured, so it is dotted.
-            panel.plot(own["updated"][:2], own["unchanged"][:2], linestyle=":", **style | {"linewidth": 0.8})
-        base = points[points["rate"] == 0].iloc[:1]
-        panel.plot(
-            base["updated"], base["unchanged"], marker="s", markersize=7, markerfacecolor="white",
-            color="black", linestyle="", label="base model",
-        )  # fmt: skip
-        panel.set_xscale("log")
-        panel.set_yscale("log")
-        for axis in (panel.xaxis, panel.yaxis):
-            axis.set_major_formatter("{x:g}")
-            axis.set_minor_formatter("{x:g}")
-        panel.tick_params(which="minor", labelsize=8)
-        panel.set_xlabel("perplexity of updated facts (further right: more taken up)")
-        panel.set_ylabel("perplexity of unchanged facts (further up: more forgotten)")
-        panel.invert_xaxis()
+        panel.axhline(0.0, color="#444444", linewidth=0.8, linestyle=":")
+        panel.set_xlabel("learned, nats per token of the facts to learn")
+        panel.set_ylabel("forgotten, nats per token of unchanged facts")
         panel.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
         return svg(figure)
 
 
 def equal_uptake(table: pd.DataFrame, reference: str) -> str:
-    """Draw forgetting relative to the reference at equal uptake, with one panel for each level.
+    """Draw the difference in forgetting from the reference at equal uptake, with one panel for each level.
 
     Args:
-        table: Rows of `tgl.analysis.uptake.at_equal_uptake`. Only rows with this reference are shown.
+        table: Rows of `tgl.analysis.equal_uptake.at_equal_uptake`. Only rows with this reference are shown.
         reference: Method that the others are compared with.
 
     Returns:
@@ -127,9 +110,9 @@ def equal_uptake(table: pd.DataFrame, reference: str) -> str:
         for panel, share in zip(panels[0], shares, strict=True):
             rows = table[table["share"] == share].reset_index(drop=True)
             for y, row in rows.iterrows():
-                if np.isfinite(row["ratio"]):
-                    _point(panel, row, y, columns=("ratio", "low", "high"))
-            panel.axvline(1.0, color="#444444", linewidth=0.8, linestyle=":")
+                if np.isfinite(row["difference"]):
+                    _point(panel, row, y, columns=("difference", "low", "high"))
+            panel.axvline(0.0, color="#444444", linewidth=0.8, linestyle=":")
             panel.set_yticks(range(len(rows)), rows["method"] if panel is panels[0][0] else [""] * len(rows))
             panel.set_ylim(len(rows) - 0.5, -0.5)
             panel.set_title(f"at {share:.0%} of the uptake of {reference}", fontsize=11)
@@ -140,7 +123,7 @@ def _point(panel, row: pd.Series, y: int, *, columns: tuple[str, str, str]) -> N
     middle, low, high = (row[column] for column in columns)
     error = [[max(0, middle - low)], [max(0, high - middle)]] if np.isfinite(low) else None
     colour = COLOURS.get(row["verdict"], "#666666")
-    fill = "white" if row["verdict"] == NOT_MEASURED else colour
+    fill = "white" if row["verdict"].startswith("no verdict") else colour
     panel.errorbar(
         middle, y, xerr=error, fmt="o", markersize=4, linewidth=1.2, color=colour, markerfacecolor=fill
     )

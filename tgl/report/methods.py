@@ -8,10 +8,11 @@ import pandas as pd
 
 from tgl.analysis.chain import mean_cells, transfers_of
 from tgl.analysis.compare import compare, spread
+from tgl.analysis.equal_uptake import at_equal_uptake, curve_points
 from tgl.analysis.power import seeds_needed
 from tgl.analysis.rates import at_the_edge, chosen_rates, mean_criteria
-from tgl.analysis.uptake import at_equal_uptake, curve_points
 from tgl.analysis.values import RATIOS, Values, exp
+from tgl.config.report_settings import ReportConfig
 from tgl.core.errors import TglError
 from tgl.plans.names import parse_plan
 from tgl.plans.policy import POLICIES
@@ -33,9 +34,9 @@ class Findings:
         criteria: Validation criterion of each method and rate.
         edges: Methods whose chosen rate is the smallest or the largest tried.
         summary: Comparisons with the reference at the chosen rates (`tgl.analysis.compare.compare`).
-        equal_uptake: Comparisons at equal uptake (`tgl.analysis.uptake.at_equal_uptake`). Empty without updated or
-            without unchanged facts.
-        curves: Points of each method's curve of uptake and forgetting. Empty in the same cases.
+        equal_uptake: Comparisons at equal uptake (`tgl.analysis.equal_uptake`). Empty without facts to learn or without
+            unchanged facts.
+        curves: Points of each curve of uptake and forgetting. Empty in the same cases.
         matrix: Log perplexity of each period's lasting facts at each checkpoint (`tgl.analysis.chain.mean_cells`).
         transfers: Backward transfer and forgetting (`tgl.analysis.chain.transfers_of`).
         power: Number of seeds needed by set, kind and method.
@@ -53,12 +54,12 @@ class Findings:
     power: pd.DataFrame
 
 
-def findings(runs: Runs, resamples: int) -> Findings:
+def findings(runs: Runs, settings: ReportConfig) -> Findings:
     """Compute all comparisons of methods.
 
     Args:
         runs: The runs of the experiment.
-        resamples: Number of bootstrap resamples.
+        settings: The section `report` of the configuration.
 
     Raises:
         TglError: If the reference method has no validation probes or no test probes.
@@ -76,7 +77,7 @@ def findings(runs: Runs, resamples: int) -> Findings:
             f"scores: '{REFERENCE}' has no test probe at the checkpoint of its own period, so methods cannot be "
             "compared. Increase probes.test_share, or add test probes to your own probes."
         )
-    uptake, points = _uptake(runs, list(rates), resamples)
+    uptake, points = _uptake(runs, list(rates), settings)
     own = runs.cells()
     own = own[own["rate"] == own["method"].map(rates).fillna(0.0)]  # The base model has the rate 0.
     periods, pair = runs.dates[1:], runs.transfer(rates)
@@ -86,28 +87,32 @@ def findings(runs: Runs, resamples: int) -> Findings:
         rates=rates,
         criteria=found,
         edges=at_the_edge(found, rates),
-        summary=compare(values, rates, REFERENCE, resamples=resamples),
+        summary=compare(values, rates, REFERENCE),
         equal_uptake=uptake,
         curves=points,
         matrix=mean_cells(own, runs.dates, periods),
-        transfers=transfers_of(*pair, trained, periods=periods, resamples=resamples)
-        if pair
-        else pd.DataFrame(),
+        transfers=transfers_of(*pair, trained, periods=periods) if pair else pd.DataFrame(),
         power=_power(values, rates),
     )
 
 
-def _uptake(runs: Runs, methods: list[str], resamples: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    if (pair := runs.uptake()) is None:
+def _uptake(runs: Runs, methods: list[str], settings: ReportConfig) -> tuple[pd.DataFrame, pd.DataFrame]:
+    if (curves := runs.curves()) is None:
         return pd.DataFrame(), pd.DataFrame()
-    tables = [
-        at_equal_uptake(*pair, own, reference=reference, resamples=resamples)
-        for reference, own in ((REFERENCE, methods), *matched_controls(methods))
-    ]
+    planned = [(method, reference) for method, reference in settings.comparisons]
     return (
-        pd.concat([table for table in tables if len(table)] or [pd.DataFrame()], ignore_index=True),
-        curve_points(*pair, methods, resamples=resamples),
+        at_equal_uptake(curves, planned or all_comparisons(methods), primary=settings.level),
+        curve_points(curves),
     )
+
+
+def all_comparisons(methods: list[str]) -> list[tuple[str, str]]:
+    """Return the comparisons at equal uptake of an experiment that plans none: (method, reference).
+
+    All methods are compared with `full`, and those of `matched_controls` with their references.
+    """
+    pairs = [(method, REFERENCE) for method in methods if method != REFERENCE]
+    return pairs + [(method, reference) for reference, own in matched_controls(methods) for method in own]
 
 
 def _runs(values: dict[tuple[str, str, str], Values]) -> pd.DataFrame:
@@ -129,7 +134,8 @@ def matched_controls(methods: list[str]) -> list[tuple[str, list[str]]]:
       variations and the same baseline. For `tgl_fp` these are random, inverse, first, last, spectrum and lisa. For
       `tgl_alr` they are the shuffled multipliers and the mean rate.
     - A traced method is also compared with traced plans of another share or denominator on the same baseline.
-    - Full training on a baseline is compared with all other plans on this baseline.
+    - Full training on a baseline is compared with all other plans on this baseline, and with all plans without a
+      baseline: is a plan better than the baseline alone?
 
     Args:
         methods: Names of all methods.
@@ -152,7 +158,9 @@ def matched_controls(methods: list[str]) -> list[tuple[str, list[str]]]:
         own = []
         for other, (name, on) in named.items():
             is_control = not on_top and name.policy in controls and replace(name, policy=plan.policy) == plan
-            if other != method and on == baseline and (on_top or name.policy == plan.policy or is_control):
+            on_same = on == baseline and (on_top or name.policy == plan.policy or is_control)
+            alone = on_top and on == "plain" and other != REFERENCE
+            if other != method and (on_same or alone):
                 own.append(other)
         if own:
             found.append((method, own))

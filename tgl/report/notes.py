@@ -7,10 +7,8 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 
 from tgl.config.root import Config
-from tgl.plans.names import parse_plan
 from tgl.plans.plan import Plan
 from tgl.report.profile_figures import LABELS
-from tgl.report.uptake_advice import advice
 from tgl.train.methods import parse_method
 
 
@@ -36,7 +34,7 @@ def lead(config: Config) -> str:
     """Summarise in one sentence what was run."""
     counts = (
         (len(config.methods), "method"),
-        (len(config.train.learning_rates), "learning rate"),
+        (len({rate for _, rate in config.runs}), "learning rate"),
         (len(config.seeds), "seed"),
         (len(config.periods), "period"),
     )
@@ -170,7 +168,7 @@ def methods_note(config: Config, summary: pd.DataFrame, reference: str) -> str:
     text += "; old text is scored at the end of every period. " if "old_text" in kinds else ". "
     many = len(config.seeds) > 1
     if many:
-        text += "Intervals come from a bootstrap that resamples seeds and subjects together"
+        text += "Intervals come from the variance components of seeds and subjects"
         text += "; those of held-out text use only the seeds. " if kinds & {"new_text", "old_text"} else ". "
     else:
         text += "One seed was run, so there are no intervals over seeds and no tests. "
@@ -189,37 +187,46 @@ def methods_note(config: Config, summary: pd.DataFrame, reference: str) -> str:
 
 
 def uptake_notes(config: Config, table: pd.DataFrame, reference: str) -> dict[str, str]:
-    """Return the notes on equal uptake.
-
-    Returns:
-        The captions of both figures (`curves`, `figure`), the note on the table (`table`), and which learning rates to
-        add for comparisons without a verdict (`advice`).
-    """
-    many = ", geometric means over seeds" if len(config.seeds) > 1 else ""
+    """Return the notes on equal uptake: captions of both figures (`curves`, `figure`), and the note on the table."""
+    names = {"updated": "updated facts", "new_entity": "new entities"}
+    learned = listed(names[kind] for kind in config.report.uptake)
+    many = ", means over seeds" if len(config.seeds) > 1 else ""
     curves = (
-        f"Perplexity of updated facts and of unchanged facts for each learning rate of a method{many}, test "
-        f"probes{together(config)}. The hollow square is the base model. The dotted line from there to the lowest rate "
-        "is not measured. Lower and further right is better."
+        f"Nats per token that {learned} gain and that unchanged facts lose since the base model{many}, test "
+        f"probes{together(config)}. Each line is a method at its chosen rate; marks are the scored steps. Lower and "
+        "further right is better."
     )
     if table.empty:
-        return {"curves": curves, "figure": "", "table": "", "advice": ""}
+        return {"curves": curves, "figure": "", "table": ""}
     figure = (
-        f"Perplexity of unchanged facts divided by that of {reference}, at equal perplexity of updated facts. "
-        "Between two rates, a method's curve is a straight line. Below 1: less forgotten."
+        f"Forgetting minus that of {reference} where both have learned the same: a share of what {reference} learns by "
+        "the end. In nats per token of unchanged facts; below 0: less forgotten. Hollow: no verdict."
     )
-    if (table["missing"] != "").any():
-        figure += " Hollow: no verdict, because the level does not lie between two measured rates."
-    others = [name for name in dict.fromkeys(table["reference"]) if name != reference]
-    on_top = [name for name in others if parse_plan(parse_method(name)[0]) == parse_plan(reference)]
-    traced = [name for name in others if name not in on_top]
-    text = f"All methods are compared with {reference}"
-    if traced:
-        text += f"; budget-matched controls and other traced plans are compared with {listed(traced)}"
-    if on_top:
-        text += f"; the other plans on the same baseline are compared with {listed(on_top)}"
-    corrected = ". P values use Holm correction within each reference" if len(config.seeds) > 1 else ""
-    return {"curves": curves, "figure": figure, "table": f"{text}{corrected}.",
-            "advice": advice(table, config.train.learning_rates)}  # fmt: skip
+    planned = int((table["share"] == config.report.level).sum())
+    text = (
+        "Forgetting is what unchanged facts lose since the base model. Each method is compared at the rate that "
+        f"forgets least at this level on validation probes. Verdicts are given at {config.report.level:.0%} of the "
+        f"reference's uptake, with Holm correction for the {planned} planned comparisons; the other levels are shown "
+        "without verdicts. Equivalent: two one-sided tests place the difference within 10 % of the reference's "
+        "forgetting."
+    )
+    return {"curves": curves, "figure": figure, "table": text}
+
+
+def without_verdict(table: pd.DataFrame) -> str:
+    """State how many planned comparisons at equal uptake have no verdict, and why; "" if all have one."""
+    if table.empty:
+        return ""
+    planned = table[table["verdict"] != ""]
+    without = planned[planned["verdict"].str.startswith("no verdict")]
+    if without.empty:
+        return ""
+    reasons = [
+        f"{reason.removeprefix('no verdict: ')} ({listed(dict.fromkeys(rows['method']))})"
+        for reason, rows in without.groupby("verdict", sort=False)
+    ]
+    shares = f"{len(without)} of {len(planned)}"
+    return f"{shares} planned comparisons at equal uptake have no verdict: {'; '.join(reasons)}."
 
 
 def chain_note(config: Config, kinds: Iterable[str], transfers: pd.DataFrame) -> str:
@@ -233,7 +240,7 @@ def chain_note(config: Config, kinds: Iterable[str], transfers: pd.DataFrame) ->
     names = {"updated": "updated facts", "new_entity": "new entities"}
     shown = listed(names[kind] for kind in names if kind in set(kinds))
     over = ", geometric mean over seeds" if len(config.seeds) > 1 else ""
-    rate = "at the chosen rate" if len(config.train.learning_rates) > 1 else "at the single learning rate"
+    rate = "at the chosen rate" if len(config.runs) > len(config.methods) else "at the single learning rate"
     text = f"Perplexity of each period's {shown} (test probes{together(config)}) at every checkpoint, {rate}{over}."
     if len(config.periods) > 1:
         text += " Facts that change again later are excluded, because losing an outdated answer is not forgetting."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -23,7 +24,8 @@ class Results:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        files = (str(path.relative_to(folder)) for path in sorted(folder.rglob("*.parquet")))
+        paths = (path.relative_to(folder) for path in folder.rglob("*.parquet"))
+        files = sorted(map(str, paths), key=_natural)
         self._files: dict[str, list[tuple[str, str]]] = {}
         for file in files:
             for name in _TABLES:
@@ -71,6 +73,12 @@ class Results:
     def _repr_html_(self) -> str:
         rows = [(name, len(files)) for name, files in sorted(self._files.items())]
         return pd.DataFrame(rows, columns=["table", "files"]).to_html(index=False)
+
+
+def _natural(path: str) -> list:
+    """Return a sort key that compares the numbers in a path as numbers: shard 2 comes before shard 10."""
+    pieces = re.split(r"(\d+)", path)
+    return [int(piece) if number % 2 else piece for number, piece in enumerate(pieces)]
 
 
 def load_results(folder: str | Path) -> Results:

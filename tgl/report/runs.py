@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from tgl.analysis.chain import add_transfer, cells, lasting
+from tgl.analysis.equal_uptake import MethodCurves
 from tgl.analysis.measures import probe_measures, text_measures
 from tgl.analysis.rates import kind_losses
 from tgl.analysis.values import MEASURES, RUN, Gathered, Values, own_period, text_values
-from tgl.core.vocabulary import SALIENT_KINDS
+from tgl.core.vocabulary import SALIENT_KINDS, UPDATED
+from tgl.report.curves import CurveRuns
 
 BASE = "base"
 _MEASURED = ("checkpoint", "set", "kind", "period", "measure", "value", "count")
@@ -41,29 +45,47 @@ class Runs:
     with the number of runs.
     """
 
-    def __init__(self, probes: pd.DataFrame, dates: list[str]) -> None:
+    def __init__(self, probes: pd.DataFrame, dates: list[str], kinds: Sequence[str] = (UPDATED,)) -> None:
         """Create an empty collection.
 
         Args:
             probes: Table `probes`.
             dates: Name of the base model's checkpoint, then the names of the periods.
+            kinds: Kinds of the facts whose learning is uptake.
         """
         self.dates, self.lasting = dates, lasting(probes)
         self._of_probes, self._of_text = (_Rows([*RUN, *_MEASURED]) for _ in range(2))
         self._values: dict[tuple[str, str, str], Gathered] = {}
         self._texts: dict[str, list[dict]] = {"old_text": [], "new_text": []}
         self._validation = _Rows([*RUN, "set", "kind", "loss"])
-        self._uptake = {kind: Gathered("perplexity") for kind in ("updated", "unchanged")}
+        self._curves = CurveRuns(probes, dates, kinds)
         self.chain_kinds: set[str] = set()
         self._cells = _Rows(["method", "rate", "checkpoint", "period", "seed", "value"])
         self._transfer = (Gathered("perplexity"), Gathered("perplexity"))
 
-    def add(self, run: tuple[str, float, int], scores: pd.DataFrame, losses: pd.DataFrame) -> None:
-        """Add a run (method, rate, seed), the base model as ('base', 0.0, seed).
+    def add(
+        self,
+        run: tuple[str, float, int],
+        scores: pd.DataFrame,
+        losses: pd.DataFrame,
+        *,
+        steps: pd.DataFrame | None = None,
+    ) -> None:
+        """Add a run.
 
-        scores (with subject), losses: its tables `scores` and `lm_loss`. Raises TglError for scores that cannot be
-        compared, as `Gathered` does.
+        Args:
+            run: Method, learning rate and seed. The base model is ('base', 0.0, seed), before all runs of its seed.
+            scores: Its table `scores`, with subject.
+            losses: Its table `lm_loss`.
+            steps: Its table `step_scores`, with subject; None if only the end of each period was scored.
+
+        Raises:
+            TglError: The scores cannot be compared, as in `Gathered`.
         """
+        if run[0] == BASE:
+            self._curves.add_base(run[2], scores)
+        else:
+            self._curves.add(run, scores, steps)
         scores = scores.assign(**dict(zip(RUN, run, strict=True)))
         test = scores[scores["split"] == "test"]
         for kept, table in ((self._of_probes, probe_measures(test)), (self._of_text, text_measures(losses))):
@@ -73,19 +95,12 @@ class Runs:
         self.chain_kinds |= set(facts["kind"]) & set(SALIENT_KINDS)
         self._cells.add(cells(facts))
         periods = self.dates[1:]
-        if (
-            run[0] == BASE
-        ):  # The base model has no checkpoint of a period, so all its scores of these probes count.
-            own = test[test["period"].isin(periods)]
-        else:
+        if run[0] != BASE:
             own = own_period(test)
             self._validation.add(kind_losses(scores[scores["split"] == "validation"]))
             self._add_values(run, own, losses)
             if len(self.dates) > 2:
                 add_transfer(*self._transfer, run, scores=facts, periods=periods)
-        for kind, found in self._uptake.items():
-            if (own["kind"] == kind).any():
-                found.add(run, own[own["kind"] == kind])
 
     def _add_values(self, run: tuple[str, float, int], own: pd.DataFrame, losses: pd.DataFrame) -> None:
         """Add the compared values: probes and new text at their own period, old text at the end of every period."""
@@ -122,11 +137,9 @@ class Runs:
         texts = {kind: pd.DataFrame(rows) for kind, rows in self._texts.items() if rows}
         return found | {("text", kind, "loss"): text_values(table) for kind, table in texts.items()}
 
-    def uptake(self) -> tuple[Values, Values] | None:
-        """Return the log perplexities of updated and of unchanged facts; None if either kind is missing."""
-        if any(found.empty for found in self._uptake.values()):
-            return None
-        return self._uptake["updated"].values(), self._uptake["unchanged"].values()
+    def curves(self) -> MethodCurves | None:
+        """Return the curves of uptake and forgetting; None if there are no facts to learn or no unchanged facts."""
+        return self._curves.curves()
 
     def transfer(self, rates: dict[str, float]) -> tuple[Values, Values] | None:
         """Return log perplexities of facts right after their own period and after the last period.

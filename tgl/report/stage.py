@@ -43,7 +43,7 @@ def write_report(results: Path, config: Config, output: Path) -> None:
     """
     runs = gather.all_runs(results, config)
     measures = runs.measures()
-    method_findings = findings(runs, config.report.bootstrap)
+    method_findings = findings(runs, config.report)
     profile = gather.all_profiles(results, config)
     denominator = _shown_denominator(profile, config)
     seeds = gather.all_example_norms(results, config)
@@ -107,6 +107,7 @@ def write_report(results: Path, config: Config, output: Path) -> None:
         measures=_method_tables(method_findings.summary),
         chain=chain_tables(method_findings),
         reference=REFERENCE,
+        several_rates=len(config.runs) > len(config.methods),
         rates=[(method, own.to_dict("records")) for method, own in rates.groupby("method", sort=False)],
         limits=list(limits(config, found, plans, findings=method_findings, profile=profile)),
         denominator=denominator,
@@ -161,8 +162,11 @@ def _pictures(
             summary, [key for key, _ in wanted], [title for _, title in wanted]
         )
     if len(method_findings.curves):
-        found["uptake"] = method_figures.uptake_curves(method_findings.curves, REFERENCE)
-    if len(method_findings.equal_uptake):
+        found["uptake"] = method_figures.uptake_curves(
+            method_findings.curves, method_findings.rates, REFERENCE
+        )
+    of_reference = method_findings.equal_uptake.get("reference", pd.Series(dtype=object)) == REFERENCE
+    if of_reference.any():
         found["equal_uptake"] = method_figures.equal_uptake(method_findings.equal_uptake, REFERENCE)
     return found
 

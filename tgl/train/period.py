@@ -111,6 +111,8 @@ def _trained(
         before_step=after,
     )
     after(feed.num_steps)
+    clipped = sum(row["gradient_norm"] > schedule.clip_norm for row in log.steps)
+    say(f"period {period.name}: gradients clipped in {clipped} of {feed.num_steps} steps")
     return log
 
 

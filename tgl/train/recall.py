@@ -32,8 +32,13 @@ class Recall(Regulariser):
 
     @torch.no_grad()
     def pull(self, groups: list[dict], number: int, factor: float) -> None:
-        """See `Regulariser`."""
+        """See `Regulariser`.
+
+        The task's weight scales the rate of AdamW and with it the weight decay. In the authors' code it scales only the
+        task's step, so the rest of the decay follows here.
+        """
         for group in groups:
-            rate = group["initial_lr"] * factor * (1 - self.task_weight(number)) * self.strength
+            rest = group["initial_lr"] * factor * (1 - self.task_weight(number))
             for parameter in group["params"]:
-                parameter.lerp_(self.anchors[parameter], rate)
+                parameter.mul_(1 - rest * group["weight_decay"])
+                parameter.lerp_(self.anchors[parameter], rest * self.strength)

@@ -2,8 +2,8 @@
 
 loss(t) = w(t) * task + (1 - w(t)) * gamma / 2 * |theta - theta0|^2 with w(t) = 1 / (1 + exp(-k * (t - t0))). The
 penalty is decoupled, as in the paper: only the task's gradient passes through Adam, whose step is scaled by w(t). Then
-theta moves by lr * (1 - w(t)) * gamma * (theta0 - theta). theta0 are the weights before the period. The paper gives k
-and t0 in steps; here they are shares of the length of the run.
+theta moves by lr * (1 - w(t)) * gamma * (theta0 - theta), and weight decay has its full rate. theta0 are the weights
+before the period. The paper gives k and t0 in steps; here they are shares of the length of the run.
 """
 
 from __future__ import annotations

@@ -1,0 +1,161 @@
+"""The table of comparisons at equal uptake: rates, differences, and verdicts in one family that is fixed beforehand."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from tgl.analysis.compare import holm_levels, verdict
+from tgl.analysis.uptake import (
+    LEVELS,
+    MARGIN,
+    AtLevel,
+    Curves,
+    best_rate,
+    compared,
+    level_of,
+    most_learned,
+)
+
+# Why a planned comparison has no verdict.
+NOT_REACHED = "no verdict: not reached in every seed"
+NOT_MEASURED = "no verdict: no step between start and end was scored"
+AT_THE_EDGE = "no verdict: best rate at the edge of those tried"
+TOO_CLOSE = "no verdict: level too close to the end of a run"
+ONE_SEED = "no verdict: one seed"
+DESCRIPTIVE = ""
+COLUMNS = (
+    "reference", "method", "share", "rate", "reference_rate", "seeds", "uptake", "forgetting",
+    "reference_forgetting", "difference", "error", "freedom", "low", "high", "p_value", "p_holm", "equivalent",
+    "verdict",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class MethodCurves:
+    """The curves of all methods.
+
+    Attributes:
+        validation: By method and rate, on validation probes.
+        test: By method and rate, on test probes.
+        steps: Number of scored points of a curve in a period, with its end.
+    """
+
+    validation: Mapping[str, Mapping[float, Curves]]
+    test: Mapping[str, Mapping[float, Curves]]
+    steps: int
+
+
+def at_equal_uptake(
+    curves: MethodCurves, comparisons: Sequence[tuple[str, str]], *, primary: float
+) -> pd.DataFrame:
+    """Compare the forgetting of methods with that of references at equal uptake.
+
+    Only rows at the primary level have verdicts. They are one family for Holm's correction. A planned comparison
+    without a result stays in the family, so results do not set its size.
+
+    Args:
+        curves: The curves.
+        comparisons: Pairs (method, reference).
+        primary: The share of the reference's uptake at which verdicts are given, one of `LEVELS`.
+
+    Returns:
+        A table with one row for each comparison and level. `uptake` is the level, in nats per token that the reference
+        learned. `forgetting` and `reference_forgetting` are nats per token of unchanged facts lost since the base
+        model. `difference` is the first minus the second, with standard error, degrees of freedom and 95 % confidence
+        interval. `equivalent`: two one-sided tests place it within 10 % of the reference's forgetting.
+    """
+    rows, results, words = [], {}, {}
+    for method, reference in comparisons:
+        for share in LEVELS:
+            found, row = _row(curves, method, reference, share=share)
+            row |= {"share": share}
+            if share == primary:
+                results[len(rows)] = found
+                words[len(rows)] = row["verdict"]
+            else:
+                row["verdict"] = DESCRIPTIVE
+            rows.append(row)
+    p_values = {
+        number: 1.0 if words[number] or found is None else found.difference.p_value()
+        for number, found in results.items()
+    }
+    for number, (p_holm, level, passed) in holm_levels(p_values).items():
+        rows[number]["p_holm"] = math.nan if words[number] else p_holm
+        if not words[number]:
+            rows[number]["verdict"] = verdict(results[number].difference, level, passed, measure="perplexity")
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _row(curves: MethodCurves, method: str, reference: str, *, share: float) -> tuple[AtLevel | None, dict]:
+    """Return the result of one comparison and its row. The verdict is empty if nothing stands against one."""
+    top = most_learned(curves.validation[reference])
+    level = float(level_of(curves.validation[reference][top].means()[0], share))
+    rate, other_rate = (best_rate(curves.validation[name], level)[0] for name in (method, reference))
+    row = dict.fromkeys(COLUMNS, math.nan) | {"reference": reference, "method": method, "seeds": 0}
+    row |= {"rate": rate or math.nan, "reference_rate": other_rate or math.nan, "equivalent": False}
+    if rate is None or other_rate is None:
+        return None, row | {"verdict": NOT_REACHED}
+    whole = curves.test[reference][top]
+    theirs = curves.test[reference][other_rate]
+    found = compared(curves.test[method][rate], theirs, whole, share=share)
+    apart = found.difference
+    low, high = apart.interval()
+    starts = whole.means()[0][0].mean()
+    row |= {
+        "seeds": found.reached,
+        "uptake": starts - found.level,
+        "forgetting": found.lost + apart.mean,
+        "reference_forgetting": found.lost,
+        "difference": apart.mean,
+        "error": apart.error,
+        "freedom": apart.freedom,
+        "low": low,
+        "high": high,
+        "p_value": apart.p_value(),
+        "equivalent": apart.equivalent(MARGIN * abs(found.lost)),
+    }
+    edges = [
+        name
+        for name, own in ((method, rate), (reference, other_rate))
+        if own in (min(curves.validation[name]), max(curves.validation[name]))
+    ]
+    number = whole.uptake.shape[1]
+    if found.reached < number:
+        word = NOT_REACHED
+    elif curves.steps < 2:
+        word = NOT_MEASURED
+    elif number < 2:
+        word = ONE_SEED
+    elif math.isnan(apart.error):
+        word = TOO_CLOSE
+    else:
+        word = AT_THE_EDGE if edges else ""
+    return found, row | {"verdict": word}
+
+
+def curve_points(curves: MethodCurves) -> pd.DataFrame:
+    """Return the points of every curve on test probes, as means over seeds.
+
+    Returns:
+        A table with the columns method, rate, point (0: the base model), uptake and forgetting: nats per token that the
+        facts to learn have gained, and that unchanged facts have lost, since the base model.
+    """
+    rows = []
+    for method, by_rate in curves.test.items():
+        for rate, own in by_rate.items():
+            up, down = (means.mean(1) for means in own.means())
+            rows += [
+                {
+                    "method": method,
+                    "rate": rate,
+                    "point": point,
+                    "uptake": up[0] - u,
+                    "forgetting": d - down[0],
+                }
+                for point, (u, d) in enumerate(zip(up, down, strict=True))
+            ]
+    return pd.DataFrame(rows, columns=["method", "rate", "point", "uptake", "forgetting"])
