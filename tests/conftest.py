@@ -18,7 +18,7 @@ def data_root() -> Path:
 # Files and folders whose tests take most of the time of the unit tests: they train, start processes, or wait.
 SLOW = (
     "benchmarks",
-    "cli/test_commands.py",
+    "cli/commands",
     "cli/test_launch.py",
     "core/test_interruptions.py",
     "jobs",
