@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from tests.cli.commands.calls import CALLS, NAMES
-from tests.cli.running import passes, shown
+from tests.cli.commands.calls import CALLS
+from tests.cli.running import NAMES, passes, shown
 from tgl.cli.app import load
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.commands.calls import CALLS, NAMES
-from tests.cli.running import passes, refused
+from tests.cli.commands.calls import CALLS
+from tests.cli.running import NAMES, passes, refused
 from tgl.core.tables import write_table
 
 # Inputs of each command by option, or number of the argument. Those of profile, along, plan, base, train and score
