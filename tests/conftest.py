@@ -22,7 +22,7 @@ SLOW = (
     "cli/test_launch.py",
     "core/test_interruptions.py",
     "jobs",
-    "models/test_fit.py",
+    "models/fit",
     "models/k_adapter",
     "report",
     "snapshots/extract",
