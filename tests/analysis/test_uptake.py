@@ -4,118 +4,21 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from scipy import stats
 
 from tests.analysis.score_tables import values
-from tgl.analysis.uptake import (
-    LEVELS,
-    NOT_MEASURED,
-    SOME_SEEDS,
-    at_equal_uptake,
-    curve_points,
-    forgetting_at,
-    missing_rates,
+from tests.analysis.uptake_tables import (
+    FULL,
+    NONE,
+    RATES,
+    by_method,
+    compared,
+    of_subjects,
+    seeds_apart,
+    tables,
 )
-from tgl.analysis.values import Values
+from tgl.analysis.uptake import LEVELS, NOT_MEASURED, SOME_SEEDS, at_equal_uptake
 from tgl.core.errors import TglError
-
-NAN = math.nan
-RATES = (0.001, 0.01, 0.1)
-
-
-def at(uptake, forgetting, level):
-    return float(forgetting_at(np.array(uptake), np.array(forgetting), level))
-
-
-def test_a_monotone_curve_is_read_between_its_neighbouring_rates():
-    uptake, forgetting = [4.0, 3.0, 1.0], [1.0, 2.0, 6.0]
-    assert at(uptake, forgetting, 3.5) == pytest.approx(1.5)
-    assert at(uptake, forgetting, 2.0) == pytest.approx(4.0)
-
-
-@pytest.mark.parametrize(("level", "expected"), [(4.0, 1.0), (3.0, 2.0), (1.0, 6.0)])
-def test_at_a_point_of_the_curve_its_own_value_is_read(level, expected):
-    assert at([4.0, 3.0, 1.0], [1.0, 2.0, 6.0], level) == expected
-
-
-def test_where_a_curve_passes_twice_the_smaller_forgetting_counts():
-    # Down to 1 and, at too large a rate, up again with much more forgotten.
-    assert at([4.0, 1.0, 5.0], [1.0, 4.0, 9.0], 2.0) == pytest.approx(3.0)
-    assert at([4.0, 1.0, 5.0], [9.0, 4.0, 1.0], 2.0) == pytest.approx(4.0 - 3.0 / 4)
-
-
-def test_a_curve_that_never_reaches_the_level_has_no_value():
-    assert math.isnan(at([4.0, 3.0, 2.0], [1.0, 2.0, 3.0], 1.9))
-    assert math.isnan(at([4.0], [1.0], 3.0))
-
-
-def test_a_flat_stretch_is_read_and_divides_by_nothing():
-    assert at([4.0, 2.0, 2.0, 1.0], [1.0, 3.0, 5.0, 6.0], 2.0) == 3.0
-
-
-def test_a_flat_end_of_a_curve_counts_with_its_smaller_forgetting():
-    assert at([4.0, 2.0, 2.0], [1.0, 5.0, 3.0], 2.0) == 3.0
-
-
-def test_a_level_that_the_base_model_has_is_reached_without_training():
-    assert at([4.0, 3.0, 2.0], [1.0, 2.0, 3.0], 4.0) == 1.0
-
-
-numbers = st.lists(st.integers(-20, 20), min_size=4, max_size=4)
-
-
-@settings(deadline=None, derandomize=True, max_examples=200)
-@given(numbers, numbers, st.integers(-20, 20), st.integers(-9, 9), st.integers(0, 2))
-def test_a_curve_moved_or_drawn_through_more_points_is_read_the_same(uptake, forgetting, level, move, place):
-    found = at(uptake, forgetting, level)
-    moved = at([value + move for value in uptake], [value + 2 * move for value in forgetting], level + move)
-    assert moved == pytest.approx(found + 2 * move, nan_ok=True)
-    assert at(uptake[::-1], forgetting[::-1], level) == pytest.approx(found, nan_ok=True)
-    middle = [(line[place] + line[place + 1]) / 2 for line in (uptake, forgetting)]
-    fuller = [
-        [*line[: place + 1], new, *line[place + 1 :]]
-        for line, new in zip((uptake, forgetting), middle, strict=True)
-    ]
-    flat_there = uptake[place] == uptake[place + 1] == level  # the middle is then no longer between them
-    if not flat_there:
-        assert at(*fuller, level) == pytest.approx(found, nan_ok=True)
-
-
-def test_a_missing_run_breaks_the_curve_there_and_only_there():
-    assert at([4.0, 3.0, NAN, 1.0], [1.0, 2.0, NAN, 6.0], 3.5) == pytest.approx(1.5)
-    assert math.isnan(at([4.0, 3.0, NAN, 1.0], [1.0, 2.0, NAN, 6.0], 2.0))
-
-
-def test_curves_of_many_seeds_are_read_one_by_one():
-    uptake = np.array([[4.0, 2.0], [4.0, 3.0], [4.0, 0.0]])
-    forgetting = np.array([[0.0, 1.0], [0.0, 1.0], [0.0, 1.0]])
-    assert forgetting_at(uptake, forgetting, 2.0) == pytest.approx([1.0, NAN, 0.5], nan_ok=True)
-
-
-def tables(methods, num_seeds=4, num_probes=12, noise=0.2, base=(5.0, 1.0)):
-    """Return (updated, unchanged); methods: by name points (uptake, forgetting) at RATES, in log perplexity.
-
-    Seeds and probes differ by `noise`, in the same way at all points and for all methods.
-    """
-    rng = np.random.default_rng(0)
-    shifts = [noise * rng.normal(size=(num_seeds, num_probes)) for _ in range(2)]
-    points = {("base", 0.0): base}
-    for method, own in methods.items():
-        points |= {(method, rate): point for rate, point in zip(RATES, own, strict=True)}
-    return tuple(
-        values({run: shifts[axis] + point[axis] for run, point in points.items()}, kind)
-        for axis, kind in enumerate(("updated", "unchanged"))
-    )
-
-
-FULL = [(4.0, 1.2), (2.0, 1.6), (1.0, 2.0)]
-
-
-def compared(methods, reference="full", resamples=300, **settings):
-    updated, unchanged = tables(methods, **settings)
-    return at_equal_uptake(updated, unchanged, list(methods), reference=reference, resamples=resamples)
 
 
 def test_equal_curves_give_a_ratio_of_exactly_one_at_every_level():
@@ -190,10 +93,6 @@ def test_a_reference_that_takes_up_nothing_gives_no_level_to_compare_at():
     assert found[["ratio", "uptake_perplexity", "p_holm"]].isna().all(axis=None)
 
 
-def by_method(found):
-    return found.set_index(["method", "share"])
-
-
 def test_a_single_rate_gives_no_verdict_however_clear_the_difference():
     """All levels then lie between the base model and the rate, on a line that nothing was measured along."""
     shifts = 0.01 * np.random.default_rng(0).normal(size=(4, 12))
@@ -242,37 +141,6 @@ def test_a_seed_whose_level_is_not_measured_takes_the_verdict():
     assert found.loc[("early", 0.9), "verdict"] == "no significant difference"
 
 
-@settings(deadline=None, derandomize=True, max_examples=200)
-@given(numbers, numbers, st.integers(-20, 20), st.integers(1, 3))
-def test_no_rate_is_missing_exactly_where_the_measured_curve_alone_gives_the_value(
-    uptake, forgetting, level, num_rates
-):
-    points = [("base", 0.0), *(("m", float(rate)) for rate in range(1, num_rates + 1))]
-    pair = tuple(
-        values({run: [[float(value)]] for run, value in zip(points, line, strict=False)})
-        for line in (uptake, forgetting)
-    )
-    whole = at(uptake[: num_rates + 1], forgetting[: num_rates + 1], level)
-    alone = at(uptake[1 : num_rates + 1], forgetting[1 : num_rates + 1], level)
-    assert (missing_rates(*pair, "m", level=level) == []) == (whole == alone)
-
-
-def seeds_apart(**methods):
-    """Return (updated, unchanged) of one probe; methods: by name (uptake, forgetting) shifts by seed, [2, seeds]."""
-    runs = {("base", 0.0): ([5.0] * 4, [1.0] * 4)}
-    for method, shifts in methods.items():
-        runs |= {
-            (method, rate): np.array(shifts) + np.array(point)[:, None]
-            for rate, point in zip(RATES, FULL, strict=True)
-        }
-    return tuple(
-        values({run: np.array(both[axis])[:, None] for run, both in runs.items()}) for axis in range(2)
-    )
-
-
-NONE = [0.0] * 4
-
-
 def test_a_level_that_only_lucky_seeds_reach_gets_no_word_and_no_place_among_the_comparisons():
     less = (NONE, [-0.10, -0.11, -0.09, -0.10])
     lucky = ([0.0, 0.0, 2.9, 2.9], [-0.10, -0.11, -0.09, -0.10])
@@ -297,16 +165,6 @@ def test_the_error_over_seeds_is_that_of_a_mean_of_paired_differences():
     )
     assert np.log(found["ratio"]).tolist() == pytest.approx([np.mean(apart)] * 3)
     assert found["error"].tolist() == pytest.approx([stats.sem(apart)] * 3, rel=0.05)
-
-
-def of_subjects(names, level, shifts, num_seeds=4):
-    """Return `Values` of a subject a probe; shifts: by subject, what method `m` has more at all rates."""
-    runs = [("base", 0.0), *((method, rate) for method in ("full", "m") for rate in RATES)]
-    points = np.array([level[0], *level[1:], *level[1:]])[:, None, None] + np.zeros(
-        (1, num_seeds, len(names))
-    )
-    points[4:] += shifts
-    return Values(runs, list(range(num_seeds)), np.array(names), points, np.ones(len(names)))
 
 
 def test_a_subject_is_drawn_with_both_its_updated_and_its_unchanged_facts():
@@ -364,12 +222,3 @@ def test_methods_of_equal_curves_and_noisy_runs_are_seldom_told_apart():
         found = at_equal_uptake(updated, unchanged, ["same"], reference="full", resamples=200)
         told += bool(set(found["verdict"]) & {"better", "worse"})
     assert told / 60 <= 0.08
-
-
-def test_the_points_of_a_curve_begin_with_the_base_model_and_rise_with_the_rate():
-    updated, unchanged = tables({"full": FULL[::-1]}, noise=0)
-    found = curve_points(updated, unchanged, ["full"], resamples=100)
-    assert found["rate"].tolist() == [0.0, *RATES]
-    assert found["updated"].tolist() == pytest.approx(np.exp([5.0, 1.0, 2.0, 4.0]))
-    assert found["unchanged"].tolist() == pytest.approx(np.exp([1.0, 2.0, 1.6, 1.2]))
-    assert (found["updated_low"] <= found["updated"] + 1e-9).all()

@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from tests.analysis.test_tracing import some_facts, traced
+from tests.analysis.traced_facts import some_facts, traced
 from tests.support.model_fixtures import tiny_model
 from tests.support.tokenizers import TEXTS
 from tests.text.diff.test_stage import page
