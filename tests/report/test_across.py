@@ -10,7 +10,7 @@ import pytest
 from tests.report.score_world import DATES, losses, probes, scores
 from tgl.core.errors import TglError
 from tgl.core.schemas import SCHEMAS
-from tgl.core.tables import write_table
+from tgl.core.tables.write import write_table
 from tgl.report.across import base_profiles, carried_over, pooled_uptake, write_across
 from tgl.report.methods import findings
 from tgl.report.runs import gathered

@@ -203,7 +203,7 @@ def along(
         models[int(step)] = folder
     written = output / "along.parquet", output / "along-examples.parquet"
     _profiled(models.values(), probes, corpus).output(*written)
-    from tgl.core.tables import write_table
+    from tgl.core.tables.write import write_table
     from tgl.profiling.along import profile_along
 
     set_up_torch(threads)

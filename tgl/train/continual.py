@@ -10,7 +10,8 @@ from pathlib import Path
 import pyarrow as pa
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from tgl.core.tables import read_table, read_tables, write_table
+from tgl.core.tables.read import read_table, read_tables
+from tgl.core.tables.write import write_table
 from tgl.models.checkpoint import copy_model, inspect_model
 from tgl.models.fit import check_block_size, check_tokenizer
 from tgl.models.folders import local_folder, weight_files

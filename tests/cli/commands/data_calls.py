@@ -15,7 +15,8 @@ from tests.probes.sets.snapshot_settings import PIPELINE
 from tests.probes.wikidata.layout import TEMPLATES, WORLD, dump_text
 from tests.snapshots.wikimedia.dump_host import CONTACT, SOURCES, Handler, Host
 from tests.support.model_fixtures import TEXTS, VOCABULARY
-from tgl.core.tables import read_about, write_table
+from tgl.core.tables.read import read_about
+from tgl.core.tables.write import write_table
 from tgl.snapshots.dumps.reader import read_pages
 from tgl.snapshots.settings import WorldConfig
 from tgl.snapshots.world.build import build_world

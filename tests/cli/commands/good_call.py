@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from tests.export.experiment import DATES
-from tgl.core.tables import check_table, read_table
+from tgl.core.tables.read import check_table, read_table
 
 OLD, NEW = DATES
 

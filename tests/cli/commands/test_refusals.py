@@ -10,7 +10,7 @@ import pytest
 
 from tests.cli.commands.calls import CALLS
 from tests.cli.running import NAMES, passes, refused
-from tgl.core.tables import write_table
+from tgl.core.tables.write import write_table
 
 # Inputs of each command by option, or number of the argument. Those of profile, along, plan, base, train and score
 # are broken in tests/cli/test_inputs.py.

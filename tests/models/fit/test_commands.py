@@ -8,7 +8,7 @@ import sys
 from tests.models.fit.stages import score
 from tests.support.model_fixtures import BLOCK, VOCABULARY, tiny_tokenizer
 from tests.support.paths import REPOSITORY
-from tgl.core.tables import read_table
+from tgl.core.tables.read import read_table
 from tgl.models.checkpoint import load_model
 
 

@@ -17,7 +17,9 @@ from pyarrow.json import ParseOptions, ReadOptions, read_json
 from tgl.core.errors import TglError
 from tgl.core.progress import bar
 from tgl.core.schemas import SCHEMAS
-from tgl.core.tables import RowGroups, TableWriter, read_about, read_table, write_table
+from tgl.core.tables.read import read_about, read_table
+from tgl.core.tables.row_groups import RowGroups
+from tgl.core.tables.write import TableWriter, write_table
 from tgl.snapshots.dumps.reader import RawPage, read_pages
 from tgl.snapshots.dumps.revisions import same_revision
 from tgl.snapshots.dumps.siteinfo import Siteinfo, read_siteinfo
