@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from tests.models.loading.damage import change, pointer, refusal
 from tgl.core.errors import TglError
 from tgl.models.checkpoint import load_model
-from tgl.models.folders import load_tensors
+from tgl.models.model_files import load_tensors
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
