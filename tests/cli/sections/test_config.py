@@ -7,7 +7,8 @@ import pytest
 
 from tests.cli.running import refused
 from tests.cli.sections.command_lines import PACK, TAKING, TRAIN, WORLD, work_of
-from tgl.cli.sections import Keys, with_sections
+from tgl.cli.section_options import with_sections
+from tgl.cli.sections import Keys
 from tgl.config.root import Config
 from tgl.config.write import config_yaml
 from tgl.core.config_types import Section
