@@ -17,8 +17,8 @@ class Unchecked:
 def taken(tmp_path, monkeypatch):
     """Return a function from a command line to the sections that the command's work is given."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("tgl.cli.data.Checked", Unchecked)
-    monkeypatch.setattr("tgl.cli.models.Checked", Unchecked)
+    for module in ("snapshots", "text", "training"):
+        monkeypatch.setattr(f"tgl.cli.{module}.Checked", Unchecked)
     found = []
 
     # By command, what is called for its work and what of that call is of interest.
