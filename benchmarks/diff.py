@@ -20,7 +20,7 @@ from pathlib import Path
 
 from benchmarks.figures import cell, figure, over
 from benchmarks.processes import Apart, Lost, in_turns
-from tgl.core.tables import read_table
+from tgl.core.tables.read import read_table
 from tgl.snapshots.dumps.reader import RawPage, read_pages
 from tgl.snapshots.dumps.revisions import revision_sha1
 from tgl.snapshots.extract.pages import Shard, extract_pages

@@ -23,7 +23,7 @@ import mwparserfromhell
 from benchmarks.extraction_accuracy import kept, leftovers, reference
 from benchmarks.figures import cell, figure, over
 from benchmarks.processes import Lost, attempt, cost, in_turns, medians, once
-from tgl.core.tables import read_table
+from tgl.core.tables.read import read_table
 from tgl.snapshots.catalogue import write_files
 from tgl.snapshots.dumps.reader import read_pages
 from tgl.snapshots.dumps.siteinfo import read_siteinfo

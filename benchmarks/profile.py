@@ -19,206 +19,19 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import time
-import warnings
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
-from torch.nn import functional
-from torch.utils.flop_counter import FlopCounterMode
-from transformers import GPT2Config, GPT2LMHeadModel
-from transformers.pytorch_utils import Conv1D
 
 from benchmarks.figures import cell, figure, over
-from benchmarks.processes import Apart, Lost, attempt, high_water, in_turns, medians, once
-from tgl.evaluate.spans import SpanTokens
-from tgl.models.sublayers import sublayers
-from tgl.profiling.capture import cover
-from tgl.profiling.norms import gradient_norms
+from benchmarks.gradient_ways import DEVICE, Job, flops, peak, stopwatch
+from benchmarks.processes import Apart, Lost, attempt, in_turns, medians, once
 
 TIME_GOALS = {32: 0.95, 128: 1.0, 512: 1.0}
 FLOP_GOALS = {32: 0.70, 128: 0.80, 512: 0.95}
 LOOP_GOALS = {32: 2.0}
 SHAPE = {"n_layer": 12, "n_embd": 768, "n_head": 12, "vocab_size": 50257}
 SMALL = {"n_layer": 2, "n_embd": 64, "n_head": 2, "vocab_size": 1000}
-VMAP_CHUNK = 4  # examples at once; the gradients of each take 0.5 GB for 124M parameters
-DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-
-
-@dataclass(frozen=True)
-class Job:
-    """A method on batches of one shape.
-
-    Attributes:
-        shape: The shape of the model.
-        length: The length of the windows, in tokens.
-        count: The number of windows in a batch.
-        way: The method.
-        model: `plain`, `eager` (with eager attention) or `twin` (the variant that Opacus supports).
-    """
-
-    shape: dict
-    length: int
-    count: int
-    way: str
-    model: str = "plain"
-
-    @property
-    def name(self) -> str:
-        """The name in the table."""
-        return self.way if self.model == "plain" else f"{self.way}, {self.model}"
-
-
-def make_model(shape: dict, twin: bool = False) -> GPT2LMHeadModel:
-    """Return GPT-2 with random weights; `twin` has an untied head and nn.Linear instead of Conv1D."""
-    torch.manual_seed(0)
-    config = GPT2Config(**shape, n_positions=1024, tie_word_embeddings=not twin, use_cache=False,
-                        resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0)  # fmt: skip
-    model = GPT2LMHeadModel(config).eval()
-    if twin:
-        for parent in list(model.modules()):
-            for name, child in list(parent.named_children()):
-                if isinstance(child, Conv1D):
-                    linear = torch.nn.Linear(child.nx, child.nf)
-                    linear.weight.data, linear.bias.data = child.weight.data.T.contiguous(), child.bias.data
-                    setattr(parent, name, linear)
-    return model.to(DEVICE)
-
-
-def losses(model: GPT2LMHeadModel, tokens: torch.Tensor) -> torch.Tensor:
-    """Return the mean loss of each window, [batch]."""
-    logits = model(input_ids=tokens[:, :-1]).logits
-    each = functional.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten(), reduction="none")
-    return each.view(len(tokens), -1).mean(1)
-
-
-def ways(model: GPT2LMHeadModel, tokens: torch.Tensor) -> dict[str, Callable[[], object]]:
-    """Return the methods to measure on a model, as functions without arguments."""
-    units = sublayers(model)
-    coverage = cover(model, units)
-    examples = [SpanTokens(row.tolist(), 1) for row in tokens]
-    parameters = list(model.parameters())
-
-    def norms(mean: bool) -> object:
-        return gradient_norms(
-            model, units, examples, coverage=coverage, mean=mean, batch_tokens=tokens.numel()
-        )
-
-    def step() -> object:
-        return torch.autograd.grad(losses(model, tokens).sum(), parameters)
-
-    def loop() -> object:
-        found = []
-        for row in tokens:
-            gradients = torch.autograd.grad(losses(model, row[None])[0], parameters)
-            found.append([gradient.square().sum() for gradient in gradients])
-        return found
-
-    def vmap() -> object:
-        named = dict(model.named_parameters())
-
-        def loss(weights: dict, row: torch.Tensor) -> torch.Tensor:
-            logits = torch.func.functional_call(
-                model, weights, (), {"input_ids": row[None, :-1], "position_ids": places}, tie_weights=True
-            ).logits
-            return functional.cross_entropy(logits[0], row[1:])
-
-        # The mask of sdpa cannot be created under vmap, so the model uses eager attention.
-        places = torch.arange(tokens.shape[1] - 1, device=tokens.device)[None]
-        gradients = torch.func.vmap(torch.func.grad(loss), in_dims=(None, 0), chunk_size=VMAP_CHUNK)(
-            named, tokens
-        )
-        return [gradient.flatten(1).square().sum(1) for gradient in gradients.values()]
-
-    return {
-        "tgl": lambda: norms(False),
-        "tgl with norm of mean": lambda: norms(True),
-        "forward+backward": step,
-        "loop": loop,
-        "vmap": vmap,
-    }
-
-
-def opacus_way(model: GPT2LMHeadModel, tokens: torch.Tensor) -> Callable[[], object]:
-    """Return a function that computes Opacus' ghost norms of the same losses, per parameter before the sum."""
-    from opacus.grad_sample import GradSampleModuleFastGradientClipping
-
-    wrapped = GradSampleModuleFastGradientClipping(
-        model,
-        batch_first=True,
-        loss_reduction="sum",
-        max_grad_norm=1.0,
-        use_ghost_clipping=True,
-        strict=False,
-    )
-    wrapped.train()
-
-    def run() -> object:
-        places = torch.arange(tokens.shape[1] - 1, device=tokens.device).repeat(len(tokens), 1)
-        logits = wrapped(input_ids=tokens[:, :-1].contiguous(), position_ids=places).logits
-        each = functional.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten(), reduction="none")
-        each.view(len(tokens), -1).mean(1).sum().backward()
-        found = [p._norm_sample for p in wrapped.parameters() if hasattr(p, "_norm_sample")]
-        wrapped.zero_grad(set_to_none=True)
-        return found
-
-    return run
-
-
-def prepare(job: Job) -> Callable[[], object]:
-    """Return the function of a job, with its model and tokens."""
-    torch.set_num_threads(1)
-    warnings.filterwarnings("ignore", message="Full backward hook is firing")  # Opacus, at embeddings
-    model = make_model(job.shape, twin=job.model == "twin")
-    if job.model == "eager":
-        model.set_attn_implementation("eager")
-    tokens = _tokens(job.shape, job.length, job.count)
-    return opacus_way(model, tokens) if job.way == "opacus" else ways(model, tokens)[job.way]
-
-
-def stopwatch(job: Job) -> Callable[[], float]:
-    """Return a function that runs a job and returns its seconds, after one warm-up."""
-    function = prepare(job)
-    function()
-
-    def run() -> float:
-        _wait()
-        start = time.perf_counter()
-        function()
-        _wait()
-        return time.perf_counter() - start
-
-    return run
-
-
-def flops(job: Job) -> Callable[[], int]:
-    """Return a function that counts a job's floating-point operations in matrix products and attention."""
-    function = prepare(job)
-
-    def run() -> int:
-        with FlopCounterMode(display=False) as counter:
-            function()
-        return counter.get_total_flops()
-
-    return run
-
-
-def peak(job: Job) -> Callable[[], float]:
-    """Return a function that measures a job's peak memory in MiB, without that of the model."""
-    function = prepare(job)
-
-    def run() -> float:
-        if DEVICE == "cuda":
-            torch.cuda.reset_peak_memory_stats()
-            before = torch.cuda.memory_allocated()
-            function()
-            return (torch.cuda.max_memory_allocated() - before) / 2**20
-        before = high_water()
-        function()
-        return high_water() - before
-
-    return run
 
 
 def seconds(jobs: list[Job], repeats: int) -> dict[str, float | Lost]:
@@ -226,17 +39,6 @@ def seconds(jobs: list[Job], repeats: int) -> dict[str, float | Lost]:
     with contextlib.ExitStack() as stack:
         timed = {job.name: stack.enter_context(Apart(stopwatch, job)) for job in jobs}
         return medians(in_turns(timed, repeats))
-
-
-def _tokens(shape: dict, length: int, count: int) -> torch.Tensor:
-    # One more token than `length`, because the model reads `length` positions and predicts as many.
-    torch.manual_seed(1)
-    return torch.randint(0, shape["vocab_size"], (count, length + 1)).to(DEVICE)
-
-
-def _wait() -> None:
-    if DEVICE == "cuda":
-        torch.cuda.synchronize()
 
 
 def main() -> None:

@@ -25,7 +25,7 @@ from matplotlib.ticker import NullFormatter, ScalarFormatter
 
 from benchmarks.figures import figure
 from benchmarks.processes import Cost, cost
-from tgl.core.tables import read_counts, read_table
+from tgl.core.tables.read import read_counts, read_table
 from tgl.report.figures import STYLE, svg
 from tgl.snapshots.catalogue import write_files
 

@@ -18,11 +18,11 @@ def data_root() -> Path:
 # Files and folders whose tests take most of the time of the unit tests: they train, start processes, or wait.
 SLOW = (
     "benchmarks",
-    "cli/test_commands.py",
+    "cli/commands",
     "cli/test_launch.py",
     "core/test_interruptions.py",
     "jobs",
-    "models/test_fit.py",
+    "models/fit",
     "models/k_adapter",
     "report",
     "snapshots/extract",

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from tgl.core.tables import read_table
+from tgl.core.tables.read import read_table
 from tgl.snapshots.extract.pages import Shard, extract_pages
 from tgl.text.diff.published import temporalwiki, ticwiki
 from tgl.text.diff.sentences import new_sentences, split_sentences

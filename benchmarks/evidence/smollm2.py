@@ -32,7 +32,8 @@ from tgl.analysis.agreement import agree
 from tgl.analysis.settings import AgreeConfig
 from tgl.core.errors import TglError
 from tgl.core.files import write_text
-from tgl.core.tables import read_table, write_table
+from tgl.core.tables.read import read_table
+from tgl.core.tables.write import write_table
 from tgl.evaluate.score import text_loss
 from tgl.models.checkpoint import load_checkpoint, load_model, save_model
 from tgl.models.sublayers import sublayers

@@ -8,7 +8,7 @@ from transformers import AutoModelForCausalLM
 from tests.support.model_fixtures import CONFIGS, probe
 from tgl.analysis.agreement import agree
 from tgl.analysis.settings import AgreeConfig
-from tgl.core.tables import read_table
+from tgl.core.tables.read import read_table
 from tgl.models.checkpoint import load_checkpoint
 from tgl.profiling.profile import profile
 from tgl.profiling.settings import ProfileConfig

@@ -32,7 +32,8 @@ from tests.support.model_fixtures import (
 from tgl.analysis.settings import AgreeConfig
 from tgl.analysis.tracing import SITES
 from tgl.core.errors import TglError
-from tgl.core.tables import read_counts, read_table, write_table
+from tgl.core.tables.read import read_counts, read_table
+from tgl.core.tables.write import write_table
 from tgl.models.checkpoint import save_model
 from tgl.models.sublayers import ranked, sublayers
 

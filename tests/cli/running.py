@@ -8,6 +8,10 @@ from pathlib import Path
 from typer.testing import CliRunner
 
 from tgl.cli import app
+from tgl.cli.app import GROUPS
+
+# The names of all commands.
+NAMES = [name for commands in GROUPS.values() for name, _, _ in commands]
 
 
 def tgl(*arguments: str | Path) -> tuple[int, str, str]:

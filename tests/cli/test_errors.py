@@ -11,7 +11,7 @@ import pytest
 from tests.cli.running import passes, refused, tgl
 from tests.workflow.conftest import REPOSITORY, environment
 from tgl.core.errors import Stopped
-from tgl.core.tables import write_table
+from tgl.core.tables.write import write_table
 
 LOSS = {"checkpoint": "x", "text": "base", "num_tokens": 1, "negative_log_likelihood": 1.0}
 

@@ -9,7 +9,7 @@ from tests.probes.page_rows import page
 from tests.train.continual_runs import PERIODS, write_inputs
 from tgl.cli.inputs import Checked
 from tgl.core.errors import TglError
-from tgl.core.tables import write_table
+from tgl.core.tables.write import write_table
 from tgl.train.baseline import BASELINES
 
 

@@ -8,7 +8,7 @@ from tests.cli.running import passes
 from tests.export.experiment import dump, recorded
 from tests.support.model_fixtures import tiny_tokenizer
 from tests.train.continual_runs import write_inputs
-from tgl.core.tables import check_table, read_table
+from tgl.core.tables.read import check_table, read_table
 from tgl.provenance.manifest import read_manifest
 
 NAMES = [

@@ -1,4 +1,4 @@
-"""What is wrong with a configuration."""
+"""What is wrong with a configuration, and values below keys."""
 
 import pytest
 
@@ -6,6 +6,13 @@ from tgl.config.check import load_config
 from tgl.core.errors import TglError
 
 WIKIMEDIA = {"source": "wikimedia", "wikimedia": {"contact": "a@b.org"}}
+
+
+def nested(path, value):
+    """Return a value below the keys of a path."""
+    for key in reversed(path):
+        value = {key: value}
+    return value
 
 
 def problems(raw) -> list[str]:

@@ -4,6 +4,9 @@ import pytest
 
 from tests.config.config_problems import WIKIMEDIA, problems
 from tgl.config.check import load_config
+from tgl.core.config_check import load_section
+from tgl.core.errors import TglError
+from tgl.train.settings import TrainConfig
 
 
 def local(pattern):
@@ -111,3 +114,52 @@ def test_planned_comparisons_are_read_in_order():
     config = load_config({"methods": ["full", "tgl_fp", "random"], "report": {"comparisons": pairs}})
     assert config.report.comparisons == pairs
     assert (config.report.level, config.report.uptake) == (0.7, ["updated"])
+
+
+@pytest.mark.parametrize(
+    ("raw", "words"),
+    [
+        ({"methods": ["full", "only.12"]}, "numbered from 0"),
+        ({"methods": ["full", "only.6"], "model": {"architecture": "tgl_gru"}}, "the model has 6"),
+        ({"methods": ["full", "full+lora"], "plan": {"embedding": "trained"}}, "lora trains only adapters"),
+        ({"methods": ["full", "full.trained_embedding+k_adapter"]}, "k_adapter trains only adapters"),
+        ({"methods": ["full", "lisa+k_adapter"]}, "has phases"),
+        ({"methods": ["full", "full+lora"], "model": {"architecture": "mamba"}}, "needs attention"),
+        ({"methods": ["full", "only.1+lora"]}, "no attention sublayer"),
+        (
+            {"methods": ["full", "full+recadam"], "train": {"learning_rates": [0.001, 0.01]}},
+            "must be below 1",
+        ),
+        ({"probes": {"validation_share": 0.005}}, "about 0.2 probes of kind 'updated'"),
+        ({"snapshots": {"synthetic": {"updated_share": 0}}}, "about 0.0 probes of kind 'updated'"),
+        (
+            {"snapshots": {"synthetic": {"new_share": 0}}, "plan": {"salient": "new_entity"}},
+            "kind 'new_entity'",
+        ),
+        (
+            {"probes": {"templama": {"pairs": {"20200101": ["1", "1"]}}}},
+            "probes.templama.pairs.20200101: '1' twice",
+        ),
+    ],
+)
+def test_what_a_later_stage_would_refuse_is_refused_at_once(raw, words):
+    (line,) = problems(raw)
+    assert words in line
+
+
+@pytest.mark.parametrize(
+    "methods",
+    [
+        ["full", "only.11"],
+        ["full", "only.0+lora"],
+        ["full", "full_at_mean_lr+recadam"],
+        ["full", "lisa+lora"],
+    ],
+)
+def test_what_goes_together_is_accepted(methods):
+    assert load_config({"methods": methods}).methods == methods
+
+
+def test_a_section_alone_is_checked_for_its_combinations():
+    with pytest.raises(TglError, match=r"--config: 2 problems\n  - offload: .*\n  - micro_batch_size: "):
+        load_section(TrainConfig, '{"micro_batch_size": 3, "offload": true, "engine": "plain"}')

@@ -5,12 +5,12 @@ import logging
 
 import pytest
 
-from tests.analysis.test_tracing import some_facts, traced
+from tests.analysis.traced_facts import some_facts, traced
 from tests.support.model_fixtures import tiny_model
 from tests.support.tokenizers import TEXTS
 from tests.text.diff.test_stage import page
 from tgl.core import progress
-from tgl.core.tables import write_table
+from tgl.core.tables.write import write_table
 from tgl.models.tokenizer import train_tokenizer
 from tgl.snapshots.dumps.streams import xml_pieces
 from tgl.snapshots.extract.pages import Shard, extract_pages

@@ -7,20 +7,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tgl.core import tables
 from tgl.core.errors import TglError
 from tgl.core.schemas import SCHEMAS
-from tgl.core.tables import (
-    TableWriter,
-    iter_batches,
-    iter_rows,
-    read_about,
-    read_counts,
-    read_table,
-    read_tables,
-    to_arrow,
-    write_table,
-)
+from tgl.core.tables import write
+from tgl.core.tables.read import iter_batches, iter_rows, read_about, read_counts, read_table, read_tables
+from tgl.core.tables.write import TableWriter, to_arrow, write_table
 
 LOSS = {"checkpoint": "base", "text": "held_out", "num_tokens": 7, "negative_log_likelihood": 1.5}
 PAGE = {
@@ -115,7 +106,7 @@ def test_writer_that_fails_leaves_no_file(tmp_path):
 
 
 def test_row_groups_of_long_texts_have_fewer_rows(tmp_path, monkeypatch):
-    monkeypatch.setattr(tables, "_GROUP_CHARACTERS", 1000)
+    monkeypatch.setattr(write, "_GROUP_CHARACTERS", 1000)
     with TableWriter(tmp_path / "a", "pages") as table:
         for number in range(10):
             table.add(PAGE | {"page_id": number, "text": "x" * 400})

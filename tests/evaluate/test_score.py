@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.support.model_fixtures import BLOCK, VOCABULARY, probe, some_tokens, tiny_model, tiny_tokenizer
 from tgl.core.errors import TglError
-from tgl.core.tables import to_arrow
+from tgl.core.tables.write import to_arrow
 from tgl.evaluate import score
 from tgl.evaluate.score import log_likelihoods, max_length, score_probes, text_loss
 from tgl.evaluate.spans import SpanTokens, span_tokens

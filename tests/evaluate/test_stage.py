@@ -9,7 +9,7 @@ from tests.support.model_fixtures import (
     write_probes,
     write_tokens,
 )
-from tgl.core.tables import read_table
+from tgl.core.tables.read import read_table
 from tgl.evaluate.score import log_likelihoods, text_loss
 from tgl.evaluate.spans import span_tokens
 from tgl.evaluate.stage import score_checkpoint

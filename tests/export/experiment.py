@@ -6,7 +6,7 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 from tests.provenance.experiment import Experiment
-from tgl.core.tables import write_table
+from tgl.core.tables.write import write_table
 from tgl.snapshots.catalogue import write_files
 from tgl.snapshots.extract.pages import extract_pages, shard_range
 from tgl.text.diff.stage import diff_pages

@@ -9,7 +9,7 @@ from markdown_it import MarkdownIt
 from tests.export import cards
 from tests.export.experiment import DATES, recorded
 from tgl.core.errors import TglError
-from tgl.core.tables import write_table
+from tgl.core.tables.write import write_table
 from tgl.export.hub import export_hub
 from tgl.export.markdown import markdown
 

@@ -10,7 +10,8 @@ from tests.export.experiment import DATES, recorded
 from tests.export.loading import check_loads
 from tgl.cli import app
 from tgl.core.errors import TglError
-from tgl.core.tables import read_table, write_table
+from tgl.core.tables.read import read_table
+from tgl.core.tables.write import write_table
 from tgl.export.hub import export_hub
 from tgl.snapshots.extract.pages import REASONS
 

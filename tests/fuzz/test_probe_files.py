@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fuzz.cases import cases, changed, json_files, json_values, refused_or
-from tgl.core.tables import to_arrow
+from tgl.core.tables.write import to_arrow
 from tgl.probes.given import read_probes
 from tgl.probes.sets.ecbd import ecbd_probes
 from tgl.probes.sets.templama import templama_probes

@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fuzz.cases import cases, damaged, refused_or
-from tgl.core.tables import iter_rows, read_about, read_counts, read_table, write_table
+from tgl.core.tables.read import iter_rows, read_about, read_counts, read_table
+from tgl.core.tables.write import write_table
 
 PAGES = [
     {"page_id": number, "title": f"Größe {number}", "revision_id": 5, "timestamp": "", "sha1": "", "text": "a b " * 9,

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fuzz.cases import cases, changed, json_files, json_values, refused_or
-from tgl.core.tables import read_table
+from tgl.core.tables.read import read_table
 from tgl.text.documents import json_lines_to_pages
 
 GOOD = {"id": 5, "title": "Berlin", "text": "Berlin is a city."}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.fuzz.cases import cases, changed, damaged, json_files, json_values, once_changed, refused_or
 from tests.probes.wikidata.layout import WORLD, answer_text, rows_of
-from tgl.core.tables import to_arrow
+from tgl.core.tables.write import to_arrow
 from tgl.probes.sets.templama import templama_probes
 from tgl.probes.sets.wikidata import write_wikidata
 from tgl.probes.settings import ProbesConfig, WikidataConfig

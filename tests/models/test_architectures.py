@@ -10,7 +10,7 @@ from tests.support.model_fixtures import (
     tokenizer_folder,
     write_tokens,
 )
-from tgl.core.tables import read_table
+from tgl.core.tables.read import read_table
 from tgl.models import architecture as of_architecture
 from tgl.models.architecture import architecture_config
 from tgl.models.checkpoint import make_model

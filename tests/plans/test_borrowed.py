@@ -5,7 +5,7 @@ import pytest
 from tests.support.model_fixtures import RANKED, tiny_model
 from tests.train.continual_runs import profile_row
 from tgl.core.errors import TglError
-from tgl.core.tables import write_table
+from tgl.core.tables.write import write_table
 from tgl.models.sublayers import sublayers
 from tgl.plans.plan import load_plan
 from tgl.plans.settings import PlanConfig

@@ -11,7 +11,7 @@ from tests.plans.plan_units import units_of
 from tests.support.model_fixtures import RANKED
 from tests.train.continual_runs import profile_row
 from tgl.core.errors import TglError
-from tgl.core.tables import write_table
+from tgl.core.tables.write import write_table
 from tgl.plans.make import make_plan
 from tgl.plans.plan import load_plan
 from tgl.plans.settings import PlanConfig

@@ -5,7 +5,7 @@ import pytest
 
 from tests.support.model_fixtures import tiny_model, tiny_tokenizer
 from tgl.core.errors import TglError
-from tgl.core.tables import write_table
+from tgl.core.tables.write import write_table
 from tgl.models.checkpoint import save_model
 from tgl.plans.plan import Phase, Plan, load_plan, save_plan
 from tgl.plans.settings import PlanConfig

@@ -14,7 +14,8 @@ from tests.support.model_fixtures import some_probes, some_tokens, tiny_model, t
 from tgl.analysis.agreement import agree
 from tgl.analysis.settings import AgreeConfig
 from tgl.core.errors import TglError
-from tgl.core.tables import read_table, to_arrow, write_table
+from tgl.core.tables.read import read_table
+from tgl.core.tables.write import to_arrow, write_table
 from tgl.evaluate.score import score_probes
 from tgl.evaluate.stage import score_checkpoint
 from tgl.models.checkpoint import load_checkpoint, save_model

@@ -4,7 +4,8 @@ from collections import Counter
 import pytest
 
 from tgl.core.errors import TglError
-from tgl.core.tables import read_counts, read_table, write_table
+from tgl.core.tables.read import read_counts, read_table
+from tgl.core.tables.write import write_table
 from tgl.probes.rows import at_most_per_kind, split_of
 from tgl.probes.settings import EcbdConfig, ProbesConfig, TemplamaConfig
 from tgl.probes.stage import write_probes

@@ -1,7 +1,7 @@
 import pytest
 
 from tests.support.model_fixtures import some_probes, tiny_model, tiny_tokenizer, write_probes, write_tokens
-from tgl.core.tables import to_arrow
+from tgl.core.tables.write import to_arrow
 from tgl.models.checkpoint import save_model
 from tgl.profiling.along import profile_along
 from tgl.profiling.factors import example_norms

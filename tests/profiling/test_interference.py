@@ -14,7 +14,7 @@ from tests.support.model_fixtures import (
     write_tokens,
 )
 from tgl.core.errors import TglError
-from tgl.core.tables import read_table
+from tgl.core.tables.read import read_table
 from tgl.models.checkpoint import save_model
 from tgl.models.sublayers import ranked, sublayers
 from tgl.profiling.interference import traces, uptakes, write_interference

@@ -21,7 +21,7 @@ from tests.support.model_fixtures import (
 )
 from tgl.core.errors import TglError
 from tgl.core.schemas import SCHEMAS
-from tgl.core.tables import read_counts, read_table
+from tgl.core.tables.read import read_counts, read_table
 from tgl.core.vocabulary import CONTROLS, PROFILED_KINDS, SALIENT_KINDS
 from tgl.models.checkpoint import save_model
 from tgl.models.sublayers import EMBEDDING

@@ -3,77 +3,18 @@
 import copy
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
-from peft import LoraConfig, get_peft_model
 from torch import nn
-from transformers import AutoModelForCausalLM, BertConfig, BertModel, XLNetConfig, XLNetLMHeadModel
+from transformers import AutoModelForCausalLM
 
-from tests.profiling.test_plain_text import encoded
-from tests.support.model_fixtures import (
-    TEXTS,
-    VOCABULARY,
-    sharp_model,
-    some_examples,
-    some_probes,
-    tiny_model,
-    tiny_tokenizer,
-)
+from tests.profiling.profiled_objects import assert_left, assert_same, left_as, profiled
+from tests.support.model_fixtures import sharp_model, some_examples, tiny_model, tiny_tokenizer
 from tgl.core.errors import TglError
 from tgl.models.checkpoint import load_model, save_model
 from tgl.models.sublayers import sublayers
 from tgl.profiling.capture import cover
-from tgl.profiling.measure import TABLES
 from tgl.profiling.norms import check_norms, gradient_norms
-from tgl.profiling.profile import profile
-from tgl.profiling.settings import ProfileConfig
-
-SETTINGS = ProfileConfig(examples=4, window_tokens=20, bootstrap=100)
-
-
-def profiled(model, **changes):
-    options = {
-        "tokenizer": tiny_tokenizer(), "probes": some_probes(), "corpus": encoded(TEXTS), "settings": SETTINGS,
-        "twin": False,
-    }  # fmt: skip
-    return profile(model, **(options | changes))
-
-
-def assert_same(found, expected):
-    for name in TABLES:
-        pd.testing.assert_frame_equal(getattr(found, name), getattr(expected, name))
-
-
-def left_as(model):
-    """Return all that must be as it was: values, flags, modes, hooks, configuration, random state."""
-    return {
-        "values": {name: p.detach().clone() for name, p in model.named_parameters()},
-        "buffers": {name: b.clone() for name, b in model.named_buffers()},
-        "dtypes": [p.dtype for p in model.parameters()],
-        "flags": [p.requires_grad for p in model.parameters()],
-        "gradients": [None if p.grad is None else p.grad.clone() for p in model.parameters()],
-        "modes": [m.training for m in model.modules()],
-        "hooks": [len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.modules()],
-        "checkpointing": [vars(m).get("gradient_checkpointing") for m in model.modules()],
-        "compiled": [vars(m).get("_compiled_call_impl") for m in model.modules()],
-        "configuration": model.config.to_dict(),
-        "random": torch.get_rng_state(),
-    }
-
-
-def assert_left(before, after):
-    assert before.keys() == after.keys()
-    for key, value in before.items():
-        if key in ("values", "buffers"):
-            assert all(torch.equal(value[name], after[key][name]) for name in value), key
-        elif key == "gradients":
-            pairs = zip(value, after[key], strict=True)
-            assert all(a is b is None or torch.equal(a, b) for a, b in pairs)
-        elif key == "random":
-            assert torch.equal(value, after[key])
-        else:
-            assert value == after[key], key
 
 
 def frozen_in_part(model):
@@ -158,13 +99,6 @@ def test_a_profile_does_not_depend_on_the_context_it_is_made_in(kind):
     assert_same(found, expected)
 
 
-def test_a_model_made_in_inference_mode_is_refused():
-    with torch.inference_mode():
-        model = tiny_model()
-    with pytest.raises(TglError, match=r"was created in torch\.inference_mode"):
-        profiled(model)
-
-
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("kind", ["gpt2", "llama", "gemma", "mamba"])
 def test_an_object_in_half_precision_is_measured_as_the_same_weights_in_fp32(kind, dtype):
@@ -238,74 +172,3 @@ def test_an_object_in_distributed_data_parallel_is_measured_inside(tmp_path):
         assert_same(profiled(wrapped), profiled(tiny_model(seed=4, spread=3)))
     finally:
         torch.distributed.destroy_process_group()
-
-
-@pytest.mark.parametrize("given", ["wrapped", "inside"])
-def test_an_object_with_adapters_is_refused_until_they_are_merged(given):
-    adapted = get_peft_model(tiny_model("llama"), LoraConfig(r=2, target_modules=["q_proj"]))
-    with pytest.raises(TglError, match=r"found adapters in .*merge_and_unload"):
-        profiled(adapted if given == "wrapped" else adapted.base_model.model)
-    assert profiled(adapted.merge_and_unload()).about["model_type"] == "llama"
-
-
-def strange_objects():
-    quantised = tiny_model()
-    quantised.transformer.wte.weight = nn.Parameter(
-        torch.zeros(VOCABULARY, 16, dtype=torch.uint8), requires_grad=False
-    )
-    return {
-        "meta": (
-            tiny_model().to("meta"),
-            "'transformer.wte.weight' is on the device 'meta' and has no values",
-        ),
-        "uint8": (quantised, "'transformer.wte.weight' is of type torch.uint8, expected floating-point"),
-        "module": (nn.Linear(2, 2), "model: found Linear, expected a folder"),
-        "number": (3, "model: found int"),
-        "None": (None, "model: found NoneType"),
-        "class": (BertModel, "model: found type"),
-    }
-
-
-@pytest.mark.parametrize("case", ["meta", "uint8", "module", "number", "None", "class"])
-def test_what_cannot_be_measured_is_refused(case):
-    model, words = strange_objects()[case]
-    with pytest.raises(TglError, match=words):
-        profiled(model)
-
-
-@pytest.mark.parametrize("probes", ["gone.jsonl", [{"text": 3}], some_probes()])
-def test_an_unknown_architecture_is_refused_first_with_the_block_lists_found(probes):
-    config = XLNetConfig(vocab_size=VOCABULARY, d_model=16, n_layer=3, n_head=2, d_inner=32)
-    with pytest.raises(
-        TglError, match=r"model type 'xlnet': its blocks are not known.*transformer\.layer\[3\]"
-    ):
-        profiled(XLNetLMHeadModel(config), probes=probes, corpus="gone.txt")
-
-
-def test_a_model_without_a_head_is_refused():
-    config = BertConfig(
-        vocab_size=VOCABULARY,
-        hidden_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=32,
-    )
-    with pytest.raises(TglError, match="BertModel has no output head over the vocabulary"):
-        profiled(BertModel(config))
-
-
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"settings": {"examples": 4}}, "settings: found {'examples': 4}"),
-        ({"tokenizer": "gpt2"}, "tokenizer: found 'gpt2'"),
-        ({"period": 20200101}, "period: found 20200101, expected a text"),
-        ({"seed": -1}, "seed: found -1, expected a whole number from 0 to"),
-        ({"seed": 1.0}, r"seed: found 1\.0"),
-        ({"seed": True}, "seed: found True"),
-        ({"seed": None}, "seed: found None"),
-    ],
-)
-def test_arguments_of_a_wrong_kind_are_refused(changes, words):
-    with pytest.raises(TglError, match=words):
-        profiled(tiny_model(), **changes)

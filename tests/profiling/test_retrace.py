@@ -3,7 +3,7 @@ import pytest
 from tests.profiling.test_plain_text import encoded
 from tests.support.model_fixtures import BLOCK, RANKED, TEXTS, some_probes, tiny_model, tiny_tokenizer
 from tgl.core.errors import TglError
-from tgl.core.tables import to_arrow
+from tgl.core.tables.write import to_arrow
 from tgl.evaluate.score import max_length
 from tgl.profiling.groups import make_groups
 from tgl.profiling.profile import profile

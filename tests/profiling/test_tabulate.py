@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.model_fixtures import RANKED, tiny_model
-from tgl.core.tables import to_arrow
+from tgl.core.tables.write import to_arrow
 from tgl.models.sublayers import EMBEDDING, sublayers
 from tgl.profiling import tabulate
 from tgl.profiling.norms import GroupNorms

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tgl.config.check import check
 from tgl.config.root import Config
-from tgl.core.tables import write_table
+from tgl.core.tables.write import write_table
 from tgl.plans.plan import Phase, Plan, save_plan
 from tgl.train.methods import method_folder
 

@@ -12,7 +12,7 @@ from tgl.analysis.equal_uptake import AT_THE_EDGE, NOT_REACHED, ONE_SEED
 from tgl.config.report_settings import ReportConfig
 from tgl.core.errors import TglError
 from tgl.core.schemas import SCHEMAS
-from tgl.core.tables import write_table
+from tgl.core.tables.write import write_table
 from tgl.report.across import base_profiles, carried_over, pooled_uptake, write_across
 from tgl.report.methods import findings
 

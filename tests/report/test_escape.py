@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from tests.report.result_folder import World, configuration, write_results
-from tgl.core.tables import read_table, write_table
+from tgl.core.tables.read import read_table
+from tgl.core.tables.write import write_table
 from tgl.report.across import write_across
 from tgl.report.stage import write_report
 

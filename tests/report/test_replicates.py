@@ -11,7 +11,7 @@ from tgl.analysis.equal_uptake import at_equal_uptake
 from tgl.config.check import load_config
 from tgl.core.errors import TglError
 from tgl.core.layout import Layout
-from tgl.core.tables import write_table
+from tgl.core.tables.write import write_table
 from tgl.report.replicates import replicate_curves, step_rows, whole_runs, write_replicates
 from tgl.train.methods import method_folder
 

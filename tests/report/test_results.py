@@ -7,7 +7,8 @@ import tgl
 from tests.report.result_folder import configuration, write_results
 from tgl.core.errors import TglError
 from tgl.core.schemas import SCHEMAS
-from tgl.core.tables import read_table, write_table
+from tgl.core.tables.read import read_table
+from tgl.core.tables.write import write_table
 from tgl.report.results import Results
 
 

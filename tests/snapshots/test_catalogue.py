@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tgl.core.errors import TglError
-from tgl.core.tables import read_counts, read_table
+from tgl.core.tables.read import read_counts, read_table
 from tgl.snapshots.catalogue import dump_paths, write_files, write_world
 from tgl.snapshots.dumps.reader import read_pages
 from tgl.snapshots.settings import WorldConfig

@@ -23,7 +23,7 @@ from transformers import (
     SmolLM3Config,
 )
 
-from tgl.core.tables import write_table
+from tgl.core.tables.write import write_table
 from tgl.evaluate.spans import SpanTokens
 from tgl.models.gru import GruConfig
 from tgl.models.sublayers import sublayers

@@ -9,7 +9,7 @@ from tokenizers.processors import TemplateProcessing
 
 from tests.support.model_fixtures import TEXTS, tiny_tokenizer, tokenizer_folder, write_tokens
 from tgl.core.errors import TglError
-from tgl.core.tables import write_table
+from tgl.core.tables.write import write_table
 from tgl.models.tokenizer import load_tokenizer
 from tgl.text.corpus import read_corpus
 from tgl.text.tokens import read_stream

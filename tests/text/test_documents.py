@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tgl.core.errors import TglError
-from tgl.core.tables import read_counts, read_table, to_arrow
+from tgl.core.tables.read import read_counts, read_table
+from tgl.core.tables.write import to_arrow
 from tgl.text.documents import diff_documents, json_lines_to_pages, page_documents, part_of
 
 

@@ -11,7 +11,8 @@ from tests.support.model_fixtures import ARCHITECTURES
 from tests.support.tokenizers import TEXTS, change, encode
 from tgl.core.errors import TglError
 from tgl.core.schemas import SCHEMAS
-from tgl.core.tables import TableWriter, read_about, read_counts, read_table, write_table
+from tgl.core.tables.read import read_about, read_counts, read_table
+from tgl.core.tables.write import TableWriter, write_table
 from tgl.core.vocabulary import TEXT_PARTS
 from tgl.models.tokenizer import END_OF_TEXT, load_tokenizer, train_tokenizer, vocabulary_hash
 from tgl.text import tokens

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.text.test_documents import diff, pages
-from tgl.core.tables import write_table
+from tgl.core.tables.write import write_table
 from tgl.text.diff.sentences import split_sentences
 from tgl.text.documents import diff_documents, page_documents
 from tgl.text.withheld import Withheld, digest

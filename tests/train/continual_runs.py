@@ -15,7 +15,7 @@ from tests.support.model_fixtures import (
     write_probes,
     write_tokens,
 )
-from tgl.core.tables import write_table
+from tgl.core.tables.write import write_table
 from tgl.core.vocabulary import RUN_TABLES
 from tgl.models.checkpoint import save_model
 from tgl.models.sublayers import sublayers

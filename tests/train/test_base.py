@@ -11,7 +11,7 @@ from tests.support.model_fixtures import (
     write_tokens,
 )
 from tgl.core.errors import TglError
-from tgl.core.tables import read_table
+from tgl.core.tables.read import read_table
 from tgl.models.checkpoint import make_model, save_model
 from tgl.models.settings import ModelConfig, PretrainConfig
 from tgl.models.sublayers import sublayers

@@ -12,7 +12,7 @@ import pytest
 from tests.cli.processes import hear_sigint, living
 from tests.train.continual_runs import PERIODS, write_inputs
 from tests.workflow.conftest import REPOSITORY, environment
-from tgl.core.tables import read_table
+from tgl.core.tables.read import read_table
 
 
 def command(inputs, folder, *more, **changes):

@@ -8,7 +8,8 @@ from transformers import AutoModelForCausalLM
 from tests.support.model_fixtures import RANKED, parameters_by_unit, plan_of
 from tests.train.continual_runs import PERIODS, contents, go, killing, run_of, write_inputs
 from tgl.core.errors import TglError
-from tgl.core.tables import read_table, write_table
+from tgl.core.tables.read import read_table
+from tgl.core.tables.write import write_table
 from tgl.models.sublayers import EMBEDDING
 from tgl.plans.plan import save_plan
 from tgl.train import continual

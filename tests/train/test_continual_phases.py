@@ -15,7 +15,7 @@ from tests.train.continual_runs import (
     with_profile,
     write_inputs,
 )
-from tgl.core.tables import read_table
+from tgl.core.tables.read import read_table
 from tgl.models.sublayers import EMBEDDING
 from tgl.plans.plan import Phase, Plan, save_plan
 from tgl.plans.stage import plan_from, write_plan

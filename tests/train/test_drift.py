@@ -18,7 +18,7 @@ from tests.train.continual_runs import (
     write_inputs,
 )
 from tgl.core.errors import TglError
-from tgl.core.tables import read_table
+from tgl.core.tables.read import read_table
 from tgl.evaluate.score import max_length
 from tgl.models.checkpoint import load_model
 from tgl.models.sublayers import EMBEDDING, sublayers

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.model_fixtures import settings_of
 from tests.train.continual_runs import PERIODS, SETTINGS, go, run_of, write_inputs
-from tgl.core.tables import read_table
+from tgl.core.tables.read import read_table
 from tgl.core.vocabulary import STEP_TABLES
 
 STEPS = [2, 3]

@@ -8,7 +8,7 @@ import pytest
 
 from tests.export import cards
 from tests.export.loading import check_loads
-from tgl.core.tables import read_counts, read_table
+from tgl.core.tables.read import read_counts, read_table
 from tgl.export.hub import export_hub
 from tgl.export.kinds import read_kinds, tables_of
 from tgl.provenance.manifest import read_manifest

@@ -12,7 +12,7 @@ from snakemake.utils import update_config
 
 from tests.support.packages import install_project
 from tests.workflow.conftest import REPOSITORY, Workflow, rules_in
-from tgl.core.tables import read_about, read_counts, read_table
+from tgl.core.tables.read import read_about, read_counts, read_table
 from tgl.plans.plan import load_plan
 from tgl.snapshots.settings import WorldConfig
 from tgl.snapshots.world.build import build_world

@@ -9,7 +9,7 @@ import pytest
 from snakemake.exceptions import WorkflowError
 
 from tests.workflow.conftest import Workflow
-from tgl.core.tables import read_table
+from tgl.core.tables.read import read_table
 from tgl.snapshots.dumps.reader import read_pages
 from tgl.snapshots.dumps.writer import Page, page_xml
 from tgl.snapshots.extract.pages import Shard, extract_pages

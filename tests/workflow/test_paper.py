@@ -9,7 +9,7 @@ from transformers import AutoModelForCausalLM, GPT2Config, GPTNeoConfig
 
 from tests.support.model_fixtures import tiny_tokenizer
 from tests.workflow.conftest import REPOSITORY, Workflow
-from tgl.core.tables import read_about, read_table
+from tgl.core.tables.read import read_about, read_table
 from tgl.models.checkpoint import load_model, save_model
 from tgl.snapshots.settings import WorldConfig
 from tgl.snapshots.world.build import build_world

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.workflow.conftest import Workflow
-from tgl.core.tables import read_table
+from tgl.core.tables.read import read_table
 
 pytestmark = pytest.mark.workflow
 

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from tests.workflow.conftest import TINY, copy_of
-from tgl.core.tables import read_counts, read_table
+from tgl.core.tables.read import read_counts, read_table
 
 pytestmark = pytest.mark.workflow
 

@@ -14,7 +14,7 @@ import yaml
 
 from tests.workflow.conftest import REPOSITORY, Workflow, environment
 from tgl.core import code_hash as codehash
-from tgl.core.tables import read_table
+from tgl.core.tables.read import read_table
 
 PRESET_FOLDER = REPOSITORY / "workflow" / "presets"
 # The paper's presets want dumps of English Wikipedia: tests/workflow/test_paper.py.

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.workflow.conftest import TINY, Workflow, copy_of
-from tgl.core.tables import read_counts, read_table
+from tgl.core.tables.read import read_counts, read_table
 from tgl.models.tokenizer import load_tokenizer
 from tgl.text.tokens import read_stream
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.probes.wikidata.layout import dump_text, entity, statement
 from tests.workflow.conftest import Workflow
-from tgl.core.tables import read_counts, read_table
+from tgl.core.tables.read import read_counts, read_table
 
 pytestmark = pytest.mark.workflow
 

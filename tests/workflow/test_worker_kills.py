@@ -10,7 +10,7 @@ import pytest
 
 from tests.workflow.conftest import REPOSITORY, environment
 from tests.workflow.processes import below, kill
-from tgl.core.tables import read_counts, read_table
+from tgl.core.tables.read import read_counts, read_table
 
 pytestmark = pytest.mark.workflow
 DATE = "20190101"

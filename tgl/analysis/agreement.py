@@ -15,7 +15,8 @@ from tgl.analysis.rank import agreement
 from tgl.analysis.settings import AgreeConfig
 from tgl.analysis.tracing import SITES, Trace, find_subject, trace
 from tgl.core.errors import TglError
-from tgl.core.tables import read_about, read_table, to_arrow, write_table
+from tgl.core.tables.read import read_about, read_table
+from tgl.core.tables.write import to_arrow, write_table
 from tgl.core.vocabulary import DENOMINATORS, PROFILED_KINDS
 from tgl.evaluate.score import max_length
 from tgl.models.checkpoint import Checkpoint, load_model, weights_hash

@@ -19,7 +19,7 @@ from typing import Annotated, TextIO, get_args, get_origin
 import typer
 from typer.models import ArgumentInfo, ParameterInfo
 
-from tgl.cli.sections import with_sections
+from tgl.cli.section_options import with_sections
 from tgl.core.config_types import MOST_SEED
 from tgl.core.errors import Stopped, TglError
 from tgl.core.faults import told

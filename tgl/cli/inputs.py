@@ -8,7 +8,7 @@ from pathlib import Path
 from tgl.core.errors import TglError
 from tgl.core.files import check_file, check_output, check_output_folder
 from tgl.core.json_text import read_json
-from tgl.core.tables import check_table
+from tgl.core.tables.read import check_table
 
 
 class Checked:

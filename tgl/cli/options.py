@@ -1,4 +1,4 @@
-"""Checks of single options and arguments, before any work: the types of the configuration say what is accepted."""
+"""Options and arguments that several commands take, checked before any work by the types of the configuration."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import Annotated
 import typer
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from tgl.cli.sections import Keys
 from tgl.core.config_types import Date, Dates, Name, Rate
 from tgl.core.registry import Registry
+from tgl.text.settings import TextConfig
 
 
 def checked(kind: object) -> Callable[[object], object]:
@@ -59,3 +61,4 @@ LearningRate = Annotated[
     float,
     typer.Option(help="Learning rate of every sublayer at multiplier 1.", callback=checked(Rate)),
 ]
+TextKeys = Annotated[TextConfig, Keys("text", only=("holdout_share", "language"), given=None)]

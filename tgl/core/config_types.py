@@ -1,6 +1,6 @@
 """Types for the configuration: strict sections, numbers with bounds, names, dates and paths.
 
-The options of the subcommands use the same types (`tgl.cli.app.checked`).
+The options of the subcommands use the same types (`tgl.cli.options.checked`).
 """
 
 from __future__ import annotations

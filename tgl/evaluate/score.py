@@ -13,7 +13,7 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from tgl.core.errors import TglError
 from tgl.core.progress import track
-from tgl.core.tables import check_unique
+from tgl.core.tables.read import check_unique
 from tgl.evaluate.spans import SpanTokens, span_tokens
 from tgl.models.fit import num_positions
 

@@ -10,7 +10,8 @@ import pyarrow.compute as pc
 from transformers import PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from tgl.core.tables import read_table, write_table
+from tgl.core.tables.read import read_table
+from tgl.core.tables.write import write_table
 from tgl.core.vocabulary import HELD_OUT, TEST, VALIDATION
 from tgl.evaluate.score import score_probes, text_loss
 from tgl.models.fit import check_block_size, check_tokenizer

@@ -17,7 +17,8 @@ from tgl.core.errors import TglError, nearest
 from tgl.core.files import atomic_folder, atomic_path, sha256_file, write_text
 from tgl.core.layout import place
 from tgl.core.schemas import SCHEMAS
-from tgl.core.tables import read_counts, read_table, write_table
+from tgl.core.tables.read import read_counts, read_table
+from tgl.core.tables.write import write_table
 from tgl.export.card import DataFile, card
 from tgl.export.kinds import Kind, Table, read_kinds, tables_of
 from tgl.export.sources import sources_of

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tgl.core.layout import field_of
-from tgl.core.tables import read_about, read_table
+from tgl.core.tables.read import read_about, read_table
 from tgl.export.kinds import Kind, Table
 from tgl.export.markdown import markdown
 from tgl.provenance.manifest import File, Job, Manifest

@@ -9,7 +9,7 @@ from transformers import PreTrainedModel
 
 from tgl.core.errors import TglError
 from tgl.core.files import how_to_mend
-from tgl.models.folders import ADAPTER_CONFIG, ADAPTER_WEIGHTS, names_of, read_headers, read_model_json
+from tgl.models.model_files import ADAPTER_CONFIG, ADAPTER_WEIGHTS, names_of, read_headers, read_model_json
 
 
 def check_adapter(folder: Path) -> None:

@@ -18,10 +18,11 @@ from tgl.core.errors import TglError
 from tgl.core.files import atomic_path, how_to_mend, publish, scratch_folder, sha256_file
 from tgl.models.adapters import check_adapter, merged
 from tgl.models.architecture import architecture_config
-from tgl.models.folders import ADAPTER_CONFIG, base_of_adapter, local_folder
+from tgl.models.folders import base_of_adapter, local_folder
 from tgl.models.k_adapter import KAdapterForCausalLM  # noqa: F401, registers itself with the Auto classes
 from tgl.models.mode import measuring
 from tgl.models.model_config import brief, check_causal
+from tgl.models.model_files import ADAPTER_CONFIG
 from tgl.models.quiet import silence_deepspeed
 from tgl.models.settings import ModelConfig
 from tgl.models.sublayers import Sublayer

@@ -18,119 +18,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import field
 
 import torch
 from torch import nn
-from torch.nn import functional
-from transformers import AutoConfig, AutoModelForCausalLM, GenerationMixin, PretrainedConfig, PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, GenerationMixin, PreTrainedModel
 from transformers import initialization as init
 from transformers.modeling_outputs import ModelOutput
 
 from tgl.core.errors import TglError
+from tgl.models.k_adapter_config import KAdapterModelConfig
+from tgl.models.k_adapter_layers import Adapter, visible_of
 from tgl.models.sublayers import blocks as blocks_of
 from tgl.models.sublayers import final_norm
-
-# Other code expects these attributes in the configuration of a causal model.
-_OF_BASE = (
-    "vocab_size",
-    "hidden_size",
-    "num_hidden_layers",
-    "max_position_embeddings",
-    "bos_token_id",
-    "eos_token_id",
-    "pad_token_id",
-    "tie_word_embeddings",
-)
-
-
-class KAdapterModelConfig(PretrainedConfig):
-    """The configuration of a base model and the shape of its adapters.
-
-    Attributes:
-        base: The base model's configuration with its model_type. Vocabulary, size, positions and special tokens are
-            copied from it.
-        blocks: Numbers of the blocks that have an adapter, ascending.
-        layers: Transformer layers of an adapter.
-        width: Width of these layers.
-        heads: Attention heads of these layers.
-    """
-
-    model_type = "tgl_k_adapter"
-
-    base: dict = field(default_factory=dict)
-    blocks: list[int] = field(default_factory=list)
-    layers: int = 2
-    width: int = 32
-    heads: int = 2
-    # The adapters keep no keys and values, so each new token is computed from the whole text.
-    use_cache: bool = False
-
-    def __post_init__(self, **others: object) -> None:
-        super().__post_init__(**others)
-        if self.base:  # transformers also creates an empty configuration to find the defaults.
-            base = self.base_config()
-            for name in _OF_BASE:
-                setattr(self, name, getattr(base, name, None))
-
-    def base_config(self) -> PretrainedConfig:
-        """Return the base model's configuration."""
-        return AutoConfig.for_model(**self.base)
-
-
-class AdapterLayer(nn.Module):
-    """One transformer layer of an adapter: causal attention and MLP, each after a norm of its input."""
-
-    def __init__(self, width: int, heads: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.attention_norm = nn.LayerNorm(width)
-        self.query_key_value = nn.Linear(width, 3 * width)
-        self.attention_output = nn.Linear(width, width)
-        self.mlp_norm = nn.LayerNorm(width)
-        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
-
-    def forward(self, hidden: torch.Tensor, visible: torch.Tensor | None) -> torch.Tensor:
-        """Map [batch, time, width] to the same shape.
-
-        Args:
-            hidden: Hidden states [batch, time, width].
-            visible: What each position attends to, bool [batch, 1, time, time]. None: itself and all positions to its
-                left.
-        """
-        batch, time, width = hidden.shape
-        mixed = self.query_key_value(self.attention_norm(hidden))
-        query, key, value = mixed.view(batch, time, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        seen = functional.scaled_dot_product_attention(
-            query, key, value, attn_mask=visible, is_causal=visible is None
-        )
-        hidden = hidden + self.attention_output(seen.transpose(1, 2).reshape(batch, time, width))
-        return hidden + self.mlp(self.mlp_norm(hidden))
-
-
-class Adapter(nn.Module):
-    """The adapter of one block: projection down, transformer layers, projection up, and a skip connection."""
-
-    def __init__(self, hidden_size: int, config: KAdapterModelConfig) -> None:
-        super().__init__()
-        self.down = nn.Linear(2 * hidden_size, config.width)
-        self.layers = nn.ModuleList(AdapterLayer(config.width, config.heads) for _ in range(config.layers))
-        self.up = nn.Linear(config.width, hidden_size)
-
-    def forward(
-        self, hidden: torch.Tensor, previous: torch.Tensor, visible: torch.Tensor | None
-    ) -> torch.Tensor:
-        """Return the adapter's output [batch, time, hidden].
-
-        Args:
-            hidden: Hidden states after the block [batch, time, hidden].
-            previous: Output of the previous adapter [batch, time, hidden].
-            visible: See `AdapterLayer`.
-        """
-        inner = self.down(torch.cat([hidden, previous], dim=-1))
-        for layer in self.layers:
-            inner = layer(inner, visible)
-        return hidden + previous + self.up(inner)
 
 
 class KAdapterForCausalLM(PreTrainedModel, GenerationMixin):
@@ -210,7 +109,7 @@ class KAdapterForCausalLM(PreTrainedModel, GenerationMixin):
             raise TglError("K-Adapter: the adapters keep no keys and values. Generate with use_cache=False")
         if position_ids is not None:
             others["position_ids"] = position_ids
-        visible = None if attention_mask is None else _visible(attention_mask)
+        visible = None if attention_mask is None else visible_of(attention_mask)
         with self._hooked(visible):
             return self.base(input_ids=input_ids, attention_mask=attention_mask, use_cache=False, **others)
 
@@ -296,17 +195,6 @@ def spread(num_adapters: int, num_blocks: int) -> list[int]:
             "Set fewer adapters"
         )
     return [number * num_blocks // num_adapters - 1 for number in range(1, num_adapters + 1)]
-
-
-def _visible(attention_mask: torch.Tensor) -> torch.Tensor:
-    """Return bool [batch, 1, time, time], true if the row's position attends to the column's position.
-
-    Padding attends to itself, because a softmax over no positions is NaN.
-    """
-    time = attention_mask.shape[1]
-    square = torch.ones(time, time, dtype=torch.bool, device=attention_mask.device)
-    own = torch.eye(time, dtype=torch.bool, device=attention_mask.device)
-    return (square.tril() & attention_mask.bool()[:, None, None, :]) | own
 
 
 def _check(config: KAdapterModelConfig, num_blocks: int) -> None:

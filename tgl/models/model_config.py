@@ -20,7 +20,7 @@ from transformers import (
 from tgl.core.errors import TglError, nearest
 from tgl.core.files import how_to_mend
 from tgl.models.architecture import ARCHITECTURES
-from tgl.models.folders import CONFIG, Header, numbers_in, read_model_json
+from tgl.models.model_files import CONFIG, Header, numbers_in, read_model_json
 from tgl.models.sublayers import sublayers
 
 # Limit of blocks, heads or experts. A larger number is an error, and building such a model takes hours.

@@ -13,7 +13,8 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from tgl.core.errors import TglError
 from tgl.core.files import how_to_mend
-from tgl.models.folders import ADAPTER_CONFIG, base_of_adapter, is_folder, read_model_json
+from tgl.models.folders import base_of_adapter, is_folder
+from tgl.models.model_files import ADAPTER_CONFIG, read_model_json
 
 END_OF_TEXT = "<|endoftext|>"
 

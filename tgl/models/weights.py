@@ -16,7 +16,8 @@ from transformers import GenerationConfig, PreTrainedModel
 
 from tgl.core.errors import TglError
 from tgl.core.files import how_to_mend
-from tgl.models.folders import (
+from tgl.models.model_config import brief, build_shell, read_config
+from tgl.models.model_files import (
     CONFIG,
     Header,
     load_tensors,
@@ -25,7 +26,6 @@ from tgl.models.folders import (
     read_model_json,
     weight_files,
 )
-from tgl.models.model_config import brief, build_shell, read_config
 
 Say = Callable[[str], None]
 # Prefixes of tensor names, and the wrapper that adds each.

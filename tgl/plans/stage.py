@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from tgl.core.errors import TglError
-from tgl.core.tables import read_table
+from tgl.core.tables.read import read_table
 from tgl.core.vocabulary import UNRANKED
 from tgl.plans.make import make_plan
 from tgl.plans.names import parse_plan, plan_id

@@ -14,7 +14,8 @@ from pathlib import Path
 from tgl.core.errors import TglError, nearest
 from tgl.core.json_text import check_values
 from tgl.core.schemas import SCHEMAS
-from tgl.core.tables import check_unique, read_table, to_arrow
+from tgl.core.tables.read import check_unique, read_table
+from tgl.core.tables.write import to_arrow
 from tgl.core.vocabulary import PROBE_KINDS
 from tgl.probes.rows import read_records
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tgl.core.errors import TglError
 from tgl.core.registered import settings_of
-from tgl.core.tables import write_table
+from tgl.core.tables.write import write_table
 from tgl.probes.probe_set import PROBE_SETS, Inputs
 from tgl.probes.rows import at_most_per_kind
 from tgl.probes.settings import ProbesConfig

@@ -20,7 +20,7 @@ import numpy as np
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from tgl.core.errors import TglError
-from tgl.core.tables import check_unique
+from tgl.core.tables.read import check_unique
 from tgl.core.vocabulary import PROFILED_KINDS, SALIENT_KINDS
 from tgl.evaluate.spans import SpanError, SpanTokens, span_tokens
 from tgl.profiling.plain_text import PlainText

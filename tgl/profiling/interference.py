@@ -17,7 +17,8 @@ from torch.nn import functional
 from transformers import PreTrainedModel
 
 from tgl.core.errors import TglError
-from tgl.core.tables import read_table, write_table
+from tgl.core.tables.read import read_table
+from tgl.core.tables.write import write_table
 from tgl.core.vocabulary import TRAIN, UNRANKED
 from tgl.evaluate.score import max_length
 from tgl.evaluate.spans import SpanTokens, span_tokens

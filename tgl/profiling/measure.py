@@ -20,7 +20,7 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from tgl.core.config_types import MOST_SEED
 from tgl.core.errors import TglError
-from tgl.core.tables import to_arrow, write_table
+from tgl.core.tables.write import to_arrow, write_table
 from tgl.core.vocabulary import PROFILED_KINDS
 from tgl.evaluate.score import max_length
 from tgl.models.checkpoint import inspect_model, load_model, random_twin, weights_hash

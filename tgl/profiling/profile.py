@@ -13,7 +13,7 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from tgl.core.errors import TglError
 from tgl.core.faults import file_errors
-from tgl.core.tables import read_about, read_table
+from tgl.core.tables.read import read_about, read_table
 from tgl.core.vocabulary import UNRANKED
 from tgl.plans.names import parse_plan
 from tgl.plans.plan import Plan

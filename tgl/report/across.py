@@ -17,7 +17,7 @@ from tgl.analysis.uptake import MARGIN
 from tgl.core.errors import TglError
 from tgl.core.files import check_file, how_to_mend, write_text
 from tgl.core.layout import PATTERNS
-from tgl.core.tables import read_table
+from tgl.core.tables.read import read_table
 from tgl.report.csv_text import csv_text
 from tgl.report.gate import read_gates
 from tgl.report.page import render

@@ -8,7 +8,7 @@ import pandas as pd
 
 from tgl.config.root import Config
 from tgl.core.layout import BASE, Layout
-from tgl.core.tables import read_about, read_counts, read_table
+from tgl.core.tables.read import read_about, read_counts, read_table
 from tgl.plans.names import plan_id
 from tgl.plans.plan import Plan, load_plan
 from tgl.profiling.factors import example_norms

@@ -17,7 +17,7 @@ from tgl.config.root import Config
 from tgl.core.errors import TglError
 from tgl.core.files import write_text
 from tgl.core.layout import BASE, Layout
-from tgl.core.tables import read_table
+from tgl.core.tables.read import read_table
 from tgl.core.vocabulary import TEST, UNCHANGED, VALIDATION
 from tgl.report.csv_text import csv_text
 from tgl.report.methods import REFERENCE, all_comparisons

@@ -10,7 +10,7 @@ import pandas as pd
 from tgl.core.errors import TglError, nearest
 from tgl.core.layout import PATTERNS, place
 from tgl.core.schemas import SCHEMAS
-from tgl.core.tables import read_table
+from tgl.core.tables.read import read_table
 
 _TABLES = tuple(name for name in SCHEMAS if name in PATTERNS)
 

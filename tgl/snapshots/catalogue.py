@@ -8,7 +8,8 @@ from pathlib import Path
 
 from tgl.core.errors import TglError
 from tgl.core.files import sha1_file
-from tgl.core.tables import read_table, write_table
+from tgl.core.tables.read import read_table
+from tgl.core.tables.write import write_table
 from tgl.snapshots.dumps.missing_text import refuse_stub
 from tgl.snapshots.dumps.seven_zip import unreadable
 from tgl.snapshots.dumps.streams import holds_none

@@ -12,7 +12,7 @@ from typing import TextIO
 
 from tgl.core.errors import TglError
 from tgl.core.json_text import parse_json
-from tgl.core.tables import TableWriter
+from tgl.core.tables.write import TableWriter
 
 # Limit of the unpacked characters of one line, because a few bytes of .xz can expand to gigabytes.
 _MOST_CHARACTERS = 1 << 26

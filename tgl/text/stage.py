@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tgl.core.errors import TglError
 from tgl.core.progress import track
-from tgl.core.tables import check_table, iter_rows
+from tgl.core.tables.read import check_table, iter_rows
 from tgl.models.tokenizer import load_tokenizer, train_tokenizer
 from tgl.text.documents import diff_documents, page_documents
 from tgl.text.settings import TokensConfig

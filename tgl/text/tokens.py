@@ -15,7 +15,8 @@ import pyarrow.compute as pc
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from tgl.core.errors import TglError
-from tgl.core.tables import TableWriter, iter_batches, read_about
+from tgl.core.tables.read import iter_batches, read_about
+from tgl.core.tables.write import TableWriter
 from tgl.core.vocabulary import TEXT_PARTS
 from tgl.models.tokenizer import identity
 

@@ -6,7 +6,7 @@ import hashlib
 from collections import defaultdict
 from pathlib import Path
 
-from tgl.core.tables import read_table
+from tgl.core.tables.read import read_table
 from tgl.text.diff.sentences import sentence_key, split_sentences
 
 _OPENING = "([{\"'“‘«"

@@ -11,7 +11,7 @@ from pathlib import Path
 from transformers import PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from tgl.core.tables import write_table
+from tgl.core.tables.write import write_table
 from tgl.core.vocabulary import TRAIN
 from tgl.models.checkpoint import copy_model, load_model, make_model, save_model, weights_hash
 from tgl.models.fit import check_block_size, check_tokenizer

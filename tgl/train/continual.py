@@ -10,10 +10,12 @@ from pathlib import Path
 import pyarrow as pa
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from tgl.core.tables import read_table, read_tables, write_table
+from tgl.core.tables.read import read_table, read_tables
+from tgl.core.tables.write import write_table
 from tgl.models.checkpoint import copy_model, inspect_model
 from tgl.models.fit import check_block_size, check_tokenizer
-from tgl.models.folders import local_folder, weight_files
+from tgl.models.folders import local_folder
+from tgl.models.model_files import weight_files
 from tgl.models.sublayers import sublayers
 from tgl.models.tokenizer import load_tokenizer
 from tgl.plans.plan import load_plan

@@ -10,7 +10,8 @@ from transformers import PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from tgl.core.errors import TglError
-from tgl.core.tables import read_table, write_table
+from tgl.core.tables.read import read_table
+from tgl.core.tables.write import write_table
 from tgl.evaluate.stage import score_checkpoint
 from tgl.models.checkpoint import load_model, max_changes, prove_frozen, save_model, snapshot
 from tgl.models.sublayers import sublayers

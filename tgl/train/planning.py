@@ -8,7 +8,7 @@ from pathlib import Path
 from transformers import PreTrainedModel
 
 from tgl.core.errors import TglError, nearest
-from tgl.core.tables import read_table
+from tgl.core.tables.read import read_table
 from tgl.evaluate.score import max_length
 from tgl.plans.names import parse_plan
 from tgl.plans.plan import Plan

@@ -13,7 +13,8 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from tgl.core.schemas import SCHEMAS
-from tgl.core.tables import read_table, read_tables, write_table
+from tgl.core.tables.read import read_table, read_tables
+from tgl.core.tables.write import write_table
 from tgl.core.vocabulary import HELD_OUT, STEP_TABLES, TEST, VALIDATION
 from tgl.evaluate.score import kl_divergence, score_probes, text_loss
 from tgl.models.checkpoint import load_model

@@ -18,7 +18,8 @@ from tests.support.model_fixtures import (
 from tgl.evaluate.score import max_length
 from tgl.evaluate.spans import SpanTokens
 from tgl.models.checkpoint import load_model, random_twin, save_model, weights_hash
-from tgl.models.k_adapter import KAdapterForCausalLM, KAdapterModelConfig
+from tgl.models.k_adapter import KAdapterForCausalLM
+from tgl.models.k_adapter_config import KAdapterModelConfig
 from tgl.models.sublayers import ranked, sublayers
 from tgl.profiling.capture import cover
 from tgl.profiling.norms import check_norms

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tgl.core.tables import write_table
+from tgl.core.tables.write import write_table
 from tgl.probes.from_text.choose import Choice, merged
 from tgl.probes.settings import SnapshotProbesConfig
 

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from tgl.core.errors import TglError
-from tgl.core.tables import to_arrow
+from tgl.core.tables.write import to_arrow
 from tgl.probes.sets.ecbd import ecbd_probes
 from tgl.probes.settings import ProbesConfig
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.probes.sets.snapshot_settings import UNITS, settings, span
 from tests.support.model_fixtures import tiny_tokenizer
-from tgl.core.tables import read_counts, read_table
+from tgl.core.tables.read import read_counts, read_table
 from tgl.probes.sets.snapshots import Tables, write_snapshot_probes
 from tgl.probes.stage import write_probes
 from tgl.snapshots.extract.pages import Shard, extract_pages

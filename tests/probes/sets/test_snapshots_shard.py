@@ -8,7 +8,8 @@ import pytest
 from tests.probes.page_rows import diff_rows, page
 from tests.probes.sets.snapshot_settings import UNITS, settings, span
 from tgl.core.errors import TglError
-from tgl.core.tables import read_about, read_counts, read_table, write_table
+from tgl.core.tables.read import read_about, read_counts, read_table
+from tgl.core.tables.write import write_table
 from tgl.probes.sets.snapshots import Tables, write_snapshot_probes
 from tgl.snapshots.extract.pages import Shard, extract_pages
 from tgl.text.diff.stage import diff_pages

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.probes.sets.templama_records import PAIRS, REASONS, lost_answers, record, spans
 from tgl.core.errors import TglError
-from tgl.core.tables import to_arrow
+from tgl.core.tables.write import to_arrow
 from tgl.probes.sets.templama import templama_probes
 from tgl.probes.settings import ProbesConfig
 

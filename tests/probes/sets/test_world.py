@@ -2,7 +2,7 @@ from collections import Counter
 
 import pytest
 
-from tgl.core.tables import to_arrow
+from tgl.core.tables.write import to_arrow
 from tgl.probes.sets.world import world_probes
 from tgl.probes.settings import ProbesConfig
 from tgl.snapshots.settings import WorldConfig

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tgl.core.errors import TglError
-from tgl.core.tables import read_about, read_table
+from tgl.core.tables.read import read_about, read_table
 from tgl.snapshots.dumps.reader import read_pages
 from tgl.snapshots.extract.pages import REASONS, Shard, extract_pages
 from tgl.snapshots.full_history.history import write_snapshots
@@ -110,7 +110,7 @@ def test_without_an_earlier_text_the_page_is_neither_deleted_nor_new(tmp_path):
 
 
 def test_metadata_that_name_no_page_ids_are_an_error(tmp_path):
-    from tgl.core.tables import write_table
+    from tgl.core.tables.write import write_table
 
     write_table([], tmp_path / "old", "pages", about={"missing_text": ["x"]})
     with pytest.raises(TglError, match="expected a list of page ids"):

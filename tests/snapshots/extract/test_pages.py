@@ -4,7 +4,7 @@ import pytest
 
 import tgl.snapshots.extract.pages as pages_module
 from tgl.core.errors import TglError
-from tgl.core.tables import read_about, read_counts, read_table
+from tgl.core.tables.read import read_about, read_counts, read_table
 from tgl.snapshots.dumps.revisions import revision_sha1
 from tgl.snapshots.extract.pages import REASONS, Shard, extract_pages, shard_range
 from tgl.snapshots.extract.settings import PagesConfig

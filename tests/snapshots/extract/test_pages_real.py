@@ -1,7 +1,7 @@
 import pytest
 
 from tgl.core.errors import TglError
-from tgl.core.tables import read_table
+from tgl.core.tables.read import read_table
 from tgl.snapshots.extract.pages import REASONS, Shard, extract_pages
 
 EVERYTHING = Shard(0, None)

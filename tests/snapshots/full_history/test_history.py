@@ -1,158 +1,17 @@
-"""Snapshots out of a full history: real ones against a computation of their own, and histories made here."""
+"""Snapshots out of full histories made here."""
 
-import bz2
 import re
 import tracemalloc
-import xml.etree.ElementTree as ElementTree
-from datetime import UTC, datetime
 
 import py7zr
 import pytest
 
-from tests.snapshots.full_history.test_reverts import by_brute_force
+from tests.snapshots.full_history.histories import history, page, revision, snapshot, texts
 from tgl.core.errors import TglError
 from tgl.snapshots.dumps.reader import read_histories, read_pages
-from tgl.snapshots.dumps.revisions import revision_sha1
-from tgl.snapshots.dumps.siteinfo import read_siteinfo
 from tgl.snapshots.dumps.streams import written_name
 from tgl.snapshots.full_history.history import write_snapshots
-from tgl.snapshots.full_history.reverts import REASONS, Revision
 from tgl.snapshots.settings import HistoryConfig
-
-REAL = "dumps/aawiki/aawiki-20260101-pages-meta-history.xml.7z"
-# From before the first revision to after the last; at those up to 2008 edits stand that were undone later.
-DATES = ["20050707", "20050807", "20051025", "20060121", "20060130", "20060219", "20080620", "20260101"]
-SCHEMA = "{http://www.mediawiki.org/xml/export-0.11/}"
-
-
-def snapshot(folder, date):
-    """Return the pages of a date, by page id, as the reader gives them."""
-    (dump,) = (folder / date / "dump").iterdir()
-    return {page.page_id: page for page in read_pages(dump)}
-
-
-def seconds(timestamp):
-    return int(datetime.strptime(timestamp, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp())
-
-
-@pytest.fixture(scope="module")
-def real_xml(data_root):
-    outputs = py7zr.io.BytesIOFactory(1 << 30)
-    with py7zr.SevenZipFile(data_root / REAL) as archive:
-        archive.extractall(factory=outputs)
-    (output,) = outputs.products.values()
-    return output.read()
-
-
-@pytest.fixture(scope="module")
-def written(data_root, tmp_path_factory):
-    """The folder with the dumps of a real history at several dates, and their counts."""
-    folder = tmp_path_factory.mktemp("written")
-    return folder, write_snapshots(
-        data_root / REAL, DATES, folder, settings=HistoryConfig(), say=lambda text: None
-    )
-
-
-def test_real_history_gives_what_a_naive_computation_gives(real_xml, written):
-    folder, counts = written
-    pages = ElementTree.fromstring(real_xml).findall(f"{SCHEMA}page")
-    assert len(pages) == 507
-    num_undone = 0
-    for date in DATES:
-        expected, reasons, passed_over = {}, dict.fromkeys(REASONS, 0), 0
-        for page in pages:
-            found = page.findall(f"{SCHEMA}revision")
-            field = lambda revision, name: revision.find(f"{SCHEMA}{name}").text or ""  # noqa: E731
-            revisions = [
-                Revision(
-                    seconds(field(one, "timestamp")),
-                    int(field(one, "id")),
-                    number,
-                    revision_sha1(field(one, "text")).encode(),
-                    True,
-                )
-                for number, one in enumerate(found)
-            ]
-            moment = seconds(f"{date[:4]}-{date[4:6]}-{date[6:]}T00:00:00Z")
-            number, reason, undone = by_brute_force(revisions, moment, 48, 15)
-            reasons[reason] += 1
-            passed_over += undone
-            if number is not None:
-                one = found[number]
-                names = ("title", "ns", "id"), ("id", "timestamp", "model", "text")
-                expected[int(field(page, "id"))] = (
-                    *(field(page, name) for name in names[0]),
-                    *(field(one, name) for name in names[1]),
-                )
-        got = snapshot(folder, date)
-        assert {
-            page.page_id: (
-                page.title, str(page.namespace), str(page.page_id), str(page.revision_id), page.timestamp, page.model,
-                page.text,
-            )
-            for page in got.values()
-        } == expected  # fmt: skip
-        assert counts[date] == {"pages": len(pages), **reasons, "undone": passed_over}
-        num_undone += passed_over
-    assert num_undone == 23  # so that the rule is put to the test
-
-
-def test_counts_of_pages_add_up(written):
-    folder, counts = written
-    for date in DATES:
-        assert counts[date]["pages"] == sum(counts[date][reason] for reason in REASONS) == 507
-        assert counts[date]["kept"] == len(snapshot(folder, date))
-    kept = [counts[date]["kept"] for date in DATES]
-    assert kept == sorted(kept)
-    assert (kept[0], kept[-1]) == (0, 507)
-
-
-def test_after_the_last_revision_it_is_the_wiki_as_dumped_at_present(data_root, written):
-    dump = data_root / "dumps/aawiki/aawiki-20260101-pages-meta-current.xml.bz2"
-    assert snapshot(written[0], DATES[-1]) == {page.page_id: page for page in read_pages(dump)}
-
-
-def test_the_head_of_a_snapshot_is_that_of_the_history(data_root, written):
-    (dump,) = (written[0] / DATES[-1] / "dump").iterdir()
-    head = read_siteinfo(dump)
-    assert head == read_siteinfo(data_root / REAL)
-    assert (head.dbname, head.language, head.namespaces["File"]) == ("aawiki", "aa", 6)
-
-
-@pytest.mark.parametrize("name", ["h.xml", "h.xml.bz2"])
-def test_the_same_history_packed_otherwise_gives_the_same_bytes(real_xml, written, tmp_path, name):
-    content = bz2.compress(real_xml[:1_000_000]) + bz2.compress(real_xml[1_000_000:])
-    (tmp_path / name).write_bytes(content if name.endswith("bz2") else real_xml)
-    counts = write_snapshots(tmp_path / name, DATES, tmp_path / "out", say=lambda text: None)
-    assert counts == written[1]
-    for date in DATES:
-        (dump,), (expected,) = ((root / date / "dump").iterdir() for root in (tmp_path / "out", written[0]))
-        assert dump.name == "h.xml.bz2"
-        assert dump.read_bytes() == expected.read_bytes()
-
-
-def history(tmp_path, *pages, name="w-pages-meta-history.xml"):
-    (tmp_path / name).write_text("<mediawiki>" + "".join(pages) + "</mediawiki>", newline="")
-    return tmp_path / name
-
-
-def page(number, *revisions, more=""):
-    return f"<page><title>P{number}</title><ns>0</ns><id>{number}</id>{more}{''.join(revisions)}</page>"
-
-
-def revision(number, day, text, more=""):
-    """Return a revision of noon of a day of January 2020; text None: deleted."""
-    content = '<text deleted="deleted" />' if text is None else f'<text xml:space="preserve">{text}</text>'
-    stamp = f"2020-01-{day:02d}T12:00:00Z"
-    return f"<revision><id>{number}</id><timestamp>{stamp}</timestamp>{more}{content}</revision>"
-
-
-def texts(path, tmp_path, *dates, settings=None):
-    """Return {page id: text} at each date, and the counts and what was said."""
-    said = []
-    counts = write_snapshots(path, dates, tmp_path / "out", settings=settings, say=said.append)
-    found = [{n: one.text for n, one in snapshot(tmp_path / "out", date).items()} for date in dates]
-    return found, counts, said
 
 
 def test_texts_come_back_as_they_were(tmp_path):

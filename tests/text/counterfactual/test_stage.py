@@ -3,7 +3,7 @@ import json
 import pytest
 
 from tgl.core.errors import TglError
-from tgl.core.tables import read_counts, read_table
+from tgl.core.tables.read import read_counts, read_table
 from tgl.snapshots.settings import CounterfactualConfig
 from tgl.text.counterfactual.stage import write_counterfactual
 from tgl.text.documents import part_of

@@ -2,7 +2,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tgl.core.errors import TglError
-from tgl.core.tables import read_counts, read_table, write_table
+from tgl.core.tables.read import read_counts, read_table
+from tgl.core.tables.write import write_table
 from tgl.snapshots.extract.pages import Shard, extract_pages
 from tgl.text.diff.stage import PAGE_COUNTS, diff_pages
 

@@ -24,7 +24,7 @@ from tests.train.continual_runs import (
 from tgl.config.root import BaselinesConfig
 from tgl.core.errors import TglError
 from tgl.core.registered import settings_of
-from tgl.core.tables import read_table
+from tgl.core.tables.read import read_table
 from tgl.core.vocabulary import ADAPTER, EMBEDDING
 from tgl.models.k_adapter import KAdapterForCausalLM
 from tgl.models.sublayers import sublayers

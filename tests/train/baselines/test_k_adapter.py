@@ -19,7 +19,7 @@ from tests.support.model_fixtures import (
 from tests.train.baselines import periods
 from tests.train.continual_runs import PERIODS, SETTINGS, go, run_of, write_inputs
 from tgl.core.errors import TglError
-from tgl.core.tables import read_table
+from tgl.core.tables.read import read_table
 from tgl.models.checkpoint import load_model, save_model
 from tgl.models.k_adapter import KAdapterForCausalLM
 from tgl.models.sublayers import sublayers

@@ -10,7 +10,7 @@ from tests.support.model_fixtures import RANKED, plan_of, tiny_tokenizer
 from tests.train.continual_runs import PERIODS, SETTINGS, go, run_of, with_profile, write_inputs
 from tests.train.lora_layouts import rank_of, weights_by_role
 from tgl.core.errors import TglError
-from tgl.core.tables import read_table
+from tgl.core.tables.read import read_table
 from tgl.models.checkpoint import load_model
 from tgl.plans.plan import load_plan, save_plan
 from tgl.train import continual

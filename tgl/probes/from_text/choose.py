@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
-from tgl.core.tables import read_about, read_counts, read_table
+from tgl.core.tables.read import read_about, read_counts, read_table
 from tgl.probes.settings import SnapshotProbesConfig
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from tgl.core.tables import read_table
+from tgl.core.tables.read import read_table
 from tgl.probes.probe_set import Inputs, ProbeSet
 
 

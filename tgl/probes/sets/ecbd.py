@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from tgl.core.errors import TglError
-from tgl.core.tables import read_tables
+from tgl.core.tables.read import read_tables
 from tgl.probes.probe_set import Inputs, ProbeSet
 from tgl.probes.rows import read_records, split_of
 from tgl.probes.settings import EcbdConfig, ProbesConfig

@@ -16,7 +16,9 @@ import numpy as np
 
 from tgl.core.errors import TglError
 from tgl.core.schemas import SCHEMAS
-from tgl.core.tables import RowGroups, check_unique, iter_rows, read_table, write_table
+from tgl.core.tables.read import check_unique, iter_rows, read_table
+from tgl.core.tables.row_groups import RowGroups
+from tgl.core.tables.write import write_table
 from tgl.probes.from_text.candidates import (
     Candidate,
     Mentioned,

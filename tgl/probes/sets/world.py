@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
-from tgl.core.tables import read_table
+from tgl.core.tables.read import read_table
 from tgl.probes.probe_set import Inputs, ProbeSet
 from tgl.probes.rows import split_of
 from tgl.probes.settings import ProbesConfig

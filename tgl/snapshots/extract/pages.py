@@ -17,12 +17,13 @@ from pyarrow.json import ParseOptions, ReadOptions, read_json
 from tgl.core.errors import TglError
 from tgl.core.progress import bar
 from tgl.core.schemas import SCHEMAS
-from tgl.core.tables import RowGroups, TableWriter, read_about, read_table, write_table
+from tgl.core.tables.read import read_about, read_table
+from tgl.core.tables.write import TableWriter, write_table
 from tgl.snapshots.dumps.reader import RawPage, read_pages
-from tgl.snapshots.dumps.revisions import same_revision
 from tgl.snapshots.dumps.siteinfo import Siteinfo, read_siteinfo
 from tgl.snapshots.extract.clean_text import Keep
 from tgl.snapshots.extract.cleaning import CleaningJob, CleaningResult, Limits, clean_all
+from tgl.snapshots.extract.previous import Previous
 from tgl.snapshots.extract.settings import PagesConfig
 
 
@@ -84,7 +85,7 @@ def extract_pages(
     """
     settings, dumps = settings or PagesConfig(), list(dumps)
     site = _wiki_of(dumps, previous)
-    old = None if previous is None else _Previous(previous)
+    old = None if previous is None else Previous(previous, _TEXT.names)
     counts = {"pages_read": 0, **dict.fromkeys(REASONS, 0)}
     dropped = frozenset(map(str.casefold, settings.drop_sections))
     keep = Keep(settings.tables, settings.infoboxes, dropped, site.dropped_links)
@@ -157,7 +158,7 @@ def _groups(results: Iterable[_Result]) -> Iterator[list[_Result]]:
         yield group
 
 
-def _rows(group: list[_Result], old: _Previous | None) -> pa.Table:
+def _rows(group: list[_Result], old: Previous | None) -> pa.Table:
     """Return the rows of some pages: texts that are copied as Arrow has them, and those just cleaned."""
     copied = [at for at, result in enumerate(group) if result.page.copied_row is not None]
     copied.sort(key=lambda at: group[at].page.copied_row)  # the order in which they are read
@@ -193,7 +194,7 @@ def _from_json(lines: list[bytes], schema: pa.Schema) -> pa.Table:
 def _kept(
     dumps: Iterable[str | Path],
     shard: Shard,
-    old: _Previous | None,
+    old: Previous | None,
     *,
     counts: dict[str, int],
     about: dict,
@@ -245,44 +246,6 @@ def _refuse_twice(page_ids: array, output: str | Path) -> None:
 def _rises(page_ids: array) -> bool:
     ids = np.frombuffer(page_ids, dtype=np.int64)
     return bool((ids[1:] > ids[:-1]).all())
-
-
-class _Previous:
-    """The table `pages` of the date before; texts are read a row group at a time."""
-
-    def __init__(self, path: str | Path) -> None:
-        known = read_table(path, "pages", ["page_id", "revision_id", "sha1"])
-        # Arrays, since a shard may hold millions of pages; the rows rise by page id.
-        self._page_ids = known["page_id"].to_numpy()
-        self._revision_ids = known["revision_id"].to_numpy()
-        self._sha1 = known["sha1"].combine_chunks()
-        self.texts = RowGroups(path, "pages", _TEXT.names)
-        self._timestamps = RowGroups(path, "pages", ["timestamp"])
-
-    def row(self, page_id: int) -> int | None:
-        """Return the row of a page, None when it is new."""
-        row = int(np.searchsorted(self._page_ids, page_id))
-        return row if row < len(self._page_ids) and self._page_ids[row] == page_id else None
-
-    def row_of(self, page: RawPage) -> int | None:
-        """Return the row of a page's text, None when it has changed or is new."""
-        row = self.row(page.page_id)
-        if row is None:
-            return None
-        same = same_revision(
-            int(self._revision_ids[row]), self._sha1[row].as_py(), page.revision_id, new_sha1=page.sha1
-        )
-        return row if same else None
-
-    def with_revision(self, page: RawPage, row: int) -> RawPage:
-        """Return a page with the revision of a row in place of its own."""
-        timestamp = self._timestamps.take([row])["timestamp"][0].as_py()
-        return dataclasses.replace(
-            page,
-            revision_id=int(self._revision_ids[row]),
-            timestamp=timestamp,
-            sha1=self._sha1[row].as_py(),
-        )
 
 
 def _reason(page: RawPage) -> str | None:

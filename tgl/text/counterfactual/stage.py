@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from tgl.core.errors import TglError
-from tgl.core.tables import write_table
+from tgl.core.tables.write import write_table
 from tgl.core.vocabulary import TEST, TRAIN, VALIDATION
 from tgl.snapshots.catalogue import write_files
 from tgl.snapshots.settings import CounterfactualConfig

@@ -9,7 +9,8 @@ from pathlib import Path
 from tgl.core.errors import TglError
 from tgl.core.files import how_to_mend
 from tgl.core.progress import track
-from tgl.core.tables import TableWriter, check_table, iter_rows, read_about
+from tgl.core.tables.read import check_table, iter_rows, read_about
+from tgl.core.tables.write import TableWriter
 from tgl.snapshots.dumps.revisions import same_revision
 from tgl.text.diff.published import temporalwiki, ticwiki
 from tgl.text.diff.sentences import new_sentences, split_sentences

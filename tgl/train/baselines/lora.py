@@ -158,7 +158,7 @@ def _restore(file: Path, parameters: dict[str, nn.Parameter]) -> None:
     """Copy the adapter in a file to these parameters; raise TglError if its sublayers or ranks differ."""
     import torch
 
-    from tgl.models.folders import load_tensors
+    from tgl.models.model_files import load_tensors
 
     kept = load_tensors(file)
     if set(kept) != set(parameters) or any(kept[name].shape != parameters[name].shape for name in kept):

@@ -1,0 +1,1 @@
+"""Tables: Parquet artifacts that are written atomically and read with checks."""
