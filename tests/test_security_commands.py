@@ -99,6 +99,21 @@ def test_hostile_settings_of_a_download_reach_the_command_as_one_argument(tmp_pa
     check_commands(commands, workflow.directory, times=2)
 
 
+def test_hostile_files_of_counterfactual_text_reach_the_command_as_one_argument(tmp_path):
+    files = {key: f"{BAD}.{key}" for key in ("facts", "wordings", "old_text", "new_text")}
+    settings = {
+        "snapshots": {
+            "source": "counterfactual", "dates": ["20190101", "20200101"], "counterfactual": files
+        },
+        "probes": {"sets": ["counterfactual"]},
+    }  # fmt: skip
+    workflow = Workflow(tmp_path / "run", json.dumps(settings))
+    for file in files.values():
+        (workflow.directory / file).touch()
+    commands = commands_of(workflow, "results/quick/wiki/20190101/files.parquet")
+    check_commands(commands, workflow.directory, times=4)
+
+
 def test_a_hostile_folder_of_histories_reaches_the_command_as_one_argument(tmp_path):
     (tmp_path / BAD).mkdir()
     (tmp_path / BAD / "w-pages-meta-history.xml.7z").touch()

@@ -72,7 +72,12 @@ def test_shuffled_rates_are_the_same_rates_in_another_order():
 @pytest.mark.parametrize("method", ["alr_fisher", "alr_inverse_fisher", "alr_uptake", "shuffled_alr_fisher"])
 def test_without_the_table_or_with_a_zero_the_plan_is_refused(method):
     with pytest.raises(TglError, match=r"found no table `interference`.*tgl interference"):
-        make_plan(method, units_of([1.0, 2.0]), PlanConfig(), seed=0)
+        make_plan(
+            method,
+            [dataclasses.replace(unit, uptake=None) for unit in units_of([1.0, 2.0])],
+            PlanConfig(),
+            seed=0,
+        )
     with pytest.raises(TglError, match=r"of block01\.mlp, expected both above 0"):
         multipliers(method, [(1.0, 1.0), (1.0, 0.0)])
 

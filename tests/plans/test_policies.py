@@ -204,7 +204,9 @@ def test_an_empty_profile_and_an_unknown_method_are_refused():
 def test_one_sublayer_alone_is_enough_for_any_policy():
     for method in METHODS:
         name = "only.0" if method == "only.1" else method
-        assert made(name, [Unit("block00.mixer", 100, 1.5)]).trained() == {"block00.mixer"}, name
+        assert made(name, [Unit("block00.mixer", 100, 1.5, uptake=1.0, fisher=2.0)]).trained() == {
+            "block00.mixer"
+        }, name
 
 
 @quick

@@ -78,7 +78,7 @@ def counterfactual(
     text: Annotated[TextConfig, Keys("text", only=("holdout_share",), given=None)],
     probes: Annotated[ProbesConfig, Keys("probes", only=("validation_share",), given=None)],
 ) -> None:
-    """Write real text of two dates, with changed facts inside the later text, and their probes."""
+    """Write real text of two dates, with changed facts inside the later text."""
     for key in _FILES:
         if getattr(settings, key) is None:
             raise TglError(f"--{key.replace('_', '-')}: found none, expected a file")

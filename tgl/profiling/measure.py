@@ -69,8 +69,10 @@ class Options:
             ("merge_adapter", bool, "true or false"),
         ):
             value = getattr(self, name)
-            number = name != "seed" or (not isinstance(value, bool) and 0 <= value <= MOST_SEED)
-            if not (isinstance(value, kind) and number):
+            fits = isinstance(value, kind)
+            if name == "seed":
+                fits = fits and not isinstance(value, bool) and 0 <= value <= MOST_SEED
+            if not fits:
                 raise TglError(f"profile: {name}: found {value!r:.100}, expected {expected}")
 
 

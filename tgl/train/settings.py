@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from tgl.core.config_types import Flag, Integer, Positive, Rate, Section, twice
 from tgl.models.settings import BatchSize, OptimiserConfig
+from tgl.train.methods import Method
 
 
 class EngineConfig(Section):
@@ -65,7 +66,7 @@ class TrainConfig(OptimiserConfig, EngineConfig):
             "Peak learning rates at multiplier 1; each has its own runs. null: [0.003]. Required for a loaded model."
         ),
     )
-    method_rates: dict[str, Annotated[list[Rate], Field(min_length=1, max_length=100)]] = Field(
+    method_rates: dict[Method, Annotated[list[Rate], Field(min_length=1, max_length=100)]] = Field(
         {},
         description=(
             "Learning rates of single methods, in place of learning_rates, such as {full+lora: [0.03, 0.06]}. Methods "

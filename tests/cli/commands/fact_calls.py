@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from tests.cli.commands.good_call import Call, Calls, written
-from tests.report.test_replicates import RATES, STEPS, config_of, write_experiment
+from tests.report.test_replicates import config_of, write_experiment
 from tests.train.continual_runs import PERIODS
 from tgl.core.tables.read import read_counts
 
@@ -89,7 +89,7 @@ def _replicates(place):
     def check(printed):
         assert "last over full: forgets " in printed
         for name in ("steps", "curves", "equal_uptake"):
-            assert len((place.out / f"{name}.csv").read_text().splitlines()) > len(RATES) * len(STEPS)
+            assert len((place.out / f"{name}.csv").read_text().splitlines()) > 3
 
     return Call(
         check, {"0": folders[0], "1": folders[1], "output": place.out, "config": place.config(**settings)}

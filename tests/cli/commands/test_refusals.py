@@ -37,6 +37,9 @@ OUTPUTS = {
     "export": "hub-layout", "known-facts": "output", "counterfactual": "output", "interference": "output",
     "replicates": "output",
 }  # fmt: skip
+INTO_FOLDERS = {
+    "world", "history", "agree", "tokenizer", "report", "across", "export", "counterfactual", "replicates",
+}  # fmt: skip
 IN_THE_PLACE_OF_AN_INPUT = ["files", "pages", "base-text", "diff", "wikidata", "snapshot-probes", "pack"]
 
 
@@ -96,20 +99,7 @@ def test_an_output_in_the_place_of_an_input_is_refused_and_the_input_stays(name,
 
 @pytest.mark.parametrize(
     "name",
-    sorted(
-        {*OUTPUTS}
-        - {
-            "world",
-            "history",
-            "agree",
-            "tokenizer",
-            "report",
-            "across",
-            "export",
-            "counterfactual",
-            "replicates",
-        }
-    ),
+    sorted({*OUTPUTS} - INTO_FOLDERS),
 )
 def test_an_output_that_is_a_folder_is_refused(name, place, tmp_path):
     good = CALLS[name](place)
