@@ -3,10 +3,12 @@
 import html
 import re
 
+import matplotlib.pyplot as plt
 import pytest
 
 from tests.report.odd_runs import CASES
 from tests.report.result_folder import write_results
+from tgl.report import method_figures, profile_figures
 from tgl.report.stage import write_report
 
 
@@ -204,14 +206,19 @@ def page(request, tmp_path_factory):
     """Return a case's configuration and world, and the visible text of its report."""
     config, world = CASES[request.param]
     folder = write_results(tmp_path_factory.mktemp("run"), config, world)
-    write_report(folder, config, folder / "report")
+    with pytest.MonkeyPatch.context() as patch:
+        # Drawing takes a third of the time of a report, and no sentence depends on it.
+        for module in (profile_figures, method_figures):
+            patch.setattr(module, "svg", lambda figure: "<svg/>")
+        write_report(folder, config, folder / "report")
+    plt.close("all")
     text = (folder / "report" / "index.html").read_text(encoding="utf-8")
     return config, world, visible(text)
 
 
 def visible(page):
     """Return a page's text without figures, configuration and markup, its blanks made one."""
-    page = re.sub(r"<svg.*?</svg>|<pre>.*?</pre>|<style>.*?</style>", "", page, flags=re.DOTALL)
+    page = re.sub(r"<svg.*?</svg>|<svg/>|<pre>.*?</pre>|<style>.*?</style>", "", page, flags=re.DOTALL)
     return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", page)))
 
 

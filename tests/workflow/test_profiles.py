@@ -9,7 +9,7 @@ import yte
 from tests.workflow.conftest import REPOSITORY
 
 PROFILES = ("slurm", "slurm-gpu")
-GPU_RULES = {"base", "train", "profile", "along", "agree", "score_base"}
+GPU_RULES = {"base", "train", "profile", "along", "agree", "score_base", "interference"}
 ABOUT_GPUS = {"gres", "gpu", "gpu_model"}
 
 

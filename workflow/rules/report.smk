@@ -16,6 +16,11 @@ rule report:
             for method in METHODS
             for seed in CONFIG.seeds
         ],
+        step_scores=[
+            path("step_scores", method=method, seed=seed)
+            for method in (METHODS if CONFIG.train.score_at else [])
+            for seed in CONFIG.seeds
+        ],
     output:
         page=report(path("report", file="index.html"), category="Report"),
         examples=report(path("report", file="examples.html"), category="Report"),
