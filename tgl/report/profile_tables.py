@@ -160,7 +160,7 @@ def agreements(agreement: pd.DataFrame, denominator: str) -> list[dict]:
     """Return the rank correlation of a denominator's profile with each measure, by group and part.
 
     Values are means over the seeds that have a correlation; `seeds` is their number. Intervals are the widest limits of
-    any seed. `seeds_significant` is the number of seeds whose interval excludes zero. Without a row the result is empty.
+    any seed. `seeds_significant` is the number of seeds whose interval excludes zero. An empty table gives no row.
     """
     if agreement.empty:
         return []
