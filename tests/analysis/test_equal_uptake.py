@@ -6,6 +6,21 @@ import numpy as np
 import pytest
 
 from tests.analysis.curve_world import curves_of, world
+from tests.analysis.method_curves import (
+    FLAT,
+    LEARNED,
+    RATES,
+    STEEP,
+    at,
+    compared,
+    just_reached,
+    largest_rate,
+    learns_less,
+    noisy,
+    of,
+    tried,
+    without_first_seed,
+)
 from tgl.analysis.equal_uptake import (
     AT_THE_EDGE,
     COLUMNS,
@@ -14,70 +29,9 @@ from tgl.analysis.equal_uptake import (
     ONE_SEED,
     TOO_CLOSE,
     MethodCurves,
-    at_equal_uptake,
     curve_points,
 )
 from tgl.analysis.uptake import LEVELS, Curves
-
-LEARNED = [0.0, 1.0, 2.0, 3.0]
-STEEP, FLAT = [0.0, 1.0, 2.0, 4.0], [0.0, 0.2, 0.4, 0.8]
-RATES = (0.1, 0.2, 0.3)
-
-
-def tried(middle, others=None, rates=RATES):
-    """Return the curves of a method by rate: `middle` at the second rate, `others` at the rest."""
-    others = middle if others is None else others
-    return {rate: middle if number == 1 else others for number, rate in enumerate(rates)}
-
-
-# On validation every method forgets least at the second of three rates.
-VALIDATION = tried(curves_of(LEARNED, FLAT), curves_of(LEARNED, STEEP))
-
-
-def of(test, validation=None, steps=3):
-    """Return curves of methods; test: by method one curve for all rates; validation: of some methods by rate."""
-    own = dict.fromkeys(test, VALIDATION) | (validation or {})
-    return MethodCurves(own, {name: dict.fromkeys(own[name], curves) for name, curves in test.items()}, steps)
-
-
-def compared(curves, methods=None, primary=0.7, reference="full"):
-    """Return the table of comparisons with `reference`."""
-    methods = [name for name in curves.test if name != reference] if methods is None else methods
-    return at_equal_uptake(curves, [(name, reference) for name in methods], primary=primary)
-
-
-def at(table, method, share=0.7):
-    (row,) = table[(table["method"] == method) & (table["share"] == share)].to_dict("records")
-    return row
-
-
-def noisy(seed=0, sizes=(4, 20, 30), apart=0.0):
-    """Return noisy test curves of full and of the method m."""
-    full, own = world(np.random.default_rng(seed), *sizes, apart=apart)
-    return {"full": full, "m": own}
-
-
-def without_first_seed(curves):
-    """Return curves whose first seed learns nothing."""
-    uptake = curves.uptake.copy()
-    uptake[:, 0] = uptake[:1, 0]
-    return Curves(uptake, curves.forgetting, curves.weights)
-
-
-def learns_less():
-    return tried(curves_of([0.0, 0.1, 0.2, 0.3], FLAT))
-
-
-def just_reached():
-    """Return curves that reach 2.1 nats at the end, and without their first subject do not."""
-    curves = curves_of([0.0, 0.7, 1.4, 2.05], FLAT)
-    curves.uptake[-1, :, 0] -= 0.6
-    return curves
-
-
-def largest_rate():
-    """Return validation curves that forget least at the largest rate."""
-    return dict(zip(RATES, [curves_of(LEARNED, STEEP)] * 2 + [curves_of(LEARNED, FLAT)], strict=True))
 
 
 def test_the_table_has_one_row_for_each_comparison_and_level():
