@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-quick test-slurm test-faults test-fuzz lint format clean
+.PHONY: run test test-quick test-tables test-slurm test-faults test-fuzz lint format clean
 
 run: .venv/installed
 	$(BIN)/snakemake
@@ -16,6 +16,10 @@ test: .venv/installed
 test-quick: .venv/installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --dist worksteal -m 'not slow' \
 		--ignore tests/slurm --ignore tests/fuzz --ignore tests/workflow
+
+# The default experiment, and a comparison of its tables with the committed ones.
+test-tables: run
+	TGL_TABLES=1 $(BIN)/python -m pytest tests/workflow/test_default_tables.py
 
 # Tests on a single-machine SLURM (apt-get install slurmctld slurmd slurm-client munge). Run as root.
 test-slurm: .venv/installed

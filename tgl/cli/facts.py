@@ -11,7 +11,9 @@ import typer
 from tgl.cli.command import MergeAdapter, Seed, Threads, command, say, set_up_torch
 from tgl.cli.inputs import Checked
 from tgl.cli.options import RisingDates
+from tgl.cli.probes import Root
 from tgl.cli.sections import Keys
+from tgl.config.files import data_path
 from tgl.core.errors import TglError
 from tgl.probes.settings import ProbesConfig
 from tgl.snapshots.settings import CounterfactualConfig
@@ -77,11 +79,15 @@ def counterfactual(
     settings: Annotated[CounterfactualConfig, Keys("snapshots.counterfactual")],
     text: Annotated[TextConfig, Keys("text", only=("holdout_share",), given=None)],
     probes: Annotated[ProbesConfig, Keys("probes", only=("validation_share",), given=None)],
+    root: Root,
 ) -> None:
     """Write real text of two dates, with changed facts inside the later text."""
     for key in _FILES:
         if getattr(settings, key) is None:
             raise TglError(f"--{key.replace('_', '-')}: found none, expected a file")
+    settings = settings.model_copy(
+        update={key: data_path(root.data_root, getattr(settings, key)) for key in _FILES}
+    )
     given = Checked()
     for key in _FILES:
         given.file(f"a file of {key}", getattr(settings, key))

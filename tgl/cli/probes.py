@@ -11,7 +11,8 @@ from tgl.cli.command import command, say
 from tgl.cli.inputs import Checked
 from tgl.cli.options import Period, RisingDates, TextKeys
 from tgl.cli.sections import Keys
-from tgl.config.files import data_files
+from tgl.config.files import data_files, located
+from tgl.config.root import Config
 from tgl.probes.probe_set import PROBE_SETS
 from tgl.probes.settings import ProbesConfig, WikidataConfig
 from tgl.text.settings import TextConfig
@@ -19,6 +20,9 @@ from tgl.text.settings import TextConfig
 BasePages = Annotated[
     list[Path], typer.Option(help="Table `pages` of the base text. Can be given several times.")
 ]
+
+# Paths in a configuration file start from its data_root.
+Root = Annotated[Config, Keys("", only=("data_root",), given=None)]
 
 
 @command("probes")
@@ -28,6 +32,7 @@ def probes(
     output: Annotated[Path, typer.Option(help="Table `probes` to write.")],
     settings: Annotated[ProbesConfig, Keys("probes")],
     text: Annotated[TextConfig, Keys("text", only=("holdout_share",), given=None)],
+    root: Root,
     facts: Annotated[
         Path | None, typer.Option(help="Table `facts` of the synthetic world, for the set world.")
     ] = None,
@@ -49,7 +54,7 @@ def probes(
 
     The key probes.sets names the sets.
     """
-    tables = snapshots or []
+    tables, settings = snapshots or [], located(settings, root.data_root)
     given = Checked().table("pages", *base_pages).table("probes", *tables, rows=False)
     given.table("facts", facts).table("probes", counterfactual).file("what tgl wikidata writes", wikidata)
     for name in settings.sets:

@@ -113,7 +113,7 @@ def _trained(
     )
     after(feed.num_steps)
     clipped = sum(row["gradient_norm"] > schedule.clip_norm for row in log.steps)
-    say(f"period {period.name}: gradients clipped in {clipped} of {feed.num_steps} steps")
+    say(f"gradients clipped in {clipped} of {feed.num_steps} steps of period {period.name}")
     return log
 
 

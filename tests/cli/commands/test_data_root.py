@@ -1,0 +1,29 @@
+"""Paths in a configuration file start from its data_root."""
+
+from tests.cli.commands.calls import CALLS
+from tests.cli.running import passes, refused
+
+OPTIONS = ("facts", "wordings", "old-text", "new-text")
+
+
+def test_text_and_facts_of_a_configuration_file_start_from_its_data_root(place):
+    good = CALLS["counterfactual"](place)
+    files = {name.replace("-", "_"): str(good.given.pop(name).name) for name in OPTIONS}
+    folder = place.out.parent
+    elsewhere = folder / "elsewhere"
+    elsewhere.mkdir()
+    place.patch.chdir(elsewhere)
+    sections = {"snapshots": {"counterfactual": files}}
+    good.given["config"] = place.config(data_root=str(folder), **sections)
+    good.check(passes("counterfactual", *good.arguments()))
+    error = refused("counterfactual", *good.arguments(config=place.config(**sections)))
+    assert files["facts"] in error
+
+
+def test_files_of_probe_sets_in_a_configuration_file_start_from_its_data_root(place, tmp_path):
+    good = CALLS["probes"](place)
+    good.given.pop("set")
+    (tmp_path / "data").mkdir()
+    probes = {"sets": ["world", "ecbd"], "ecbd": {"files": ["none.json"], "period": "20200101"}}
+    good.given["config"] = place.config(data_root=str(tmp_path / "data"), probes=probes)
+    assert str(tmp_path / "data" / "none.json") in refused("probes", *good.arguments())
