@@ -113,6 +113,7 @@ def equal_uptake(table: pd.DataFrame, reference: str) -> str:
                 if np.isfinite(row["difference"]):
                     _point(panel, row, y, columns=("difference", "low", "high"))
             panel.axvline(0.0, color="#444444", linewidth=0.8, linestyle=":")
+            panel.locator_params(axis="x", nbins=4)
             panel.set_yticks(range(len(rows)), rows["method"] if panel is panels[0][0] else [""] * len(rows))
             panel.set_ylim(len(rows) - 0.5, -0.5)
             panel.set_title(f"at {share:.0%} of the uptake of {reference}", fontsize=11)

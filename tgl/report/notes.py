@@ -204,7 +204,9 @@ def uptake_notes(config: Config, table: pd.DataFrame, reference: str) -> dict[st
     )
     planned = int((table["share"] == config.report.level).sum())
     text = (
-        "Forgetting is what unchanged facts lose since the base model. Each method is compared at the rate that "
+        "Forgetting is what unchanged facts lose since the base model, in nats per token. The level is a share of the "
+        "reference's uptake; the rates are those of method and reference; seeds are those that reach the level. "
+        "Each method is compared at the rate that "
         f"forgets least at this level on validation probes. Verdicts are given at {config.report.level:.0%} of the "
         f"reference's uptake, with Holm correction for the {planned} planned comparisons; the other levels are shown "
         "without verdicts. Equivalent: two one-sided tests place the difference within 10 % of the reference's "
