@@ -28,6 +28,7 @@ from tgl.plans.names import parse_plan, plan_id
 from tgl.plans.policy import POLICIES
 from tgl.probes.probe_set import PROBE_SETS
 from tgl.snapshots.dumps.streams import written_name
+from tgl.snapshots.settings import COUNTERFACTUAL_FILES
 from tgl.snapshots.source import SOURCES
 from tgl.train.baseline import BASELINES
 from tgl.train.methods import baseline_settings, split_baseline
@@ -35,8 +36,6 @@ from tgl.train.methods import method_folder as method_folder
 from tgl.train.settings import EngineConfig, TrainConfig
 
 code = code_hash
-# Keys of the section `snapshots.counterfactual` that hold a file.
-_TEXT_FILES = ("facts", "wordings", "old_text", "new_text")
 
 
 def set_environment(workflow) -> None:
@@ -158,14 +157,16 @@ class Experiment:
         name = self.config.snapshots.source
         found = settings_of(SOURCES, self.config.snapshots, name)
         if name == "counterfactual":
-            return found.model_copy(update={key: self.data(getattr(found, key)) for key in _TEXT_FILES})
+            return found.model_copy(
+                update={key: self.data(getattr(found, key)) for key in COUNTERFACTUAL_FILES}
+            )
         if name == "wikimedia":
             return found.model_copy(update={"sources": found.sources and self.data(found.sources)})
         return found
 
     def counterfactual_files(self) -> list[str]:
         """Return the files that the source `counterfactual` reads."""
-        return [getattr(self.source_settings(), key) for key in _TEXT_FILES]
+        return [getattr(self.source_settings(), key) for key in COUNTERFACTUAL_FILES]
 
     def dump_sources(self) -> list[str]:
         """Return the configured table of dump sources, if any."""

@@ -153,6 +153,13 @@ def test_an_experiment_that_was_scored_at_its_end_alone_is_refused(experiments):
         step_rows(experiments[0], config)
 
 
+def test_an_experiment_without_scores_of_its_base_model_is_refused(experiments, tmp_path):
+    layout = Layout(str(experiments[0]), config_of().model.name)
+    (tmp_path / layout.path("scores", method="base", seed=0)).unlink()
+    with pytest.raises(TglError, match="found no scores of the base model, seed 0"):
+        step_rows(experiments[0], config_of())
+
+
 def test_one_replicate_alone_has_no_verdict(experiments):
     rows = step_rows(experiments[0], config_of())
     table = at_equal_uptake(replicate_curves(rows, ["updated"]), [("last", "full")], primary=0.7)

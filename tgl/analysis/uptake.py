@@ -61,16 +61,13 @@ class AtLevel:
 
     Attributes:
         level: The level, a mean log perplexity of the facts to learn.
-        own: Log perplexity of unchanged facts at the level, mean over seeds.
-        other: The same of the reference.
         lost: How much of it the reference lost since the base model: its forgetting in nats per token.
-        difference: `own` minus `other`. Its mean is NaN if a seed does not reach the level.
+        difference: Log perplexity of unchanged facts at the level, minus that of the reference. Its mean is NaN if a seed
+            does not reach the level.
         reached: Number of seeds in which both reach the level.
     """
 
     level: float
-    own: float
-    other: float
     lost: float
     difference: Estimate
     reached: int
@@ -160,8 +157,6 @@ def compared(own: Curves, other: Curves, reference: Curves, *, share: float) -> 
             estimate = Estimate(float(apart.mean()), math.nan, number)
     return AtLevel(
         float(level),
-        float(mine.mean()),
-        float(theirs.mean()),
         float((theirs - start).mean()),
         estimate,
         reached,

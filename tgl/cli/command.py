@@ -65,7 +65,7 @@ def command(name: str):
 
 
 def _named(parameter: inspect.Parameter) -> inspect.Parameter:
-    """Return a parameter with what the help calls its value, FOLDER or NUMBER, unless it says so itself."""
+    """Return a parameter with what the help calls its value, FOLDER or NUMBER, unless it has a name for it."""
     if get_origin(parameter.annotation) is not Annotated:
         return parameter
     kind, *marks = get_args(parameter.annotation)

@@ -16,10 +16,8 @@ from tgl.cli.sections import Keys
 from tgl.config.files import data_path
 from tgl.core.errors import TglError
 from tgl.probes.settings import ProbesConfig
-from tgl.snapshots.settings import CounterfactualConfig
+from tgl.snapshots.settings import COUNTERFACTUAL_FILES, CounterfactualConfig
 from tgl.text.settings import TextConfig
-
-_FILES = ("facts", "wordings", "old_text", "new_text")
 
 
 @command("known-facts")
@@ -82,14 +80,14 @@ def counterfactual(
     root: Root,
 ) -> None:
     """Write real text of two dates, with changed facts inside the later text."""
-    for key in _FILES:
+    for key in COUNTERFACTUAL_FILES:
         if getattr(settings, key) is None:
             raise TglError(f"--{key.replace('_', '-')}: found none, expected a file")
     settings = settings.model_copy(
-        update={key: data_path(root.data_root, getattr(settings, key)) for key in _FILES}
+        update={key: data_path(root.data_root, getattr(settings, key)) for key in COUNTERFACTUAL_FILES}
     )
     given = Checked()
-    for key in _FILES:
+    for key in COUNTERFACTUAL_FILES:
         given.file(f"a file of {key}", getattr(settings, key))
     given.output_folder(output)
     from tgl.text.counterfactual.stage import write_counterfactual

@@ -12,6 +12,7 @@ from tgl.core.registered import settings_of
 from tgl.core.years import years_between
 from tgl.plans.names import parse_plan, plan_id
 from tgl.plans.policy import POLICIES
+from tgl.snapshots.settings import COUNTERFACTUAL_FILES
 from tgl.snapshots.source import SOURCES
 from tgl.train.baseline import make_baseline
 from tgl.train.methods import baseline_settings, parse_method, split_baseline
@@ -57,7 +58,7 @@ def _snapshot_problems(config: Config) -> Iterator[str]:
 
 def _counterfactual_problems(config: Config) -> Iterator[str]:
     own = config.snapshots.counterfactual
-    for key in ("facts", "wordings", "old_text", "new_text"):
+    for key in COUNTERFACTUAL_FILES:
         if getattr(own, key) is None:
             yield f"snapshots.counterfactual.{key}: required when snapshots.source is 'counterfactual': a file"
     if len(config.snapshots.dates) != 2:

@@ -108,6 +108,10 @@ def step_rows(results: Path, config: Config) -> pd.DataFrame:
         for seed in config.seeds:
             place = {"experiment": results.name, "method": method, "rate": rate, "seed": seed}
             if not Path(layout.path("scores", method=folder, seed=seed)).is_file():
+                if method == BASE:
+                    raise TglError(
+                        f"{results}: found no scores of the base model, seed {seed}. Run the rule score_base"
+                    )
                 continue
             if method == BASE:
                 scores = read_table(layout.path("scores", method=folder, seed=seed), "scores").to_pandas()

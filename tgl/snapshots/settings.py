@@ -112,6 +112,10 @@ class HistoryConfig(Section):
     )
 
 
+# The keys of `CounterfactualConfig` that hold a file.
+COUNTERFACTUAL_FILES = ("facts", "wordings", "old_text", "new_text")
+
+
 class CounterfactualConfig(Section):
     """Real text of two dates, with changed facts stated inside the later text (`tgl.text.counterfactual`).
 

@@ -61,8 +61,9 @@ def test_a_second_true_answer_is_no_update():
     facts += [Fact("symbol", f"E{n}", f"X{n}", (1, 1)) for n in range(60)]
     true = {(fact.subject, fact.answer) for fact in facts}
     for number in range(20):
-        found = drawn(number, facts)
+        found = drawn(number, facts, updated=10, unchanged=10)
         assert not true & {(fact.subject, fact.answer) for fact in found.updated}
+        assert {fact.subject for fact in found.updated}.isdisjoint({fact.subject for fact in found.near})
 
 
 def test_partitions_differ_and_repeat():

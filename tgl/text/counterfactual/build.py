@@ -61,9 +61,9 @@ def partition(facts: Sequence[Fact], settings: CounterfactualConfig) -> Partitio
     usable = sorted(name for name, group in groups.items() if len({fact.answer for fact in group}) > 1)
     relations = rng.sample(usable, len(usable))
     changing = relations[: (len(relations) + 1) // 2]
-    inside = rng.sample(pool := [fact for name in changing for fact in groups[name]], len(pool))
-    outside = rng.sample(
-        rest := [fact for name in relations[len(changing) :] for fact in groups[name]], len(rest)
+    inside, outside = (
+        _one_a_subject([fact for name in names for fact in groups[name]], rng)
+        for names in (changing, relations[len(changing) :])
     )
     wanted = settings.updated + settings.unchanged
     if len(inside) < wanted or not outside:
@@ -89,6 +89,17 @@ def partition(facts: Sequence[Fact], settings: CounterfactualConfig) -> Partitio
         for subject in _names(rng, settings.new_entities)
     ]
     return Partition(updated, inside[settings.updated : wanted], outside[: settings.far], new)
+
+
+def _one_a_subject(facts: Sequence[Fact], rng: random.Random) -> list[Fact]:
+    """Return the facts in random order, one for each relation and subject.
+
+    Of two true answers one could otherwise be replaced in the text while the other counts as unchanged.
+    """
+    found: dict[tuple[str, str], Fact] = {}
+    for fact in rng.sample(facts, len(facts)):
+        found.setdefault((fact.relation, fact.subject), fact)
+    return list(found.values())
 
 
 def _other(answers: Sequence[str], true: set[str], rng: random.Random) -> str:

@@ -77,7 +77,7 @@ def write_counterfactual(
         rows.sort(key=lambda row: row["page_id"])
         write_table(rows, output / date / "pages" / "0.parquet", "pages", counts={"kept": len(rows)})
     rows = list(probes(drawn, wordings, dates[1], split=_splits(drawn, settings.partition, validation_share)))
-    counts = Counter(f"{row['set']} {row['kind']} {row['split']}" for row in rows)
+    counts = dict(Counter(f"{row['set']} {row['kind']} {row['split']}" for row in rows))
     share = round(100 * sum(map(len, sentences)) / sum(map(len, texts)))
     counts |= {
         "facts": len(given),
@@ -85,8 +85,8 @@ def write_counterfactual(
         "statements": len(sentences),
         "percent of the new text": share,
     }
-    write_table(rows, output / "probes.parquet", "probes", counts=dict(counts))
-    return dict(counts)
+    write_table(rows, output / "probes.parquet", "probes", counts=counts)
+    return counts
 
 
 def _splits(drawn: Partition, seed: int, validation_share: float) -> dict[str, str]:
