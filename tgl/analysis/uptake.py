@@ -62,8 +62,8 @@ class AtLevel:
     Attributes:
         level: The level, a mean log perplexity of the facts to learn.
         lost: How much of it the reference lost since the base model: its forgetting in nats per token.
-        difference: Log perplexity of unchanged facts at the level, minus that of the reference. Its mean is NaN if a seed
-            does not reach the level.
+        difference: Log perplexity of unchanged facts at the level, minus that of the reference. Its mean is NaN if a
+            seed does not reach the level.
         reached: Number of seeds in which both reach the level.
     """
 
