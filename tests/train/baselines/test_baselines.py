@@ -28,6 +28,7 @@ from tgl.core.tables.read import read_table
 from tgl.core.vocabulary import ADAPTER, EMBEDDING
 from tgl.models.k_adapter import KAdapterForCausalLM
 from tgl.models.sublayers import sublayers
+from tgl.plans.plan import save_plan
 from tgl.text.tokens import read_stream
 from tgl.train import period
 from tgl.train.baseline import BASELINES, Baseline, Start, make_baseline
@@ -39,8 +40,11 @@ SMALL = {
     "ewc": {"sequences": 3},
     "lora": {"rank": 2},
     "k_adapter": {"adapters": 2, "layers": 1, "width": 8},
+    **{name: {"share": 0.2, "sequences": 3} for name in ("neurons", "random_neurons", "lowest_neurons")},
+    "fggm": {"sequences": 3},
 }
-PLANS = {"full": set(RANKED), "tgl_fp": {RANKED[2]}}
+PLANS = {"full": set(RANKED), "one_block": {RANKED[2], RANKED[3]}}  # every baseline supports both
+NEURONS = ("neurons", "random_neurons", "lowest_neurons")
 
 
 def settings_with(baseline, **sections):
@@ -52,10 +56,12 @@ def settings_with(baseline, **sections):
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory):
-    return write_inputs(tmp_path_factory.mktemp("inputs"))
+    folder = write_inputs(tmp_path_factory.mktemp("inputs"))
+    save_plan(plan_of([0.0, 0.0, 1.0, 1.0]), folder / "one_block.json")
+    return folder
 
 
-def run_with(inputs, output, baseline, plan="tgl_fp"):
+def run_with(inputs, output, baseline, plan="one_block"):
     return run_of(inputs, output, baseline=baseline, plan=inputs / f"{plan}.json")
 
 
@@ -81,6 +87,8 @@ def changed_units(model, base):
 def expected_units(baseline, trained):
     if baseline == "lora":
         return {name for name in trained if name.endswith(".attention")}
+    if baseline in NEURONS:
+        return {name for name in trained if name.endswith(".mlp")}
     return set() if baseline == "k_adapter" else trained
 
 
@@ -127,7 +135,7 @@ def test_an_interrupted_and_resumed_run_gives_equal_weights_and_tables(wholes, i
                 go(run, settings_with(baseline))
         torch.rand(3)  # what was drawn before has no say
     said = go(run, settings_with(baseline))
-    assert contents(run) == contents(runs["tgl_fp"])
+    assert contents(run) == contents(runs["one_block"])
     assert any(text.startswith("resumed at step") for text in said)
 
 
@@ -138,7 +146,7 @@ def test_each_baseline_trains_other_weights_than_plain_training_or_changes_what_
     baseline, runs = wholes
     run = run_with(inputs, tmp_path, "plain")
     go(run, settings_with("plain"))
-    assert (contents(run)[0] == contents(runs["tgl_fp"])[0]) == (baseline == "plain")
+    assert (contents(run)[0] == contents(runs["one_block"])[0]) == (baseline == "plain")
 
 
 @pytest.mark.parametrize("baseline", [name for name in BASELINES if name not in ("plain", "oracle")])
@@ -147,7 +155,9 @@ def test_another_setting_of_the_baseline_starts_afresh_and_one_of_another_baseli
 ):
     others = {
         "replay": {"ratio": 2.0}, "mix_review": {"decay": 0.5}, "recadam": {"strength": 10.0}, "ewc": {"strength": 1.0},
-        "lora": {"alpha": 8.0}, "k_adapter": {"heads": 4},
+        "lora": {"alpha": 8.0}, "k_adapter": {"heads": 4}, "migu": {"share": 0.5}, "fggm": {"share": 0.5},
+        "token_weights": {"factor": 2.0}, "random_token_weights": {"factor": 2.0},
+        **{name: {"share": 0.5} for name in NEURONS},
     }  # fmt: skip
     run = run_with(inputs, tmp_path, baseline)
     unrelated = {name: values for name, values in others.items() if name != baseline}
@@ -182,7 +192,7 @@ def test_old_text_is_the_base_text_and_that_of_every_earlier_period(inputs, tmp_
 
 
 def test_the_oracle_s_second_period_starts_from_the_base_model(inputs, tmp_path):
-    run = run_with(inputs, tmp_path, "oracle")
+    run = run_with(inputs, tmp_path, "oracle", "tgl_fp")
     go(run, settings_with("oracle"))
     rates = read_table(run.tables["rates"], "rates").to_pandas()
     told = rates[(rates["period"] == PERIODS[1]) & (rates["sublayer"] == RANKED[2])]["max_change"].max()
@@ -201,11 +211,14 @@ def test_a_later_period_s_plan_is_checked_as_well(inputs, tmp_path, monkeypatch)
         period, "plan_again", lambda given, *_, **__: plan_of([9.0] * 4, method=given.plan.method)
     )
     with pytest.raises(TglError, match=r"largest multiplier 9 .* overshoots"):
-        go(run_with(inputs, tmp_path, "recadam"), with_profile(settings_with("recadam"), periods="each"))
+        go(
+            run_with(inputs, tmp_path, "recadam", "tgl_fp"),
+            with_profile(settings_with("recadam"), periods="each"),
+        )
 
 
 def test_an_unknown_baseline_is_refused_with_the_nearest_name():
-    with pytest.raises(TglError, match=r"no baseline 'recadm'.*'recadam'.*known: ewc, k_adapter"):
+    with pytest.raises(TglError, match=r"no baseline 'recadm'.*'recadam'.*known: ewc, fggm, k_adapter"):
         make_baseline("recadm")
 
 
@@ -216,7 +229,9 @@ def test_without_settings_a_baseline_has_its_defaults_where_there_are_any(baseli
     assert make_baseline(baseline).settings == (kind and kind())
 
 
-@pytest.mark.parametrize("name", ["plain", "replay", "mix_review", "recadam", "ewc"])
+@pytest.mark.parametrize(
+    "name", ["plain", "replay", "mix_review", "recadam", "ewc", "migu", "fggm", "neurons"]
+)
 def test_every_method_takes_the_steps_of_plain_training(name):
     assert baseline_of(name).stream(two_texts(settings=training_of(steps=37))).num_steps == 37
     assert baseline_of(name).start is Start.PREVIOUS

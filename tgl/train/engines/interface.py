@@ -78,6 +78,18 @@ class Regulariser:
         """Return the term to add to the loss."""
         return 0.0
 
+    def token_weights(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor | None:
+        """Return the weight of each token's loss, or None for equal weights.
+
+        Args:
+            logits: float32 [batch, block - 1, vocabulary], without gradients.
+            targets: int64 [batch, block - 1].
+
+        Returns:
+            Weights [batch, block - 1] with mean 1.
+        """
+        return None
+
     def pull(self, groups: list[dict], number: int, factor: float) -> None:
         """Move the parameters of the groups after step `number` at schedule factor `factor`."""
 
@@ -89,8 +101,38 @@ def language_model_loss(model: nn.Module, tokens: torch.Tensor) -> torch.Tensor:
         model: The language model.
         tokens: int64 [batch, block].
     """
-    logits = model(input_ids=tokens).logits[:, :-1]  # [batch, block - 1, vocabulary]
-    return functional.cross_entropy(logits.float().flatten(0, 1), tokens[:, 1:].flatten())
+    return functional.cross_entropy(*_flat(_predicted(model, tokens), tokens))
+
+
+def pass_losses(
+    model: nn.Module, tokens: torch.Tensor, regulariser: Regulariser
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return (loss to train, loss to report) of one pass.
+
+    The loss to report is `language_model_loss` without gradients. The loss to train has the regulariser's weights.
+
+    Args:
+        model: The language model.
+        tokens: int64 [batch, block].
+        regulariser: What the baseline adds to a step.
+    """
+    logits = _predicted(model, tokens)
+    weights = regulariser.token_weights(logits.detach(), tokens[:, 1:])
+    if weights is None:
+        loss = functional.cross_entropy(*_flat(logits, tokens))
+        return loss, loss.detach()
+    losses = functional.cross_entropy(*_flat(logits, tokens), reduction="none")
+    return (weights.flatten() * losses).mean(), losses.detach().mean()
+
+
+def _predicted(model: nn.Module, tokens: torch.Tensor) -> torch.Tensor:
+    """Return the logits of all tokens but the first, float32 [batch, block - 1, vocabulary]."""
+    return model(input_ids=tokens).logits[:, :-1].float()
+
+
+def _flat(logits: torch.Tensor, tokens: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return logits [batch * (block - 1), vocabulary] and targets [batch * (block - 1)]."""
+    return logits.flatten(0, 1), tokens[:, 1:].flatten()
 
 
 def adamw(groups: list[dict]) -> torch.optim.AdamW:

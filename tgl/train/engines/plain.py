@@ -16,8 +16,8 @@ from tgl.train.engines.interface import (
     Regulariser,
     StepResult,
     adamw,
-    language_model_loss,
     own_passes,
+    pass_losses,
     precision,
     rows_a_pass,
 )
@@ -56,8 +56,9 @@ class PlainEngine:
         losses = []
         for part in passes:
             with precision(self.engine, self.device):
-                loss = language_model_loss(self.model, part) / len(passes)
-            losses.append(loss.detach())
+                loss, reported = pass_losses(self.model, part, self.regulariser)
+            loss = loss / len(passes)
+            losses.append(reported / len(passes))
             if part is passes[-1]:
                 loss = loss + self.regulariser.penalty()
             loss.backward()

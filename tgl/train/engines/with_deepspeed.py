@@ -19,8 +19,8 @@ from tgl.train.engines.interface import (
     Regulariser,
     StepResult,
     adamw,
-    language_model_loss,
     own_passes,
+    pass_losses,
     rows_a_pass,
 )
 from tgl.train.engines.mode import training_step
@@ -64,8 +64,8 @@ class DeepSpeedEngine:
             for part in passes:
                 if losses:
                     self.engine.step()  # Between two passes, this only counts them.
-                loss = language_model_loss(self.engine, part)
-                losses.append(loss.detach())
+                loss, reported = pass_losses(self.engine, part, self.regulariser)
+                losses.append(reported)
                 # DeepSpeed averages over passes and processes, so each of them needs the penalty.
                 self.engine.backward(loss + self.regulariser.penalty())
         mean = torch.stack(losses).mean() / world_size()
