@@ -22,10 +22,23 @@ def seeds_needed(spread: float, effect: float = SMALLEST_EFFECT, power: float = 
     Returns:
         The number of seeds, at least 2. None if the spread is unknown or 10,000 seeds are not enough.
     """
-    if not math.isfinite(spread):
+    return number_needed(spread, abs(math.log1p(effect)), power)
+
+
+def number_needed(spread: float, shift: float, power: float = POWER) -> int | None:
+    """Return the number of seeds or replicates with which a paired t test (two-sided, 5 %) detects a difference.
+
+    Args:
+        spread: Standard deviation of the paired difference over them.
+        shift: The difference to detect, at least 0, in the same unit.
+        power: Probability of detecting it.
+
+    Returns:
+        The number, at least 2. None if the spread is unknown, the difference is 0 or 10,000 are not enough.
+    """
+    if not math.isfinite(spread) or shift == 0:
         return None
-    shift = abs(math.log1p(effect))
-    if shift > 100 * spread:  # Two seeds are enough, and scipy's distribution has no value that far out.
+    if shift > 100 * spread:  # Two are enough, and scipy's distribution has no value that far out.
         return 2
     low, high = 2, MOST_SEEDS
     if _power(high, shift / spread) < power:

@@ -1,4 +1,4 @@
-"""Subcommands on results: report, gate, across, verify, explain, export."""
+"""Subcommands on results: report, gate, across, replicates, advise, verify, explain, export."""
 
 from __future__ import annotations
 
@@ -76,6 +76,34 @@ def replicates(
 
     for line in write_replicates(results, settings, output):
         say(line)
+
+
+@command("advise")
+def advise(
+    results: Annotated[
+        list[Path],
+        typer.Argument(help="Folder of an experiment with several seeds, or folders of its replicates."),
+    ],
+    settings: Annotated[WholeConfig, Keys("", only=())],
+    budget: Annotated[
+        float | None,
+        typer.Option(help="Hours of computing for further replicates.", metavar="HOURS", min=0.0),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="JSON file that gets the advice.", metavar="FILE")
+    ] = None,
+) -> None:
+    """Recommend a plan, a baseline and a learning rate, or say that the data carry none.
+
+    --config must be the configuration of the experiments.
+    """
+    given = Checked().folder("an experiment's folder of results", *results)
+    if output is not None:
+        given.output(output)
+    from tgl.report.advice import write_advice
+
+    for line in write_advice(results, settings, budget=budget, output=output):
+        show(one_line(line))
 
 
 @command("verify")

@@ -92,7 +92,7 @@ class MaskedBaseline(Baseline):
             if moved.any():
                 raise TglError(
                     f"{name}: {int(moved.sum())} of {int((~mask).sum())} frozen entries have changed, expected none. "
-                    "This is a fault of tgl; please report it"
+                    "Please report this with the plan and the model"
                 )
         return period.model
 

@@ -1,0 +1,104 @@
+"""Choose a method from the curves of a screen, and judge the choice. Pure functions.
+
+The method is chosen on validation probes and judged on test probes: it is compared with every other method in one family
+for Holm's correction. Nothing is recommended unless it forgets less than `full` by that test.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import pandas as pd
+
+from tgl.analysis.equal_uptake import MethodCurves, at_equal_uptake
+from tgl.analysis.power import number_needed
+from tgl.analysis.uptake import best_rate, level_of, most_learned
+from tgl.core.errors import TglError
+
+BETTER, WORSE = "better", "worse"
+FULL = "full"
+
+
+@dataclass(frozen=True)
+class Advice:
+    """A chosen method and how it was judged.
+
+    Attributes:
+        method: The method that forgets least on validation probes at the level of uptake.
+        rate: Its learning rate.
+        ranking: The columns method, rate and forgetting (nats per token, validation probes), in order of forgetting.
+            Methods that do not reach the level are last, with NaN.
+        table: The comparisons of the method with each other one (`tgl.analysis.equal_uptake.at_equal_uptake`), at the
+            primary level.
+        reason: Why nothing is recommended; "" if the method is.
+    """
+
+    method: str
+    rate: float
+    ranking: pd.DataFrame
+    table: pd.DataFrame
+    reason: str
+
+    def over(self, other: str) -> dict | None:
+        """Return the comparison with another method as a dictionary; None if there is none."""
+        rows = self.table[self.table["reference"] == other].to_dict("records")
+        return rows[0] if rows else None
+
+    def not_told_apart(self) -> list[str]:
+        """Return the methods that the data do not tell apart from the chosen one, best first."""
+        apart = set(self.table.loc[self.table["verdict"].isin((BETTER, WORSE)), "reference"])
+        return [name for name in self.ranking["method"] if name != self.method and name not in apart]
+
+    def needed(self) -> int | None:
+        """Return the number of replicates that would show the difference to `full` with power 80 %, if it is real."""
+        row = self.over(FULL)
+        if row is None or not row["seeds"] > 1 or math.isnan(row["error"]):
+            return None
+        return number_needed(row["error"] * math.sqrt(row["seeds"]), abs(row["difference"]))
+
+
+def advise(curves: MethodCurves, *, primary: float) -> Advice:
+    """Choose a method and judge it.
+
+    Args:
+        curves: The curves of all methods, `full` among them.
+        primary: The share of the uptake of `full` at which methods are compared.
+
+    Raises:
+        TglError: There are no runs of `full`, or they learn nothing.
+    """
+    if FULL not in curves.validation:
+        raise TglError(f"advice: found no run of '{FULL}', expected one, with which all methods are compared")
+    own = curves.validation[FULL]
+    level = float(level_of(own[most_learned(own)].means()[0], primary))
+    if math.isnan(level):
+        raise TglError(
+            f"advice: '{FULL}' learns nothing on validation probes, so methods cannot be compared at equal uptake. "
+            "Raise its learning rates or its steps"
+        )
+    rows = []
+    for method, by_rate in curves.validation.items():
+        rate, forgetting = best_rate(by_rate, level)
+        values = {"rate": math.nan, "forgetting": math.nan}
+        if rate is not None:
+            values = {"rate": rate, "forgetting": forgetting[rate]}
+        rows.append({"method": method, **values})
+    ranking = pd.DataFrame(rows).sort_values("forgetting", kind="stable", na_position="last", ignore_index=True)
+    chosen = ranking.iloc[0]
+    method = str(chosen["method"])
+    pairs = [(method, other) for other in curves.validation if other != method]
+    table = at_equal_uptake(curves, pairs, primary=primary)
+    table = table[table["share"] == primary].reset_index(drop=True)
+    return Advice(method, float(chosen["rate"]), ranking, table, _reason(method, table))
+
+
+def _reason(method: str, table: pd.DataFrame) -> str:
+    if method == FULL:
+        return f"no method forgets less than {FULL} on validation probes"
+    row = table[table["reference"] == FULL].iloc[0]
+    if row["verdict"] == BETTER:
+        return ""
+    if row["verdict"].startswith("no verdict"):
+        return f"{method} over {FULL}: {row['verdict']}"
+    return f"{method} over {FULL}: {row['verdict']} that holds after Holm's correction for {len(table)} comparisons"

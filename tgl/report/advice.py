@@ -1,0 +1,167 @@
+"""Advice from the runs of a screen: which plan, which baseline and share of replay, which learning rate."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from tgl.analysis.advice import BETTER, FULL, Advice, advise
+from tgl.analysis.equal_uptake import MethodCurves
+from tgl.config.root import Config
+from tgl.core.errors import TglError
+from tgl.core.files import write_text
+from tgl.core.layout import Layout
+from tgl.report import gather
+from tgl.report.replicates import replicate_curves, step_rows, whole_runs
+from tgl.train.methods import method_folder, parse_method, rate_text, split_baseline
+
+NONE = "no recommendation"
+
+
+def write_advice(results: Sequence[Path], config: Config, *, budget: float | None, output: Path | None) -> list[str]:
+    """Return advice as lines, and write it as JSON.
+
+    Args:
+        results: The folder of one experiment with several seeds, or those of experiments that are replicates.
+        config: Their configuration.
+        budget: Hours of computing for further replicates; None: nothing is said about them.
+        output: The JSON file to write, or None.
+
+    Raises:
+        TglError: The runs are missing, or they hold no facts to learn or no unchanged facts.
+    """
+    curves, lines = curves_of(results, config)
+    found = advise(curves, primary=config.report.level)
+    lines += list(advice_lines(found, config.report.level))
+    if budget is not None:
+        lines += list(_budget_lines(found, results, config, budget))
+    if output is not None:
+        record = {
+            "recommended": not found.reason,
+            "reason": found.reason,
+            "method": found.method,
+            "rate": found.rate,
+            "level": config.report.level,
+            "not_told_apart": found.not_told_apart(),
+            "replicates_needed": found.needed(),
+            "ranking": found.ranking.to_dict("records"),
+            "comparisons": found.table.to_dict("records"),
+        }
+        write_text(output, json.dumps(_without_nan(record), indent=2) + "\n")
+    return lines
+
+
+def curves_of(results: Sequence[Path], config: Config) -> tuple[MethodCurves, list[str]]:
+    """Return the curves of all methods, and a line for each run that is left out because it is not everywhere.
+
+    With several folders, or one seed, each experiment is one replicate. Otherwise the seeds are.
+    """
+    if len(results) > 1 or len(config.seeds) == 1:
+        rows = pd.concat([step_rows(folder, config) for folder in results], ignore_index=True)
+        kept, lines = whole_runs(rows, config)
+        return replicate_curves(kept, config.report.uptake), lines
+    curves = gather.all_runs(results[0], config).curves()
+    if curves is None:
+        raise TglError(
+            f"{results[0]}: found no facts to learn or no unchanged facts among the probes, expected both. Choose the "
+            "kinds with report.uptake"
+        )
+    return curves, []
+
+
+def advice_lines(found: Advice, level: float) -> Iterator[str]:
+    """Yield the advice in words.
+
+    Args:
+        found: The advice.
+        level: The share of the uptake of `full` at which methods were compared.
+    """
+    plan, baseline = parse_method(found.method)
+    yield f"compared: forgetting of unchanged facts at {level:.0%} of what {FULL} learns, {len(found.ranking)} methods"
+    if found.reason:
+        yield f"{NONE}: {found.reason}"
+        if found.method != FULL:
+            yield f"least forgetting on validation probes: {found.method} at learning rate {rate_text(found.rate)}"
+    else:
+        yield f"recommended: {found.method} at learning rate {rate_text(found.rate)}"
+    if found.method == FULL:
+        return
+    yield f"  {_difference(found, FULL)}"
+    on = "" if baseline == "plain" else f"+{baseline}"
+    if plan != FULL:
+        yield _part("plan", plan, found, FULL + on)
+    if on:
+        yield _part(split_baseline(baseline)[0], baseline, found, plan)
+        for other in found.ranking["method"]:
+            rival_plan, rival = parse_method(other)
+            same = split_baseline(rival)[0] == split_baseline(baseline)[0]
+            if other != found.method and rival_plan == plan and same:
+                yield _part(f"{split_baseline(baseline)[0]}, setting", baseline, found, other)
+    if others := found.not_told_apart():
+        yield f"not told apart from {found.method}: {', '.join(others)}"
+    if (number := found.needed()) is not None:
+        yield f"replicates that would show this difference to {FULL} with power 80 %, if it is real: {number}"
+
+
+def _part(what: str, value: str, found: Advice, other: str) -> str:
+    """Return whether one part of the chosen method is recommended, from its comparison with `other`."""
+    row = found.over(other)
+    if row is None:
+        return f"{what}: {NONE}, because {other} has not run"
+    told = value if row["verdict"] == BETTER and not found.reason else NONE
+    return f"{what}: {told} ({_difference(found, other)})"
+
+
+def _difference(found: Advice, other: str) -> str:
+    row = found.over(other)
+    if math.isnan(row["difference"]):
+        return f"over {other}: {row['verdict']}"
+    apart = f"{row['difference']:.3f} [{row['low']:.3f}, {row['high']:.3f}] nats per token"
+    return f"over {other}: forgets {apart}, {row['verdict']}, {row['seeds']:.0f} replicates"
+
+
+def _budget_lines(found: Advice, results: Sequence[Path], config: Config, budget: float) -> Iterator[str]:
+    kept = [FULL, *[name for name in (found.method, *found.not_told_apart()) if name != FULL]]
+    seconds = [value for folder in results for value in run_seconds(folder, config)]
+    if not seconds:
+        yield "budget: found no run times in the folder benchmarks, so nothing can be said about the budget"
+        return
+    each = sum(seconds) / len(seconds) / 3600
+    runs = [(method, rate) for method, rate in config.runs if method in kept]
+    replicate = each * len(runs)
+    number = int(budget / replicate)
+    now = len(results) if len(results) > 1 or len(config.seeds) == 1 else len(config.seeds)
+    yield (
+        f"budget: {budget:g} hours are {number} more replicates of {len(kept)} methods ({len(runs)} runs of "
+        f"{each * 60:.1f} minutes), so {now + number} in all: {', '.join(kept)}"
+    )
+    if (needed := found.needed()) is not None:
+        enough = "enough" if now + number >= needed else "not enough"
+        yield f"budget: {enough} for the {needed} replicates that would show the difference to {FULL}"
+
+
+def run_seconds(results: Path, config: Config) -> list[float]:
+    """Return the wall-clock seconds of each finished run of an experiment, from the workflow's benchmarks."""
+    layout, found = Layout(str(results), config.model.name), []
+    for method, rate in config.runs:
+        for seed in config.seeds:
+            job = f"train/{method_folder(method, rate)}/seed{seed}"
+            path = Path(layout.path("benchmark", job=job))
+            if path.is_file():
+                found += pd.read_csv(path, sep="\t")["s"].astype(float).tolist()
+    return found
+
+
+def _without_nan(value: object) -> object:
+    """Return the value with None for NaN, which JSON cannot hold."""
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(item) for item in value]
+    if isinstance(value, float) and math.isnan(value):
+        return None
+    return value.item() if hasattr(value, "item") else value
