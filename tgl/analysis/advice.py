@@ -1,7 +1,7 @@
 """Choose a method from the curves of a screen, and judge the choice. Pure functions.
 
-The method is chosen on validation probes and judged on test probes: it is compared with every other method in one family
-for Holm's correction. Nothing is recommended unless it forgets less than `full` by that test.
+The method is chosen on validation probes and judged on test probes: it is compared with every other method in one
+family for Holm's correction. Nothing is recommended unless it forgets less than `full` by that test.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ class Advice:
         rows = self.table[self.table["reference"] == other].to_dict("records")
         return rows[0] if rows else None
 
-    def not_told_apart(self) -> list[str]:
-        """Return the methods that the data do not tell apart from the chosen one, best first."""
+    def undecided(self) -> list[str]:
+        """Return the methods without a significant difference from the chosen one, best first."""
         apart = set(self.table.loc[self.table["verdict"].isin((BETTER, WORSE)), "reference"])
         return [name for name in self.ranking["method"] if name != self.method and name not in apart]
 
@@ -84,7 +84,9 @@ def advise(curves: MethodCurves, *, primary: float) -> Advice:
         if rate is not None:
             values = {"rate": rate, "forgetting": forgetting[rate]}
         rows.append({"method": method, **values})
-    ranking = pd.DataFrame(rows).sort_values("forgetting", kind="stable", na_position="last", ignore_index=True)
+    ranking = pd.DataFrame(rows).sort_values(
+        "forgetting", kind="stable", na_position="last", ignore_index=True
+    )
     chosen = ranking.iloc[0]
     method = str(chosen["method"])
     pairs = [(method, other) for other in curves.validation if other != method]
@@ -101,4 +103,4 @@ def _reason(method: str, table: pd.DataFrame) -> str:
         return ""
     if row["verdict"].startswith("no verdict"):
         return f"{method} over {FULL}: {row['verdict']}"
-    return f"{method} over {FULL}: {row['verdict']} that holds after Holm's correction for {len(table)} comparisons"
+    return f"{method} over {FULL}: {row['verdict']} (Holm's correction for {len(table)} comparisons)"

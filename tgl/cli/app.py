@@ -68,7 +68,11 @@ GROUPS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("gate", "results", "Fail if a gate of the report was missed."),
         ("across", "results", "Compare finished experiments: index.html and CSV tables."),
         ("replicates", "results", "Compare methods over experiments that are replicates of one another."),
-        ("advise", "results", "Recommend a plan, a baseline and a learning rate, or say that the data carry none."),
+        (
+            "advise",
+            "results",
+            "Recommend a plan, a baseline and a learning rate, or say that the data carry none.",
+        ),
         ("verify", "results", "Read every artifact again and compare it with the manifest."),
         ("explain", "results", "Show how an artifact was made: settings, code, versions, cost, inputs."),
         ("export", "results", "Copy tables into folders that `datasets.load_dataset` reads, with cards."),

@@ -22,13 +22,15 @@ from tgl.train.methods import method_folder, parse_method, rate_text, split_base
 NONE = "no recommendation"
 
 
-def write_advice(results: Sequence[Path], config: Config, *, budget: float | None, output: Path | None) -> list[str]:
+def write_advice(
+    results: Sequence[Path], config: Config, *, budget: float | None, output: Path | None
+) -> list[str]:
     """Return advice as lines, and write it as JSON.
 
     Args:
         results: The folder of one experiment with several seeds, or those of experiments that are replicates.
         config: Their configuration.
-        budget: Hours of computing for further replicates; None: nothing is said about them.
+        budget: Hours of computing for further replicates; None: they are not considered.
         output: The JSON file to write, or None.
 
     Raises:
@@ -38,7 +40,7 @@ def write_advice(results: Sequence[Path], config: Config, *, budget: float | Non
     found = advise(curves, primary=config.report.level)
     lines += list(advice_lines(found, config.report.level))
     if budget is not None:
-        lines += list(_budget_lines(found, results, config, budget))
+        lines += list(_budget_lines(found, results, config, budget=budget))
     if output is not None:
         record = {
             "recommended": not found.reason,
@@ -46,7 +48,7 @@ def write_advice(results: Sequence[Path], config: Config, *, budget: float | Non
             "method": found.method,
             "rate": found.rate,
             "level": config.report.level,
-            "not_told_apart": found.not_told_apart(),
+            "undecided": found.undecided(),
             "replicates_needed": found.needed(),
             "ranking": found.ranking.to_dict("records"),
             "comparisons": found.table.to_dict("records"),
@@ -93,21 +95,21 @@ def advice_lines(found: Advice, level: float) -> Iterator[str]:
     yield f"  {_difference(found, FULL)}"
     on = "" if baseline == "plain" else f"+{baseline}"
     if plan != FULL:
-        yield _part("plan", plan, found, FULL + on)
+        yield _part("plan", plan, found, other=FULL + on)
     if on:
-        yield _part(split_baseline(baseline)[0], baseline, found, plan)
+        yield _part(split_baseline(baseline)[0], baseline, found, other=plan)
         for other in found.ranking["method"]:
             rival_plan, rival = parse_method(other)
             same = split_baseline(rival)[0] == split_baseline(baseline)[0]
             if other != found.method and rival_plan == plan and same:
-                yield _part(f"{split_baseline(baseline)[0]}, setting", baseline, found, other)
-    if others := found.not_told_apart():
-        yield f"not told apart from {found.method}: {', '.join(others)}"
+                yield _part(f"{split_baseline(baseline)[0]}, setting", baseline, found, other=other)
+    if others := found.undecided():
+        yield f"no significant difference from {found.method}: {', '.join(others)}"
     if (number := found.needed()) is not None:
         yield f"replicates that would show this difference to {FULL} with power 80 %, if it is real: {number}"
 
 
-def _part(what: str, value: str, found: Advice, other: str) -> str:
+def _part(what: str, value: str, found: Advice, *, other: str) -> str:
     """Return whether one part of the chosen method is recommended, from its comparison with `other`."""
     row = found.over(other)
     if row is None:
@@ -124,16 +126,16 @@ def _difference(found: Advice, other: str) -> str:
     return f"over {other}: forgets {apart}, {row['verdict']}, {row['seeds']:.0f} replicates"
 
 
-def _budget_lines(found: Advice, results: Sequence[Path], config: Config, budget: float) -> Iterator[str]:
-    kept = [FULL, *[name for name in (found.method, *found.not_told_apart()) if name != FULL]]
+def _budget_lines(found: Advice, results: Sequence[Path], config: Config, *, budget: float) -> Iterator[str]:
+    kept = [FULL, *[name for name in (found.method, *found.undecided()) if name != FULL]]
     seconds = [value for folder in results for value in run_seconds(folder, config)]
     if not seconds:
-        yield "budget: found no run times in the folder benchmarks, so nothing can be said about the budget"
+        yield "budget: found no run times in the folder benchmarks, so the budget cannot be converted to runs"
         return
     each = sum(seconds) / len(seconds) / 3600
     runs = [(method, rate) for method, rate in config.runs if method in kept]
     replicate = each * len(runs)
-    number = int(budget / replicate)
+    number = math.floor(budget / replicate + 1e-9)  # 3 / 0.6 is a little less than 5.
     now = len(results) if len(results) > 1 or len(config.seeds) == 1 else len(config.seeds)
     yield (
         f"budget: {budget:g} hours are {number} more replicates of {len(kept)} methods ({len(runs)} runs of "

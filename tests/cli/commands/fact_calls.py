@@ -94,3 +94,22 @@ def _replicates(place):
     return Call(
         check, {"0": folders[0], "1": folders[1], "output": place.out, "config": place.config(**settings)}
     )
+
+
+@CALLS.of("advise")
+def _advise(place):
+    folders = [write_experiment(place.out.parent / name, saved) for name, saved in (("a", 0.1), ("b", 0.12))]
+    settings = config_of().model_dump(mode="json")
+
+    def check(printed):
+        assert "least forgetting on validation probes: last" in printed or "recommended: last" in printed
+        assert "budget: found no run times" in printed
+        assert json.loads(place.out.read_text())["method"] == "last"
+
+    return Call(
+        check,
+        {
+            "0": folders[0], "1": folders[1], "output": place.out, "config": place.config(**settings),
+            "budget": 1.0,
+        },
+    )  # fmt: skip

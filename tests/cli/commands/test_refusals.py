@@ -21,12 +21,12 @@ INPUTS = {
     "pack": ["0", "tokenizer", "withhold"], "report": ["0"], "gate": ["0"], "across": ["0"], "verify": ["0"],
     "explain": ["0"], "export": ["0"],
     "known-facts": ["facts", "wordings"], "counterfactual": ["facts", "wordings", "old-text", "new-text"],
-    "interference": ["probes", "tokens"], "replicates": ["0"],
+    "interference": ["probes", "tokens"], "replicates": ["0"], "advise": ["0"],
 }  # fmt: skip
 ELSEWHERE = {"profile", "along", "plan", "base", "train", "score"}
 WITHOUT_INPUTS = {"init", "world", "download"}
 FOLDERS = {("agree", "profile"), ("agree", "0"), ("agree", "moved"), ("pack", "tokenizer")} | {
-    (name, "0") for name in ("report", "across", "verify", "export", "replicates")
+    (name, "0") for name in ("report", "across", "verify", "export", "replicates", "advise")
 }
 # Files that may hold any bytes.
 ANY_CONTENT = {("files", "0")}
@@ -35,7 +35,7 @@ OUTPUTS = {
     "pages": "output", "base-text": "output", "diff": "output", "probes": "output", "wikidata": "output",
     "snapshot-probes": "output", "tokenizer": "output", "pack": "output", "report": "output", "across": "output",
     "export": "hub-layout", "known-facts": "output", "counterfactual": "output", "interference": "output",
-    "replicates": "output",
+    "replicates": "output", "advise": "output",
 }  # fmt: skip
 INTO_FOLDERS = {
     "world", "history", "agree", "tokenizer", "report", "across", "export", "counterfactual", "replicates",

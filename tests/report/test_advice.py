@@ -1,0 +1,83 @@
+"""Advice from folders of results, in words and as JSON."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.report.test_replicates import config_of, write_experiment
+from tgl.core.layout import Layout
+from tgl.report.advice import run_seconds, write_advice
+from tgl.train.methods import method_folder
+
+
+def with_benchmarks(folder, config, seconds):
+    layout = Layout(str(folder), config.model.name)
+    for method, rate in config.runs:
+        path = Path(layout.path("benchmark", job=f"train/{method_folder(method, rate)}/seed0"))
+        path.parent.mkdir(parents=True)
+        path.write_text(f"s\th:m:s\tmax_rss\n{seconds}\t0:00:00\t1\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def replicates(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("replicates")
+    found = [
+        write_experiment(folder / name, saved)
+        for name, saved in (("a", 0.1), ("b", 0.11), ("c", 0.12), ("d", 0.105))
+    ]
+    return [with_benchmarks(each, config_of(), 360.0) for each in found]
+
+
+def test_the_better_plan_is_recommended_with_its_rate_and_interval(replicates, tmp_path):
+    lines = write_advice(replicates, config_of(), budget=None, output=tmp_path / "advice.json")
+    assert lines[0] == "compared: forgetting of unchanged facts at 70% of what full learns, 2 methods"
+    assert lines[1] == "recommended: last at learning rate 0.2"
+    assert "over full: forgets -0." in lines[2]
+    assert "better, 4 replicates" in lines[2]
+    assert lines[3].startswith("plan: last (over full: ")
+    written = json.loads((tmp_path / "advice.json").read_text())
+    assert (written["recommended"], written["method"], written["rate"]) == (True, "last", 0.2)
+    assert written["comparisons"][0]["high"] < 0
+    assert written["reason"] == ""
+
+
+def test_one_replicate_gives_no_recommendation_and_says_why(replicates):
+    lines = write_advice(replicates[:1], config_of(), budget=None, output=None)
+    assert "no recommendation: last over full: no verdict: one seed" in lines
+    assert "least forgetting on validation probes: last at learning rate 0.2" in lines
+    assert any(line.startswith("plan: no recommendation") for line in lines)
+
+
+def test_the_budget_is_told_in_replicates_from_the_times_of_finished_runs(replicates):
+    assert run_seconds(replicates[0], config_of()) == [360.0] * 6
+    lines = write_advice(replicates, config_of(), budget=3.0, output=None)
+    # Only full is left beside last: 6 runs of 6 minutes are 0.6 hours.
+    assert any(
+        line.startswith(
+            "budget: 3 hours are 5 more replicates of 2 methods (6 runs of 6.0 minutes), so 9 in all"
+        )
+        for line in lines
+    )
+
+
+def test_without_times_nothing_is_said_about_the_budget(tmp_path):
+    folder = write_experiment(tmp_path / "a")
+    lines = write_advice([folder], config_of(), budget=3.0, output=None)
+    assert (
+        "budget: found no run times in the folder benchmarks, so the budget cannot be converted to runs"
+        in lines
+    )
+
+
+def test_a_share_of_replay_is_recommended_only_over_what_has_run(tmp_path):
+    """In this world only `last` saves anything, so `last+replay` is like `full`."""
+    methods = ("full", "last", "last+replay.0.25")
+    folders = [
+        write_experiment(tmp_path / name, saved, methods)
+        for name, saved in (("a", 0.1), ("b", 0.11), ("c", 0.12))
+    ]
+    lines = write_advice(folders, config_of(methods), budget=None, output=None)
+    assert "recommended: last at learning rate 0.2" in lines
+    assert not any(line.startswith("replay") for line in lines)
