@@ -14,7 +14,7 @@ pytestmark = pytest.mark.workflow
 
 RELATIONS = ("capital", "continent", "language", "demonym")
 PERIOD = "20210901"
-METHODS = ["full", "tgl_fp", "alr_fisher", "last", "full+replay.0.33", "full+lora"]
+METHODS = ["full", "tgl_fp", "alr_fisher", "last", "full+replay.0.33", "full+neurons.0.2", "full+lora"]
 TEXT = "A page about a place. It has a few sentences. Most of them say little. " * 8
 
 
@@ -55,7 +55,7 @@ def finished(finished_tiny, tmp_path_factory):
 def test_the_report_compares_every_method_at_equal_uptake(finished):
     table = pd.read_csv(finished.results / "report/equal_uptake.csv")
     assert set(table["method"]) == set(METHODS) - {"full"}
-    assert set(table[table["share"] == 0.7]["verdict"]) <= {
+    assert set(table[table["share"] == 0.9]["verdict"]) <= {
         "no verdict: one seed",
         "no verdict: not reached in every seed",
     }
@@ -66,7 +66,7 @@ def test_the_report_compares_every_method_at_equal_uptake(finished):
 
 def test_every_run_is_scored_along_its_steps_and_keeps_no_checkpoint(finished):
     runs = sorted(finished.results.glob("scores/*/*/seed0/step_scores.parquet"))
-    assert len(runs) == 5 * 2 + 1
+    assert len(runs) == 6 * 2 + 1
     for path in runs:
         rows = read_table(path, "step_scores").to_pandas()
         assert sorted(set(rows["step"])) == [2, 4, 6]
@@ -81,7 +81,13 @@ def test_nothing_is_left_to_do_and_another_partition_is_another_experiment(finis
     assert {"counterfactual", "probes", "profile", "train", "report"} <= other
 
 
-def test_the_replicates_command_reads_the_results(finished):
+def test_checkpoints_that_were_never_kept_are_made_with_the_changed_settings(finished):
+    """Snakemake ignores changed settings of a job of which some output has no record."""
+    changed = finished.planned("--config", "train={keep_models: true, steps: 7}")
+    assert {"train", "report"} <= changed
+
+
+def test_the_replicates_and_advise_commands_read_the_results(finished):
     from tests.cli.running import passes
 
     output = finished.directory / "replicates"
@@ -97,3 +103,6 @@ def test_the_replicates_command_reads_the_results(finished):
     printed = passes("replicates", finished.results, "--output", output, "--config", settings)
     assert "last over full: forgets " in printed
     assert set(pd.read_csv(output / "steps.csv")["method"]) == {"base", *METHODS}
+    printed = passes("advise", finished.results, "--config", settings, "--budget", 1)
+    assert "no recommendation: " in printed
+    assert "budget: 1 hours are " in printed

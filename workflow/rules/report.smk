@@ -21,6 +21,13 @@ rule report:
             for method in (METHODS if CONFIG.train.score_at else [])
             for seed in CONFIG.seeds
         ],
+        # Snakemake ignores changed settings of a job if one of its outputs was never made. Needing a file of each
+        # kept checkpoint makes it run such a job again.
+        models=[
+            path("model", method=method, seed=seed, period=PERIODS[-1]) + "/config.json"
+            for method in (METHODS if CONFIG.train.keep_models else [])
+            for seed in CONFIG.seeds
+        ],
     output:
         page=report(path("report", file="index.html"), category="Report"),
         examples=report(path("report", file="examples.html"), category="Report"),
