@@ -53,7 +53,7 @@ def test_one_replicate_gives_no_recommendation_and_says_why(replicates):
 def test_the_budget_is_told_in_replicates_from_the_times_of_finished_runs(replicates):
     assert run_seconds(replicates[0], config_of()) == [360.0] * 6
     lines = write_advice(replicates, config_of(), budget=3.0, output=None)
-    # Only full is left beside last: 6 runs of 6 minutes are 0.6 hours.
+    # With last, only full is left: 6 runs of 6 minutes are 0.6 hours.
     assert any(
         line.startswith(
             "budget: 3 hours are 5 more replicates of 2 methods (6 runs of 6.0 minutes), so 9 in all"
