@@ -48,11 +48,15 @@ class LinearMap:
         """Number of inputs."""
         return self.module.weight.shape[1 - self.outputs]
 
+    def spread(self, chosen: torch.Tensor, dimension: int) -> torch.Tensor:
+        """Return a mask of the weight from a mask of one of its dimensions."""
+        shape = [1, 1]
+        shape[dimension] = -1
+        return chosen.view(shape).expand_as(self.module.weight)
+
     def masks(self, rows: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return masks of weight and bias, by parameter name, that select rows (bool [num_outputs])."""
-        shape = [1, 1]
-        shape[self.outputs] = -1
-        found = {f"{self.name}.weight": rows.view(shape).expand_as(self.module.weight)}
+        found = {f"{self.name}.weight": self.spread(rows, self.outputs)}
         if self.module.bias is not None:
             found[f"{self.name}.bias"] = rows
         return found
@@ -85,9 +89,7 @@ class Mlp:
         found: dict[str, torch.Tensor] = {}
         for linear in self.before:
             found |= linear.masks(neurons.repeat(linear.num_outputs // len(neurons)))
-        shape = [1, 1]
-        shape[1 - self.down.outputs] = -1
-        found[f"{self.down.name}.weight"] = neurons.view(shape).expand_as(self.down.module.weight)
+        found[f"{self.down.name}.weight"] = self.down.spread(neurons, 1 - self.down.outputs)
         return found
 
 

@@ -7,6 +7,7 @@ frozen entries. At the end of a period every frozen entry is compared with its v
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -35,15 +36,15 @@ class Masked(Prepared):
     before: Mapping[str, torch.Tensor]
 
 
-class MaskedBaseline(Baseline):
+class MaskedBaseline(Baseline, ABC):
     """Plain training of the entries that `masks` selects. Derived classes implement `masks`."""
 
+    @abstractmethod
     def masks(self, period: Period) -> dict[str, torch.Tensor]:
         """Return the masks of all parameters that the period may train, by name, bool in the parameter's shape.
 
         A parameter without a mask is frozen; one whose mask selects every entry is trained as without a mask.
         """
-        raise NotImplementedError
 
     def prepare(self, period: Period) -> Masked:
         """See `Baseline`.
@@ -66,10 +67,19 @@ class MaskedBaseline(Baseline):
         partly = {id(parameters[name]) for name in parts}
 
         def groups(phase: Plan) -> list[dict]:
+            for parameter in frozen:
+                parameter.requires_grad_(
+                    True
+                )  # So that an earlier phase does not count as frozen by the caller.
             found = whole.groups(phase)
             for parameter in frozen:
                 parameter.requires_grad_(False)
-            return _regrouped(found, partly)
+            if not (own := _regrouped(found, partly)):
+                raise TglError(
+                    f"plan '{phase.method}': a phase trains none of the chosen weights, expected at least one. Raise "
+                    "the share, or use this plan with another baseline"
+                )
+            return own
 
         trained = {
             unit.name

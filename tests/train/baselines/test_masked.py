@@ -1,5 +1,7 @@
 """Baselines that train only parts of weights: neurons and their controls, FGGM, and MIGU's masks of gradients."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -114,6 +116,28 @@ def test_an_architecture_without_mlps_and_a_trained_embedding_are_refused_before
     assert problems("gpt2") == []
     assert "'mamba' has none" in problems("mamba")[0]
     assert "plan.embedding" in problems("gpt2", "trained")[0]
+
+
+def test_phases_of_a_plan_train_their_own_neurons_without_a_warning():
+    period = two_texts(settings=settings_of(steps=4))
+    period.plan = in_two_phases([1.0, 1.0, 1.0, 0.0], [1.0, 0.0, 1.0, 1.0])
+    before = parameters_of(period.model)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        model, _, _ = trained(baseline_of("neurons", sequences=4, share=0.5), period)
+    moved = {
+        ".".join(name.split(".")[:3]) for name, entries in changed(model, before).items() if entries.any()
+    }
+    assert moved == {"transformer.h.0", "transformer.h.1"}
+
+
+def test_a_phase_that_trains_no_chosen_neuron_is_refused():
+    period = two_texts()
+    period.plan = in_two_phases([0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0])
+    prepared = baseline_of("neurons", sequences=2, share=0.001).prepare(period)
+    phases = [phase for _, phase in period.plan.schedule(10)]
+    with pytest.raises(TglError, match=r"a phase trains none of the chosen weights.*Raise the share"):
+        [prepared.groups(phase) for phase in phases]
 
 
 def test_a_changed_frozen_entry_is_reported():

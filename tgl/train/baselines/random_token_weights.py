@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tgl.train.baseline import Baseline, Prepared
-from tgl.train.baselines.token_weights import TokenWeightsConfig
+from tgl.train.baselines.token_weights import TokenWeights, TokenWeightsConfig
 
 if TYPE_CHECKING:
+    from tgl.train.baseline import Prepared
     from tgl.train.engines import Regulariser
     from tgl.train.run import Period
 
@@ -16,12 +16,10 @@ class RandomTokenWeightsConfig(TokenWeightsConfig):
     """Random token weights: the control of `token_weights`."""
 
 
-class RandomTokenWeights(Baseline):
+class RandomTokenWeights(TokenWeights):
     """Plain training with random weighted tokens."""
 
     Settings = RandomTokenWeightsConfig
-    varied = "factor"
-    settings: RandomTokenWeightsConfig
 
     def regulariser(self, period: Period, prepared: Prepared) -> Regulariser:
         """See `Baseline`."""
