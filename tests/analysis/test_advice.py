@@ -21,7 +21,7 @@ def chosen(best, others=("full",)):
 
 def test_a_method_that_forgets_much_less_is_recommended_at_the_rate_chosen_on_validation():
     full, own = world(np.random.default_rng(1), 6, 20, 30, apart=-0.8)
-    found = advise(of({"full": full, "last": own}, chosen("last")), primary=0.7)
+    found = advise(of({"full": full, "last": own}, chosen("last")), reference="full", primary=0.7)
     assert (found.method, found.rate, found.reason) == ("last", 0.2, "")
     row = found.over("full")
     assert row["verdict"] == "better"
@@ -32,7 +32,7 @@ def test_a_method_that_forgets_much_less_is_recommended_at_the_rate_chosen_on_va
 
 def test_nothing_is_recommended_when_the_test_probes_do_not_bear_the_choice_out():
     full, own = world(np.random.default_rng(2), 6, 20, 30, apart=0.0)
-    found = advise(of({"full": full, "last": own}, chosen("last")), primary=0.7)
+    found = advise(of({"full": full, "last": own}, chosen("last")), reference="full", primary=0.7)
     assert found.method == "last"
     assert found.reason == "last over full: no significant difference (Holm's correction for 1 comparisons)"
     assert found.undecided() == ["full"]
@@ -40,7 +40,7 @@ def test_nothing_is_recommended_when_the_test_probes_do_not_bear_the_choice_out(
 
 
 def test_nothing_is_recommended_when_full_is_best_on_validation():
-    found = advise(of(noisy(apart=-0.8), chosen("full", ["m"])), primary=0.7)
+    found = advise(of(noisy(apart=-0.8), chosen("full", ["m"])), reference="full", primary=0.7)
     assert found.method == "full"
     assert found.reason == "no method forgets less than full on validation probes"
     assert found.over("full") is None
@@ -50,7 +50,7 @@ def test_nothing_is_recommended_when_full_is_best_on_validation():
 @pytest.mark.parametrize("seed", range(3))
 def test_one_replicate_recommends_nothing_however_large_the_difference(seed):
     full, own = world(np.random.default_rng(seed), 1, 20, 30, apart=-3.0)
-    found = advise(of({"full": full, "last": own}, chosen("last")), primary=0.7)
+    found = advise(of({"full": full, "last": own}, chosen("last")), reference="full", primary=0.7)
     assert found.reason == "last over full: no verdict: one seed"
     assert found.needed() is None
 
@@ -59,27 +59,28 @@ def test_a_rate_at_the_edge_recommends_nothing():
     validation = chosen("last")
     validation["last"] = {0.1: validation["last"][0.2], 0.2: validation["last"][0.1]}
     full, own = world(np.random.default_rng(1), 6, 20, 30, apart=-0.8)
-    found = advise(of({"full": full, "last": own}, validation), primary=0.7)
+    found = advise(of({"full": full, "last": own}, validation), reference="full", primary=0.7)
     assert "best rate at the edge" in found.reason
 
 
 def test_a_method_that_does_not_learn_enough_comes_last():
     validation = chosen("last") | {"m": tried(curves_of([0.0, 0.1, 0.2, 0.3], [0.0] * 4))}
     full, own = world(np.random.default_rng(1), 6, 20, 30, apart=-0.8)
-    found = advise(of({"full": full, "last": own, "m": own}, validation), primary=0.7)
+    found = advise(of({"full": full, "last": own, "m": own}, validation), reference="full", primary=0.7)
     assert found.ranking["method"].tolist() == ["last", "full", "m"]
     assert math.isnan(found.ranking["forgetting"].iloc[2])
-    assert "m" in found.undecided()
+    assert found.undecided() == []
+    assert found.below_level() == ["m"]
 
 
 def test_without_full_or_learning_there_is_no_comparison():
     with pytest.raises(TglError, match=r"found no run of 'full', expected one"):
-        advise(of({"last": curves_of(LEARNED, FLAT)}), primary=0.7)
+        advise(of({"last": curves_of(LEARNED, FLAT)}), reference="full", primary=0.7)
     idle = {"full": tried(curves_of([0.0] * 4, FLAT))}
     with pytest.raises(
         TglError, match=r"'full' learns nothing on validation probes.*Raise its learning rates"
     ):
-        advise(of({"full": curves_of(LEARNED, FLAT)}, idle), primary=0.7)
+        advise(of({"full": curves_of(LEARNED, FLAT)}, idle), reference="full", primary=0.7)
 
 
 def test_of_equal_methods_few_are_recommended():
@@ -87,5 +88,7 @@ def test_of_equal_methods_few_are_recommended():
     recommended = 0
     for seed in range(200):
         full, own = world(np.random.default_rng(1000 + seed), 5, 20, 30, apart=0.0)
-        recommended += not advise(of({"full": full, "last": own}, chosen("last")), primary=0.7).reason
+        recommended += not advise(
+            of({"full": full, "last": own}, chosen("last")), reference="full", primary=0.7
+        ).reason
     assert recommended <= 200 * 0.05 + 3 * math.sqrt(200 * 0.05 * 0.95)

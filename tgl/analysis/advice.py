@@ -1,7 +1,7 @@
 """Choose a method from the curves of a screen, and judge the choice. Pure functions.
 
 The method is chosen on validation probes and judged on test probes: it is compared with every other method in one
-family for Holm's correction. Nothing is recommended unless it forgets less than `full` by that test.
+family for Holm's correction. Nothing is recommended unless it forgets less than the reference by that test.
 """
 
 from __future__ import annotations
@@ -11,13 +11,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from tgl.analysis.compare import BETTER, WORSE
 from tgl.analysis.equal_uptake import MethodCurves, at_equal_uptake
 from tgl.analysis.power import number_needed
 from tgl.analysis.uptake import best_rate, level_of, most_learned
 from tgl.core.errors import TglError
-
-BETTER, WORSE = "better", "worse"
-FULL = "full"
 
 
 @dataclass(frozen=True)
@@ -32,6 +30,7 @@ class Advice:
         table: The comparisons of the method with each other one (`tgl.analysis.equal_uptake.at_equal_uptake`), at the
             primary level.
         reason: Why nothing is recommended; "" if the method is.
+        reference: The method that defines the level of uptake and that a recommended method must beat.
     """
 
     method: str
@@ -39,6 +38,7 @@ class Advice:
     ranking: pd.DataFrame
     table: pd.DataFrame
     reason: str
+    reference: str
 
     def over(self, other: str) -> dict | None:
         """Return the comparison with another method as a dictionary; None if there is none."""
@@ -48,33 +48,45 @@ class Advice:
     def undecided(self) -> list[str]:
         """Return the methods without a significant difference from the chosen one, best first."""
         apart = set(self.table.loc[self.table["verdict"].isin((BETTER, WORSE)), "reference"])
-        return [name for name in self.ranking["method"] if name != self.method and name not in apart]
+        reached = self.ranking.loc[self.ranking["forgetting"].notna(), "method"]
+        return [name for name in reached if name != self.method and name not in apart]
+
+    def below_level(self) -> list[str]:
+        """Return the methods that do not learn enough to be compared, at any rate."""
+        return self.ranking.loc[self.ranking["forgetting"].isna(), "method"].tolist()
 
     def needed(self) -> int | None:
-        """Return the number of replicates that would show the difference to `full` with power 80 %, if it is real."""
-        row = self.over(FULL)
+        """Return the number of replicates that would show the difference to the reference with power 80 %.
+
+        This is for one comparison at 5 %, and if the difference is as large as measured. Seeds that share their probes
+        need fewer, because the error of the probes is counted as that of the seeds. None: it is not known.
+        """
+        row = self.over(self.reference)
         if row is None or not row["seeds"] > 1 or math.isnan(row["error"]):
             return None
         return number_needed(row["error"] * math.sqrt(row["seeds"]), abs(row["difference"]))
 
 
-def advise(curves: MethodCurves, *, primary: float) -> Advice:
+def advise(curves: MethodCurves, *, reference: str, primary: float) -> Advice:
     """Choose a method and judge it.
 
     Args:
-        curves: The curves of all methods, `full` among them.
-        primary: The share of the uptake of `full` at which methods are compared.
+        curves: The curves of all methods.
+        reference: The method with which all others are compared.
+        primary: The share of the reference's uptake at which methods are compared.
 
     Raises:
-        TglError: There are no runs of `full`, or they learn nothing.
+        TglError: There are no runs of the reference, or they learn nothing.
     """
-    if FULL not in curves.validation:
-        raise TglError(f"advice: found no run of '{FULL}', expected one, with which all methods are compared")
-    own = curves.validation[FULL]
+    if reference not in curves.validation:
+        raise TglError(
+            f"advice: found no run of '{reference}', expected one, with which all methods are compared"
+        )
+    own = curves.validation[reference]
     level = float(level_of(own[most_learned(own)].means()[0], primary))
     if math.isnan(level):
         raise TglError(
-            f"advice: '{FULL}' learns nothing on validation probes, so methods cannot be compared at equal uptake. "
+            f"advice: '{reference}' learns nothing on validation probes, so methods cannot be compared. "
             "Raise its learning rates or its steps"
         )
     rows = []
@@ -92,15 +104,16 @@ def advise(curves: MethodCurves, *, primary: float) -> Advice:
     pairs = [(method, other) for other in curves.validation if other != method]
     table = at_equal_uptake(curves, pairs, primary=primary)
     table = table[table["share"] == primary].reset_index(drop=True)
-    return Advice(method, float(chosen["rate"]), ranking, table, _reason(method, table))
+    reason = _reason(method, reference, table)
+    return Advice(method, float(chosen["rate"]), ranking, table, reason, reference)
 
 
-def _reason(method: str, table: pd.DataFrame) -> str:
-    if method == FULL:
-        return f"no method forgets less than {FULL} on validation probes"
-    row = table[table["reference"] == FULL].iloc[0]
+def _reason(method: str, reference: str, table: pd.DataFrame) -> str:
+    if method == reference:
+        return f"no method forgets less than {reference} on validation probes"
+    row = table[table["reference"] == reference].iloc[0]
     if row["verdict"] == BETTER:
         return ""
     if row["verdict"].startswith("no verdict"):
-        return f"{method} over {FULL}: {row['verdict']}"
-    return f"{method} over {FULL}: {row['verdict']} (Holm's correction for {len(table)} comparisons)"
+        return f"{method} over {reference}: {row['verdict']}"
+    return f"{method} over {reference}: {row['verdict']} (Holm's correction for {len(table)} comparisons)"

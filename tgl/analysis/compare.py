@@ -13,6 +13,7 @@ from tgl.analysis.values import LOWER_IS_BETTER, RATIOS, Values, exp
 
 LEVEL = 0.95
 NO_DIFFERENCE = "no significant difference"
+BETTER, WORSE = "better", "worse"
 
 
 def compare(
@@ -124,7 +125,7 @@ def verdict(apart: Estimate, level: float, passed: bool, *, measure: str) -> str
     low, high = apart.interval(level)
     if not passed or low <= 0 <= high:
         return NO_DIFFERENCE
-    return "better" if (high < 0) == (measure in LOWER_IS_BETTER) else "worse"
+    return BETTER if (high < 0) == (measure in LOWER_IS_BETTER) else WORSE
 
 
 def spread(values: Values, method: str, rate: float, *, reference: str, reference_rate: float) -> float:

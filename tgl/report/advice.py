@@ -9,13 +9,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from tgl.analysis.advice import BETTER, FULL, Advice, advise
+from tgl.analysis.advice import Advice, advise
+from tgl.analysis.compare import BETTER
 from tgl.analysis.equal_uptake import MethodCurves
 from tgl.config.root import Config
 from tgl.core.errors import TglError
 from tgl.core.files import write_text
 from tgl.core.layout import Layout
 from tgl.report import gather
+from tgl.report.methods import REFERENCE
 from tgl.report.replicates import replicate_curves, step_rows, whole_runs
 from tgl.train.methods import method_folder, parse_method, rate_text, split_baseline
 
@@ -37,7 +39,7 @@ def write_advice(
         TglError: The runs are missing, or they hold no facts to learn or no unchanged facts.
     """
     curves, lines = curves_of(results, config)
-    found = advise(curves, primary=config.report.level)
+    found = advise(curves, reference=REFERENCE, primary=config.report.level)
     lines += list(advice_lines(found, config.report.level))
     if budget is not None:
         lines += list(_budget_lines(found, results, config, budget=budget))
@@ -49,12 +51,18 @@ def write_advice(
             "rate": found.rate,
             "level": config.report.level,
             "undecided": found.undecided(),
+            "below_level": found.below_level(),
             "replicates_needed": found.needed(),
-            "ranking": found.ranking.to_dict("records"),
-            "comparisons": found.table.to_dict("records"),
+            "ranking": _records(found.ranking),
+            "comparisons": _records(found.table),
         }
-        write_text(output, json.dumps(_without_nan(record), indent=2) + "\n")
+        write_text(output, json.dumps(record, indent=2) + "\n")
     return lines
+
+
+def _records(table: pd.DataFrame) -> list[dict]:
+    """Return the rows of a table for JSON, with None for NaN."""
+    return json.loads(table.to_json(orient="records", double_precision=15))
 
 
 def curves_of(results: Sequence[Path], config: Config) -> tuple[MethodCurves, list[str]]:
@@ -83,19 +91,20 @@ def advice_lines(found: Advice, level: float) -> Iterator[str]:
         level: The share of the uptake of `full` at which methods were compared.
     """
     plan, baseline = parse_method(found.method)
-    yield f"compared: forgetting of unchanged facts at {level:.0%} of what {FULL} learns, {len(found.ranking)} methods"
+    number = len(found.ranking)
+    yield f"compared: forgetting of unchanged facts at {level:.0%} of what {REFERENCE} learns, {number} methods"
     if found.reason:
         yield f"{NONE}: {found.reason}"
-        if found.method != FULL:
+        if found.method != REFERENCE:
             yield f"least forgetting on validation probes: {found.method} at learning rate {rate_text(found.rate)}"
     else:
         yield f"recommended: {found.method} at learning rate {rate_text(found.rate)}"
-    if found.method == FULL:
+    if found.method == REFERENCE:
         return
-    yield f"  {_difference(found, FULL)}"
+    yield f"  {_difference(found, REFERENCE)}"
     on = "" if baseline == "plain" else f"+{baseline}"
-    if plan != FULL:
-        yield _part("plan", plan, found, other=FULL + on)
+    if plan != REFERENCE:
+        yield _part("plan", plan, found, other=REFERENCE + on)
     if on:
         yield _part(split_baseline(baseline)[0], baseline, found, other=plan)
         for other in found.ranking["method"]:
@@ -105,8 +114,10 @@ def advice_lines(found: Advice, level: float) -> Iterator[str]:
                 yield _part(f"{split_baseline(baseline)[0]}, setting", baseline, found, other=other)
     if others := found.undecided():
         yield f"no significant difference from {found.method}: {', '.join(others)}"
-    if (number := found.needed()) is not None:
-        yield f"replicates that would show this difference to {FULL} with power 80 %, if it is real: {number}"
+    if short := found.below_level():
+        yield f"learn too little to be compared at any rate: {', '.join(short)}"
+    if (needed := found.needed()) is not None:
+        yield f"replicates that would show this difference to {REFERENCE} with power 80 %, if it is real: {needed}"
 
 
 def _part(what: str, value: str, found: Advice, *, other: str) -> str:
@@ -127,7 +138,7 @@ def _difference(found: Advice, other: str) -> str:
 
 
 def _budget_lines(found: Advice, results: Sequence[Path], config: Config, *, budget: float) -> Iterator[str]:
-    kept = [FULL, *[name for name in (found.method, *found.undecided()) if name != FULL]]
+    kept = [REFERENCE, *[name for name in (found.method, *found.undecided()) if name != REFERENCE]]
     seconds = [value for folder in results for value in run_seconds(folder, config)]
     if not seconds:
         yield "budget: found no run times in the folder benchmarks, so the budget cannot be converted to runs"
@@ -143,7 +154,7 @@ def _budget_lines(found: Advice, results: Sequence[Path], config: Config, *, bud
     )
     if (needed := found.needed()) is not None:
         enough = "enough" if now + number >= needed else "not enough"
-        yield f"budget: {enough} for the {needed} replicates that would show the difference to {FULL}"
+        yield f"budget: {enough} for the {needed} replicates that would show the difference to {REFERENCE}"
 
 
 def run_seconds(results: Path, config: Config) -> list[float]:
@@ -156,14 +167,3 @@ def run_seconds(results: Path, config: Config) -> list[float]:
             if path.is_file():
                 found += pd.read_csv(path, sep="\t")["s"].astype(float).tolist()
     return found
-
-
-def _without_nan(value: object) -> object:
-    """Return the value with None for NaN, which JSON cannot hold."""
-    if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_without_nan(item) for item in value]
-    if isinstance(value, float) and math.isnan(value):
-        return None
-    return value.item() if hasattr(value, "item") else value

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from tgl.analysis.compare import NO_DIFFERENCE
+from tgl.analysis.compare import BETTER, NO_DIFFERENCE, WORSE
 from tgl.config.root import Config
 from tgl.plans.names import parse_plan
 from tgl.plans.plan import Plan
@@ -115,7 +115,7 @@ def _rates(config: Config, findings: Findings) -> Iterator[str]:
 
 
 def _comparisons(summary: pd.DataFrame) -> Iterator[str]:
-    significant = int(summary["verdict"].isin(["better", "worse"]).sum())
+    significant = int(summary["verdict"].isin([BETTER, WORSE]).sum())
     tested = significant + int((summary["verdict"] == NO_DIFFERENCE).sum())
     if tested:
         yield (

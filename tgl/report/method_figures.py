@@ -9,10 +9,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
+from tgl.analysis.compare import BETTER, WORSE
 from tgl.report.figures import STYLE, svg
 
 MOST_COLUMNS = 5
-COLOURS = {"better": "#2d6a4f", "worse": "#9d0208"}
+COLOURS = {BETTER: "#2d6a4f", WORSE: "#9d0208"}
 
 
 def differences(summary: pd.DataFrame, wanted: list[tuple[str, str, str]], titles: list[str]) -> str:
