@@ -67,10 +67,9 @@ class MaskedBaseline(Baseline, ABC):
         partly = {id(parameters[name]) for name in parts}
 
         def groups(phase: Plan) -> list[dict]:
+            # What an earlier phase has frozen here must not count as frozen by the caller.
             for parameter in frozen:
-                parameter.requires_grad_(
-                    True
-                )  # So that an earlier phase does not count as frozen by the caller.
+                parameter.requires_grad_(True)
             found = whole.groups(phase)
             for parameter in frozen:
                 parameter.requires_grad_(False)
