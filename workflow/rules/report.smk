@@ -24,10 +24,14 @@ rule report:
         # Snakemake ignores changed settings of a job if one of its outputs was never made. Needing a file of each
         # kept checkpoint makes it run such a job again.
         models=[
-            path("model", method=method, seed=seed, period=PERIODS[-1])
-            + "/config.json"
-            for method in (METHODS if CONFIG.train.keep_models else [])
-            for seed in CONFIG.seeds
+            f"{folder}/config.json"
+            for folder in expand(
+                [
+                    path("model", method=method, period=PERIODS[-1])
+                    for method in METHODS
+                ],
+                seed=CONFIG.seeds if CONFIG.train.keep_models else [],
+            )
         ],
     output:
         page=report(path("report", file="index.html"), category="Report"),
