@@ -16,7 +16,7 @@ from transformers.pytorch_utils import Conv1D
 from benchmarks.processes import high_water
 from tgl.evaluate.spans import SpanTokens
 from tgl.models.sublayers import sublayers
-from tgl.profiling.capture import cover
+from tgl.profiling.coverage import cover
 from tgl.profiling.norms import gradient_norms
 
 VMAP_CHUNK = 4  # examples at once; the gradients of each take 0.5 GB for 124M parameters

@@ -7,18 +7,12 @@ from tests.support.model_fixtures import ARCHITECTURES, sharp_model, some_exampl
 from tgl.core.errors import TglError
 from tgl.evaluate.spans import SpanTokens
 from tgl.models.sublayers import sublayers
-from tgl.profiling.capture import WAYS, cover, hooked
+from tgl.profiling.capture import hooked
+from tgl.profiling.coverage import WAYS, cover
 from tgl.profiling.norms import check_norms, gradient_norms
 
-AUTOGRAD = {
-    "mamba": ("conv1d.", "A_log", "mixer.D", "dt_proj."),  # dt_proj's weight is multiplied outside of it
-    "rwkv": ("time_decay", "time_first", "time_mix_key", "time_mix_value", "time_mix_receptance"),
-    "tgl_gru": (".gru.",),
-    # OPT flattens batch and time in its MLP and asks for its positions with two arguments; Gemma's embedding is a
-    # kind of its own, which scales.
-    "opt": ("fc1", "fc2", "final_layer_norm", "embed_positions"),
-    "gemma": ("embed_tokens",),
-}
+# Modules with parameters that no formula covers: the whole module runs with copies of its parameters.
+COPIED = {"mamba": ".mixer.", "rwkv": (".attention.", ".feed_forward."), "tgl_gru": ".gru."}
 
 
 def covered(model):
@@ -27,15 +21,24 @@ def covered(model):
 
 def by_autograd(model):
     """Return the names of the parameters that no formula covers."""
-    left = {id(parameter) for parameter in covered(model).autograd}
-    return {name for name, parameter in model.named_parameters() if id(parameter) in left}
+    return names_of(model, covered(model).autograd)
+
+
+def names_of(model, parameters):
+    wanted = {id(parameter) for parameter in parameters}
+    return {name for name, parameter in model.named_parameters() if id(parameter) in wanted}
+
+
+def by_copies(model):
+    """Return the names of the parameters that run with copies."""
+    return names_of(model, [p for module in covered(model).copied for p in module.parameters()])
 
 
 def agrees_with_autograd(model, example=None):
     """Whether the norms of a float64 model equal those of plain autograd to nine digits."""
     units = sublayers(model)
-    example = example or some_examples(1, seed=1)[0]
-    return check_norms(model, units, example, coverage=cover(model, units)) < 1e-9
+    examples = [example] if example else some_examples(2, seed=1)
+    return check_norms(model, units, examples, coverage=cover(model, units)) < 1e-9
 
 
 @pytest.mark.parametrize("kind", ARCHITECTURES)
@@ -49,13 +52,13 @@ def test_every_scalar_of_the_model_is_counted_once(kind):
 
 
 @pytest.mark.parametrize("kind", ARCHITECTURES)
-def test_autograd_is_left_with_what_has_no_formula(kind):
+def test_copies_take_what_has_no_formula_and_nothing_is_left_to_autograd(kind):
     model = tiny_model(kind)
-    expected = {n for n, _ in model.named_parameters() if any(word in n for word in AUTOGRAD.get(kind, ()))}
-    assert bool(expected) == (kind in AUTOGRAD)
-    if kind == "opt":  # the norm behind the last block is called with [batch, time, hidden]
-        expected -= {"model.decoder.final_layer_norm.weight", "model.decoder.final_layer_norm.bias"}
-    assert by_autograd(model) == expected
+    words = COPIED.get(kind, ())
+    words = (words,) if isinstance(words, str) else words
+    assert by_copies(model) == {n for n, _ in model.named_parameters() if any(word in n for word in words)}
+    assert bool(by_copies(model)) == (kind in COPIED)
+    assert by_autograd(model) == set()
 
 
 @pytest.mark.parametrize("kind", ARCHITECTURES)
@@ -68,8 +71,8 @@ def test_the_ways_are_those_of_the_modules(kind):
     assert found.num_scalars["linear"] == linear - tied * head.weight.numel()
     for way, kinds in (("embedding", (nn.Embedding,)), ("linear", (nn.Linear, nn.Module))):
         assert all(isinstance(module, kinds) for module in found.modules[way])
-    assert (head in found.modules["linear"]) == (kind != "gemma")  # whose weight is left to autograd
-    assert (model.get_input_embeddings() in found.modules["embedding"]) == (kind != "gemma")
+    assert head in found.modules["linear"]
+    assert model.get_input_embeddings() in found.modules["embedding"]
     for way in ("linear", "norm", "embedding"):
         modules = found.modules[way]
         assert len({id(module) for module in modules}) == len(modules)  # a second hook would count twice
@@ -95,7 +98,7 @@ def test_positions_shared_by_the_batch_give_a_norm_an_example():
     hooks.append(model.transformer.wpe.register_forward_hook(lambda m, i, o: shapes.append(tuple(o.shape))))
     examples = some_examples(4, shortest=9, longest=9)
     together = gradient_norms(model, sublayers(model), examples, mean=False)
-    assert (1, 8, 16) in shapes  # what the test is about
+    assert (1, 7, 16) in shapes  # The model looks positions up once for all examples, as the trial shows.
     hooks[0].remove()
     positions = model.transformer.wpe.weight
     assert any(module is model.transformer.wpe for module in covered(model).modules["embedding"])
@@ -108,37 +111,62 @@ def test_positions_shared_by_the_batch_give_a_norm_an_example():
     assert len({round(float(norm), 9) for norm in together.each[:, -1]}) == 4
 
 
-def test_a_linear_map_that_is_called_twice_is_left_to_autograd():
+def test_the_calls_of_a_linear_map_that_is_called_twice_are_summed():
     model = sharp_model("llama").double()
     mlp = model.model.layers[1].mlp
     original = mlp.forward
     mlp.forward = lambda x: original(x) + original(x * 0.5)
-    assert by_autograd(model) == {f"model.layers.1.mlp.{name}_proj.weight" for name in ("gate", "up", "down")}
+    found = covered(model)
+    assert names_of(model, found.repeated) == {
+        f"model.layers.1.mlp.{name}_proj.weight" for name in ("gate", "up", "down")
+    }
+    assert not found.autograd
     assert agrees_with_autograd(model)
 
 
-def test_a_weight_that_two_modules_share_is_left_to_autograd():
+@pytest.mark.parametrize("name", ["up_proj", "down_proj"])
+def test_the_calls_of_a_weight_that_two_modules_share_are_summed(name):
     model = sharp_model("llama").double()
-    first, second = (layer.mlp for layer in model.model.layers)
-    second.up_proj.weight = first.up_proj.weight
-    assert by_autograd(model) == {"model.layers.0.mlp.up_proj.weight"}
+    first, second = (getattr(layer.mlp, name) for layer in model.model.layers)
+    second.weight = first.weight
+    found = covered(model)
+    assert names_of(model, found.repeated) == {f"model.layers.0.mlp.{name}.weight"}
+    assert not found.autograd
     assert agrees_with_autograd(model)
 
 
-def test_a_linear_map_over_something_else_than_batch_and_time_is_left_to_autograd():
+def test_a_linear_map_may_get_batch_and_time_in_one_dimension():
     model = sharp_model("llama").double()
     mlp = model.model.layers[0].mlp
-    original = mlp.up_proj.forward
     mlp.forward = lambda x: mlp.down_proj(mlp.up_proj(x.flatten(0, 1)).view(*x.shape[:2], -1))
-    assert original is not None
-    assert by_autograd(model) == {
-        "model.layers.0.mlp.up_proj.weight",
-        "model.layers.0.mlp.gate_proj.weight",  # never called
-    }
+    found = covered(model)
+    assert not found.autograd
+    assert names_of(model, found.unused) == {"model.layers.0.mlp.gate_proj.weight"}  # never called
     assert agrees_with_autograd(model)
 
 
-def test_a_module_of_an_unknown_kind_is_left_to_autograd():
+def test_a_linear_map_over_time_first_runs_with_copies_of_what_contains_it():
+    model = sharp_model("llama").double()
+    mlp = model.model.layers[0].mlp
+    mlp.forward = lambda x: mlp.down_proj(mlp.up_proj(x.transpose(0, 1)).transpose(0, 1))
+    assert by_copies(model) == {f"model.layers.0.mlp.{name}_proj.weight" for name in ("gate", "up", "down")}
+    assert agrees_with_autograd(model)
+
+
+def test_a_parameter_that_the_trial_does_not_use_is_measured_when_a_batch_uses_it():
+    model = sharp_model("llama").double()
+    mlp = model.model.layers[0].mlp
+    original = mlp.forward
+    # The trial has 7 tokens in each example; the examples here have more.
+    mlp.forward = lambda x: mlp.down_proj(mlp.up_proj(x)) if x.shape[1] <= 7 else original(x)
+    units, examples = sublayers(model), some_examples(3, shortest=9, longest=12)
+    coverage = cover(model, units)
+    assert names_of(model, coverage.unused) == {"model.layers.0.mlp.gate_proj.weight"}
+    assert check_norms(model, units, examples, coverage=coverage) < 1e-9
+    assert gradient_norms(model, units, examples, coverage=coverage).of_mean[1] > 0
+
+
+def test_a_module_of_an_unknown_kind_runs_with_copies():
     class Scaled(nn.Linear):
         def forward(self, x):
             return 3 * super().forward(x)
@@ -146,7 +174,7 @@ def test_a_module_of_an_unknown_kind_is_left_to_autograd():
     model = sharp_model("llama").double()
     mlp = model.model.layers[0].mlp
     mlp.up_proj.__class__ = Scaled
-    assert by_autograd(model) == {"model.layers.0.mlp.up_proj.weight"}
+    assert by_copies(model) == {"model.layers.0.mlp.up_proj.weight"}
     assert agrees_with_autograd(model)
 
 
@@ -214,8 +242,8 @@ class ScaledRMSNorm(OnePlusRMSNorm):
         return self.gain * super().forward(x)
 
 
-def test_a_norms_other_parameters_are_left_to_autograd():
+def test_a_norm_with_other_parameters_runs_with_copies():
     model = sharp_model("llama").double()
     model.model.norm = ScaledRMSNorm(model.model.norm.weight.detach() - 0.7)
-    assert by_autograd(model) == {"model.norm.gain"}
+    assert by_copies(model) == {"model.norm.gain", "model.norm.weight"}
     assert agrees_with_autograd(model)

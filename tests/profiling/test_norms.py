@@ -10,7 +10,7 @@ from tests.support.model_fixtures import ARCHITECTURES, sharp_model, some_exampl
 from tgl.core.errors import TglError
 from tgl.evaluate.spans import SpanTokens
 from tgl.models.sublayers import sublayers
-from tgl.profiling.capture import cover
+from tgl.profiling.coverage import cover
 from tgl.profiling.norms import CHECK_TOLERANCE, check_norms, gradient_norms
 
 few = settings(deadline=None, max_examples=15)
@@ -142,7 +142,7 @@ def test_flags_gradients_and_mode_are_put_back_and_no_hook_stays(kind, training)
     units, examples = sublayers(model), some_examples(3)
     coverage = cover(model, units)
     found = gradient_norms(model, units, examples, coverage=coverage)
-    check_norms(model, units, examples[0], coverage=coverage)
+    check_norms(model, units, examples[:1], coverage=coverage)
     assert found.each == pytest.approx(naive(sharp_model(kind).double(), examples)[0], rel=1e-5)
     assert model.training == training
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
@@ -182,7 +182,7 @@ def test_a_parameter_that_the_loss_does_not_depend_on_counts_zero():
     found = measured(model, examples)
     assert found.each == pytest.approx(expected.each, rel=1e-5)
     assert found.of_mean == pytest.approx(expected.of_mean, rel=1e-5)
-    check_norms(model, sublayers(model), examples[0], coverage=cover(model, sublayers(model)))
+    check_norms(model, sublayers(model), examples[:1], coverage=cover(model, sublayers(model)))
 
 
 def test_a_unit_that_the_loss_does_not_depend_on_has_a_norm_of_zero():
@@ -242,7 +242,7 @@ def test_an_empty_group_is_refused():
 def test_the_check_against_autograd_finds_no_deviation(kind):
     model = sharp_model(kind)
     units = sublayers(model)
-    assert check_norms(model, units, some_examples(1)[0], coverage=cover(model, units)) < 1e-5
+    assert check_norms(model, units, some_examples(2), coverage=cover(model, units)) < 1e-5
 
 
 def test_the_check_notices_a_weight_that_is_used_outside_its_module():
@@ -253,7 +253,7 @@ def test_the_check_notices_a_weight_that_is_used_outside_its_module():
     mlp.forward = lambda x: original(x) + x @ mlp.c_fc.weight @ mlp.c_fc.weight.T
     units = sublayers(model)
     with pytest.raises(TglError, match=r"'block01\.mlp' is .* by hooks and .* by autograd"):
-        check_norms(model, units, some_examples(1)[0], coverage=cover(model, units))
+        check_norms(model, units, some_examples(2), coverage=cover(model, units))
 
 
 def test_the_check_measures_the_largest_deviation_of_any_unit(monkeypatch):
@@ -269,8 +269,8 @@ def test_the_check_measures_the_largest_deviation_of_any_unit(monkeypatch):
 
     monkeypatch.setattr("tgl.profiling.norms.gradient_norms", wrong)
     factor = CHECK_TOLERANCE / 2
-    assert check_norms(model, units, example, coverage=coverage) == pytest.approx(factor, rel=0.01)
+    assert check_norms(model, units, [example], coverage=coverage) == pytest.approx(factor, rel=0.01)
     for deviation in (CHECK_TOLERANCE * 2, -CHECK_TOLERANCE * 2, np.nan):
         factor = deviation
         with pytest.raises(TglError, match=r"'block01\.attention'"):
-            check_norms(model, units, example, coverage=coverage)
+            check_norms(model, units, [example], coverage=coverage)

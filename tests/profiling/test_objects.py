@@ -13,7 +13,7 @@ from tests.support.model_fixtures import sharp_model, some_examples, tiny_model,
 from tgl.core.errors import TglError
 from tgl.models.checkpoint import load_model, save_model
 from tgl.models.sublayers import sublayers
-from tgl.profiling.capture import cover
+from tgl.profiling.coverage import cover
 from tgl.profiling.norms import check_norms, gradient_norms
 
 
@@ -64,7 +64,7 @@ def test_the_state_of_an_object_changes_no_norm_and_is_handed_back(kind, state):
     torch.rand(1)
     before = left_as(model)
     found = gradient_norms(model, units, examples)
-    deviation = check_norms(model, units, examples[0], coverage=cover(model, units))
+    deviation = check_norms(model, units, examples[:1], coverage=cover(model, units))
     np.testing.assert_array_equal(found.each, expected.each)
     np.testing.assert_array_equal(found.of_mean, expected.of_mean)
     assert deviation < 1e-4
@@ -144,7 +144,7 @@ def test_an_object_in_double_precision_stays_so():
 def test_the_check_against_autograd_follows_the_dtype(seed):
     model = tiny_model("gpt2", seed=seed, spread=3).to(torch.bfloat16)
     units, coverage = sublayers(model), cover(model, sublayers(model))
-    check_norms(model, units, some_examples(1, seed)[0], coverage=coverage)
+    check_norms(model, units, some_examples(2, seed), coverage=coverage)
 
 
 def test_the_check_in_half_precision_still_refuses_what_the_hooks_do_not_see():
@@ -153,7 +153,7 @@ def test_the_check_in_half_precision_still_refuses_what_the_hooks_do_not_see():
     head = model.model.layers[0].mlp.down_proj
     head.register_forward_hook(lambda module, inputs, output: output + inputs[0] @ module.weight.T)
     with pytest.raises(TglError, match=r"norm of 'block00.mlp' is .* by hooks"):
-        check_norms(model, units, some_examples(1)[0], coverage=coverage)
+        check_norms(model, units, some_examples(2), coverage=coverage)
 
 
 @pytest.mark.parametrize("wrap", [torch.compile, nn.DataParallel], ids=["compiled", "data parallel"])

@@ -18,6 +18,7 @@ from tgl.core.errors import TglError, nearest
 from tgl.core.vocabulary import ADAPTER, EMBEDDING, UNRANKED
 from tgl.models.architecture import ARCHITECTURES, BlockLayout
 from tgl.models.layouts import LAYOUTS
+from tgl.models.structure import OUTSIDE, Parts, block_lists, parts_of
 
 
 @dataclass(frozen=True)
@@ -62,41 +63,75 @@ def sublayers(model: nn.Module) -> list[Sublayer]:
         *units, embedding = sublayers(model.base)
         adapters = {name: p for name, p in model.named_parameters() if not name.startswith("base.")}
         return [*units, Sublayer(ADAPTER, -1, ADAPTER, adapters, owners=_owners(model, adapters)), embedding]
-    layout = _layout(model)
-    part_of_child = {child: part for part, children in layout.parts.items() for child in children}
     units: dict[tuple[int, str], dict[str, nn.Parameter]] = {}
+    outputs: dict[tuple[int, str], nn.Module | None] = {}
+    places: dict[str, tuple[int, str]] = {}  # Number and part of each child of a block, by path.
+    for number, (path, parts) in enumerate(_blocks(model)):
+        for part, children in parts.children.items():
+            places |= {f"{path}.{child}": (number, part) for child in children}
+            output = parts.output.get(part)
+            outputs[number, part] = model.get_submodule(f"{path}.{output}") if output else None
     rest: dict[str, nn.Parameter] = {}
     for name, parameter in model.named_parameters():  # A tied weight appears once.
-        if not name.startswith(layout.blocks + "."):
+        place = next((places[path] for path in _paths(name) if path in places), None)
+        if place is None or place[1] == OUTSIDE:
             rest[name] = parameter
-            continue
-        block, child = name[len(layout.blocks) + 1 :].split(".")[:2]
-        if child in layout.outside:
-            rest[name] = parameter
-            continue
-        if child not in part_of_child:
-            raise TglError(
-                f"parameter '{name}': '{child}' is not a known child of a {kind} block, expected one of "
-                f"{', '.join(part_of_child)}. Add it to the architecture's layout"
-            )
-        units.setdefault((int(block), part_of_child[child]), {})[name] = parameter
+        else:
+            units.setdefault(place, {})[name] = parameter
     if not units:
         raise TglError(
-            f"model type '{kind}': found no block at '{layout.blocks}', expected at least one. Give a model with blocks"
+            f"model type '{kind}': found no parameter in its blocks, expected at least one. Give a model with blocks"
         )
-    order = list(layout.parts)
     found = [
         Sublayer(
             f"block{block:02d}.{part}",
             block,
             part,
             units[block, part],
-            model.get_submodule(f"{layout.blocks}.{block}.{layout.parts[part][-1]}"),
+            outputs[block, part],
             _owners(model, units[block, part]),
         )
-        for block, part in sorted(units, key=lambda unit: (unit[0], order.index(unit[1])))
+        for block, part in sorted(units, key=lambda unit: (unit[0], list(outputs).index(unit)))
     ]
     return [*found, Sublayer(EMBEDDING, -1, EMBEDDING, rest, owners=_owners(model, rest))]
+
+
+def _blocks(model: nn.Module) -> Iterator[tuple[str, Parts]]:
+    """Yield path and parts of each block in order of depth, by the architecture's layout or else by its structure."""
+    layout = _known_layout(model)
+    for path in [layout.blocks] if layout else block_lists(model):
+        for number, block in enumerate(model.get_submodule(path)):
+            own = f"{path}.{number}"
+            yield own, _by_layout(layout, block, own) if layout else parts_of(block, own)
+
+
+def _by_layout(layout: BlockLayout, block: nn.Module, path: str) -> Parts:
+    """Return the parts of a block by a layout.
+
+    Raises:
+        TglError: A child that has parameters is not in the layout.
+    """
+    children = [name for name, child in block.named_children() if any(True for _ in child.parameters())] + [
+        name for name, _ in block.named_parameters(recurse=False)
+    ]
+    parts = {part: [c for c in own if c in children] for part, own in layout.parts.items()}
+    parts = {part: own for part, own in parts.items() if own}
+    parts[OUTSIDE] = list(layout.outside)
+    known = {child for own in parts.values() for child in own}
+    for child in children:
+        if child not in known:
+            raise TglError(
+                f"'{path}.{child}' is not a known child of a block, expected one of "
+                f"{', '.join(c for own in layout.parts.values() for c in own)}. Add it to the architecture's layout"
+            )
+    return Parts(parts, {part: own[-1] for part, own in parts.items() if part != OUTSIDE})
+
+
+def _paths(name: str) -> Iterator[str]:
+    """Yield the name of a parameter and the paths that contain it, the longest first."""
+    while name:
+        yield name
+        name = name.rpartition(".")[0]
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
@@ -163,7 +198,7 @@ def blocks(model: nn.Module) -> nn.ModuleList:
     """Return the model's blocks in order of depth.
 
     Raises:
-        TglError: The layout of the architecture is not known.
+        TglError: The architecture has no layout.
     """
     return model.get_submodule(_layout(model).blocks)
 
@@ -172,8 +207,8 @@ def final_norm(model: nn.Module) -> nn.Module:
     """Return the norm between the last block and the output head.
 
     Raises:
-        TglError: The layout of the architecture is not known, the model has no such norm, or the model is RWKV, whose
-            residual stream has different scales in evaluation mode and training mode.
+        TglError: The architecture has no layout, the model has no such norm, or the model is RWKV, whose residual
+            stream has different scales in evaluation mode and training mode.
     """
     path = _layout(model).norm
     norm = attrgetter(path)(model) if path else None
@@ -190,20 +225,23 @@ def _kind(model: nn.Module) -> str:
     return getattr(getattr(model, "config", None), "model_type", type(model).__name__)
 
 
-def _layout(model: nn.Module) -> BlockLayout:
+def has_layout(model: nn.Module) -> bool:
+    """Return whether the architecture is one of `LAYOUTS` or is registered, instead of inferred from its modules."""
+    return _known_layout(model) is not None
+
+
+def _known_layout(model: nn.Module) -> BlockLayout | None:
     kind = _kind(model)
     if kind in LAYOUTS:
         return LAYOUTS[kind]
-    if kind in ARCHITECTURES:
-        return ARCHITECTURES.get(kind).layout
-    raise TglError(
-        f"model type '{kind}': its blocks are not known{nearest(kind, LAYOUTS)}; known are "
-        f"{', '.join(sorted(LAYOUTS))}. Found the block lists {_block_lists(model) or 'none'} among the "
-        f"children {[name for name, _ in model.named_children()]}. Add a line to tgl/models/layouts.py, or register an "
-        "architecture in your own package"
-    )
+    return ARCHITECTURES.get(kind).layout if kind in ARCHITECTURES else None
 
 
-def _block_lists(model: nn.Module) -> list[str]:
-    """Return path and length of every ModuleList. One of them probably holds the blocks."""
-    return [f"{name}[{len(m)}]" for name, m in model.named_modules() if isinstance(m, nn.ModuleList)]
+def _layout(model: nn.Module) -> BlockLayout:
+    layout, kind = _known_layout(model), _kind(model)
+    if layout is None:
+        raise TglError(
+            f"model type '{kind}': K-Adapter does not know its blocks and norm{nearest(kind, LAYOUTS)}; known are "
+            f"{', '.join(sorted(LAYOUTS))}. Use another baseline"
+        )
+    return layout

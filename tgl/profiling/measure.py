@@ -29,7 +29,7 @@ from tgl.models.sublayers import Sublayer, sublayers
 from tgl.models.tokenizer import load_tokenizer
 from tgl.probes.given import read_probes
 from tgl.profiling import tabulate
-from tgl.profiling.capture import cover
+from tgl.profiling.coverage import cover, ways
 from tgl.profiling.groups import Groups, make_groups
 from tgl.profiling.norms import GroupNorms, check_norms, gradient_norms
 from tgl.profiling.objects import measurable
@@ -227,12 +227,13 @@ def _measure(
     for name, group in groups.groups.items():
         norms = gradient_norms(network, units, group.examples, coverage=coverage)
         if not found:
-            first = group.examples[int(np.flatnonzero(norms.finite)[0])]
-            deviation = check_norms(network, units, first, coverage=coverage)
+            finite = [group.examples[number] for number in np.flatnonzero(norms.finite)]
+            lengths = sorted(finite, key=lambda example: len(example.ids))
+            deviation = check_norms(network, units, [lengths[0], lengths[-1]], coverage=coverage)
             about[weights] = {"parameters by": coverage.num_scalars, "deviation from autograd": deviation}
             say(
-                f"{weights} weights: norms of {1 - coverage.num_scalars['autograd'] / total:.1%} of {total:,} "
-                f"parameters by formula, the rest by autograd; deviation from autograd {deviation:.1e}"
+                f"{weights} weights: norms of {total:,} parameters: {ways(coverage)}; "
+                f"deviation from autograd {deviation:.1e}"
             )
         bad = [f"{name} {number}" for number in np.flatnonzero(~norms.finite)]
         if bad:

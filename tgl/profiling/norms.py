@@ -19,7 +19,8 @@ from tgl.core.progress import bar
 from tgl.evaluate.spans import SpanTokens
 from tgl.models.mode import differentiating
 from tgl.models.sublayers import Sublayer
-from tgl.profiling.capture import Coverage, cover, hooked
+from tgl.profiling.capture import hooked
+from tgl.profiling.coverage import Coverage, cover
 
 # Tokens per batch with padding, by device. Larger batches are not faster on a CPU, and the logits need memory.
 BATCH_TOKENS = {"cpu": 1024, "cuda": 16384}
@@ -81,7 +82,7 @@ def gradient_norms(
     coverage = coverage or cover(model, units)
     batch_tokens = batch_tokens or BATCH_TOKENS.get(next(model.parameters()).device.type, BATCH_TOKENS["cpu"])
     parameters = [parameter for unit in units for parameter in unit.parameters.values()]
-    wanted = parameters if mean else coverage.autograd
+    wanted = parameters if mean else coverage.leftover
     each, losses = np.zeros((len(examples), len(units))), np.zeros(len(examples))
     total: list[torch.Tensor | None] = [None] * len(wanted)
     waiting = batches(examples, 1 if coverage.autograd else batch_tokens)
@@ -91,6 +92,11 @@ def gradient_norms(
             losses[members], squares, gradients = _one_batch(
                 model, coverage, [examples[n] for n in members], wanted=wanted
             )
+            if len(members) > 1 and any(p in squares and len(squares[p]) == 1 for p in coverage.unused):
+                waiting += [
+                    [number] for number in members
+                ]  # A parameter is used after all, without a formula.
+                continue
             norms = torch.stack([_of_unit(unit, squares, len(members)) for unit in units], dim=1)
             each[members] = norms.numpy()
             progress.update(int((each != 0).any(1).sum()), len(examples))
@@ -134,17 +140,33 @@ def batches(examples: Sequence[SpanTokens], batch_tokens: int) -> list[list[int]
 
 
 def check_norms(
-    model: PreTrainedModel, units: Sequence[Sublayer], example: SpanTokens, *, coverage: Coverage
+    model: PreTrainedModel, units: Sequence[Sublayer], examples: Sequence[SpanTokens], *, coverage: Coverage
 ) -> float:
-    """Compare one example's norms with plain autograd, and return the largest relative deviation over units.
+    """Compare the norms of examples with plain autograd, and return the largest relative deviation over units.
 
-    The check detects models that use a weight outside of the modules with hooks.
+    The check detects models that use a weight outside of the modules with hooks. Two examples of different lengths also
+    detect models that mix the examples of a batch, or that padding changes.
 
     Raises:
         TglError: The deviation is above CHECK_TOLERANCE and above eight times the machine epsilon of the coarsest dtype
             of the parameters.
     """
-    found = gradient_norms(model, units, [example], coverage=coverage, mean=False).each[0]
+    found = gradient_norms(model, units, examples, coverage=coverage, mean=False).each
+    exact = np.stack([_by_autograd(model, units, example) for example in examples])
+    deviation = np.abs(found - exact) / np.maximum(exact, np.finfo(np.float64).tiny)
+    number, worst = np.unravel_index(int(deviation.argmax()), deviation.shape)
+    coarsest = max(torch.finfo(p.dtype).eps for unit in units for p in unit.parameters.values())
+    if not deviation[number, worst] < max(CHECK_TOLERANCE, 8 * coarsest):
+        raise TglError(
+            f"gradient norms: the norm of '{units[worst].name}' is {found[number, worst]:.6g} by hooks and "
+            f"{exact[number, worst]:.6g} by autograd. This model uses its weights in a way that the hooks do not "
+            "cover; please report the architecture"
+        )
+    return float(deviation[number, worst])
+
+
+def _by_autograd(model: PreTrainedModel, units: Sequence[Sublayer], example: SpanTokens) -> np.ndarray:
+    """Return the gradient norm of one example in each unit [num_units] by plain autograd."""
     parameters = [parameter for unit in units for parameter in unit.parameters.values()]
     with differentiating(model, parameters):
         tokens = torch.tensor([example.ids], device=parameters[0].device)
@@ -156,17 +178,7 @@ def check_norms(
         for parameter, gradient in zip(parameters, gradients, strict=True)
         if gradient is not None
     }
-    exact = np.array([_of_unit(unit, squares, 1).item() for unit in units])
-    deviation = np.abs(found - exact) / np.maximum(exact, np.finfo(np.float64).tiny)
-    worst = int(deviation.argmax())
-    coarsest = max(torch.finfo(parameter.dtype).eps for parameter in parameters)
-    if not deviation[worst] < max(CHECK_TOLERANCE, 8 * coarsest):
-        raise TglError(
-            f"gradient norms: the norm of '{units[worst].name}' is {found[worst]:.6g} by hooks and "
-            f"{exact[worst]:.6g} by autograd. This model uses its weights in a way that the hooks do not cover; "
-            "please report the architecture"
-        )
-    return float(deviation[worst])
+    return np.array([_of_unit(unit, squares, 1).item() for unit in units])
 
 
 def _one_batch(
@@ -195,7 +207,8 @@ def _one_batch(
         losses = losses.view(len(examples), width).sum(1) / (targets != -100).sum(1)
         starts = capture.starts
         gradients = torch.autograd.grad(losses.sum(), [*starts, *wanted], allow_unused=True)[len(starts) :]
-    by_autograd = set(coverage.autograd)
+        capture.finish()
+    by_autograd = set(coverage.leftover)
     found = {
         parameter: gradient.square().sum(dtype=torch.float64)[None]
         for parameter, gradient in zip(wanted, gradients, strict=True)

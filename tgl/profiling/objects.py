@@ -10,6 +10,7 @@ from transformers import PreTrainedModel
 
 from tgl.core.errors import TglError
 from tgl.models.fit import check_object
+from tgl.models.model_config import check_causal
 from tgl.models.sublayers import has_adapters, unwrapped
 
 
@@ -34,6 +35,8 @@ def measurable(model: nn.Module) -> PreTrainedModel:
             "expected a model without adapters. Merge them first (merge_and_unload), or profile the base model"
         )
     check_object(network)
+    if not any(parameter.is_meta for parameter in network.parameters()):
+        check_causal(network, type(network).__name__)
     for name, parameter in network.named_parameters():
         if parameter.is_inference():
             raise TglError(

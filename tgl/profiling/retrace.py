@@ -8,7 +8,7 @@ from transformers import PreTrainedModel
 
 from tgl.core.errors import TglError
 from tgl.models.sublayers import sublayers
-from tgl.profiling.capture import cover
+from tgl.profiling.coverage import cover
 from tgl.profiling.groups import Group
 from tgl.profiling.norms import gradient_norms
 from tgl.profiling.tabulate import denominator_group, profile_rows

@@ -21,7 +21,7 @@ from tgl.models.checkpoint import load_model, random_twin, save_model, weights_h
 from tgl.models.k_adapter import KAdapterForCausalLM
 from tgl.models.k_adapter_config import KAdapterModelConfig
 from tgl.models.sublayers import ranked, sublayers
-from tgl.profiling.capture import cover
+from tgl.profiling.coverage import cover
 from tgl.profiling.norms import check_norms
 from tgl.train.engines.interface import language_model_loss
 
@@ -162,4 +162,4 @@ def test_gradient_norms_of_a_model_with_adapters_are_those_of_autograd(kind):
     units = sublayers(model)
     coverage = cover(model, units)
     assert not coverage.autograd
-    check_norms(model, units, SpanTokens(IDS[0].tolist(), 3), coverage=coverage)
+    check_norms(model, units, [SpanTokens(IDS[0].tolist(), 3)], coverage=coverage)
