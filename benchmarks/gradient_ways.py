@@ -10,11 +10,20 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
-from transformers import GPT2Config, GPT2LMHeadModel
+from transformers import (
+    GPT2Config,
+    GPT2LMHeadModel,
+    MambaConfig,
+    MambaForCausalLM,
+    MixtralConfig,
+    MixtralForCausalLM,
+    PreTrainedModel,
+)
 from transformers.pytorch_utils import Conv1D
 
 from benchmarks.processes import high_water
 from tgl.evaluate.spans import SpanTokens
+from tgl.models.gru import GruConfig, GruForCausalLM
 from tgl.models.sublayers import sublayers
 from tgl.profiling.coverage import cover
 from tgl.profiling.norms import gradient_norms
@@ -32,7 +41,7 @@ class Job:
         length: The length of the windows, in tokens.
         count: The number of windows in a batch.
         way: The method.
-        model: `plain`, `eager` (with eager attention) or `twin` (the variant that Opacus supports).
+        model: `plain`, `eager` (with eager attention), `twin` (the variant that Opacus supports), or one of `OTHERS`.
     """
 
     shape: dict
@@ -45,6 +54,40 @@ class Job:
     def name(self) -> str:
         """The name in the table."""
         return self.way if self.model == "plain" else f"{self.way}, {self.model}"
+
+
+def mamba(shape: dict) -> PreTrainedModel:
+    """Return a Mamba of the shape of Mamba-130M."""
+    return MambaForCausalLM(
+        MambaConfig(
+            vocab_size=shape["vocab_size"],
+            hidden_size=shape["n_embd"],
+            num_hidden_layers=2 * shape["n_layer"],
+        )
+    )
+
+
+def gru(shape: dict) -> PreTrainedModel:
+    """Return a GRU with as many blocks."""
+    return GruForCausalLM(
+        GruConfig(
+            vocab_size=shape["vocab_size"], hidden_size=shape["n_embd"], num_hidden_layers=shape["n_layer"]
+        )
+    )
+
+
+def experts(shape: dict) -> PreTrainedModel:
+    """Return a mixture of eight small experts in each block, two of which see a token."""
+    return MixtralForCausalLM(
+        MixtralConfig(
+            vocab_size=shape["vocab_size"], hidden_size=shape["n_embd"], num_hidden_layers=shape["n_layer"] // 2,
+            intermediate_size=2 * shape["n_embd"], num_local_experts=8, num_attention_heads=shape["n_head"],
+            num_key_value_heads=shape["n_head"],
+        )
+    )  # fmt: skip
+
+
+OTHERS = {"mamba": mamba, "gru": gru, "experts": experts}
 
 
 def make_model(shape: dict, twin: bool = False) -> GPT2LMHeadModel:
@@ -63,14 +106,14 @@ def make_model(shape: dict, twin: bool = False) -> GPT2LMHeadModel:
     return model.to(DEVICE)
 
 
-def losses(model: GPT2LMHeadModel, tokens: torch.Tensor) -> torch.Tensor:
+def losses(model: PreTrainedModel, tokens: torch.Tensor) -> torch.Tensor:
     """Return the mean loss of each window, [batch]."""
     logits = model(input_ids=tokens[:, :-1]).logits
     each = functional.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten(), reduction="none")
     return each.view(len(tokens), -1).mean(1)
 
 
-def ways(model: GPT2LMHeadModel, tokens: torch.Tensor) -> dict[str, Callable[[], object]]:
+def ways(model: PreTrainedModel, tokens: torch.Tensor) -> dict[str, Callable[[], object]]:
     """Return the methods to measure on a model, as functions without arguments."""
     units = sublayers(model)
     coverage = cover(model, units)
@@ -117,7 +160,7 @@ def ways(model: GPT2LMHeadModel, tokens: torch.Tensor) -> dict[str, Callable[[],
     }
 
 
-def opacus_way(model: GPT2LMHeadModel, tokens: torch.Tensor) -> Callable[[], object]:
+def opacus_way(model: PreTrainedModel, tokens: torch.Tensor) -> Callable[[], object]:
     """Return a function that computes Opacus' ghost norms of the same losses, per parameter before the sum."""
     from opacus.grad_sample import GradSampleModuleFastGradientClipping
 
@@ -147,7 +190,11 @@ def prepare(job: Job) -> Callable[[], object]:
     """Return the function of a job, with its model and tokens."""
     torch.set_num_threads(1)
     warnings.filterwarnings("ignore", message="Full backward hook is firing")  # Opacus, at embeddings
-    model = make_model(job.shape, twin=job.model == "twin")
+    if job.model in OTHERS:
+        torch.manual_seed(0)
+        model = OTHERS[job.model](job.shape).eval().to(DEVICE)
+    else:
+        model = make_model(job.shape, twin=job.model == "twin")
     if job.model == "eager":
         model.set_attn_implementation("eager")
     tokens = _tokens(job.shape, job.length, job.count)

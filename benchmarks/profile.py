@@ -24,11 +24,12 @@ from dataclasses import replace
 import torch
 
 from benchmarks.figures import cell, figure, over
-from benchmarks.gradient_ways import DEVICE, Job, flops, peak, stopwatch
+from benchmarks.gradient_ways import DEVICE, OTHERS, Job, flops, peak, stopwatch
 from benchmarks.processes import Apart, Lost, attempt, in_turns, medians, once
 
 TIME_GOALS = {32: 0.95, 128: 1.0, 512: 1.0}
 FLOP_GOALS = {32: 0.70, 128: 0.80, 512: 0.95}
+OTHER_GOALS = {128: 1.5}
 LOOP_GOALS = {32: 2.0}
 SHAPE = {"n_layer": 12, "n_embd": 768, "n_head": 12, "vocab_size": 50257}
 SMALL = {"n_layer": 2, "n_embd": 64, "n_head": 2, "vocab_size": 1000}
@@ -51,12 +52,16 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--small", action="store_true", help="a tiny model, to test the script")
     parser.add_argument("--no-memory", action="store_true")
+    parser.add_argument("--others", action="store_true", help="only Mamba, a GRU and a mixture of experts")
     options = parser.parse_args()
     shape = SMALL if options.small else SHAPE
     print(f"{DEVICE}, torch {torch.__version__}, 1 thread, {shape}", flush=True)
     lines = []
     for length in options.lengths:
         plain = Job(shape, length, max(2, options.tokens // length), "tgl")
+        if options.others:
+            lines += of_others(plain, options.repeats)
+            continue
         lines += of_length(plain, options.repeats, not options.no_memory)
     print("\n" + "\n".join(lines))
 
@@ -84,6 +89,19 @@ def of_length(own: Job, repeats: int, with_memory: bool) -> list[str]:
     for name, value in memory.items():
         print_row(name, value, "8.0f", "MiB peak above the model")
     return figures(own.length, found, work, memory)
+
+
+def of_others(own: Job, repeats: int) -> list[str]:
+    """Print the times of other architectures than GPT-2 at one length, and return their figures."""
+    lines, step = [], "forward+backward"
+    for model in OTHERS:
+        found = seconds([replace(own, way=way, model=model) for way in ("tgl", step)], repeats)
+        own_time, other = found[f"tgl, {model}"], found[f"{step}, {model}"]
+        print_row(f"{model}, T={own.length}", own_time, "8.3f", "s", over(own_time, other), f"of {step}")
+        name = f"norms_time_{model}_T={own.length}"
+        ratio = over(own_time, other)
+        lines.append(figure(name, own_time, "s", step, ratio, OTHER_GOALS.get(own.length), least=False))
+    return lines
 
 
 def print_row(

@@ -12,7 +12,7 @@ from tgl.profiling.coverage import WAYS, cover
 from tgl.profiling.norms import check_norms, gradient_norms
 
 # Modules with parameters that no formula covers: the whole module runs with copies of its parameters.
-COPIED = {"mamba": ".mixer.", "rwkv": (".attention.", ".feed_forward."), "tgl_gru": ".gru."}
+COPIED = {"mamba": ".mixer.", "rwkv": (".attention.", ".feed_forward.")}
 
 
 def covered(model):

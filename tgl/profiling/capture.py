@@ -1,7 +1,7 @@
 """Hook a model to collect squared gradient norms of each example in one forward and backward pass.
 
-`tgl.profiling.coverage` determines the hooks: formulas for linear maps, norms, embeddings, experts and an embedding
-tied to the output head, and copies of parameters for other modules.
+`tgl.profiling.coverage` determines the hooks: formulas for linear maps, norms, embeddings, experts, GRUs and an
+embedding tied to the output head, and copies of parameters for other modules.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from tgl.profiling import squares
 from tgl.profiling.copies import Copied
 from tgl.profiling.coverage import Coverage
 from tgl.profiling.experts import experts_forward
+from tgl.profiling.recurrent import gru_forward
 from tgl.profiling.replaced import at_lookup, replaced
 
 
@@ -153,6 +154,8 @@ def hooked(model: PreTrainedModel, coverage: Coverage, positions: torch.Tensor) 
                 stack.callback(module.register_forward_hook(watch(back)).remove)
         for module in coverage.modules["experts"]:
             stack.enter_context(replaced(module, experts_forward(module, batch, capture.add)))
+        for module in coverage.modules["recurrent"]:
+            stack.enter_context(replaced(module, gru_forward(module, anchor, capture.add)))
         for module, split in coverage.copied.items():
             run = Copied(
                 module, split, batch=batch, anchor=anchor, take=lambda p, g: capture.add(p, _sums(g))

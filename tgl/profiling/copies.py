@@ -127,30 +127,7 @@ class _Body(nn.Module):
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
         self.module = module
-        self._call = _UNROLLED.get(type(module)) or module.forward
+        self._call = module.forward
 
     def forward(self, *args: object, **kwargs: object) -> object:
-        if type(self.module) in _UNROLLED:
-            return self._call(self.module, *args, **kwargs)
         return self._call(*args, **kwargs)
-
-
-def _gru(module: nn.GRU, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return what nn.GRU returns, step by step, because torch.vmap has no rule for its kernel."""
-    if module.num_layers > 1 or module.bidirectional or not module.batch_first or not module.bias:
-        raise NotImplementedError("a GRU of several layers")
-    state = inputs.new_zeros(inputs.shape[0], module.hidden_size)
-    from_input = nn.functional.linear(inputs, module.weight_ih_l0, module.bias_ih_l0)
-    states = []
-    for step in from_input.unbind(1):
-        from_state = nn.functional.linear(state, module.weight_hh_l0, module.bias_hh_l0)
-        reset, update, new = step.chunk(3, -1)
-        own_reset, own_update, own_new = from_state.chunk(3, -1)
-        update = torch.sigmoid(update + own_update)
-        new = torch.tanh(new + torch.sigmoid(reset + own_reset) * own_new)
-        state = new + update * (state - new)
-        states.append(state)
-    return torch.stack(states, 1), state[None]
-
-
-_UNROLLED = {nn.GRU: _gru}

@@ -1,8 +1,8 @@
 """Determine how the per-example gradient norm of each parameter is computed.
 
-There are four ways, from the cheapest on: a formula for the modules whose gradient follows from inputs and output
-gradients (linear maps, norms with an elementwise weight, embeddings, stacked experts); copies of the parameters, one
-for each example (`tgl.profiling.copies`); autograd, one example at a time, for what neither covers. Parameters that
+The ways, from the cheapest on, are a formula for the modules whose gradient follows from inputs and output gradients
+(linear maps, norms with an elementwise weight, embeddings, stacked experts, GRUs); copies of the parameters, one for
+each example (`tgl.profiling.copies`); and autograd, one example at a time, for what neither covers. Parameters that
 text does not use, such as those of a tower for images, have no gradient.
 """
 
@@ -25,10 +25,11 @@ from tgl.models.mode import measuring
 from tgl.models.sublayers import Sublayer
 from tgl.profiling.copies import Copied, Split, leading, split_of
 from tgl.profiling.experts import is_experts
+from tgl.profiling.recurrent import is_gru
 from tgl.profiling.replaced import at_lookup
 
-WAYS = ("linear", "norm", "embedding", "experts", "copies", "autograd", "unused")
-_FORMULAS = ("linear", "norm", "embedding", "experts")
+_FORMULAS = ("linear", "norm", "embedding", "experts", "recurrent")
+WAYS = (*_FORMULAS, "copies", "autograd", "unused")
 # Batch and time of the trial forward pass, which shows how modules are used. No other size of a model is likely to be
 # one of them or their product.
 _TRIAL = (3, 7)
@@ -154,6 +155,8 @@ def _way(module: nn.Module, name: str, use: _Use) -> str:
         return "unused"
     if is_experts(module):
         return "experts" if use.calls == 1 else "autograd"
+    if is_gru(module):
+        return "recurrent" if use.calls == 1 and use.fits and use.single else "autograd"
     kind = formula(module)
     if kind is None or not use.fits or name not in ("weight", "bias"):
         return "autograd"
