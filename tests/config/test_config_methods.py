@@ -87,3 +87,18 @@ def test_rates_and_steps_that_mean_nothing_are_refused(train, words):
 def test_a_number_in_a_method_is_checked_like_the_setting():
     (line,) = problems({"methods": ["full", "full+replay.5000"]})
     assert "methods: 'full+replay.5000' cannot be used: baseline 'replay.5000': ratio" in line
+
+
+@pytest.mark.parametrize("baseline", ["lora", "k_adapter", "neurons", "random_neurons", "lowest_neurons"])
+def test_baselines_of_whole_sublayers_are_refused_for_plans_by_matrix(baseline):
+    raw = {"profile": {"unit": "module"}, "agree": {"facts": 0}, "methods": ["full", f"tgl_fp+{baseline}"]}
+    lines = problems(raw)
+    assert any(
+        f"'tgl_fp+{baseline}' changes whole sublayers, but profile.unit is 'module'" in line for line in lines
+    )
+
+
+def test_causal_tracing_is_refused_for_plans_by_matrix():
+    (line,) = problems({"profile": {"unit": "module"}})
+    assert "agree.facts: causal tracing compares sublayers" in line
+    assert load_config({"profile": {"unit": "module"}, "agree": {"facts": 0}}).profile.unit == "module"

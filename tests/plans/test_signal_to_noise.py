@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 import torch
 
-from tests.support.model_fixtures import ARCHITECTURES, RANKED, tiny_model, unit_of
+from tests.support.model_fixtures import ARCHITECTURES, RANKED, tiny_model
+from tgl.models.matrices import model_units
 from tgl.models.sublayers import ranked, sublayers
 from tgl.plans import signal_to_noise as spectrum
-from tgl.plans.signal_to_noise import signal_to_noise, sublayer_ratios
+from tgl.plans.signal_to_noise import signal_to_noise, unit_ratios
 
 SHAPES = [(64, 64), (32, 64), (32, 128), (96, 288), (256, 64)]
 SPREAD = 0.02
@@ -63,29 +64,32 @@ def test_half_precision_gives_the_ratio_of_its_values():
     assert signal_to_noise(weight) == signal_to_noise(weight.astype(np.float64))
 
 
+@pytest.mark.parametrize("unit", ["sublayer", "module"])
 @pytest.mark.parametrize("kind", ["gpt2", "llama"])
-def test_a_sublayer_s_ratio_is_the_mean_of_its_matrices_weighted_by_their_entries(kind, monkeypatch):
+def test_a_unit_s_ratio_is_the_mean_of_its_matrices_weighted_by_their_entries(kind, unit, monkeypatch):
     monkeypatch.setattr(spectrum, "signal_to_noise", lambda weight: float(abs(weight).max()))
     model = tiny_model(kind)
-    found = sublayer_ratios(model)
-    assert list(found) == RANKED
-    for name in RANKED:
-        matrices = [p.detach() for p in unit_of(model, name).parameters.values() if p.dim() == 2]
-        assert len(matrices) > 1
+    units = list(ranked(model_units(model, unit)))
+    found = unit_ratios(model, [each.name for each in units])
+    assert list(found) == [each.name for each in units]
+    for each in units:
+        matrices = [p.detach() for p in each.parameters.values() if p.dim() == 2]
+        assert (len(matrices) > 1) == (unit == "sublayer")
         entries = sum(matrix.numel() for matrix in matrices)
         expected = sum(matrix.numel() * matrix.abs().max().item() for matrix in matrices) / entries
-        assert found[name] == pytest.approx(expected)
-    assert len(set(found.values())) == len(RANKED)
+        assert found[each.name] == pytest.approx(expected)
+    assert len(set(found.values())) == len(units)
 
 
 @pytest.mark.parametrize("kind", sorted(ARCHITECTURES))
 def test_every_architecture_s_sublayers_have_a_ratio(kind):
     model = tiny_model(kind)
-    found = sublayer_ratios(model)
-    assert list(found) == [unit.name for unit in ranked(sublayers(model))]
+    names = [unit.name for unit in ranked(sublayers(model))]
+    found = unit_ratios(model, names)
+    assert list(found) == names
     assert all(ratio >= 0 for ratio in found.values())
 
 
 def test_ratios_of_a_model_in_half_precision_are_those_of_its_weights():
     model = tiny_model().to(torch.bfloat16)
-    assert sublayer_ratios(model) == sublayer_ratios(model.float())
+    assert unit_ratios(model, RANKED) == unit_ratios(model.float(), RANKED)

@@ -3,13 +3,13 @@ from dataclasses import replace
 
 import pytest
 
-from tests.support.model_fixtures import tiny_model, tiny_tokenizer
+from tests.support.model_fixtures import RANKED, tiny_model, tiny_tokenizer
 from tgl.core.errors import TglError
 from tgl.core.tables.write import write_table
 from tgl.models.checkpoint import save_model
 from tgl.plans.plan import Phase, Plan, load_plan, save_plan
 from tgl.plans.settings import PlanConfig
-from tgl.plans.signal_to_noise import sublayer_ratios
+from tgl.plans.signal_to_noise import unit_ratios
 from tgl.plans.stage import plan_from, ranking, units_of, write_plan
 
 NORMS = {"block00.attention": 2.0, "block00.mlp": 1.0, "block01.attention": 6.0, "block01.mlp": 3.0}
@@ -103,7 +103,7 @@ def test_spectrum_looks_at_the_model_that_is_handed_over(profile, tmp_path):
         seed=0,
         model=tmp_path / "model",
     )
-    ratios = sublayer_ratios(model)
+    ratios = unit_ratios(model, RANKED)
     assert load_plan(tmp_path / "plan.json").trained() == set(sorted(NORMS, key=ratios.get)[2:])
     with pytest.raises(TglError, match=r"plan 'spectrum'.*--model FOLDER"):
         write_plan(profile, "spectrum", tmp_path / "other.json", settings=PlanConfig(), seed=0)

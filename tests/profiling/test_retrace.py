@@ -19,7 +19,13 @@ def retraced(rows, period, salient="updated", denominator="window"):
         rows, encoded(TEXTS), tiny_tokenizer(), period=period, settings=SETTINGS, length=max_length(model)
     )
     return retrace(
-        model, made.groups, (salient, denominator), period=period, resamples=SETTINGS.bootstrap, seed=3
+        model,
+        made.groups,
+        (salient, denominator),
+        names=(),
+        period=period,
+        resamples=SETTINGS.bootstrap,
+        seed=3,
     )
 
 

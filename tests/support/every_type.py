@@ -127,7 +127,7 @@ def lines() -> Iterator[str]:
         if each.built:
             yield f"| {kind} | {_word(each.profiled)} | {_word(each.batched)} | {each.note.replace('|', '/')} |"
     yield ""
-    yield "Not built as a tiny causal model here, which says nothing about the type itself:"
+    yield "Types whose tiny twin could not be built here or is not causal:"
     yield ""
     yield "| type | reason |"
     yield "|---|---|"

@@ -70,7 +70,7 @@ def retraced(model, tokenizer, probes, stream, period, ratio=("updated", "window
     groups = make_groups(
         probes, stream, tokenizer, period=period, settings=EACH.profile, length=max_length(model)
     ).groups
-    return retrace(model, groups, ratio, period=period, resamples=EACH.profile.bootstrap, seed=seed)
+    return retrace(model, groups, ratio, names=(), period=period, resamples=EACH.profile.bootstrap, seed=seed)
 
 
 def measured(run, salient="updated", denominator="window"):

@@ -27,6 +27,7 @@ def combination_problems(config: Config) -> Iterator[str]:
     yield from _snapshot_problems(config)
     yield from _probe_problems(config)
     yield from _model_problems(config)
+    yield from _unit_problems(config)
     yield from _method_problems(config)
 
 
@@ -140,6 +141,11 @@ def _model_problems(config: Config) -> Iterator[str]:
         )
 
 
+def _unit_problems(config: Config) -> Iterator[str]:
+    if config.profile.unit == "module" and config.agree.facts:
+        yield "agree.facts: causal tracing compares sublayers, but profile.unit is 'module'; set it to 0"
+
+
 def _method_problems(config: Config) -> Iterator[str]:
     if "full" not in config.methods:
         yield "methods: 'full' is required, because the report compares the other methods with it; add it"
@@ -193,7 +199,8 @@ def _baseline_problems(config: Config, method: str) -> Iterator[str]:
     plan, baseline = parse_method(method)
     name, rates = parse_plan(plan), config.rates_of(method)
     scratch = config.model if config.model.load is None else None
-    if scratch and name.number is not None and name.number >= scratch.num_sublayers:
+    by_sublayer = config.profile.unit == "sublayer"
+    if scratch and by_sublayer and name.number is not None and name.number >= scratch.num_sublayers:
         yield f"names a sublayer that is not there; the model has {scratch.num_sublayers}, numbered from 0"
     embedding = name.embedding or config.plan.embedding
     try:
@@ -204,4 +211,6 @@ def _baseline_problems(config: Config, method: str) -> Iterator[str]:
     if name.file is not None:
         return  # Only the file defines the plan, so `Baseline.check` checks it later.
     found = make_baseline(split_baseline(baseline)[0], settings)
+    if not by_sublayer and not found.by_matrix:
+        yield "changes whole sublayers, but profile.unit is 'module'; set it to 'sublayer'"
     yield from found.problems(name, embedding=embedding, model=config.model, rates=rates)

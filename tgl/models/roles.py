@@ -18,6 +18,25 @@ _WEIGHTED = (nn.Linear, nn.Bilinear, nn.Embedding, nn.EmbeddingBag, _ConvNd, nn.
 _WEIGHT_NAME = re.compile(r"(^|_)weight(_|$)|proj$|^lora_(embedding_)?[AB]$|^(hada|lokr)_w")
 
 
+def role(name: str, parameter: nn.Parameter, owner: nn.Module) -> str:
+    """Return the role of a parameter, by which some optimisers treat it differently.
+
+    Args:
+        name: Full name of the parameter.
+        parameter: The parameter.
+        owner: The module that holds it.
+
+    Returns:
+        `embedding`: of tokens or positions, also if tied to the output head, and an output head named lm_head or
+        embed_out; `matrix`: another weight of two dimensions, which Muon orthogonalises; `other`: norms, biases,
+        convolutions, states, and stacks of experts.
+    """
+    path = name.rpartition(".")[0].rpartition(".")[2]
+    if isinstance(owner, nn.Embedding | nn.EmbeddingBag) or path in ("lm_head", "embed_out", "head"):
+        return "embedding" if parameter.dim() == 2 else "other"
+    return "matrix" if parameter.dim() == 2 and decays(name, parameter, owner) else "other"
+
+
 def decays(name: str, parameter: nn.Parameter, owner: nn.Module) -> bool:
     """Return whether weight decay acts on a parameter.
 

@@ -138,10 +138,10 @@ def parts_of(block: nn.Module, path: str) -> Parts:
         found, output = {MIXER: found[SEQUENCE]}, {MIXER: output[SEQUENCE]}
     found = {part: found[part] for part in (*ORDER, OUTSIDE) if part in found}
     for name in norms:
-        beside = [
+        here = [
             part for part in ORDER if any(_prefix(other) == _prefix(name) for other in found.get(part, ()))
         ]
-        part = _part_of_norm(name, {_last(other).lower() for other in children}, beside)
+        part = _part_of_norm(name, {_last(other).lower() for other in children}, here)
         if part is None:
             raise _unknown(path, name, children)
         found.setdefault(part, []).append(name)

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from tgl.plans.plan import Plan
 
 from tgl.core.errors import TglError
-from tgl.models.roles import decays
+from tgl.models.matrices import units_named
+from tgl.models.roles import decays, role
 from tgl.models.sublayers import Sublayer, sublayers, unwrapped
 
 
@@ -49,7 +50,7 @@ def freeze(model: nn.Module, plan: Plan) -> list[Sublayer]:
     Raises:
         TglError: Plan and model have different sublayers, or nothing would be trained.
     """
-    units = sublayers(model)
+    units = units_named(model, plan.multipliers)
     check_fit(plan, units)
     frozen = [unit for unit in units if plan.of(unit.name) == 0]
     if len(frozen) == len(units):
@@ -93,7 +94,12 @@ def _own_frozen(network: nn.Module) -> set[str]:
 
 
 def parameter_groups(
-    units: Iterable[Sublayer], plan: Plan, learning_rate: float, *, weight_decay: float
+    units: Iterable[Sublayer],
+    plan: Plan,
+    learning_rate: float,
+    *,
+    weight_decay: float,
+    by_role: bool = False,
 ) -> list[dict]:
     """Return optimiser groups, one for each (multiplier, weight decay), in a fixed order.
 
@@ -105,12 +111,13 @@ def parameter_groups(
         learning_rate: The learning rate at multiplier 1.
         weight_decay: Weight decay of weights and embeddings. Norms, biases and state parameters have none
             (`tgl.models.roles`).
+        by_role: Whether parameters of different roles (`tgl.models.roles.role`) are in different groups.
 
     Returns:
-        Groups with `params`, `lr`, `initial_lr` (learning_rate * multiplier, which the schedule scales), `weight_decay`
-        and `units` (the unit of each parameter).
+        Groups with `params`, `lr`, `initial_lr` (learning_rate * multiplier, which the schedule scales),
+        `weight_decay`, and `units` and `roles` (the unit and the role of each parameter).
     """
-    groups: dict[tuple[float, float], dict] = {}
+    groups: dict[tuple[float, float, str | None], dict] = {}
     for unit in units:
         multiplier = plan.of(unit.name)
         if multiplier == 0:
@@ -120,12 +127,21 @@ def parameter_groups(
                 continue
             decay = weight_decay if decays(name, parameter, unit.owners[name]) else 0.0
             rate = learning_rate * multiplier
+            own = role(name, parameter, unit.owners[name])
             group = groups.setdefault(
-                (multiplier, decay),
-                {"params": [], "lr": rate, "initial_lr": rate, "weight_decay": decay, "units": []},
+                (multiplier, decay, own if by_role else None),
+                {
+                    "params": [],
+                    "lr": rate,
+                    "initial_lr": rate,
+                    "weight_decay": decay,
+                    "units": [],
+                    "roles": [],
+                },
             )
             group["params"].append(parameter)
             group["units"].append(unit.name)
+            group["roles"].append(own)
     return list(groups.values())
 
 

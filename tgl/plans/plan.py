@@ -166,7 +166,9 @@ class Plan:
         total = sum(num_parameters[name] for name in self.multipliers)
         return sum(num_parameters[name] * value for name, value in self.multipliers.items()) / total
 
-    def param_groups(self, model, lr: float, weight_decay: float = 0.0) -> list[dict]:
+    def param_groups(
+        self, model, lr: float, weight_decay: float = 0.0, *, by_role: bool = False
+    ) -> list[dict]:
         """Freeze parameters of `model` according to the plan, and return parameter groups for any optimiser.
 
         Parameters that are already frozen stay frozen. The method warns if the plan trains a sublayer in which every
@@ -177,9 +179,12 @@ class Plan:
             model: A causal language model, changed in place.
             lr: The learning rate at multiplier 1, at least 0.
             weight_decay: Weight decay, at least 0. Norms, biases and state parameters have none.
+            by_role: Whether parameters with different roles (`matrix`, `embedding`, `other`) are in different groups,
+                for optimisers such as Muon that want matrices only.
 
         Returns:
-            One group for each (multiplier, weight decay), with `params`, `lr` (lr * multiplier) and `weight_decay`.
+            One group for each (multiplier, weight decay), with `params`, `lr` (lr * multiplier), `weight_decay`, and
+            `units` and `roles` (the unit and the role of each parameter).
 
         Raises:
             TglError: The plan does not fit the model, trains nothing, or has phases, which need one optimiser each
@@ -189,7 +194,7 @@ class Plan:
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
                 raise TglError(f"param_groups: {name}: expected a number from 0 on, found {value!r}")
         # These imports are here because reading and writing plans must work without torch.
-        from tgl.models.sublayers import sublayers
+        from tgl.models.matrices import units_named
         from tgl.plans.apply import freeze, parameter_groups
 
         if self.later:
@@ -198,7 +203,8 @@ class Plan:
                 "Loop over plan.schedule(steps)"
             )
         freeze(model, self)
-        return parameter_groups(sublayers(model), self, lr, weight_decay=weight_decay)
+        units = units_named(model, self.multipliers)
+        return parameter_groups(units, self, lr, weight_decay=weight_decay, by_role=by_role)
 
 
 @file_errors()

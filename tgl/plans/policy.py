@@ -68,7 +68,8 @@ class Policy:
         variations: What can follow the policy in the name of a plan: "profile" (the relative norm for the ranking: a
             denominator, a kind, `borrowed`), "top" (a share of the sublayers), "max" (the divisor), "of" (another
             policy), "number" (a sublayer).
-        measure: Measures the model itself, by sublayer. None: the policy does not need the model.
+        measure: Receives the model and the names of its units, and measures each unit. None: the policy does not need
+            the model.
         num_phases: Number of phases of its plans.
         control_of: Policies with the same training budget that it is a control for. It ignores gradients or uses them
             in reverse.
@@ -78,7 +79,7 @@ class Policy:
 
     choose: Callable[[PlanName, Sequence[Unit], random.Random], Choice]
     variations: frozenset[str] = frozenset()
-    measure: Callable[[nn.Module], Mapping[str, float]] | None = None
+    measure: Callable[[nn.Module, Sequence[str]], Mapping[str, float]] | None = None
     num_phases: int = 1
     control_of: tuple[str, ...] = ()
     scales: bool = False

@@ -12,11 +12,13 @@ has a signal. This implementation compares the median singular value with the me
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 
 import numpy as np
 from torch import nn
 
-from tgl.models.sublayers import ranked, sublayers
+from tgl.models.matrices import units_named
+from tgl.models.sublayers import ranked
 
 
 def signal_to_noise(weight: np.ndarray) -> float:
@@ -44,10 +46,15 @@ def _noise_median(aspect: float) -> float:
     return float(np.interp(0.5, below, grid))
 
 
-def sublayer_ratios(model: nn.Module) -> dict[str, float]:
-    """Return the mean ratio of each sublayer's matrices, weighted by their numbers of entries."""
+def unit_ratios(model: nn.Module, names: Iterable[str]) -> dict[str, float]:
+    """Return the mean ratio of the matrices of each unit, weighted by their numbers of entries.
+
+    Args:
+        model: The model.
+        names: Names of its units, sublayers or matrices.
+    """
     found = {}
-    for unit in ranked(sublayers(model)):
+    for unit in ranked(units_named(model, names)):
         matrices = [
             weight.detach().float().cpu().numpy() for weight in unit.parameters.values() if weight.dim() == 2
         ]

@@ -135,7 +135,7 @@ def plan_from(
     units = units_of(rows, method, settings, origin=origin)
     measure = POLICIES.get(parse_plan(method).policy).measure
     if model is not None and measure:
-        ratios = measure(model)
+        ratios = measure(model, [unit.name for unit in units])
         if set(ratios) != {unit.name for unit in units}:
             strange = sorted(set(ratios) ^ {unit.name for unit in units})
             raise TglError(

@@ -23,8 +23,9 @@ from tgl.core.vocabulary import TRAIN, UNRANKED
 from tgl.evaluate.score import max_length
 from tgl.evaluate.spans import SpanTokens, span_tokens
 from tgl.models.checkpoint import load_checkpoint
+from tgl.models.matrices import model_units
 from tgl.models.mode import differentiating
-from tgl.models.sublayers import Sublayer, sublayers
+from tgl.models.sublayers import Sublayer
 from tgl.profiling.fisher import fisher_diagonal
 from tgl.profiling.groups import choose
 from tgl.profiling.settings import ProfileConfig
@@ -57,7 +58,7 @@ def write_interference(
     """
     checkpoint = load_checkpoint(model)
     network, tokenizer = checkpoint.model, checkpoint.tokenizer
-    units = [unit for unit in sublayers(network) if unit.name not in UNRANKED]
+    units = [unit for unit in model_units(network, settings.unit) if unit.name not in UNRANKED]
     length, size = max_length(network), min(settings.window_tokens, max_length(network))
     rows = choose(
         read_table(probes, "probes").to_pylist(), salient, period, most=settings.examples, seed=settings.seed

@@ -25,6 +25,7 @@ from tgl.core.vocabulary import PROFILED_KINDS
 from tgl.evaluate.score import max_length
 from tgl.models.checkpoint import inspect_model, load_model, random_twin, weights_hash
 from tgl.models.fit import check_tokenizer
+from tgl.models.matrices import model_units
 from tgl.models.sublayers import Sublayer, sublayers
 from tgl.models.tokenizer import load_tokenizer
 from tgl.probes.given import read_probes
@@ -176,7 +177,7 @@ def measure(
         networks.append(("random", random_twin(trained.config, options.seed + 1_000_003).to(trained.dtype)))
     found: dict[str, list[dict]] = {table: [] for table in TABLES}
     for weights, network in networks:
-        units = sublayers(network)
+        units = model_units(network, settings.unit)
         measured = _measure(weights, network, units, groups=groups, about=about, say=say)
         pairs = {group: groups.groups[group].pairs for group in measured}
         found["norms"] += tabulate.norm_rows(weights, measured, pairs, units=units)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from transformers import PreTrainedModel
 
 from tgl.core.errors import TglError
-from tgl.models.sublayers import sublayers
+from tgl.models.matrices import units_named
 from tgl.profiling.coverage import cover
 from tgl.profiling.groups import Group
 from tgl.profiling.norms import gradient_norms
@@ -19,6 +19,7 @@ def retrace(
     groups: Mapping[str, Group],
     ratio: tuple[str, str],
     *,
+    names: Iterable[str],
     period: str,
     resamples: int,
     seed: int,
@@ -29,6 +30,7 @@ def retrace(
         model: The model.
         groups: The groups of examples by name.
         ratio: (salient group, denominator).
+        names: Names of the units, sublayers or matrices.
         period: The period, for the error message.
         resamples: Number of bootstrap resamples.
         seed: Seed of the bootstrap.
@@ -36,7 +38,7 @@ def retrace(
     Raises:
         TglError: One of the two groups is missing.
     """
-    units = sublayers(model)
+    units = units_named(model, names)
     salient, denominator = ratio
     other = denominator_group(salient, denominator, groups) if salient in groups else None
     if other is None:

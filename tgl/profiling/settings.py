@@ -18,6 +18,12 @@ class ProfileConfig(Section):
             "Profiles. first: one of the base model for all periods; each: one before each period of every run."
         ),
     )
+    unit: Literal["sublayer", "module"] = Field(
+        "sublayer",
+        description=(
+            "Units of profiles and plans. sublayer: attention, MLP, or another mixer of a block; module: each matrix."
+        ),
+    )
     examples: Annotated[Integer, Field(ge=2, le=1_000_000)] = Field(
         32, description="Examples in each group, at most. 2 to 1,000,000."
     )

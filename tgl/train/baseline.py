@@ -79,11 +79,13 @@ class Baseline:
         Settings: The section of the configuration; None for a baseline without settings.
         varied: The key of its settings that a method's name can set, as in `full+replay.0.25`; None for no such key.
         start: The model from which a period after the first starts.
+        by_matrix: Whether plans by matrix (`profile.unit: module`) are supported.
     """
 
     Settings: ClassVar[type[Section] | None] = None
     varied: ClassVar[str | None] = None
     start: Start = Start.PREVIOUS
+    by_matrix: ClassVar[bool] = True
 
     def __init__(self, settings: Section | None = None) -> None:
         self.settings = settings
@@ -110,18 +112,18 @@ class Baseline:
 
     def prepare(self, period: Period) -> Prepared:
         """Return what the period trains. It may insert adapters into `period.model`."""
-        from tgl.models.sublayers import sublayers
+        from tgl.models.matrices import units_named
         from tgl.plans.apply import freeze, parameter_groups
 
         def groups(phase: Plan) -> list[dict]:
             freeze(period.model, phase)
-            units = sublayers(period.model)
+            units = units_named(period.model, phase.multipliers)
             return parameter_groups(
                 units, phase, period.learning_rate, weight_decay=period.settings.weight_decay
             )
 
         trained = period.plan.trained() | ({EMBEDDING} if period.plan.embedding > 0 else set())
-        return Prepared(period.model, sublayers(period.model), trained, groups)
+        return Prepared(period.model, units_named(period.model, period.plan.multipliers), trained, groups)
 
     def stream(self, period: Period) -> Feed:
         """Return the training text."""

@@ -14,7 +14,7 @@ from tgl.core.tables.read import read_table
 from tgl.core.tables.write import write_table
 from tgl.evaluate.stage import score_checkpoint
 from tgl.models.checkpoint import load_model, max_changes, prove_frozen, save_model, snapshot
-from tgl.models.sublayers import sublayers
+from tgl.models.matrices import units_named
 from tgl.plans.plan import Plan
 from tgl.train.baseline import Baseline, Feed, Prepared, Start
 from tgl.train.engines import Engine, make_engine
@@ -129,7 +129,7 @@ def _leave(
     """Check the frozen units against `before`, score the trained model, and write all results to the folder."""
     folder, run = period.folder, period.run
     model = baseline.finish(period, prepared)
-    units = sublayers(model)
+    units = units_named(model, prepared.trained)
     prove_frozen([unit for unit in units if unit.name not in prepared.trained], before)
     changes = max_changes(units, before)
     save_model(model, period.tokenizer, folder / "model")

@@ -42,7 +42,15 @@ def profile_again(period: Period, model: PreTrainedModel) -> list[dict]:
         rows, period.base, period.tokenizer, period=period.name, settings=settings, length=max_length(model)
     ).groups
     ratio = ranked_by(period.plan, run.settings.plan)
-    return retrace(model, groups, ratio, period=period.name, resamples=settings.bootstrap, seed=run.seed)
+    return retrace(
+        model,
+        groups,
+        ratio,
+        names=period.plan.multipliers,
+        period=period.name,
+        resamples=settings.bootstrap,
+        seed=run.seed,
+    )
 
 
 def check_remaking(plan: Plan, path: Path) -> None:

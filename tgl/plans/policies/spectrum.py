@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-def measure(model: nn.Module) -> Mapping[str, float]:
-    """Return the signal-to-noise ratio of each sublayer."""
-    from tgl.plans.signal_to_noise import sublayer_ratios
+def measure(model: nn.Module, names: Sequence[str]) -> Mapping[str, float]:
+    """Return the signal-to-noise ratio of each unit of the model, sublayers or matrices as in `names`."""
+    from tgl.plans.signal_to_noise import unit_ratios
 
-    return sublayer_ratios(model)
+    return unit_ratios(model, names)
 
 
 def choose(name: PlanName, units: Sequence[Unit], rng: random.Random) -> Choice:

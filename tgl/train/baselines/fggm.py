@@ -46,12 +46,13 @@ class Fggm(MaskedBaseline):
 
         from tgl.core.vocabulary import EMBEDDING
         from tgl.models.linear import linear_maps
-        from tgl.models.sublayers import sublayers
+        from tgl.models.matrices import units_named
         from tgl.profiling.fisher import fisher_diagonal
         from tgl.train.masks import lowest
 
         trained = period.plan.trained() | ({EMBEDDING} if period.plan.embedding > 0 else set())
-        units = [unit for unit in sublayers(period.model) if unit.name in trained]
+        units = units_named(period.model, period.plan.multipliers)
+        units = [unit for unit in units if unit.name in trained]
         maps = linear_maps(units)
         new = torch.from_numpy(period.new_stream().batch(0, self.settings.sequences, period.block_size))
         fisher = fisher_diagonal(

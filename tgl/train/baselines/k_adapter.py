@@ -54,6 +54,7 @@ class KAdapterConfig(Section):
 class KAdapter(Baseline):
     """Train only adapters. The checkpoint is the model with its adapters."""
 
+    by_matrix = False
     Settings = KAdapterConfig
     settings: KAdapterConfig
 
@@ -116,12 +117,13 @@ class KAdapter(Baseline):
         The last of these blocks always has an adapter. If there are fewer blocks than adapters, each block has one.
         """
         from tgl.models.k_adapter import spread, with_adapters
-        from tgl.models.sublayers import ranked, sublayers
+        from tgl.models.matrices import units_named
+        from tgl.models.sublayers import ranked
         from tgl.plans.apply import freeze
 
         wanted = self.settings
         freeze(period.model, period.plan)  # This checks the plan. `groups` sets requires_grad again.
-        units = ranked(sublayers(period.model))
+        units = ranked(units_named(period.model, period.plan.multipliers))
         trained = sorted({unit.block for unit in units if period.plan.of(unit.name) > 0})
         chosen = [trained[place] for place in spread(min(wanted.adapters, len(trained)), len(trained))]
         return with_adapters(

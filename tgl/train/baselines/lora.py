@@ -50,6 +50,7 @@ class LoraConfig(Section):
 class Lora(Baseline):
     """Train only adapters. After each period they are merged into the model for its checkpoint."""
 
+    by_matrix = False
     Settings = LoraConfig
     varied = "rank"
     settings: LoraConfig
@@ -96,13 +97,13 @@ class Lora(Baseline):
         """
         import torch
 
-        from tgl.models.sublayers import sublayers
+        from tgl.models.matrices import units_named
         from tgl.plans.apply import freeze
         from tgl.train.lora import adapter_parameters, attention_units, projections, with_lora
 
         wanted = self.settings
         freeze(period.model, period.plan)  # This checks the plan. `groups` sets requires_grad again.
-        units = sublayers(period.model)
+        units = units_named(period.model, period.plan.multipliers)
         adapted = attention_units(period.plan, period.model)
         owner = {name: unit.name for unit in adapted for name in projections(unit)}
         with torch.random.fork_rng(devices=[]):

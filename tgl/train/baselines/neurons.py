@@ -41,6 +41,7 @@ class NeuronsConfig(Section):
 class Neurons(MaskedBaseline):
     """Train the neurons with the highest scores."""
 
+    by_matrix = False
     Settings = NeuronsConfig
     varied = "share"
     settings: NeuronsConfig
@@ -69,12 +70,11 @@ class Neurons(MaskedBaseline):
         import torch
 
         from tgl.models.linear import mlps
-        from tgl.models.sublayers import sublayers
+        from tgl.models.matrices import units_named
         from tgl.train.neurons import attributions, highest, scores
 
-        layers = mlps(
-            period.model, [unit for unit in sublayers(period.model) if unit.name in period.plan.trained()]
-        )
+        units = units_named(period.model, period.plan.multipliers)
+        layers = mlps(period.model, [unit for unit in units if unit.name in period.plan.trained()])
         count, size = self.settings.sequences, period.block_size
         new, old = (
             attributions(period.model, layers, torch.from_numpy(stream.batch(0, count, size)))
