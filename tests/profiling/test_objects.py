@@ -1,6 +1,7 @@
 """Model objects in whatever state their owner left them: the same norms, and the object handed back as it was."""
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,8 +9,9 @@ import torch
 from torch import nn
 from transformers import AutoModelForCausalLM
 
-from tests.profiling.profiled_objects import assert_left, assert_same, left_as, profiled
+from tests.profiling.profiled_objects import SETTINGS, assert_left, assert_same, left_as, profiled
 from tests.support.model_fixtures import sharp_model, some_examples, tiny_model, tiny_tokenizer
+from tests.support.twins import twin
 from tgl.core.errors import TglError
 from tgl.models.checkpoint import load_model, save_model
 from tgl.models.sublayers import sublayers
@@ -172,3 +174,28 @@ def test_an_object_in_distributed_data_parallel_is_measured_inside(tmp_path):
         assert_same(profiled(wrapped), profiled(tiny_model(seed=4, spread=3)))
     finally:
         torch.distributed.destroy_process_group()
+
+
+def test_weights_in_bf16_give_nearly_the_norms_of_fp32_from_object_and_folder(tmp_path):
+    model = tiny_model("llama", seed=4, spread=3)
+    save_model(model, tiny_tokenizer(), tmp_path)
+    settings = SETTINGS.model_copy(update={"dtype": "bf16"})
+    expected, found = profiled(model), profiled(model, settings=settings)
+    assert (expected.about["dtype"], found.about["dtype"]) == ("float32", "bfloat16")
+    assert next(model.parameters()).dtype == torch.float32  # The object does not change.
+    exact, rough = (table.norms["norm"].to_numpy() for table in (expected, found))
+    assert rough == pytest.approx(exact, rel=0.1)
+    assert 1e-4 < np.median(np.abs(rough / exact - 1)) < 0.02
+    assert_same(profiled(tmp_path, settings=settings, tokenizer=None), found)
+
+
+@pytest.mark.parametrize("kind", ["mixtral", "mamba", "gpt_oss"])
+def test_experts_and_copies_are_measured_in_bf16(kind):
+    model = twin(kind).to(torch.bfloat16)
+    units = sublayers(model)
+    examples = some_examples(2, longest=12)
+    examples = [replace(each, ids=[3 + token % 60 for token in each.ids]) for each in examples]
+    rough = gradient_norms(model, units, examples)
+    exact = gradient_norms(model.float(), units, examples)
+    assert rough.each == pytest.approx(exact.each, rel=0.2)
+    assert rough.of_mean == pytest.approx(exact.of_mean, rel=0.2)

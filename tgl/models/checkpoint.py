@@ -56,14 +56,19 @@ def make_model(
 
 
 def load_model(
-    name: str | Path, *, merge_adapter: bool = False, say: Callable[[str], None] = print
+    name: str | Path,
+    *,
+    merge_adapter: bool = False,
+    say: Callable[[str], None] = print,
+    dtype: torch.dtype = torch.float32,
 ) -> PreTrainedModel:
-    """Load a causal language model in fp32 from safetensors, without remote code.
+    """Load a causal language model from safetensors, without remote code.
 
     Args:
         name: Folder or Hugging Face name.
         merge_adapter: Whether `name` is the folder of a peft adapter to merge into its base model.
         say: Called with a message about tensors that are not used.
+        dtype: Type of the model's parameters.
 
     Returns:
         The model, on the GPU if there is one.
@@ -84,7 +89,7 @@ def load_model(
         check_adapter(folder)
     home = base_of_adapter(folder) if has_adapter else folder
     _check_weights(home)
-    model = load_whole(home, str(name if home == folder else home), say)
+    model = load_whole(home, str(name if home == folder else home), say, dtype=dtype)
     if has_adapter:
         model = merged(model, folder)
         model.name_or_path = model.config.name_or_path = str(name)

@@ -40,13 +40,14 @@ _MASK = re.compile(r"(attn|attention)\.bias$")
 _COMPUTED = re.compile(r"(rotary_emb\.inv_freq|position_ids|(attn|attention)\.masked_bias)$")
 
 
-def load_whole(folder: Path, name: str, say: Say) -> PreTrainedModel:
-    """Load a causal language model in fp32 from the safetensors of a folder.
+def load_whole(folder: Path, name: str, say: Say, *, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
+    """Load a causal language model from the safetensors of a folder.
 
     Args:
         folder: The folder.
         name: The user's name for the model, for messages.
         say: Called with a message about tensors that are not used.
+        dtype: Type of the model's parameters.
 
     Raises:
         TglError: The configuration does not belong to a causal language model, is quantised or needs remote code; a
@@ -54,7 +55,7 @@ def load_whole(folder: Path, name: str, say: Say) -> PreTrainedModel:
             a part of the model but would be lost.
     """
     shell, headers = inspect(folder, name)
-    model, info = _filled(shell, headers)
+    model, info = _filled(shell, headers, dtype)
     _check_loaded(folder, model, headers, info=info)
     unused = _unused(folder, model, headers, unexpected=info["unexpected_keys"])
     if unused:
@@ -130,7 +131,9 @@ def _misshaped(folder: Path, header: Header, name: str, *, expected: tuple[int, 
     )
 
 
-def _filled(shell: PreTrainedModel, headers: Mapping[str, Header]) -> tuple[PreTrainedModel, dict]:
+def _filled(
+    shell: PreTrainedModel, headers: Mapping[str, Header], dtype: torch.dtype
+) -> tuple[PreTrainedModel, dict]:
     tensors: dict[str, torch.Tensor] = {}
     files = dict.fromkeys(header.file for header in headers.values())
     try:
@@ -141,7 +144,7 @@ def _filled(shell: PreTrainedModel, headers: Mapping[str, Header]) -> tuple[PreT
             None,
             config=shell.config,
             state_dict=tensors,
-            dtype=torch.float32,
+            dtype=dtype,
             use_safetensors=True,
             trust_remote_code=False,
             ignore_mismatched_sizes=True,  # `_check_loaded` reports these by name.

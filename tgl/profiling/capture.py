@@ -173,7 +173,7 @@ def _by_example(values: torch.Tensor, batch: int) -> torch.Tensor:
 
 
 def _sums(gradients: torch.Tensor) -> torch.Tensor:
-    return gradients.flatten(1).square().sum(1, dtype=torch.float64)
+    return squares.wide(gradients).flatten(1).square().sum(1, dtype=torch.float64)
 
 
 @torch.no_grad()

@@ -38,6 +38,7 @@ from tgl.profiling.settings import ProfileConfig
 from tgl.text.corpus import tokens_of
 
 TABLES = ("profile", "norms", "comparisons")
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 Say = Callable[[str], None]
 
 
@@ -117,11 +118,11 @@ def measure(
     """Measure the gradient norms of a model. Arguments and errors are those of `tgl.profiling.profile.profile`."""
     settings, options = settings or ProfileConfig(), options or Options()
     _check(settings, tokenizer)
-    by_name = isinstance(model, str | Path)
+    by_name, dtype = isinstance(model, str | Path), _DTYPES[settings.dtype]
     if not by_name and tokenizer is None:
         raise TglError("profile: found a model object without a tokenizer, expected both. Give its tokenizer")
     # Reading weights can take minutes, so all checks that do not need them come first.
-    shell = inspect_model(model, merge_adapter=options.merge_adapter) if by_name else measurable(model)
+    shell = inspect_model(model, merge_adapter=options.merge_adapter) if by_name else measurable(model, dtype)
     sublayers(shell)
     tokenizer = tokenizer or load_tokenizer(model)
     check_tokenizer(shell, tokenizer)
@@ -131,7 +132,9 @@ def measure(
         say(f"{what}: {number}")
     # Unused tensors of a checkpoint are reported even if the caller wants no log.
     warn = print if say is quiet else say
-    trained = load_model(model, merge_adapter=options.merge_adapter, say=warn) if by_name else shell
+    trained = shell
+    if by_name:
+        trained = load_model(model, merge_adapter=options.merge_adapter, say=warn, dtype=dtype)
     name = str(model) if by_name else trained.name_or_path or type(trained).__name__
     groups = make_groups(
         rows, stream, tokenizer, period=options.period, settings=settings, length=max_length(trained)

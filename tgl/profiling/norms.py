@@ -21,6 +21,7 @@ from tgl.models.mode import differentiating
 from tgl.models.sublayers import Sublayer
 from tgl.profiling.capture import hooked
 from tgl.profiling.coverage import Coverage, cover
+from tgl.profiling.squares import wide
 
 # Tokens per batch with padding, by device. Larger batches are not faster on a CPU, and the logits need memory.
 BATCH_TOKENS = {"cpu": 1024, "cuda": 16384}
@@ -171,7 +172,7 @@ def _by_autograd(model: PreTrainedModel, units: Sequence[Sublayer], example: Spa
     with differentiating(model, parameters):
         tokens = torch.tensor([example.ids], device=parameters[0].device)
         logits = model(input_ids=tokens, use_cache=False).logits[0, example.first - 1 : -1]
-        loss = functional.cross_entropy(logits, tokens[0, example.first :])
+        loss = functional.cross_entropy(wide(logits), tokens[0, example.first :])
         gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
     squares = {
         parameter: gradient.double().square().sum()[None]
@@ -203,14 +204,14 @@ def _one_batch(
     tokens, positions, targets = tokens.to(device), positions.to(device), targets.to(device)
     with hooked(model, coverage, positions) as capture:
         logits = model(input_ids=tokens, use_cache=False).logits  # [batch, targets, vocabulary]
-        losses = functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
+        losses = functional.cross_entropy(wide(logits).flatten(0, 1), targets.flatten(), reduction="none")
         losses = losses.view(len(examples), width).sum(1) / (targets != -100).sum(1)
         starts = capture.starts
         gradients = torch.autograd.grad(losses.sum(), [*starts, *wanted], allow_unused=True)[len(starts) :]
         capture.finish()
     by_autograd = set(coverage.leftover)
     found = {
-        parameter: gradient.square().sum(dtype=torch.float64)[None]
+        parameter: wide(gradient).square().sum(dtype=torch.float64)[None]
         for parameter, gradient in zip(wanted, gradients, strict=True)
         if gradient is not None and parameter in by_autograd
     }
@@ -230,7 +231,7 @@ def _norms_of_mean(units: Sequence[Sublayer], sums: dict, count: int) -> np.ndar
 def _added(total: torch.Tensor | None, gradient: torch.Tensor | None) -> torch.Tensor | None:
     if total is None or gradient is None:
         # Autograd can return the same tensor for two parameters. The total changes in place, so it must be a copy.
-        return total if gradient is None else gradient.clone()
+        return total if gradient is None else wide(gradient).clone()
     return total.add_(gradient)
 
 

@@ -14,10 +14,14 @@ from tgl.models.model_config import check_causal
 from tgl.models.sublayers import has_adapters, unwrapped
 
 
-def measurable(model: nn.Module) -> PreTrainedModel:
-    """Return the model to measure: the model inside a wrapper, and for bf16 and fp16 a copy in fp32.
+def measurable(model: nn.Module, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
+    """Return the model to measure: the model inside a wrapper, or a copy of it in another type.
 
     The given object does not change.
+
+    Args:
+        model: The model, or a wrapper around it.
+        dtype: float32 keeps single and double precision, and copies bf16 and fp16. bfloat16 copies all other types.
 
     Raises:
         TglError: The object is not a causal language model of transformers, has adapters, has quantised or sharded
@@ -48,14 +52,21 @@ def measurable(model: nn.Module) -> PreTrainedModel:
                 f"profile: the parameter '{name}' is sharded over devices; expected weights on one device. Load the "
                 "model without sharding"
             )
-    if all(torch.finfo(parameter.dtype).bits >= 32 for parameter in network.parameters()):
+    types = {parameter.dtype for parameter in network.parameters()}
+    if types == {dtype} or (dtype == torch.float32 and all(torch.finfo(own).bits >= 32 for own in types)):
         return network
     try:
-        copied = copy.deepcopy(network).float()
+        copied = copy.deepcopy(network)
+        if dtype == torch.float32:
+            copied.float()
+        else:  # What a checkpoint holds. Tables of rotary angles keep their precision, as in a loaded model.
+            for tensor in copied.state_dict(keep_vars=True).values():
+                if tensor.is_floating_point():
+                    tensor.data = tensor.data.to(dtype)
     except (RuntimeError, TypeError, ValueError) as error:
         raise TglError(
-            f"profile: {type(network).__name__} in {network.dtype} cannot be copied to fp32 ({error}). Load it with "
-            "dtype=torch.float32"
+            f"profile: {type(network).__name__} in {network.dtype} cannot be copied to {dtype} ({error}). Load it "
+            f"with dtype={dtype}"
         ) from None
-    copied.config.dtype = torch.float32
+    copied.config.dtype = dtype
     return copied

@@ -24,6 +24,10 @@ class ProfileConfig(Section):
             "Units of profiles and plans. sublayer: attention, MLP, or another mixer of a block; module: each matrix."
         ),
     )
+    dtype: Literal["fp32", "bf16"] = Field(
+        "fp32",
+        description="Number format of weights and activations. Sums of squares are in double precision in both.",
+    )
     examples: Annotated[Integer, Field(ge=2, le=1_000_000)] = Field(
         32, description="Examples in each group, at most. 2 to 1,000,000."
     )

@@ -16,6 +16,11 @@ LEAF = 64  # Up to this number of positions, a Gram matrix is computed in one pi
 _MATERIALISED_SCALARS = 1 << 22  # Most gradient scalars in memory at once, for any batch.
 
 
+def wide(values: torch.Tensor) -> torch.Tensor:
+    """Return bf16 and fp16 in single precision, and other types as they are."""
+    return values.float() if values.dtype in (torch.bfloat16, torch.float16) else values
+
+
 def linear_squares(inputs: torch.Tensor, gradients: torch.Tensor) -> torch.Tensor:
     """Return ||X^T G||^2 of each example.
 
@@ -26,6 +31,7 @@ def linear_squares(inputs: torch.Tensor, gradients: torch.Tensor) -> torch.Tenso
         inputs: X, [batch, time, in].
         gradients: G, [batch, time, out].
     """
+    inputs, gradients = wide(inputs), wide(gradients)
     time, size_in, size_out = inputs.shape[1], inputs.shape[2], gradients.shape[2]
     if gram_pairs(time) * (size_in + size_out) < time * size_in * size_out:
         return _gram(inputs, gradients)
@@ -65,7 +71,7 @@ def bias_squares(gradients: torch.Tensor) -> torch.Tensor:
     Args:
         gradients: G, [batch, time, ..., out].
     """
-    return gradients.flatten(1, -2).sum(1).square().sum(1, dtype=torch.float64)
+    return wide(gradients).flatten(1, -2).sum(1).square().sum(1, dtype=torch.float64)
 
 
 def scale_squares(scaled: torch.Tensor, gradients: torch.Tensor) -> torch.Tensor:
@@ -75,7 +81,7 @@ def scale_squares(scaled: torch.Tensor, gradients: torch.Tensor) -> torch.Tensor
         scaled: The factor of the weight [batch, time, ..., size].
         gradients: Gradients of the output [batch, time, ..., size].
     """
-    return bias_squares(scaled * gradients)
+    return bias_squares(wide(scaled) * wide(gradients))
 
 
 def embedding_squares(ids: torch.Tensor, gradients: torch.Tensor) -> torch.Tensor:
@@ -87,7 +93,7 @@ def embedding_squares(ids: torch.Tensor, gradients: torch.Tensor) -> torch.Tenso
         ids: Token ids [batch, time].
         gradients: Gradients of the output [batch, time, size].
     """
-    batch = len(ids)
+    batch, gradients = len(ids), wide(gradients)
     example = torch.arange(batch, device=ids.device)[:, None].expand_as(ids)
     keys, places = torch.stack([example.reshape(-1), ids.reshape(-1)]).unique(dim=1, return_inverse=True)
     rows = gradients.new_zeros(keys.shape[1], gradients.shape[2])
@@ -110,6 +116,7 @@ def tied_products(
         head_inputs: Inputs h of the head [batch, targets, size].
         head_gradients: Gradients g of the head's output [batch, targets, vocabulary].
     """
+    gradients, head_inputs, head_gradients = wide(gradients), wide(head_inputs), wide(head_gradients)
     at_ids = head_gradients.gather(2, ids[:, None, :].expand(-1, head_gradients.shape[1], -1))
     return _products(at_ids, head_inputs @ gradients.mT)  # Both factors are [batch, targets, time].
 
