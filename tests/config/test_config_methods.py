@@ -102,3 +102,9 @@ def test_causal_tracing_is_refused_for_plans_by_matrix():
     (line,) = problems({"profile": {"unit": "module"}})
     assert "agree.facts: causal tracing compares sublayers" in line
     assert load_config({"profile": {"unit": "module"}, "agree": {"facts": 0}}).profile.unit == "module"
+
+
+@pytest.mark.parametrize("baseline", ["migu", "k_adapter"])
+def test_baselines_that_read_activations_are_refused_with_checkpointing(baseline):
+    (line,) = problems({"train": {"checkpointing": True}, "methods": ["full", f"full+{baseline}"]})
+    assert f"'full+{baseline}' reads activations in the forward pass" in line

@@ -80,12 +80,14 @@ class Baseline:
         varied: The key of its settings that a method's name can set, as in `full+replay.0.25`; None for no such key.
         start: The model from which a period after the first starts.
         by_matrix: Whether plans by matrix (`profile.unit: module`) are supported.
+        recomputes: Whether `train.checkpointing` is supported, which runs forward passes twice.
     """
 
     Settings: ClassVar[type[Section] | None] = None
     varied: ClassVar[str | None] = None
     start: Start = Start.PREVIOUS
     by_matrix: ClassVar[bool] = True
+    recomputes: ClassVar[bool] = True
 
     def __init__(self, settings: Section | None = None) -> None:
         self.settings = settings

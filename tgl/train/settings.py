@@ -33,6 +33,13 @@ class EngineConfig(Section):
             "GPUs)."
         ),
     )
+    checkpointing: Flag = Field(
+        False,
+        description=(
+            "Compute the activations of each block again in the backward pass instead of keeping them, which needs "
+            "less memory and a third more time. false: keep them."
+        ),
+    )
     offload: Flag = Field(
         False,
         description=(

@@ -55,6 +55,7 @@ class KAdapter(Baseline):
     """Train only adapters. The checkpoint is the model with its adapters."""
 
     by_matrix = False
+    recomputes = False
     Settings = KAdapterConfig
     settings: KAdapterConfig
 

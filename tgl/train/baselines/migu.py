@@ -44,6 +44,7 @@ class Hooked(Prepared):
 class Migu(Baseline):
     """Mask the gradients of each step."""
 
+    recomputes = False
     Settings = MiguConfig
     varied = "share"
     settings: MiguConfig

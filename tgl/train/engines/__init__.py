@@ -8,6 +8,7 @@ from torch import nn
 from tgl.core.errors import TglError
 from tgl.models.settings import OptimiserConfig
 from tgl.train.engines.interface import Engine, Regulariser
+from tgl.train.engines.mode import check_checkpointing
 from tgl.train.engines.plain import PlainEngine
 from tgl.train.engines.with_deepspeed import DeepSpeedEngine
 from tgl.train.processes import world_size
@@ -34,7 +35,8 @@ def make_engine(
         seed: Seed of dropout, combined with the number of the step (`tgl.train.engines.mode`).
 
     Raises:
-        TglError: The batch cannot be divided evenly, or there are several processes for the plain engine.
+        TglError: The batch cannot be divided evenly, there are several processes for the plain engine, or the model
+            does not support checkpointing of activations.
     """
     name = engine.engine
     if name == "auto":
@@ -43,5 +45,7 @@ def make_engine(
         raise TglError(
             f"engine 'plain': found {world_size()} processes, expected one. Set train.engine to 'deepspeed'"
         )
+    if engine.checkpointing:
+        check_checkpointing(model)
     kind = PlainEngine if name == "plain" else DeepSpeedEngine
     return kind(model, groups, settings, engine=engine, regulariser=regulariser or Regulariser(), seed=seed)

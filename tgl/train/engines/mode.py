@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
+from torch import nn
 
+from tgl.core.errors import TglError
 from tgl.models.mode import own_weights
+from tgl.models.sublayers import unwrapped
 from tgl.train.processes import rank
 
 
@@ -29,12 +33,43 @@ def training_step(step: Callable) -> Callable:
             engine.model.train()
             own_weights(engine.model)
             try:
-                return step(engine, tokens, number, factor)
+                with checkpointed(engine.model, engine.checkpointing):
+                    return step(engine, tokens, number, factor)
             finally:
                 for module, training in modes:
                     module.training = training
 
     return in_training_mode
+
+
+def check_checkpointing(model: nn.Module) -> None:
+    """Check that the blocks of a model can compute their activations again.
+
+    Raises:
+        TglError: They cannot.
+    """
+    network = unwrapped(model)
+    if not getattr(network, "supports_gradient_checkpointing", False):
+        raise TglError(
+            f"train.checkpointing: {type(network).__name__} cannot compute its activations again; expected a model of "
+            "transformers that supports gradient checkpointing. Set it to false"
+        )
+
+
+@contextmanager
+def checkpointed(model: nn.Module, wanted: bool) -> Iterator[None]:
+    """Let the model's blocks compute their activations again in the backward passes of the block.
+
+    The form without reentrance keeps the gradients of blocks above frozen ones.
+    """
+    network = unwrapped(model)
+    if wanted:
+        network.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    try:
+        yield
+    finally:
+        if wanted:
+            network.gradient_checkpointing_disable()
 
 
 def step_seed(seed: int, number: int, process: int) -> int:

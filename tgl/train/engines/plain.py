@@ -39,7 +39,7 @@ class PlainEngine:
         seed: int = 0,
     ) -> None:
         self.model, self.settings, self.engine, self.regulariser = model, settings, engine, regulariser
-        self.seed = seed
+        self.seed, self.checkpointing = seed, engine.checkpointing
         self.device = groups[0]["params"][0].device
         self.rows = rows_a_pass(settings.batch_size, settings.micro_batch_size)
         self.units = owners(model, groups)

@@ -43,7 +43,7 @@ class DeepSpeedEngine:
     ) -> None:
         deepspeed = _import_deepspeed()
         self.model, self.zero_stage, self.regulariser = model, engine.zero_stage, regulariser
-        self.seed = seed
+        self.seed, self.checkpointing = seed, engine.checkpointing
         self.rows = rows_a_pass(settings.batch_size, settings.micro_batch_size)
         self.units = owners(model, groups)
         # DeepSpeed replaces the parameters of the groups by flat partitions, so this keeps the original ones.
