@@ -115,7 +115,7 @@ def packages_of(environment_file) -> dict[str, str]:
 LAZY = {
     (module, imported)
     for module in ("tgl.plans.plan", "tgl.train.baseline")
-    for imported in ("tgl.plans.apply", "tgl.models.sublayers")
+    for imported in ("tgl.plans.apply", "tgl.models.matrices")
 }
 
 
