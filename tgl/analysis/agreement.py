@@ -79,6 +79,12 @@ def agree(
     """
     model, tokenizer = checkpoint.model, checkpoint.tokenizer
     units = list(ranked(sublayers(model)))
+    several = [unit.name for unit in units if unit.output is None]
+    if several:
+        raise TglError(
+            f"causal tracing: several modules add to the residual stream in {', '.join(several[:4])}; expected one in "
+            "each sublayer. Set agree.facts to 0"
+        )
     check_tokenizer(model, tokenizer)
     by_group = _profiled(checkpoint, profile, units)
     movement = None

@@ -59,7 +59,8 @@ class Parts:
 
     Attributes:
         children: The names of the block's children and parameters, relative to the block, by part.
-        output: The child whose output each part adds to the residual stream, by part.
+        output: The child whose output each part adds to the residual stream, by part. A part without an entry adds
+            the outputs of several children.
     """
 
     children: dict[str, list[str]]
@@ -122,10 +123,10 @@ def parts_of(block: nn.Module, path: str) -> Parts:
             additions.append(name)
             continue
         found.setdefault(part, []).append(name)
-        if isinstance(child, nn.ModuleList):
-            output.pop(part, None)
-        elif part != OUTSIDE:
-            output[part] = name
+    for part, names in found.items():
+        chain = len(names) == 1 or _last(names[-1]) in ("fc2", "output")
+        if part != OUTSIDE and chain and not isinstance(children[names[-1]], nn.ModuleList):
+            output[part] = names[-1]
     for name in additions:
         part = next((part for part, pattern in _ADDITIONS if pattern.search(_last(name).lower())), None)
         if part is None:
@@ -135,7 +136,8 @@ def parts_of(block: nn.Module, path: str) -> Parts:
         # Plain text skips a block of cross-attention, so it skips the block's MLP too.
         return Parts({OUTSIDE: list(children)}, {})
     if SEQUENCE in found and len(found) == 1:
-        found, output = {MIXER: found[SEQUENCE]}, {MIXER: output[SEQUENCE]}
+        found = {MIXER: found[SEQUENCE]}
+        output = {MIXER: output[SEQUENCE]} if SEQUENCE in output else {}
     found = {part: found[part] for part in (*ORDER, OUTSIDE) if part in found}
     for name in norms:
         here = [

@@ -30,7 +30,8 @@ class Sublayer:
         block: Number of the block, -1 outside the blocks.
         part: The part of the block, such as `attention`.
         parameters: The parameters by name.
-        output: The module whose output the unit adds to the residual stream; None outside the blocks.
+        output: The module whose output the unit adds to the residual stream; None outside the blocks, and where
+            several modules add to it.
         owners: The module of each parameter, by the parameter's name.
     """
 
