@@ -16,6 +16,8 @@ from torch import nn
 from torch.func import functional_call
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
 
+from tgl.core.errors import TglError
+
 Take = Callable[[nn.Parameter, torch.Tensor], None]
 
 
@@ -25,11 +27,13 @@ class Split:
 
     Attributes:
         inputs: The numbers of the tensors in the flattened arguments whose first dimension has examples.
+        others: The numbers of the other tensors.
         outputs: The dimension of each tensor in the flattened result that has examples: 0, or 1 for states
             [layers, batch, ...].
     """
 
     inputs: tuple[int, ...]
+    others: tuple[int, ...]
     outputs: tuple[int, ...]
 
 
@@ -40,7 +44,10 @@ def leading(tensor: object, batch: int, time: int) -> bool:
 
 def split_of(arguments: object, result: object, *, batch: int, time: int) -> Split | None:
     """Return which tensors of a trial call have examples, or None if a tensor of its result has none."""
-    inputs = tuple(n for n, value in enumerate(tree_leaves(arguments)) if leading(value, batch, time))
+    flat = tree_leaves(arguments)
+    tensors = [n for n, value in enumerate(flat) if isinstance(value, torch.Tensor)]
+    inputs = tuple(n for n in tensors if leading(flat[n], batch, time))
+    others = tuple(n for n in tensors if n not in inputs)
     outputs = []
     for value in tree_leaves(result):
         if not isinstance(value, torch.Tensor):
@@ -51,7 +58,7 @@ def split_of(arguments: object, result: object, *, batch: int, time: int) -> Spl
             outputs.append(1)
         else:
             return None
-    return Split(inputs, tuple(outputs)) if inputs and outputs else None
+    return Split(inputs, others, tuple(outputs)) if inputs and outputs else None
 
 
 class _Copies(torch.autograd.Function):
@@ -94,6 +101,13 @@ class Copied:
         if self._copies is None:  # One set for all calls, so that their gradients are summed.
             self._copies = {name: self._make(p) for name, p in self.body.named_parameters()}
         flat, spec = tree_flatten((args, kwargs))
+        found = {n for n, value in enumerate(flat) if isinstance(value, torch.Tensor)}
+        if found != {*self.split.inputs, *self.split.others}:
+            raise TglError(
+                f"{type(self.body.module).__name__}: found tensors in the arguments {sorted(found)}, expected them in "
+                f"{sorted((*self.split.inputs, *self.split.others))} as in a short trial. This model cannot be "
+                "measured at this length; use fewer tokens, and please report the architecture"
+            )
         tensors = [flat[n] for n in self.split.inputs]
         shape = {}
 
