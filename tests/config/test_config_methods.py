@@ -108,3 +108,8 @@ def test_causal_tracing_is_refused_for_plans_by_matrix():
 def test_baselines_that_read_activations_are_refused_with_checkpointing(baseline):
     (line,) = problems({"train": {"checkpointing": True}, "methods": ["full", f"full+{baseline}"]})
     assert f"'full+{baseline}' reads activations in the forward pass" in line
+
+
+def test_a_plan_by_hand_is_refused_likewise_with_baselines_of_whole_sublayers():
+    raw = {"profile": {"unit": "module"}, "agree": {"facts": 0}, "methods": ["full", "file:mine.json+lora"]}
+    assert any("changes whole sublayers" in line for line in problems(raw))

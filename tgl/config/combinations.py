@@ -208,11 +208,11 @@ def _baseline_problems(config: Config, method: str) -> Iterator[str]:
     except TglError as error:
         yield f"cannot be used: {error}"
         return
-    if name.file is not None:
-        return  # Only the file defines the plan, so `Baseline.check` checks it later.
     found = make_baseline(split_baseline(baseline)[0], settings)
     if config.train.checkpointing and not found.recomputes:
         yield "reads activations in the forward pass, which train.checkpointing runs twice; set it to false"
     if not by_sublayer and not found.by_matrix:
         yield "changes whole sublayers, but profile.unit is 'module'; set it to 'sublayer'"
+    if name.file is not None:
+        return  # Only the file defines the plan, so `Baseline.check` checks it later.
     yield from found.problems(name, embedding=embedding, model=config.model, rates=rates)

@@ -19,8 +19,7 @@ from torch.nn import functional
 from transformers import PreTrainedModel
 
 from tgl.core.errors import TglError
-from tgl.models.matrices import units_named
-from tgl.models.sublayers import Sublayer, has_adapters
+from tgl.models.sublayers import Sublayer, has_adapters, sublayers
 from tgl.plans.apply import check_fit
 from tgl.plans.plan import Plan
 
@@ -138,7 +137,7 @@ def _check(plan: Plan, model: nn.Module, rank: int, *, alpha: float, multipliers
         raise TglError(f"lora: alpha: found {alpha!r}, expected a number above 0. Correct it")
     if multipliers not in ("rates", "ranks"):
         raise TglError(f"lora: multipliers: found {multipliers!r}, expected 'rates' or 'ranks'. Correct it")
-    units = units_named(model, plan.multipliers)
+    units = sublayers(model)
     if has_adapters(model):
         raise TglError(
             f"lora: {type(model).__name__} has adapters already, expected a model without adapters. Merge them first "
@@ -154,8 +153,7 @@ def attention_units(plan: Plan, model: nn.Module) -> list[Sublayer]:
         TglError: There are none.
     """
     trained = plan.trained()
-    units = units_named(model, plan.multipliers)
-    found = [unit for unit in units if unit.part == "attention" and unit.name in trained]
+    found = [unit for unit in sublayers(model) if unit.part == "attention" and unit.name in trained]
     if not found:
         raise TglError(
             f"lora: the plan '{plan.method}' trains no attention sublayer ({', '.join(sorted(trained))}), but LoRA "

@@ -118,13 +118,12 @@ class KAdapter(Baseline):
         The last of these blocks always has an adapter. If there are fewer blocks than adapters, each block has one.
         """
         from tgl.models.k_adapter import spread, with_adapters
-        from tgl.models.matrices import units_named
-        from tgl.models.sublayers import ranked
+        from tgl.models.sublayers import ranked, sublayers
         from tgl.plans.apply import freeze
 
         wanted = self.settings
         freeze(period.model, period.plan)  # This checks the plan. `groups` sets requires_grad again.
-        units = ranked(units_named(period.model, period.plan.multipliers))
+        units = ranked(sublayers(period.model))
         trained = sorted({unit.block for unit in units if period.plan.of(unit.name) > 0})
         chosen = [trained[place] for place in spread(min(wanted.adapters, len(trained)), len(trained))]
         return with_adapters(

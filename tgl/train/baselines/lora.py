@@ -97,13 +97,13 @@ class Lora(Baseline):
         """
         import torch
 
-        from tgl.models.matrices import units_named
+        from tgl.models.sublayers import sublayers
         from tgl.plans.apply import freeze
         from tgl.train.lora import adapter_parameters, attention_units, projections, with_lora
 
         wanted = self.settings
         freeze(period.model, period.plan)  # This checks the plan. `groups` sets requires_grad again.
-        units = units_named(period.model, period.plan.multipliers)
+        units = sublayers(period.model)
         adapted = attention_units(period.plan, period.model)
         owner = {name: unit.name for unit in adapted for name in projections(unit)}
         with torch.random.fork_rng(devices=[]):

@@ -70,11 +70,12 @@ class Neurons(MaskedBaseline):
         import torch
 
         from tgl.models.linear import mlps
-        from tgl.models.matrices import units_named
+        from tgl.models.sublayers import sublayers
         from tgl.train.neurons import attributions, highest, scores
 
-        units = units_named(period.model, period.plan.multipliers)
-        layers = mlps(period.model, [unit for unit in units if unit.name in period.plan.trained()])
+        layers = mlps(
+            period.model, [unit for unit in sublayers(period.model) if unit.name in period.plan.trained()]
+        )
         count, size = self.settings.sequences, period.block_size
         new, old = (
             attributions(period.model, layers, torch.from_numpy(stream.batch(0, count, size)))
