@@ -18,6 +18,7 @@ import transformers
 
 from tests.support.twins import TYPES, twin
 from tgl.core.errors import TglError
+from tgl.core.vocabulary import UNRANKED
 from tgl.evaluate.spans import SpanTokens
 from tgl.models.sublayers import has_layout, ranked, sublayers
 from tgl.profiling.coverage import cover
@@ -92,7 +93,7 @@ def finite_and_nonzero(kind: str) -> bool:
     model = twin(kind)
     units = sublayers(model)
     norms = gradient_norms(model, units, EXAMPLES)
-    places = [n for n, unit in enumerate(units) if unit in list(ranked(units))]
+    places = [n for n, unit in enumerate(units) if unit.name not in UNRANKED]
     return bool(norms.finite.all() and (norms.each[:, places].max(0) > 0).all())
 
 

@@ -15,7 +15,6 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, Pre
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 TYPES = sorted(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES)
-VOCABULARY, TIME = 64, 12
 
 # Small values of the settings of size. A setting that a type does not have is ignored.
 _SIZES = {
@@ -40,7 +39,7 @@ _SIZES = {
     16: "qk_head_dim moe_intermediate_size expert_ffn_hidden_size decoder_ffn_dim encoder_ffn_dim ffn_dim mixer_size",
     32: (
         "hidden_size d_model n_embd embedding_size dim word_embed_proj_dim intermediate_size ffn_hidden_size "
-        "shared_expert_intermediate_size shared_intermediate_size n_inner ffn_config d_inner moe_ffn_hidden_size "
+        "shared_expert_intermediate_size shared_intermediate_size n_inner d_inner moe_ffn_hidden_size "
         "attention_hidden_size lru_width dim_ff mlp_dim intermediate_size_mlp dense_intermediate_size"
     ),
     64: (

@@ -37,7 +37,7 @@ class EngineConfig(Section):
         False,
         description=(
             "Compute the activations of each block again in the backward pass instead of keeping them, which needs "
-            "less memory and a third more time. false: keep them."
+            "less memory and one more forward pass. false: keep them."
         ),
     )
     offload: Flag = Field(
