@@ -11,6 +11,7 @@ import time
 import pytest
 
 from tests.jobs.serving import PEAK, copy_of_package, is_running, jobs, until, zombies_of
+from tgl.jobs.__main__ import READY
 
 # Waits for ever, and leaves the number of its process.
 WAITS = "import os, time; open('begun', 'w').write(str(os.getpid())); time.sleep(600)"
@@ -262,7 +263,7 @@ def test_connections_without_a_whole_request_leave_nothing_behind(light):
     silent = [socket.socket(socket.AF_UNIX) for _ in range(5)]
     for number, connection in enumerate(silent):
         connection.connect(str(light.socket()))
-        assert connection.recv(1) == b"\0"
+        assert connection.recv(1) == READY
         if number:
             socket.send_fds(connection, [(1000).to_bytes(8, "big")], [0, 1, 2][:number])
         if number > 3:

@@ -2,15 +2,18 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from tests.jobs.serving import Jobs, is_running, jobs, parent, until
 from tests.jobs.test_served import WAITS, begun
 from tgl.jobs import server as served
+from tgl.jobs.__main__ import REPORT, _connected
 from tgl.jobs.place import SWITCH
 
 LIGHT = "tests.jobs.light_client"
@@ -149,6 +152,21 @@ def test_where_the_server_has_used_a_gpu_commands_run_without_it(light):
     light.environment["TEST_GPU_USED"] = "1"
     light.begin()
     assert is_plain(light.run("--version"))
+
+
+def test_the_report_of_a_process_that_ended_before_it_was_ready_is_not_taken_for_readiness(tmp_path):
+    """A slow client finds the report in its socket, while the server has not closed the connection yet."""
+    for status in (1, -signal.SIGKILL):
+        path = tmp_path / f"{status}.sock"
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(os.fspath(path))
+            listener.listen()
+            with ThreadPoolExecutor() as pool:
+                client = pool.submit(_connected, path)
+                connection, _ = listener.accept()
+                with connection:
+                    connection.sendall(REPORT.pack(status, 1000))
+                    assert client.result() is None
 
 
 def test_a_process_that_cannot_be_forked_leaves_the_command_to_its_client(light):

@@ -16,6 +16,9 @@ from tgl.jobs.place import SWITCH, socket_path
 
 # What the server reports at the end: exit status, or minus the signal that killed the process; peak memory in KiB.
 REPORT = struct.Struct("!iq")
+# What a process sends when it is ready for a command. No report begins with this byte: a process that ends before it
+# was ready is reported too, and its client must not take the report for readiness.
+READY = b"R"
 # These signals are passed on to the process of the command. Any other that ends this process ends the command too.
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 SERVER = "tgl.jobs.server"
@@ -54,7 +57,7 @@ def _connected(path: Path) -> socket.socket | None:
     with contextlib.suppress(OSError):
         server.settimeout(_PATIENCE)
         server.connect(os.fspath(path))
-        if server.recv(1):
+        if server.recv(1) == READY:
             server.settimeout(None)
             return server
     server.close()

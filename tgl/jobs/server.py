@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from tgl.jobs import place
-from tgl.jobs.__main__ import REPORT, SIGNALS
+from tgl.jobs.__main__ import READY, REPORT, SIGNALS
 
 # Seconds without a command after which the server ends.
 IDLE = 60
@@ -179,7 +179,7 @@ def _run(connection: socket.socket, server: int, added: dict[str, str]) -> NoRet
         os._exit(1)
     try:
         # The client sends the command only after this byte. So the command cannot run twice, here and in the client.
-        connection.sendall(b"\0")
+        connection.sendall(READY)
         request, files = _received(connection)
     except (OSError, ValueError):  # the client is gone
         os._exit(1)
