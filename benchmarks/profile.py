@@ -1,6 +1,7 @@
 """Measure the cost of per-example gradient norms of every sublayer, compared with training and other methods.
 
     python -m benchmarks.profile [--lengths 32 128 512] [--tokens 1024] [--repeats 5] [--small]
+    python -m benchmarks.profile --larger-than-memory [--seven-billion] [--folder FOLDER]
 
 Uses one thread (or one GPU), a GPT-2 with 124M parameters and random weights, and batches of plain-text windows, in
 which every position but the first is a target. The peers are measured in the same run:
@@ -20,11 +21,13 @@ from __future__ import annotations
 import argparse
 import contextlib
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 
 from benchmarks.figures import cell, figure, over
 from benchmarks.gradient_ways import DEVICE, OTHERS, Job, flops, peak, stopwatch
+from benchmarks.larger_than_memory import larger_than_memory
 from benchmarks.processes import Apart, Lost, attempt, in_turns, medians, once
 
 TIME_GOALS = {32: 0.95, 128: 1.0, 512: 1.0}
@@ -53,7 +56,20 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="a tiny model, to test the script")
     parser.add_argument("--no-memory", action="store_true")
     parser.add_argument("--others", action="store_true", help="only Mamba, a GRU and a mixture of experts")
+    parser.add_argument(
+        "--larger-than-memory", action="store_true", help="only a model read block by block from disk"
+    )
+    parser.add_argument("--seven-billion", action="store_true", help="with it, Llama-7B's shape in bf16")
+    parser.add_argument(
+        "--folder", type=Path, default=Path("."), help="where that model is written, 6 or 14 GB"
+    )
     options = parser.parse_args()
+    if options.larger_than_memory:
+        name = "small" if options.small else "llama-7b" if options.seven_billion else "gpt2-xl"
+        whole = not options.seven_billion
+        lines = larger_than_memory(name, count=8 if whole else 2, whole=whole, folder=options.folder)
+        print("\n".join(lines))
+        return
     shape = SMALL if options.small else SHAPE
     print(f"{DEVICE}, torch {torch.__version__}, 1 thread, {shape}", flush=True)
     lines = []

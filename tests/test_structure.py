@@ -11,7 +11,7 @@ from tgl.core import code_hash
 PACKAGE = REPOSITORY / "tgl"
 MOST_PARAMETERS, MOST_POSITIONAL = 7, 3
 # torch calls `forward`, and `partial` binds `_article`: both by position.
-POSITIONAL = {"forward", "_article", "__torch_function__"}
+POSITIONAL = {"forward", "_article", "__torch_function__", "__torch_dispatch__"}
 
 
 def is_command(node: ast.FunctionDef) -> bool:

@@ -54,6 +54,14 @@ def profile(
     ] = None,
     seed: Seed = 0,
     merge_adapter: MergeAdapter = False,
+    stream: Annotated[
+        bool,
+        typer.Option(
+            "--stream",
+            help="Read the blocks from disk when they run, for models larger than memory. "
+            "Without twin and norms of mean gradients.",
+        ),
+    ] = False,
     threads: Threads = 1,
 ) -> None:
     """Measure gradient norms by sublayer, for salient spans and every control."""
@@ -67,7 +75,7 @@ def profile(
         probes=probes,
         corpus=corpus,
         settings=settings,
-        options=Options(period=period, seed=seed, merge_adapter=merge_adapter),
+        options=Options(period=period, seed=seed, merge_adapter=merge_adapter, stream=stream),
         say=say,
     )
     found.write(output)

@@ -20,11 +20,13 @@ from tgl.models.adapters import check_adapter, merged
 from tgl.models.architecture import architecture_config
 from tgl.models.folders import base_of_adapter, local_folder
 from tgl.models.k_adapter import KAdapterForCausalLM  # noqa: F401, registers itself with the Auto classes
+from tgl.models.load_streamed import load_streamed
 from tgl.models.mode import measuring
 from tgl.models.model_config import brief, check_causal
 from tgl.models.model_files import ADAPTER_CONFIG
 from tgl.models.quiet import silence_deepspeed
 from tgl.models.settings import ModelConfig
+from tgl.models.streamed import loaded
 from tgl.models.sublayers import Sublayer
 from tgl.models.tokenizer import load_tokenizer, num_ids
 from tgl.models.weights import inspect, load_whole
@@ -61,6 +63,7 @@ def load_model(
     merge_adapter: bool = False,
     say: Callable[[str], None] = print,
     dtype: torch.dtype = torch.float32,
+    stream: bool = False,
 ) -> PreTrainedModel:
     """Load a causal language model from safetensors, without remote code.
 
@@ -69,6 +72,7 @@ def load_model(
         merge_adapter: Whether `name` is the folder of a peft adapter to merge into its base model.
         say: Called with a message about tensors that are not used.
         dtype: Type of the model's parameters.
+        stream: Whether the blocks stay on disk, and are read when they run (`tgl.models.streamed`).
 
     Returns:
         The model, on the GPU if there is one.
@@ -87,8 +91,17 @@ def load_model(
         )
     if has_adapter:
         check_adapter(folder)
+    if stream and has_adapter:
+        raise TglError(
+            f"{folder}: holds an adapter to merge, but stream reads the weights as they are on disk; expected a "
+            "whole model. Merge and save it first, or load it without stream."
+        )
     home = base_of_adapter(folder) if has_adapter else folder
     _check_weights(home)
+    if stream:
+        model = load_streamed(home, str(name), say, dtype=dtype, device=_device())
+        check_causal(model, str(name))
+        return model
     model = load_whole(home, str(name if home == folder else home), say, dtype=dtype)
     if has_adapter:
         model = merged(model, folder)
@@ -170,7 +183,11 @@ def random_twin(config: PretrainedConfig, seed: int) -> PreTrainedModel:
 
 
 def _on_device(model: PreTrainedModel) -> PreTrainedModel:
-    return model.to("cuda" if torch.cuda.is_available() else "cpu")
+    return model.to(_device())
+
+
+def _device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def _check_weights(folder: Path) -> None:
@@ -221,7 +238,8 @@ def weights_hash(model: PreTrainedModel) -> str:
     with measuring(model):  # Restores RWKV's weights as trained.
         for name, parameter in model.named_parameters():
             digest.update(name.encode())
-            digest.update(parameter.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+            with loaded(model, [parameter]):
+                digest.update(parameter.detach().cpu().contiguous().view(torch.uint8).numpy())
     return digest.hexdigest()
 
 

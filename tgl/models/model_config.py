@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from torch import nn
 from transformers import (
     CONFIG_MAPPING,
     MODEL_FOR_CAUSAL_LM_MAPPING,
@@ -88,13 +90,16 @@ def _refuse_quantised(path: Path, config: Mapping) -> None:
                 )
 
 
-def build_shell(folder: Path, config: PretrainedConfig, headers: Mapping[str, Header]) -> PreTrainedModel:
+def build_shell(
+    folder: Path, config: PretrainedConfig, headers: Mapping[str, Header], *, buffers: bool = False
+) -> PreTrainedModel:
     """Build the model of a configuration on the device `meta`, without memory for its weights.
 
     Args:
         folder: The model's folder, for error messages.
         config: The configuration.
         headers: The headers of the tensors in the folder, by name.
+        buffers: Whether buffers get their values, on the CPU; only parameters are then on the device `meta`.
 
     Raises:
         TglError: The configuration asks for more blocks than there are tensors, or no model can be built from it.
@@ -106,7 +111,7 @@ def build_shell(folder: Path, config: PretrainedConfig, headers: Mapping[str, He
             f"{path}: asks for {blocks} blocks, but the files hold only {len(headers)} tensors. {how_to_mend(path)}"
         )
     try:
-        with torch.device("meta"):
+        with _parameters_on_meta() if buffers else torch.device("meta"):
             return AutoModelForCausalLM.from_config(config, trust_remote_code=False)
     except TglError:
         raise
@@ -114,6 +119,23 @@ def build_shell(folder: Path, config: PretrainedConfig, headers: Mapping[str, He
         raise TglError(
             f"{path}: no model can be built from it ({brief(error)}). {how_to_mend(path)}"
         ) from None
+
+
+@contextmanager
+def _parameters_on_meta() -> Iterator[None]:
+    """Move each parameter that a module registers in the block to the device `meta`."""
+    register = nn.Module.register_parameter
+
+    def registered(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
+        register(module, name, parameter)
+        if parameter is not None and not parameter.is_meta:  # One that is tied already has its place there.
+            module._parameters[name] = nn.Parameter(parameter.to("meta"), parameter.requires_grad)
+
+    nn.Module.register_parameter = registered
+    try:
+        yield
+    finally:
+        nn.Module.register_parameter = register
 
 
 def check_causal(model: PreTrainedModel, name: str) -> None:

@@ -203,6 +203,23 @@ def load_tensors(path: Path) -> dict[str, torch.Tensor]:
     return load_file(path)
 
 
+def check_finite(tensor: torch.Tensor, name: str, file: Path) -> None:
+    """Check that a tensor of a file holds only finite numbers.
+
+    Raises:
+        TglError: It does not.
+    """
+    if not tensor.is_floating_point() or not tensor.numel():
+        return
+    # Least and largest number, which NaN takes over, need no memory for a mask.
+    if not all(bound.isfinite() for bound in torch.aminmax(tensor)):
+        bad = int((~torch.isfinite(tensor)).sum())
+        raise TglError(
+            f"{file}: '{name}' holds {bad:,} values that are not finite in {str(tensor.dtype).removeprefix('torch.')}, "
+            "expected none. Give an earlier checkpoint, from before the training diverged."
+        )
+
+
 def names_of(names: Iterable[str], most: int = 5) -> str:
     """Return the first `most` names in quotes, and the number of further names."""
     every = [f"'{name}'" for name in names]

@@ -106,6 +106,15 @@ def _blocks(model: nn.Module) -> Iterator[tuple[str, Parts]]:
             yield own, _by_layout(layout, block, own) if layout else parts_of(block, own)
 
 
+def block_modules(model: nn.Module) -> list[nn.Module]:
+    """Return the modules of the model's blocks in order of depth.
+
+    Raises:
+        TglError: As `sublayers`.
+    """
+    return [model.get_submodule(path) for path, _ in _blocks(model)]
+
+
 def _by_layout(layout: BlockLayout, block: nn.Module, path: str) -> Parts:
     """Return the parts of a block by a layout.
 

@@ -20,6 +20,7 @@ from tgl.models.model_config import brief, build_shell, read_config
 from tgl.models.model_files import (
     CONFIG,
     Header,
+    check_finite,
     load_tensors,
     names_of,
     read_headers,
@@ -57,10 +58,8 @@ def load_whole(folder: Path, name: str, say: Say, *, dtype: torch.dtype = torch.
     shell, headers = inspect(folder, name)
     model, info = _filled(shell, headers, dtype)
     _check_loaded(folder, model, headers, info=info)
-    unused = _unused(folder, model, headers, unexpected=info["unexpected_keys"])
-    if unused:
-        say(f"{name}: not using {len(unused)} tensors of its files that belong to no part of the model: "
-            f"{names_of(unused)}")  # fmt: skip
+    extra = unused(folder, model, headers, unexpected=info["unexpected_keys"])
+    report_unused(extra, name, say)
     head = model.get_output_embeddings()
     if (
         head is not None
@@ -71,6 +70,11 @@ def load_whole(folder: Path, name: str, say: Say, *, dtype: torch.dtype = torch.
             f"{name}: its head differs from its embedding, although {CONFIG} ties them; both are kept unchanged"
         )
         model.config.tie_word_embeddings = False  # Models built from this configuration must not tie them.
+    return named(model, folder, name, say=say)
+
+
+def named(model: PreTrainedModel, folder: Path, name: str, *, say: Say) -> PreTrainedModel:
+    """Give a loaded model its name and its settings for generation, and return it in evaluation mode."""
     if hasattr(model.config, "auto_map"):
         kind = model.config.model_type
         say(f"{name}: using '{kind}' of transformers, not the code that comes with the model")
@@ -171,13 +175,7 @@ def _check_loaded(
             f"{CONFIG} asks for. {_why_missing(info['unexpected_keys'], where)}"
         )
     for name, tensor in model.state_dict().items():
-        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
-            bad = int((~torch.isfinite(tensor)).sum())
-            file = headers[name].file if name in headers else where
-            raise TglError(
-                f"{file}: '{name}' holds {bad:,} values that are not finite in fp32, expected none. Give an earlier "
-                "checkpoint, from before the training diverged."
-            )
+        check_finite(tensor, name, headers[name].file if name in headers else where)
 
 
 def _why_missing(unexpected: Iterable[str], where: Path) -> str:
@@ -190,7 +188,14 @@ def _why_missing(unexpected: Iterable[str], where: Path) -> str:
     return how_to_mend(where)
 
 
-def _unused(
+def report_unused(tensors: list[str], name: str, say: Say) -> None:
+    """Report the tensors of a model's files that are not used."""
+    if tensors:
+        say(f"{name}: not using {len(tensors)} tensors of its files that belong to no part of the model: "
+            f"{names_of(tensors)}")  # fmt: skip
+
+
+def unused(
     folder: Path, model: PreTrainedModel, headers: Mapping[str, Header], *, unexpected: Iterable[str]
 ) -> list[str]:
     """Return the tensors that belong to no part of the model; raise TglError if a part of it would lose a tensor."""

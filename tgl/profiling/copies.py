@@ -98,8 +98,11 @@ class Copied:
 
     def __call__(self, *args: object, **kwargs: object) -> object:
         """Return what the module's forward pass returns."""
-        if self._copies is None:  # One set for all calls, so that their gradients are summed.
-            self._copies = {name: self._make(p) for name, p in self.body.named_parameters()}
+        copies = self._copies
+        if copies is None:
+            copies = {name: self._make(p) for name, p in self.body.named_parameters()}
+        if torch.is_grad_enabled():  # One set for all calls, so that their gradients are summed.
+            self._copies = copies
         flat, spec = tree_flatten((args, kwargs))
         found = {n for n, value in enumerate(flat) if isinstance(value, torch.Tensor)}
         if found != {*self.split.inputs, *self.split.others}:
@@ -124,7 +127,7 @@ class Copied:
         rows = [
             tensor.reshape(self.batch, tensor.shape[0] // self.batch, *tensor.shape[1:]) for tensor in tensors
         ]
-        found = torch.vmap(one, randomness="same")(self._copies, *rows)
+        found = torch.vmap(one, randomness="same")(copies, *rows)
         outputs, num_tensors = [], 0
         for value in shape["outputs"]:
             if isinstance(value, torch.Tensor):

@@ -22,6 +22,7 @@ from transformers.pytorch_utils import Conv1D
 
 from tgl.core.errors import TglError
 from tgl.models.mode import measuring
+from tgl.models.streamed import loaded
 from tgl.models.sublayers import Sublayer
 from tgl.profiling.copies import Copied, Split, leading, split_of
 from tgl.profiling.experts import is_experts
@@ -223,9 +224,9 @@ def _copied(
             if uses[module].fits and uses[module].split and not any(map(_refuses_copies, module.modules())):
                 kind = _kind(module, uses[module])
                 if kind not in works:
-                    works[kind] = next(
-                        _works(m, uses[m]) for m in uses if uses[m].call and _kind(m, uses[m]) == kind
-                    )
+                    tried = next(m for m in uses if uses[m].call and _kind(m, uses[m]) == kind)
+                    with loaded(model, tried.parameters()):
+                        works[kind] = _works(tried, uses[tried])
                 if works[kind]:
                     found[module] = uses[module].split
                     break

@@ -55,6 +55,18 @@ class Groups:
         """Record that a probe is left out of a group."""
         self.left_out.setdefault(name, {}).setdefault(reason, []).append(identity)
 
+    def lines(self) -> list[str]:
+        """Return a log line for each group and reason with left-out probes."""
+        return [
+            f"left out of {group}, {reason}: {len(ids)}: {', '.join(ids[:5])}{' ...' if len(ids) > 5 else ''}"
+            for group, reasons in self.left_out.items()
+            for reason, ids in reasons.items()
+        ]
+
+    def lengths(self) -> list[tuple[int, int]]:
+        """Return the number of tokens and of target tokens of each example of every group."""
+        return [(len(e.ids), e.num_targets) for group in self.groups.values() for e in group.examples]
+
     def counts(self) -> dict[str, int]:
         """Return the number of examples by group, and of left-out probes by group and reason."""
         found = {f"{name}: examples": len(group.examples) for name, group in self.groups.items()}

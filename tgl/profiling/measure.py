@@ -26,11 +26,13 @@ from tgl.evaluate.score import max_length
 from tgl.models.checkpoint import inspect_model, load_model, random_twin, weights_hash
 from tgl.models.fit import check_tokenizer
 from tgl.models.matrices import model_units
+from tgl.models.streamed import streamed
 from tgl.models.sublayers import Sublayer, sublayers
 from tgl.models.tokenizer import load_tokenizer
 from tgl.probes.given import read_probes
 from tgl.profiling import tabulate
 from tgl.profiling.coverage import cover, ways
+from tgl.profiling.estimate import estimate
 from tgl.profiling.groups import Groups, make_groups
 from tgl.profiling.norms import GroupNorms, check_norms, gradient_norms
 from tgl.profiling.objects import measurable
@@ -55,12 +57,15 @@ class Options:
         seed: Seed of the bootstrap and of the twin's weights, from 0 to MOST_SEED.
         twin: Whether to measure the same architecture with random weights too.
         merge_adapter: Whether the model is a folder with a LoRA adapter to merge into its base model.
+        stream: Whether the blocks of the model stay on disk (`tgl.models.streamed`), for models larger than memory.
+            Neither the twin nor the norms of mean gradients are then measured: both need memory for a whole model.
     """
 
     period: str | None = None
     seed: int = 0
     twin: bool = True
     merge_adapter: bool = False
+    stream: bool = False
 
     def __post_init__(self) -> None:
         """Raise TglError if an option has a wrong type."""
@@ -69,6 +74,7 @@ class Options:
             ("seed", Integral, f"a whole number from 0 to {MOST_SEED}"),
             ("twin", bool, "true or false"),
             ("merge_adapter", bool, "true or false"),
+            ("stream", bool, "true or false"),
         ):
             value = getattr(self, name)
             fits = isinstance(value, kind)
@@ -122,6 +128,10 @@ def measure(
     if not by_name and tokenizer is None:
         raise TglError("profile: found a model object without a tokenizer, expected both. Give its tokenizer")
     # Reading weights can take minutes, so all checks that do not need them come first.
+    if options.stream and not by_name:
+        raise TglError(
+            "profile: stream: found a model object, expected a folder or name. Its weights are in memory"
+        )
     shell = inspect_model(model, merge_adapter=options.merge_adapter) if by_name else measurable(model, dtype)
     sublayers(shell)
     tokenizer = tokenizer or load_tokenizer(model)
@@ -130,32 +140,28 @@ def measure(
     stream = tokens_of(corpus, tokenizer, text_counts)
     for what, number in text_counts.items():
         say(f"{what}: {number}")
-    # Unused tensors of a checkpoint are reported even if the caller wants no log.
-    warn = print if say is quiet else say
+    groups = make_groups(
+        rows, stream, tokenizer, period=options.period, settings=settings, length=max_length(shell)
+    )
+    for line in groups.lines():
+        say(line)
+    taken = _periods(groups, rows, options.period, say=say)
+    expected = estimate(shell, groups.lengths(), stream=options.stream, dtype=dtype, twin=options.twin)
+    say(expected.line())
+    expected.check()
     trained = shell
     if by_name:
-        trained = load_model(model, merge_adapter=options.merge_adapter, say=warn, dtype=dtype)
-    name = str(model) if by_name else trained.name_or_path or type(trained).__name__
-    groups = make_groups(
-        rows, stream, tokenizer, period=options.period, settings=settings, length=max_length(trained)
-    )
-    for group, reasons in groups.left_out.items():
-        for reason, ids in reasons.items():
-            say(
-                f"left out of {group}, {reason}: {len(ids)}: {', '.join(ids[:5])}{' ...' if len(ids) > 5 else ''}"
-            )
-    period_of = {row["id"]: row["period"] for row in rows}
-    taken = {
-        kind: sorted({period_of[identity] for identity in groups.groups[kind].pairs})
-        for kind in PROFILED_KINDS
-        if kind in groups.groups
-    }
-    for kind in [
-        kind for kind, periods in taken.items() if options.period is not None and periods != [options.period]
-    ]:
-        say(f"{kind}: no validation probe of period {options.period}, using those of {taken[kind][0]}")
+        trained = load_model(
+            model,
+            merge_adapter=options.merge_adapter,
+            # Unused tensors of a checkpoint are reported even if the caller wants no log.
+            say=print if say is quiet else say,
+            dtype=dtype,
+            stream=options.stream,
+        )
+    del shell
     about = {
-        "model": name,
+        "model": str(model) if by_name else trained.name_or_path or type(trained).__name__,
         "model_type": trained.config.model_type,
         "model_sha256": weights_hash(trained),
         "num_parameters": sum(parameter.numel() for parameter in trained.parameters()),
@@ -173,13 +179,14 @@ def measure(
         "transformers": transformers.__version__,
         "counts": groups.counts() | text_counts,
     }
+    if options.stream:
+        about["stream"] = True
+        say("stream: no norms of mean gradients, and no twin with random weights")
     if not isinstance(model, str | Path) and (given := _dtypes(model)) != [about["dtype"]]:
         about["dtypes of the object"] = given
-    networks = [("trained", trained)]
-    if options.twin:
-        networks.append(("random", random_twin(trained.config, options.seed + 1_000_003).to(trained.dtype)))
     found: dict[str, list[dict]] = {table: [] for table in TABLES}
-    for weights, network in networks:
+
+    def add(weights: str, network: PreTrainedModel) -> None:
         units = model_units(network, settings.unit)
         measured = _measure(weights, network, units, groups=groups, about=about, say=say)
         pairs = {group: groups.groups[group].pairs for group in measured}
@@ -190,9 +197,29 @@ def measure(
         found["comparisons"] += tabulate.comparison_rows(
             weights, measured, pairs, units=units, resamples=settings.bootstrap, seed=options.seed
         )
+
+    add("trained", trained)
+    if options.twin and not options.stream:
+        config, kind = trained.config, trained.dtype
+        del trained  # So that memory need not hold both.
+        add("random", random_twin(config, options.seed + 1_000_003).to(kind))
     return Measured(
         **{table: to_arrow(rows, table).to_pandas() for table, rows in found.items()}, about=about
     )
+
+
+def _periods(groups: Groups, rows: Sequence[dict], period: str | None, *, say: Say) -> dict[str, list[str]]:
+    """Return the periods whose probes each kind uses; report those of another period than the chosen one."""
+    period_of = {row["id"]: row["period"] for row in rows}
+    taken = {
+        kind: sorted({period_of[identity] for identity in groups.groups[kind].pairs})
+        for kind in PROFILED_KINDS
+        if kind in groups.groups
+    }
+    for kind, periods in taken.items():
+        if period is not None and periods != [period]:
+            say(f"{kind}: no validation probe of period {period}, using those of {periods[0]}")
+    return taken
 
 
 def _check(settings: object, tokenizer: object) -> None:
@@ -229,7 +256,9 @@ def _measure(
     total = sum(coverage.num_scalars.values())
     found = {}
     for name, group in groups.groups.items():
-        norms = gradient_norms(network, units, group.examples, coverage=coverage)
+        # The mean gradient is as large as the model.
+        mean = streamed(network) is None
+        norms = gradient_norms(network, units, group.examples, coverage=coverage, mean=mean)
         if not found:
             finite = [group.examples[number] for number in np.flatnonzero(norms.finite)]
             lengths = sorted(finite, key=lambda example: len(example.ids))

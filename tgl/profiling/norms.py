@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import nn
 from torch.nn import functional
 from transformers import PreTrainedModel
 
@@ -18,6 +19,7 @@ from tgl.core.errors import TglError
 from tgl.core.progress import bar
 from tgl.evaluate.spans import SpanTokens
 from tgl.models.mode import differentiating
+from tgl.models.streamed import gradients_to, streamed
 from tgl.models.sublayers import Sublayer
 from tgl.profiling.capture import hooked
 from tgl.profiling.coverage import Coverage, cover
@@ -73,7 +75,7 @@ def gradient_norms(
         examples: The examples.
         coverage: The result of `cover`. None: computed here.
         mean: Whether to compute the norm of the mean gradient too, which needs the gradients of all weights.
-        batch_tokens: Most tokens per batch, with padding. None: depends on the device.
+        batch_tokens: Most tokens per batch, with padding. None: `default_batch_tokens`.
 
     Raises:
         TglError: There are no examples, or none has a finite norm.
@@ -81,7 +83,9 @@ def gradient_norms(
     if not examples:
         raise TglError("gradient norms: the group holds no example, expected at least one. Give more probes")
     coverage = coverage or cover(model, units)
-    batch_tokens = batch_tokens or BATCH_TOKENS.get(next(model.parameters()).device.type, BATCH_TOKENS["cpu"])
+    batch_tokens = batch_tokens or default_batch_tokens(
+        next(model.parameters()).device.type, streamed(model) is not None
+    )
     parameters = [parameter for unit in units for parameter in unit.parameters.values()]
     wanted = parameters if mean else coverage.leftover
     each, losses = np.zeros((len(examples), len(units))), np.zeros(len(examples))
@@ -115,6 +119,12 @@ def gradient_norms(
     sums = dict(zip(wanted, total, strict=True))
     of_mean = _norms_of_mean(units, sums, found) if mean else None
     return GroupNorms(each, of_mean, np.array([example.num_targets for example in examples]), losses)
+
+
+def default_batch_tokens(device: str, stream: bool) -> int:
+    """Return the most tokens per batch: half of them on a CPU where the blocks of the model stay on disk."""
+    most = BATCH_TOKENS.get(device, BATCH_TOKENS["cpu"])
+    return most // 2 if stream and device == "cpu" else most
 
 
 def batches(examples: Sequence[SpanTokens], batch_tokens: int) -> list[list[int]]:
@@ -169,16 +179,22 @@ def check_norms(
 def _by_autograd(model: PreTrainedModel, units: Sequence[Sublayer], example: SpanTokens) -> np.ndarray:
     """Return the gradient norm of one example in each unit [num_units] by plain autograd."""
     parameters = [parameter for unit in units for parameter in unit.parameters.values()]
-    with differentiating(model, parameters):
+    squares: dict[nn.Parameter, torch.Tensor] = {}
+    outside: dict[nn.Parameter, torch.Tensor] = {}
+
+    def take(parameter: nn.Parameter, gradient: torch.Tensor) -> None:
+        other = outside.pop(parameter, None)
+        gradient = gradient if other is None else gradient + other
+        squares[parameter] = gradient.double().square().sum()[None]
+
+    with differentiating(model, parameters), gradients_to(model, take):
         tokens = torch.tensor([example.ids], device=parameters[0].device)
         logits = model(input_ids=tokens, use_cache=False).logits[0, example.first - 1 : -1]
         loss = functional.cross_entropy(wide(logits), tokens[0, example.first :])
         gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
-    squares = {
-        parameter: gradient.double().square().sum()[None]
-        for parameter, gradient in zip(parameters, gradients, strict=True)
-        if gradient is not None
-    }
+        outside |= {p: g for p, g in zip(parameters, gradients, strict=True) if g is not None}
+    for parameter, gradient in outside.items():
+        squares[parameter] = gradient.double().square().sum()[None]
     return np.array([_of_unit(unit, squares, 1).item() for unit in units])
 
 
@@ -202,13 +218,15 @@ def _one_batch(
         positions[row, : example.num_targets] = torch.arange(example.first - 1, len(ids) - 1)
         targets[row, : example.num_targets] = ids[example.first :]
     tokens, positions, targets = tokens.to(device), positions.to(device), targets.to(device)
-    with hooked(model, coverage, positions) as capture:
+    in_blocks: dict[nn.Parameter, torch.Tensor] = {}
+    with hooked(model, coverage, positions) as capture, gradients_to(model, in_blocks.__setitem__):
         logits = model(input_ids=tokens, use_cache=False).logits  # [batch, targets, vocabulary]
         losses = functional.cross_entropy(wide(logits).flatten(0, 1), targets.flatten(), reduction="none")
         losses = losses.view(len(examples), width).sum(1) / (targets != -100).sum(1)
         starts = capture.starts
         gradients = torch.autograd.grad(losses.sum(), [*starts, *wanted], allow_unused=True)[len(starts) :]
         capture.finish()
+    gradients = [_summed(in_blocks.get(p), own) for p, own in zip(wanted, gradients, strict=True)]
     by_autograd = set(coverage.leftover)
     found = {
         parameter: wide(gradient).square().sum(dtype=torch.float64)[None]
@@ -226,6 +244,10 @@ def _norms_of_mean(units: Sequence[Sublayer], sums: dict, count: int) -> np.ndar
         if summed is not None
     }
     return np.array([_of_unit(unit, squares, 1).item() for unit in units])
+
+
+def _summed(one: torch.Tensor | None, other: torch.Tensor | None) -> torch.Tensor | None:
+    return one + other if one is not None and other is not None else other if one is None else one
 
 
 def _added(total: torch.Tensor | None, gradient: torch.Tensor | None) -> torch.Tensor | None:

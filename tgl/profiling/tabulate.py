@@ -50,7 +50,10 @@ def norm_rows(
             ]
         mean = {**shared, "example": -1, "pair": "", "num_tokens": int(norms.num_tokens.sum())}
         mean["loss"] = float(norms.losses[norms.finite].mean())
-        rows += [{**mean, "sublayer": u.name, "norm": float(norms.of_mean[n])} for n, u in enumerate(units)]
+        if norms.of_mean is not None:
+            rows += [
+                {**mean, "sublayer": u.name, "norm": float(norms.of_mean[n])} for n, u in enumerate(units)
+            ]
     return rows
 
 
@@ -102,7 +105,9 @@ def profile_rows(
                         "num_examples": len(each),
                         "num_denominator_examples": len(reference),
                         "mean_norm": float(each[:, members].mean()),
-                        "norm_of_mean": float(norms.of_mean[members].mean()),
+                        "norm_of_mean": None
+                        if norms.of_mean is None
+                        else float(norms.of_mean[members].mean()),
                         "relative_norm": float(found.ratio[position]),
                         "low": float(found.low[position]),
                         "high": float(found.high[position]),
