@@ -108,7 +108,7 @@ def test_every_problem_is_said_at_once_combinations_too():
         ({"seeds": [-1]}, "seeds.0"),
         ({"train": {"steps": 2.5}}, "train.steps"),
         ({"train": {"steps": True}}, "train.steps"),
-        ({"train": {"zero_stage": 3}}, "train.zero_stage"),
+        ({"train": {"zero_stage": 4}}, "train.zero_stage"),
         ({"gate": {"binding": "yes"}}, "gate.binding"),
         ({"plan": None}, "plan"),
         ({"profile": {"periods": "last"}}, "profile.periods"),

@@ -110,6 +110,12 @@ def test_baselines_that_read_activations_are_refused_with_checkpointing(baseline
     assert f"'full+{baseline}' reads activations in the forward pass" in line
 
 
+@pytest.mark.parametrize("baseline", ["ewc", "recadam", "k_adapter", "lora", "migu", "fggm", "neurons"])
+def test_baselines_that_need_whole_weights_are_refused_where_no_process_has_them(baseline):
+    (line,) = problems({"train": {"zero_stage": 3}, "methods": ["full", f"full+{baseline}"]})
+    assert f"'full+{baseline}' reads or changes whole weights" in line
+
+
 def test_a_plan_by_hand_is_refused_likewise_with_baselines_of_whole_sublayers():
     raw = {"profile": {"unit": "module"}, "agree": {"facts": 0}, "methods": ["full", "file:mine.json+lora"]}
     assert any("changes whole sublayers" in line for line in problems(raw))

@@ -8,6 +8,8 @@ import sys
 import time
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from tests.cli.processes import hear_sigint, living
 from tests.train.continual_runs import PERIODS, write_inputs
@@ -71,6 +73,23 @@ def test_two_processes_write_what_one_does_and_speak_once(inputs, tmp_path):
     assert table(two, "rates")[columns].equals(table(one, "rates")[columns])
     assert not (two / "state").exists()
     assert sorted(path.name for path in (two / "models").iterdir()) == list(PERIODS)
+
+
+def test_parted_weights_give_the_scores_during_training_and_the_models_of_one_process(inputs, tmp_path):
+    one, two = tmp_path / "one", tmp_path / "two"
+    finished(inputs, one, engine="plain", score_at=[2])
+    finished(inputs, two, "--processes", "2", zero_stage=3, score_at=[2])
+    for name in ("step_scores", "step_losses"):
+        own, other = table(two, name), table(one, name)
+        assert own["step"].tolist() == other["step"].tolist()
+        values = "log_likelihood" if name == "step_scores" else "negative_log_likelihood"
+        assert own[values].tolist() == pytest.approx(other[values].tolist(), rel=1e-4)
+    for period in PERIODS:
+        weights = [load_file(folder / "models" / period / "model.safetensors") for folder in (one, two)]
+        assert weights[0].keys() == weights[1].keys()
+        for key, value in weights[0].items():
+            if not key.endswith("c_attn.bias"):  # Its gradient is rounding, of which Adam makes full steps.
+                torch.testing.assert_close(weights[1][key], value, atol=1e-4, rtol=0)
 
 
 def until_saved(process, folder):

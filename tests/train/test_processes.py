@@ -8,9 +8,10 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from tests.train.engine_runs import PARTLY, engine_of, run
+from tests.train.process_program import scored
 from tests.workflow.conftest import REPOSITORY, environment
 
-STAGES = (0, 1, 2)
+STAGES = (0, 1, 2, 3)
 
 
 @pytest.fixture(scope="module")
@@ -54,3 +55,15 @@ def test_the_state_of_two_processes_is_whole_and_goes_on_in_one_on_plain_pytorch
     engine.load(load_file(by_two / f"stage{stage}.safetensors"))
     expected = [result.loss for result in by_one[0][3:]]
     assert [result.loss for result in run(engine, settings, 3)] == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_one_process_can_score_the_model_alone_and_the_steps_go_on(by_two, by_one, stage):
+    found = json.loads((by_two / f"stage{stage}.json").read_text())
+    expected, _, state = by_one
+    model = engine_of("plain", PARTLY, batch_size=8)[1]
+    model.load_state_dict(
+        {name: state[f"weight/{name}"] for name, _ in model.named_parameters()}, strict=False
+    )
+    assert found["loss after three"] == pytest.approx(scored(model), rel=1e-5)
+    assert [r["loss"] for r in found["kept"]] == pytest.approx([r.loss for r in expected[3:]], rel=1e-6)

@@ -129,14 +129,16 @@ def _pretrained(
         return make_engine(model, groups, settings, engine=base.engine, seed=base.seed)
 
     def keep(step: int) -> None:
-        if step in settings.kept and is_first():
+        if is_first():
             save_model(model, tokenizer, base.kept(step))
             seal(base.kept(step), _seal_of(base.kept(step)))
 
     on_first(lambda: _check_kept(base, say))
     stream = TokenStream(read_stream(base.tokens, TRAIN), tokenizer.eos_token_id, base.seed)
     steps = Steps([(0, engine)], stream, settings, base.block_size)
-    return train(steps, base.state / "training", save_every=_SAVE_EVERY, say=say, before_step=keep)
+    return train(
+        steps, base.state / "training", save_every=_SAVE_EVERY, say=say, look=keep, look_at=settings.kept
+    )
 
 
 def _publish(

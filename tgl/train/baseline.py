@@ -80,6 +80,7 @@ class Baseline:
         varied: The key of its settings that a method's name can set, as in `full+replay.0.25`; None for no such key.
         start: The model from which a period after the first starts.
         by_matrix: Whether plans by matrix (`profile.unit: module`) are supported.
+        partitions: Whether `train.zero_stage: 3` is supported, with which no process has whole weights.
         recomputes: Whether `train.checkpointing` is supported, which runs forward passes twice.
     """
 
@@ -87,6 +88,7 @@ class Baseline:
     varied: ClassVar[str | None] = None
     start: Start = Start.PREVIOUS
     by_matrix: ClassVar[bool] = True
+    partitions: ClassVar[bool] = True
     recomputes: ClassVar[bool] = True
 
     def __init__(self, settings: Section | None = None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,7 +44,8 @@ def train(
     *,
     save_every: int,
     say: Callable[[str], None] = print,
-    before_step: Callable[[int], None] = lambda step: None,
+    look: Callable[[int], None] = lambda step: None,
+    look_at: Collection[int] = (),
 ) -> TrainingLog:
     """Run all steps, and resume from a saved state if there is one.
 
@@ -55,7 +56,8 @@ def train(
         state: The folder of the saved state.
         save_every: Steps between saved states.
         say: Called with log lines.
-        before_step: Called with the number of each step before the step.
+        look: Called in all processes with the number of a step of `look_at` before the step, with whole weights.
+        look_at: Numbers of steps.
 
     Raises:
         Stopped: SIGTERM or SIGINT arrived, and the state is saved.
@@ -75,7 +77,9 @@ def train(
                 if start and first <= start:
                     engine.load(read_tensors(state))
                 for step in track(range(max(first, start), end), "training", "steps"):
-                    before_step(step)
+                    if step in look_at:
+                        with engine.whole():
+                            look(step)
                     _step(engine, steps, step, log=log)
                     if step in watched:
                         log.rates[step] = engine.rates()

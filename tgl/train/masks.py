@@ -39,6 +39,8 @@ class Masked(Prepared):
 class MaskedBaseline(Baseline, ABC):
     """Plain training of the entries that `masks` selects. Derived classes implement `masks`."""
 
+    partitions = False
+
     @abstractmethod
     def masks(self, period: Period) -> dict[str, torch.Tensor]:
         """Return the masks of all parameters that the period may train, by name, bool in the parameter's shape.

@@ -109,7 +109,8 @@ def _trained(
         period.folder / "training",
         save_every=period.settings.checkpoint_steps,
         say=say,
-        before_step=after,
+        look=after,
+        look_at=scores.steps,
     )
     after(feed.num_steps)
     clipped = sum(row["gradient_norm"] > schedule.clip_norm for row in log.steps)

@@ -22,9 +22,12 @@ class EngineConfig(Section):
             "auto: deepspeed on GPUs or for several processes, else plain."
         ),
     )
-    zero_stage: Annotated[Integer, Field(ge=0, le=2)] = Field(
+    zero_stage: Annotated[Integer, Field(ge=0, le=3)] = Field(
         1,
-        description="What DeepSpeed partitions over processes. 0: nothing; 1: optimiser state; 2: gradients too.",
+        description=(
+            "What DeepSpeed partitions over processes. 0: nothing; 1: optimiser state; 2: gradients too; 3: "
+            "weights too."
+        ),
     )
     precision: Literal["fp32", "bf16"] = Field(
         "fp32",
@@ -43,7 +46,7 @@ class EngineConfig(Section):
     offload: Flag = Field(
         False,
         description=(
-            "Let DeepSpeed keep and update the optimiser state on the CPU; needs zero_stage 1 or 2. false: do not."
+            "Let DeepSpeed keep and update the optimiser state on the CPU; needs zero_stage 1, 2 or 3. false: do not."
         ),
     )
 
@@ -53,7 +56,7 @@ class EngineConfig(Section):
         if self.offload and (self.engine == "plain" or self.zero_stage == 0):
             yield (
                 "offload: only DeepSpeed's ZeRO keeps the optimiser on the CPU; set engine to 'deepspeed' or 'auto' "
-                "and zero_stage to 1 or 2"
+                "and zero_stage to 1, 2 or 3"
             )
 
 

@@ -37,6 +37,7 @@ class EwcConfig(Section):
 class Ewc(Baseline):
     """Plain training with the penalty on all parameters that the plan trains in any phase."""
 
+    partitions = False
     Settings = EwcConfig
     varied = "strength"
     settings: EwcConfig

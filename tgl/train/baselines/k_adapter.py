@@ -56,6 +56,7 @@ class KAdapter(Baseline):
 
     by_matrix = False
     recomputes = False
+    partitions = False
     Settings = KAdapterConfig
     settings: KAdapterConfig
 

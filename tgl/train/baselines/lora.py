@@ -51,6 +51,7 @@ class Lora(Baseline):
     """Train only adapters. After each period they are merged into the model for its checkpoint."""
 
     by_matrix = False
+    partitions = False
     Settings = LoraConfig
     varied = "rank"
     settings: LoraConfig

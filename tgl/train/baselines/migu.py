@@ -45,6 +45,7 @@ class Migu(Baseline):
     """Mask the gradients of each step."""
 
     recomputes = False
+    partitions = False
     Settings = MiguConfig
     varied = "share"
     settings: MiguConfig

@@ -44,6 +44,7 @@ class RecadamConfig(Section):
 class Recadam(Baseline):
     """Plain training with RecAdam as its optimiser."""
 
+    partitions = False
     Settings = RecadamConfig
     varied = "strength"
     settings: RecadamConfig

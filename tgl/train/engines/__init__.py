@@ -1,4 +1,4 @@
-"""Two engines with one interface: plain PyTorch, and DeepSpeed (ZeRO 0 to 2)."""
+"""Two engines with one interface: plain PyTorch, and DeepSpeed (ZeRO 0 to 3)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from tgl.core.errors import TglError
 from tgl.models.settings import OptimiserConfig
 from tgl.train.engines.interface import Engine, Regulariser
 from tgl.train.engines.mode import check_checkpointing
+from tgl.train.engines.partitioned import PartitionedEngine
 from tgl.train.engines.plain import PlainEngine
 from tgl.train.engines.with_deepspeed import DeepSpeedEngine
 from tgl.train.processes import world_size
@@ -48,4 +49,16 @@ def make_engine(
     if engine.checkpointing:
         check_checkpointing(model)
     kind = PlainEngine if name == "plain" else DeepSpeedEngine
+    if name == "deepspeed" and engine.zero_stage == 3:
+        _check_partitions(regulariser or Regulariser())
+        kind = PartitionedEngine
     return kind(model, groups, settings, engine=engine, regulariser=regulariser or Regulariser(), seed=seed)
+
+
+def _check_partitions(regulariser: Regulariser) -> None:
+    for name in ("penalty", "pull"):
+        if getattr(type(regulariser), name) is not getattr(Regulariser, name):
+            raise TglError(
+                f"train.zero_stage: found 3, with which no process has whole weights between two steps, but "
+                f"{type(regulariser).__name__}.{name} reads them; expected 0, 1 or 2 with this baseline"
+            )

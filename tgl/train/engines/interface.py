@@ -63,8 +63,14 @@ class Engine(Protocol):
     def load(self, state: Mapping[str, torch.Tensor]) -> None:
         """Restore a result of `state`."""
 
+    def whole(self) -> AbstractContextManager[None]:
+        """Return a context in which the model has its whole weights, so that a process can run it alone.
+
+        All processes must enter it.
+        """
+
     def close(self) -> None:
-        """Free the optimiser's memory; the model stays."""
+        """Free the optimiser's memory; the model stays, with its whole weights."""
 
 
 class Regulariser:

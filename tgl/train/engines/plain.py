@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import nn
@@ -100,6 +101,10 @@ class PlainEngine:
             self.optimiser.state[parameter] = {
                 key: state[f"{key}/{name}"].to(self.device, copy=True) for key in ("step", *MOMENTS)
             }
+
+    def whole(self) -> AbstractContextManager[None]:
+        """See `Engine`."""
+        return nullcontext()
 
     def close(self) -> None:
         """See `Engine`."""

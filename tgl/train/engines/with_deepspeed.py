@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import nn
@@ -48,9 +49,12 @@ class DeepSpeedEngine:
         self.units = owners(model, groups)
         # DeepSpeed replaces the parameters of the groups by flat partitions, so this keeps the original ones.
         self.groups = [dict(group) for group in groups]
-        self.engine, *_ = deepspeed.initialize(
-            model=model, optimizer=adamw(groups), config=deepspeed_config(settings, engine, self.rows)
-        )
+        config = deepspeed_config(settings, engine, self.rows)
+        if engine.zero_stage == 3:
+            # DeepSpeed takes memory for a whole bucket of gradients, by default of 500 million numbers.
+            trained = sum(parameter.numel() for group in groups for parameter in group["params"])
+            config["zero_optimization"]["reduce_bucket_size"] = min(trained, 500_000_000)
+        self.engine, *_ = deepspeed.initialize(model=model, optimizer=adamw(groups), config=config)
 
     @training_step
     def step(self, tokens: torch.Tensor, number: int, factor: float) -> StepResult:
@@ -144,6 +148,10 @@ class DeepSpeedEngine:
                 for here, there in self._fragment(parameter, saved[key], mine[key]):
                     there.copy_(here)
 
+    def whole(self) -> AbstractContextManager[None]:
+        """See `Engine`. Below ZeRO 3, every process holds whole weights."""
+        return nullcontext()
+
     def close(self) -> None:
         """See `Engine`."""
         self._adam().state.clear()
@@ -193,6 +201,8 @@ def deepspeed_config(settings: OptimiserConfig, engine: EngineConfig, rows: int)
         rows: Rows of the batch in one pass of a process.
     """
     zero: dict = {"stage": engine.zero_stage}
+    if engine.zero_stage == 3:
+        zero["stage3_param_persistence_threshold"] = 0  # Else every process would keep small weights whole.
     if engine.offload:
         zero["offload_optimizer"] = {"device": "cpu", "pin_memory": torch.cuda.is_available()}
     return {
