@@ -1,4 +1,4 @@
-"""Measure a model whose blocks stay on disk beside the same model in memory (`benchmarks.profile`)."""
+"""Compare a model whose blocks stay on disk with the same model in memory (`benchmarks.profile`)."""
 
 from __future__ import annotations
 

@@ -19,6 +19,10 @@ from tgl.train.engines.with_deepspeed import DeepSpeedEngine
 class PartitionedEngine(DeepSpeedEngine):
     """See `Engine`."""
 
+    def __init__(self, model: nn.Module, *arguments: object, **options: object) -> None:
+        self._own = {module: set(vars(module)) for module in model.modules()}
+        super().__init__(model, *arguments, **options)
+
     def state(self) -> dict[str, torch.Tensor]:
         """See `Engine`."""
         from deepspeed.utils import safe_get_full_optimizer_state
@@ -79,21 +83,33 @@ class PartitionedEngine(DeepSpeedEngine):
         for parameter in self.model.parameters():
             with self._gathered_weights([parameter]):
                 values[parameter] = parameter.detach().clone()
+        optimiser = self.engine.optimizer
         super().close()
-        from deepspeed.runtime.zero.parameter_offload import FWD_MODULE_STACK
-
-        FWD_MODULE_STACK[:] = [module for module in FWD_MODULE_STACK if module is not self.model]
+        self.engine._modules.clear()
+        _let_go(optimiser, self.model)
         for parameter, value in values.items():
             vars(parameter).clear()  # What DeepSpeed added. A later engine would take it for a part.
             parameter.data = value
         for module in self.model.modules():
             module._parameters = dict(module._parameters)
-            for name in [
-                name for name in vars(module) if name.startswith("ds_") or name == "_external_params"
-            ]:
+            for name in [name for name in vars(module) if name not in self._own[module]]:
                 delattr(module, name)
 
     def _gathered_weights(self, parameters: list[nn.Parameter], sender: int | None = None):
         from deepspeed.runtime.zero import GatheredParameters
 
         return GatheredParameters(parameters, modifier_rank=sender)
+
+
+def _let_go(optimiser: object, model: nn.Module) -> None:
+    """Take the model from what DeepSpeed keeps after it was destroyed: a list, a cache, and hooks inside autograd."""
+    from deepspeed.runtime.zero.parameter_offload import FWD_MODULE_STACK
+    from deepspeed.runtime.zero.partitioned_param_coordinator import PartitionedParameterCoordinator
+
+    FWD_MODULE_STACK[:] = [module for module in FWD_MODULE_STACK if module is not model]
+    cached = PartitionedParameterCoordinator._PartitionedParameterCoordinator__params_to_release
+    while not hasattr(cached, "cache_clear"):  # Decorators around it do not name what they wrap.
+        cached = next(c.cell_contents for c in cached.__closure__ if callable(c.cell_contents))
+    cached.cache_clear()
+    vars(optimiser.parameter_offload).clear()
+    vars(optimiser).clear()
