@@ -110,6 +110,18 @@ def test_baselines_that_read_activations_are_refused_with_checkpointing(baseline
     assert f"'full+{baseline}' reads activations in the forward pass" in line
 
 
+@pytest.mark.parametrize("baseline", ["migu", "k_adapter"])
+def test_baselines_that_read_activations_are_refused_with_compile(baseline):
+    (line,) = problems({"train": {"compile": True}, "methods": ["full", f"full+{baseline}"]})
+    assert f"'full+{baseline}' reads activations in the forward pass with hooks" in line
+
+
+@pytest.mark.parametrize("other", [{"checkpointing": True}, {"zero_stage": 3}])
+def test_compile_is_refused_with_what_it_cannot_be_combined_with(other):
+    (line,) = problems({"train": {"compile": True} | other})
+    assert "compile: works neither with checkpointing nor with zero_stage 3" in line
+
+
 @pytest.mark.parametrize("baseline", ["ewc", "recadam", "k_adapter", "lora", "migu", "fggm", "neurons"])
 def test_baselines_that_need_whole_weights_are_refused_where_no_process_has_them(baseline):
     (line,) = problems({"train": {"zero_stage": 3}, "methods": ["full", f"full+{baseline}"]})

@@ -6,6 +6,7 @@ import weakref
 
 import pytest
 import torch
+from torch._dynamo.utils import counters
 
 from tests.support.model_fixtures import (
     parameters_of,
@@ -115,6 +116,25 @@ def test_a_regulariser_that_reads_weights_is_refused_where_no_process_has_them()
     regulariser = Consolidation(trained, [torch.ones_like(p) for p in trained], 1.0)
     with pytest.raises(TglError, match=r"found 3, .* Consolidation.penalty reads them; expected 0, 1 or 2"):
         make_engine(model, [], settings, engine=settings, regulariser=regulariser)
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_compiled_steps_are_those_without_it_and_scores_are_not_compiled(name):
+    usual, _, settings = engine_of(name)
+    other, model, _ = engine_of(name, compile=True)
+    torch._dynamo.reset()  # What was compiled before would be used for this model too.
+    counters.clear()
+    expected = run(usual, settings)
+    assert counters["stats"]["unique_graphs"] == 0
+    found = run(other, settings)
+    assert counters["stats"]["unique_graphs"] > 0
+    assert counters["frames"]["total"] == counters["frames"]["ok"]
+    graphs = counters["stats"]["unique_graphs"]
+    assert [r.loss for r in found] == pytest.approx([r.loss for r in expected], rel=1e-5)
+    with torch.no_grad():
+        model(input_ids=torch.ones(1, 5, dtype=torch.long))
+    assert counters["stats"]["unique_graphs"] == graphs
+    assert model._compiled_call_impl is None
 
 
 @pytest.mark.parametrize("before", KINDS)

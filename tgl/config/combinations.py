@@ -211,6 +211,8 @@ def _baseline_problems(config: Config, method: str) -> Iterator[str]:
     found = make_baseline(split_baseline(baseline)[0], settings)
     if config.train.checkpointing and not found.recomputes:
         yield "reads activations in the forward pass, which train.checkpointing runs twice; set it to false"
+    if config.train.compile and not found.recomputes:
+        yield "reads activations in the forward pass with hooks, which train.compile leaves out; set it to false"
     if config.train.zero_stage == 3 and not found.partitions:
         yield "reads or changes whole weights, which no process has with train.zero_stage 3; set it to 0, 1 or 2"
     if not by_sublayer and not found.by_matrix:

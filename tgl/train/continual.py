@@ -69,7 +69,7 @@ def _identity(run: Run) -> dict:
     """Return the settings that determine the state of a run."""
     settings = run.settings
     # These settings only change rounding, so a run can resume with a different engine, ZeRO stage or micro-batch size.
-    rounding = {"engine", "zero_stage", "offload", "micro_batch_size"}
+    rounding = {"engine", "zero_stage", "offload", "micro_batch_size", "compile", "checkpointing"}
     return {
         "settings": settings.train.model_dump_json(exclude=rounding),
         "profile settings": settings.profile.model_dump_json(),

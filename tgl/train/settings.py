@@ -43,6 +43,13 @@ class EngineConfig(Section):
             "less memory and one more forward pass. false: keep them."
         ),
     )
+    compile: Flag = Field(
+        False,
+        description=(
+            "Compile the model with torch.compile, which takes a minute and then makes steps on a GPU faster; not with "
+            "checkpointing or zero_stage 3. false: do not."
+        ),
+    )
     offload: Flag = Field(
         False,
         description=(
@@ -53,6 +60,8 @@ class EngineConfig(Section):
     def problems(self) -> Iterator[str]:
         """See `Section`."""
         yield from super().problems()
+        if self.compile and (self.checkpointing or self.zero_stage == 3):
+            yield "compile: works neither with checkpointing nor with zero_stage 3; set one of them to false or 2"
         if self.offload and (self.engine == "plain" or self.zero_stage == 0):
             yield (
                 "offload: only DeepSpeed's ZeRO keeps the optimiser on the CPU; set engine to 'deepspeed' or 'auto' "

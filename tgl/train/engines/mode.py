@@ -33,7 +33,10 @@ def training_step(step: Callable) -> Callable:
             engine.model.train()
             own_weights(engine.model)
             try:
-                with checkpointed(engine.model, engine.checkpointing):
+                with (
+                    checkpointed(engine.model, engine.checkpointing),
+                    compiled(engine.model, engine.compiled),
+                ):
                     return step(engine, tokens, number, factor)
             finally:
                 for module, training in modes:
@@ -75,3 +78,19 @@ def checkpointed(model: nn.Module, wanted: bool) -> Iterator[None]:
 def step_seed(seed: int, number: int, process: int) -> int:
     """Return the seed for dropout in one step of one process. Each triple of arguments has a different seed."""
     return int(np.random.SeedSequence((seed, number, process)).generate_state(1, np.uint64)[0] >> 1)
+
+
+def compiled_call(model: nn.Module) -> Callable:
+    """Return the call of a model compiled by torch.compile, at its first use. The model does not change."""
+    return torch.compile(model._call_impl)
+
+
+@contextmanager
+def compiled(model: nn.Module, call: Callable | None) -> Iterator[None]:
+    """Let calls of the model run `call` in the block; None: the model itself."""
+    kept = model._compiled_call_impl
+    model._compiled_call_impl = call
+    try:
+        yield
+    finally:
+        model._compiled_call_impl = kept

@@ -22,7 +22,7 @@ from tgl.train.engines.interface import (
     precision,
     rows_a_pass,
 )
-from tgl.train.engines.mode import training_step
+from tgl.train.engines.mode import compiled_call, training_step
 from tgl.train.settings import EngineConfig
 
 
@@ -41,6 +41,7 @@ class PlainEngine:
     ) -> None:
         self.model, self.settings, self.engine, self.regulariser = model, settings, engine, regulariser
         self.seed, self.checkpointing = seed, engine.checkpointing
+        self.compiled = compiled_call(model) if engine.compile else None
         self.device = groups[0]["params"][0].device
         self.rows = rows_a_pass(settings.batch_size, settings.micro_batch_size)
         self.units = owners(model, groups)

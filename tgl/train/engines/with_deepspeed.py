@@ -24,7 +24,7 @@ from tgl.train.engines.interface import (
     pass_losses,
     rows_a_pass,
 )
-from tgl.train.engines.mode import training_step
+from tgl.train.engines.mode import compiled_call, training_step
 from tgl.train.processes import join, total, world_size
 from tgl.train.settings import EngineConfig
 
@@ -45,6 +45,7 @@ class DeepSpeedEngine:
         deepspeed = _import_deepspeed()
         self.model, self.zero_stage, self.regulariser = model, engine.zero_stage, regulariser
         self.seed, self.checkpointing = seed, engine.checkpointing
+        self.compiled = compiled_call(model) if engine.compile else None
         self.rows = rows_a_pass(settings.batch_size, settings.micro_batch_size)
         self.units = owners(model, groups)
         # DeepSpeed replaces the parameters of the groups by flat partitions, so this keeps the original ones.
