@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from peft import LoraConfig, get_peft_model
 from torch import nn
 from transformers import BertConfig, BertModel, XLNetConfig, XLNetLMHeadModel
 
@@ -16,14 +15,6 @@ def test_a_model_made_in_inference_mode_is_refused():
         model = tiny_model()
     with pytest.raises(TglError, match=r"was created in torch\.inference_mode"):
         profiled(model)
-
-
-@pytest.mark.parametrize("given", ["wrapped", "inside"])
-def test_an_object_with_adapters_is_refused_until_they_are_merged(given):
-    adapted = get_peft_model(tiny_model("llama"), LoraConfig(r=2, target_modules=["q_proj"]))
-    with pytest.raises(TglError, match=r"found adapters in .*merge_and_unload"):
-        profiled(adapted if given == "wrapped" else adapted.base_model.model)
-    assert profiled(adapted.merge_and_unload()).about["model_type"] == "llama"
 
 
 def strange_objects():

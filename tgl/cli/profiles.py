@@ -66,7 +66,8 @@ def profile(
 ) -> None:
     """Measure gradient norms by sublayer, for salient spans and every control."""
     _profiled([model], probes, corpus).output_folder(output)
-    from tgl.profiling.measure import Options, measure
+    from tgl.profiling.measure import measure
+    from tgl.profiling.options import Options
     from tgl.profiling.summary import summary
 
     set_up_torch(threads)

@@ -6,26 +6,58 @@ of experts. The norm of a sublayer, and parameters of the mixer itself, belong t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
 from torch import nn
 
+from tgl.core.errors import TglError
 from tgl.core.vocabulary import UNRANKED
 from tgl.models.sublayers import Sublayer, sublayers
 
 
-def model_units(model: nn.Module, unit: str) -> list[Sublayer]:
-    """Return the units of a model.
+def model_units(model: nn.Module, unit: str, *, adapters: bool = False) -> list[Sublayer]:
+    """Return the units of a model, either of its own parameters or of those of its peft adapters.
 
     Args:
         model: The model.
         unit: `sublayer` or `module`.
+        adapters: Whether to return the adapters' parameters, in units with the names of the sublayers that contain
+            them. Units without adapters are left out.
 
     Raises:
-        TglError: As `tgl.models.sublayers.sublayers`.
+        TglError: As `tgl.models.sublayers.sublayers`; or the model has no adapters.
     """
     found = sublayers(model)
+    added = adapter_parameters(model)
+    if adapters and not added:
+        raise TglError(
+            f"{type(model).__name__}: has no peft adapters, expected some to measure. Leave out `adapters`"
+        )
+    if added:
+        found = list(_chosen(found, lambda parameter: (parameter in added) == adapters))
     return found if unit == "sublayer" else list(_by_matrix(found))
+
+
+def adapter_parameters(model: nn.Module) -> set[nn.Parameter]:
+    """Return the parameters that peft has added to a model: all of its layers, but those of the layers inside."""
+    layers = [
+        m for m in model.modules() if type(m).__module__.startswith("peft.") and hasattr(m, "base_layer")
+    ]
+    own = {parameter for layer in layers for parameter in layer.parameters()}
+    return own - {
+        parameter
+        for layer in layers
+        if not type(layer.base_layer).__module__.startswith("peft.")
+        for parameter in layer.base_layer.parameters()
+    }
+
+
+def _chosen(units: Iterable[Sublayer], keeps: Callable[[nn.Parameter], bool]) -> Iterator[Sublayer]:
+    for unit in units:
+        kept = {name: parameter for name, parameter in unit.parameters.items() if keeps(parameter)}
+        if kept:
+            yield replace(unit, parameters=kept, owners={name: unit.owners[name] for name in kept})
 
 
 def units_named(model: nn.Module, names: Iterable[str]) -> list[Sublayer]:

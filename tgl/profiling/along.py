@@ -8,7 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 from tgl.profiling.factors import example_norms
-from tgl.profiling.measure import Options, measure
+from tgl.profiling.measure import measure
+from tgl.profiling.options import Options
 from tgl.profiling.settings import ProfileConfig
 
 

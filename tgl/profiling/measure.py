@@ -7,7 +7,6 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Integral
 from pathlib import Path
 
 import numpy as np
@@ -18,16 +17,15 @@ from torch import nn
 from transformers import PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from tgl.core.config_types import MOST_SEED
 from tgl.core.errors import TglError
 from tgl.core.tables.write import to_arrow, write_table
 from tgl.core.vocabulary import PROFILED_KINDS
 from tgl.evaluate.score import max_length
 from tgl.models.checkpoint import inspect_model, load_model, random_twin, weights_hash
 from tgl.models.fit import check_tokenizer
-from tgl.models.matrices import model_units
+from tgl.models.matrices import adapter_parameters, model_units
 from tgl.models.streamed import streamed
-from tgl.models.sublayers import Sublayer, sublayers
+from tgl.models.sublayers import Sublayer, ranked, sublayers
 from tgl.models.tokenizer import load_tokenizer
 from tgl.probes.given import read_probes
 from tgl.profiling import tabulate
@@ -36,6 +34,7 @@ from tgl.profiling.estimate import estimate
 from tgl.profiling.groups import Groups, make_groups
 from tgl.profiling.norms import GroupNorms, check_norms, gradient_norms
 from tgl.profiling.objects import measurable
+from tgl.profiling.options import Options
 from tgl.profiling.settings import ProfileConfig
 from tgl.text.corpus import tokens_of
 
@@ -46,42 +45,6 @@ Say = Callable[[str], None]
 
 def quiet(text: str) -> None:
     """Discard a log line."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """The choices of one measurement that are not settings of the experiment.
-
-    Attributes:
-        period: Use only the probes of this period. None: all probes.
-        seed: Seed of the bootstrap and of the twin's weights, from 0 to MOST_SEED.
-        twin: Whether to measure the same architecture with random weights too.
-        merge_adapter: Whether the model is a folder with a LoRA adapter to merge into its base model.
-        stream: Whether the blocks of the model stay on disk (`tgl.models.streamed`), for models larger than memory.
-            Neither the twin nor the norms of mean gradients are then measured: both need memory for a whole model.
-    """
-
-    period: str | None = None
-    seed: int = 0
-    twin: bool = True
-    merge_adapter: bool = False
-    stream: bool = False
-
-    def __post_init__(self) -> None:
-        """Raise TglError if an option has a wrong type."""
-        for name, kind, expected in (
-            ("period", str | None, "a text"),
-            ("seed", Integral, f"a whole number from 0 to {MOST_SEED}"),
-            ("twin", bool, "true or false"),
-            ("merge_adapter", bool, "true or false"),
-            ("stream", bool, "true or false"),
-        ):
-            value = getattr(self, name)
-            fits = isinstance(value, kind)
-            if name == "seed":
-                fits = fits and not isinstance(value, bool) and 0 <= value <= MOST_SEED
-            if not fits:
-                raise TglError(f"profile: {name}: found {value!r:.100}, expected {expected}")
 
 
 @dataclass(frozen=True)
@@ -182,12 +145,15 @@ def measure(
     if options.stream:
         about["stream"] = True
         say("stream: no norms of mean gradients, and no twin with random weights")
+    if left := _without_adapters(trained, settings.unit, options.adapters):
+        about["adapters"] = left
+        say(f"adapters: {left['measured']}")
     if not isinstance(model, str | Path) and (given := _dtypes(model)) != [about["dtype"]]:
         about["dtypes of the object"] = given
     found: dict[str, list[dict]] = {table: [] for table in TABLES}
 
     def add(weights: str, network: PreTrainedModel) -> None:
-        units = model_units(network, settings.unit)
+        units = model_units(network, settings.unit, adapters=options.adapters)
         measured = _measure(weights, network, units, groups=groups, about=about, say=say)
         pairs = {group: groups.groups[group].pairs for group in measured}
         found["norms"] += tabulate.norm_rows(weights, measured, pairs, units=units)
@@ -199,13 +165,25 @@ def measure(
         )
 
     add("trained", trained)
-    if options.twin and not options.stream:
+    if options.twin and not options.stream and not options.adapters:
         config, kind = trained.config, trained.dtype
         del trained  # So that memory need not hold both.
         add("random", random_twin(config, options.seed + 1_000_003).to(kind))
     return Measured(
         **{table: to_arrow(rows, table).to_pandas() for table, rows in found.items()}, about=about
     )
+
+
+def _without_adapters(model: PreTrainedModel, unit: str, adapters: bool) -> dict | None:
+    """Return what is measured of a model with adapters, and the units that have none; None for a model without."""
+    if not adapter_parameters(model):
+        return None
+    if not adapters:
+        return {"measured": "the model's own parameters, with the adapters active"}
+    own = {found.name for found in model_units(model, unit, adapters=True)}
+    every = [found.name for found in ranked(model_units(model, unit))]
+    without = [name for name in every if name not in own]
+    return {"measured": "the adapters' parameters; no twin with random weights", "without": without}
 
 
 def _periods(groups: Groups, rows: Sequence[dict], period: str | None, *, say: Say) -> dict[str, list[str]]:

@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 from tgl.core.errors import TglError
 from tgl.models.fit import check_object
 from tgl.models.model_config import check_causal
-from tgl.models.sublayers import has_adapters, unwrapped
+from tgl.models.sublayers import unwrapped
 
 
 def measurable(model: nn.Module, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
@@ -24,7 +24,7 @@ def measurable(model: nn.Module, dtype: torch.dtype = torch.float32) -> PreTrain
         dtype: float32 keeps single and double precision, and copies bf16 and fp16. bfloat16 copies all other types.
 
     Raises:
-        TglError: The object is not a causal language model of transformers, has adapters, has quantised or sharded
+        TglError: The object is not a causal language model of transformers, has quantised or sharded
             weights, or has no weights in memory (device meta).
     """
     network = unwrapped(model)
@@ -32,11 +32,6 @@ def measurable(model: nn.Module, dtype: torch.dtype = torch.float32) -> PreTrain
         raise TglError(
             f"profile: model: found {type(network).__name__}, expected a folder, a Hugging Face name or a causal "
             "language model of transformers. Load it with tgl.load_model"
-        )
-    if has_adapters(model):
-        raise TglError(
-            f"profile: found adapters in {type(model).__name__}, whose gradients would mix with the model's own; "
-            "expected a model without adapters. Merge them first (merge_and_unload), or profile the base model"
         )
     check_object(network)
     if not any(parameter.is_meta for parameter in network.parameters()):

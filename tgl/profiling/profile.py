@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ from tgl.plans.names import parse_plan
 from tgl.plans.plan import Plan
 from tgl.plans.settings import PlanConfig
 from tgl.plans.stage import plan_from
-from tgl.profiling.measure import TABLES, Measured, Options, Say, measure, quiet
+from tgl.profiling.measure import TABLES, Measured, Say, measure, quiet
+from tgl.profiling.options import Options
 from tgl.profiling.settings import ProfileConfig
 
 
@@ -85,7 +87,11 @@ class Profile(Measured):
         rows = self.profile.to_dict("records")
         origin = f"profile of {self.about.get('model')}"
         plan, _ = plan_from(rows, name, settings or PlanConfig(), seed=seed, origin=origin, model=model)
-        return plan
+        # Sublayers without adapters have no gradient to rank, and the plan trains nothing in them.
+        without = dict.fromkeys(self.about.get("adapters", {}).get("without", ()), 0.0)
+        return (
+            replace(plan, multipliers=dict(sorted((plan.multipliers | without).items()))) if without else plan
+        )
 
     @classmethod
     @file_errors()
@@ -116,7 +122,7 @@ def profile(
     Args:
         model: A folder, a Hugging Face name, or a causal language model of transformers. A model object is measured in
             fp32 and does not change. It can be in bf16, have frozen parameters or activation checkpointing, be compiled
-            or be inside DistributedDataParallel. It must not have adapters.
+            or be inside DistributedDataParallel, or have peft adapters.
         probes: A table `probes`, a file of JSON lines (`tgl.probes.given`), or rows with the keys of such a file.
             Probes that cannot be used are left out and counted in `about`.
         corpus: Plain text similar to the pretraining text (`tgl.text.corpus`), or its token ids [num_tokens] as an
@@ -124,7 +130,7 @@ def profile(
         tokenizer: The tokenizer; required for a model object.
         settings: The section `profile` of the configuration. None: the defaults.
         say: Called with log lines. By default, only warnings about the checkpoint are printed.
-        **options: `period`, `seed`, `twin` and `merge_adapter`, as in `tgl.profiling.measure.Options`.
+        **options: Those of `tgl.profiling.options.Options`, such as `period`, `twin` or `stream`.
 
     Raises:
         TglError: An input cannot be used.

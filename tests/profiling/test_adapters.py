@@ -1,0 +1,92 @@
+"""Models with peft adapters: their own parameters and those of the adapters, each by autograd or by a merge."""
+
+import numpy as np
+import pytest
+import torch
+from peft import IA3Config, LoraConfig, get_peft_model
+from torch import nn
+
+from tests.profiling.profiled_objects import assert_left, left_as, profiled
+from tests.support.model_fixtures import tiny_model
+from tgl.core.errors import TglError
+from tgl.evaluate.spans import SpanTokens
+from tgl.models.matrices import adapter_parameters, model_units
+from tgl.profiling.coverage import cover
+from tgl.profiling.norms import check_norms, gradient_norms
+
+EXAMPLES = [SpanTokens(list(range(3, 3 + length)), length - 4) for length in (9, 12, 7)]
+
+
+def adapted(kind="llama", targets=("q_proj", "down_proj")):
+    torch.manual_seed(2)
+    model = get_peft_model(tiny_model(kind, seed=3), LoraConfig(r=2, target_modules=list(targets)))
+    for name, parameter in model.named_parameters():
+        if "lora_B" in name:  # Zero at first, which would leave the adapters without effect.
+            nn.init.normal_(parameter, std=0.3)
+    return model.eval()
+
+
+@pytest.mark.parametrize("given", ["wrapped", "inside"])
+def test_the_own_parameters_of_an_adapted_model_have_the_norms_of_the_merged_model(given):
+    model = adapted()
+    found = profiled(model if given == "wrapped" else model.base_model.model)
+    merged = profiled(adapted().merge_and_unload())
+    columns = ["sublayer", "group", "denominator", "num_parameters"]
+    assert found.profile[columns].equals(merged.profile[columns])
+    np.testing.assert_allclose(found.profile["relative_norm"], merged.profile["relative_norm"], rtol=1e-4)
+    np.testing.assert_allclose(found.norms["norm"], merged.norms["norm"], rtol=1e-3)
+    assert found.about["adapters"]["measured"] == "the model's own parameters, with the adapters active"
+    assert "adapters" not in merged.about
+
+
+@pytest.mark.parametrize("unit", ["sublayer", "module"])
+def test_norms_of_adapters_are_those_of_autograd(unit):
+    model = adapted()
+    network = model.base_model.model
+    units = model_units(network, unit, adapters=True)
+    coverage = cover(network, units)
+    assert coverage.num_scalars["linear"] == sum(u.num_parameters for u in units)
+    assert check_norms(network, units, EXAMPLES[:2], coverage=coverage) < 1e-4
+    norms = gradient_norms(network, units, EXAMPLES, coverage=coverage)
+    assert (norms.each > 0).all()
+    assert {p for u in units for p in u.parameters.values()} == {
+        p for name, p in model.named_parameters() if "lora_" in name
+    }
+
+
+def test_both_kinds_of_units_together_are_all_parameters():
+    model = adapted().base_model.model
+    own, added = (model_units(model, "sublayer", adapters=adapters) for adapters in (False, True))
+    parts = [p for units in (own, added) for unit in units for p in unit.parameters.values()]
+    assert len(parts) == len(set(parts)) == len(list(model.parameters()))
+    assert {u.name for u in added} <= {u.name for u in own}
+
+
+def test_a_plan_from_adapters_trains_them_and_leaves_sublayers_without_any_alone():
+    model = adapted(targets=["q_proj"])
+    before = left_as(model)
+    found = profiled(model, adapters=True, twin=True)
+    assert_left(before, left_as(model))
+    assert set(found.profile["weights"]) == {"trained"}
+    assert found.about["adapters"]["without"] == ["block00.mlp", "block01.mlp"]
+    plan = found.plan("tgl_fp")
+    assert {plan.of(name) for name in ("block00.mlp", "block01.mlp")} == {0.0}
+    groups = plan.param_groups(model, 0.1)
+    trained = {p for group in groups for p in group["params"]}
+    assert trained
+    assert trained < adapter_parameters(model)
+
+
+def test_adapters_that_no_formula_covers_are_measured_too():
+    model = get_peft_model(
+        tiny_model("llama", seed=3), IA3Config(target_modules=["k_proj"], feedforward_modules=[])
+    )
+    network = model.base_model.model.eval()
+    units = model_units(network, "sublayer", adapters=True)
+    coverage = cover(network, units)
+    assert check_norms(network, units, EXAMPLES[:2], coverage=coverage) < 1e-4
+
+
+def test_adapters_are_asked_for_where_there_are_none():
+    with pytest.raises(TglError, match="has no peft adapters, expected some to measure"):
+        profiled(tiny_model(), adapters=True)
