@@ -131,3 +131,8 @@ def test_baselines_that_need_whole_weights_are_refused_where_no_process_has_them
 def test_a_plan_by_hand_is_refused_likewise_with_baselines_of_whole_sublayers():
     raw = {"profile": {"unit": "module"}, "agree": {"facts": 0}, "methods": ["full", "file:mine.json+lora"]}
     assert any("changes whole sublayers" in line for line in problems(raw))
+
+
+def test_heads_are_no_units_of_a_workflow():
+    (line,) = problems({"profile": {"unit": "head"}, "agree": {"facts": 0}})
+    assert "attention heads cannot be frozen one by one" in line

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import tgl
+from tests.profiling.profiled_objects import profiled
 from tests.support.model_fixtures import RANKED, tiny_model
 from tests.train.continual_runs import profile_row
 from tgl.core.errors import TglError
@@ -17,6 +18,7 @@ from tgl.plans.settings import PlanConfig
 from tgl.plans.stage import write_plan
 from tgl.profiling.measure import TABLES
 from tgl.profiling.profile import Profile
+from tgl.profiling.settings import ProfileConfig
 
 # Relative norms by (group, denominator): each points elsewhere.
 NORMS = {
@@ -160,3 +162,15 @@ def test_a_profile_is_a_table_in_a_notebook(found):
         assert table.loc[RANKED, pair].tolist() == list(values)
     assert table.loc["all", ("updated", "window")] == 50
     assert ">9.00<" not in html  # the random weights'
+
+
+def test_a_profile_of_heads_gives_no_plan():
+    found = profiled(
+        tiny_model(), settings=ProfileConfig(examples=4, window_tokens=20, bootstrap=100, unit="head")
+    )
+    names = set(found.profile["sublayer"])
+    assert {"block00.attention.head00", "block00.attention.rest", "block00.mlp"} <= names
+    with pytest.raises(
+        TglError, match="found a profile of attention heads, which cannot be frozen one by one"
+    ):
+        found.plan("tgl_fp")

@@ -142,6 +142,11 @@ def _model_problems(config: Config) -> Iterator[str]:
 
 
 def _unit_problems(config: Config) -> Iterator[str]:
+    if config.profile.unit == "head":
+        yield (
+            "profile.unit: attention heads cannot be frozen one by one, so plans need 'sublayer' or 'module'; "
+            "`tgl profile --unit head` measures heads"
+        )
     if config.profile.unit == "module" and config.agree.facts:
         yield "agree.facts: causal tracing compares sublayers, but profile.unit is 'module'; set it to 0"
 

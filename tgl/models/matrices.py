@@ -13,6 +13,7 @@ from torch import nn
 
 from tgl.core.errors import TglError
 from tgl.core.vocabulary import UNRANKED
+from tgl.models.heads import head_units
 from tgl.models.sublayers import Sublayer, sublayers
 
 
@@ -21,7 +22,7 @@ def model_units(model: nn.Module, unit: str, *, adapters: bool = False) -> list[
 
     Args:
         model: The model.
-        unit: `sublayer` or `module`.
+        unit: `sublayer`, `module` or `head`.
         adapters: Whether to return the adapters' parameters, in units with the names of the sublayers that contain
             them. Units without adapters are left out.
 
@@ -36,6 +37,8 @@ def model_units(model: nn.Module, unit: str, *, adapters: bool = False) -> list[
         )
     if added:
         found = list(_chosen(found, lambda parameter: (parameter in added) == adapters))
+    if unit == "head":
+        return list(head_units(model, found))
     return found if unit == "sublayer" else list(_by_matrix(found))
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from operator import attrgetter
 
+import torch
 from torch import nn
 
 from tgl.core.errors import TglError, nearest
@@ -19,6 +20,27 @@ from tgl.core.vocabulary import ADAPTER, EMBEDDING, UNRANKED
 from tgl.models.architecture import ARCHITECTURES, BlockLayout
 from tgl.models.layouts import LAYOUTS
 from tgl.models.structure import OUTSIDE, Parts, block_lists, parts_of
+
+
+@dataclass(frozen=True, eq=False)
+class Slice:
+    """A part of a parameter.
+
+    Attributes:
+        parameter: The parameter.
+        dim: A dimension of it.
+        index: The indices in this dimension [num_indices].
+        outputs: Whether the dimension runs over the outputs of a linear map, or over its inputs.
+    """
+
+    parameter: nn.Parameter
+    dim: int
+    index: torch.Tensor
+    outputs: bool
+
+    def of(self, values: torch.Tensor) -> torch.Tensor:
+        """Return this part of a tensor in the parameter's shape."""
+        return values.index_select(self.dim, self.index)
 
 
 @dataclass(frozen=True)
@@ -33,6 +55,7 @@ class Sublayer:
         output: The module whose output the unit adds to the residual stream; None outside the blocks, and where
             several modules add to it.
         owners: The module of each parameter, by the parameter's name.
+        slices: Parts of further parameters that belong to the unit.
     """
 
     name: str
@@ -41,11 +64,19 @@ class Sublayer:
     parameters: dict[str, nn.Parameter]
     output: nn.Module | None = field(default=None, compare=False)
     owners: dict[str, nn.Module] = field(default_factory=dict, compare=False)
+    slices: tuple[Slice, ...] = field(default=(), compare=False)
 
     @property
     def num_parameters(self) -> int:
         """Number of scalar parameters; a tied weight counts once."""
-        return sum(parameter.numel() for parameter in self.parameters.values())
+        whole = sum(parameter.numel() for parameter in self.parameters.values())
+        return whole + sum(
+            s.parameter.numel() // s.parameter.shape[s.dim] * len(s.index) for s in self.slices
+        )
+
+    def touched(self) -> list[nn.Parameter]:
+        """Return the parameters of the unit, whole or in part."""
+        return [*self.parameters.values(), *dict.fromkeys(s.parameter for s in self.slices)]
 
 
 def sublayers(model: nn.Module) -> list[Sublayer]:

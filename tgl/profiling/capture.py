@@ -16,6 +16,7 @@ from torch import nn
 from torch.func import functional_call
 from transformers import PreTrainedModel
 
+from tgl.models.sublayers import Slice
 from tgl.profiling import squares
 from tgl.profiling.copies import Copied
 from tgl.profiling.coverage import Coverage
@@ -30,11 +31,11 @@ class Capture:
 
     Attributes:
         starts: Tensors at which the graph starts because the weights before them need no gradient.
-        squares: The squared gradient norm of each example [batch], by parameter.
+        squares: The squared gradient norm of each example [batch], by parameter or part of one.
     """
 
     starts: list[torch.Tensor] = field(default_factory=list)
-    squares: dict[nn.Parameter, torch.Tensor] = field(default_factory=dict)
+    squares: dict[nn.Parameter | Slice, torch.Tensor] = field(default_factory=dict)
     # For each tied weight: inputs and gradients of head or embedding, until those of the other arrive.
     _halves: dict[nn.Parameter, tuple[torch.Tensor, torch.Tensor]] = field(default_factory=dict)
     # For each weight that acts several times: inputs and gradients of each call, and the function that takes all.
@@ -43,7 +44,7 @@ class Capture:
     )
     _finish: dict[nn.Parameter, Callable[[torch.Tensor, torch.Tensor], None]] = field(default_factory=dict)
 
-    def add(self, parameter: nn.Parameter, found: torch.Tensor) -> None:
+    def add(self, parameter: nn.Parameter | Slice, found: torch.Tensor) -> None:
         """Add a contribution to the squared norms of a parameter; a tied weight has several."""
         self.squares[parameter] = self.squares[parameter] + found if parameter in self.squares else found
 
@@ -115,6 +116,12 @@ def hooked(model: PreTrainedModel, coverage: Coverage, positions: torch.Tensor) 
         capture.add(module.weight, squares.linear_squares(seen, gradients))
         if module.bias is not None:
             capture.add(module.bias, squares.bias_squares(gradients))
+        for part in coverage.slices.get(module.weight, ()):
+            own_seen = seen if part.outputs else seen[..., part.index]
+            own = gradients[..., part.index] if part.outputs else gradients
+            capture.add(part, squares.linear_squares(own_seen, own))
+        for part in coverage.slices.get(module.bias, ()):
+            capture.add(part, squares.bias_squares(gradients[..., part.index]))
         if module is head and id(module.weight) in tied:
             capture.tie(module.weight, seen, gradients)
 

@@ -8,33 +8,24 @@ text does not use, such as those of a tower for images, have no gradient.
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import nn
-from torch.utils._pytree import tree_leaves
 from transformers import PreTrainedModel
-from transformers.pytorch_utils import Conv1D
 
 from tgl.core.errors import TglError
-from tgl.models.mode import measuring
 from tgl.models.streamed import loaded
-from tgl.models.sublayers import Sublayer
-from tgl.profiling.copies import Copied, Split, leading, split_of
+from tgl.models.sublayers import Slice, Sublayer
+from tgl.profiling.copies import Copied, Split
 from tgl.profiling.experts import is_experts
 from tgl.profiling.recurrent import is_gru
-from tgl.profiling.replaced import at_lookup
+from tgl.profiling.trial import TRIAL, Use, formula, kind_of, tensors, trial
 
 _FORMULAS = ("linear", "norm", "embedding", "experts", "recurrent")
 WAYS = (*_FORMULAS, "copies", "autograd", "unused")
-# Batch and time of the trial forward pass, which shows how modules are used. No other size of a model is likely to be
-# one of them or their product.
-_TRIAL = (3, 7)
-_NORM = re.compile(r"Norm(1P)?$")
 
 
 @dataclass(frozen=True)
@@ -49,6 +40,7 @@ class Coverage:
         autograd: The parameters that autograd differentiates, one example at a time.
         unused: The parameters that got no gradient from text in the trial. Should they get one, the batch is repeated
             one by one.
+        slices: The parts of weights and biases of linear maps that units need, by parameter.
         num_scalars: Number of scalar parameters by each of `WAYS`; their sum is the model's number of parameters.
     """
 
@@ -59,6 +51,7 @@ class Coverage:
     autograd: list[nn.Parameter]
     unused: list[nn.Parameter]
     num_scalars: dict[str, int]
+    slices: dict[nn.Parameter, list[Slice]]
 
     @property
     def leftover(self) -> list[nn.Parameter]:
@@ -78,25 +71,6 @@ def ways(coverage: Coverage) -> str:
     return ", ".join(f"{count / total:.1%} {how}" for how, count in shares.items() if count)
 
 
-@dataclass
-class _Use:
-    """How the trial used a module.
-
-    Attributes:
-        calls: Number of calls.
-        fits: Whether each call had examples in the first dimension of its input and its output.
-        single: Whether each call had one argument.
-        split: Which of the arguments have examples; of a module without a formula.
-        call: Arguments and result, of the first module with its class and split.
-    """
-
-    calls: int = 0
-    fits: bool = True
-    single: bool = True
-    split: Split | None = None
-    call: tuple[object, object] | None = None
-
-
 def cover(model: PreTrainedModel, units: Sequence[Sublayer]) -> Coverage:
     """Determine how to compute the norm of each parameter, from one small forward pass. The model does not change.
 
@@ -108,15 +82,16 @@ def cover(model: PreTrainedModel, units: Sequence[Sublayer]) -> Coverage:
         raise TglError(
             f"{type(model).__name__}: no output head (get_output_embeddings() is None). Give a causal language model"
         )
-    uses = _trial(model)
+    uses = trial(model)
     users: dict[nn.Parameter, list[tuple[nn.Module, str]]] = defaultdict(list)
     for module in model.modules():
         for name, parameter in module.named_parameters(recurse=False):
             users[parameter].append((module, _way(module, name, uses[module])))
-    parameters = [p for unit in units for p in unit.parameters.values()]
+    parameters = list(dict.fromkeys(p for unit in units for p in unit.touched()))
     ways = {parameter: _way_of(users[parameter], head) for parameter in parameters}
     uncovered = [p for p in parameters if ways[p] == "autograd"]
-    unit_of = {parameter: unit.name for unit in units for parameter in unit.parameters.values()}
+    # The heads of a sublayer count as one.
+    unit_of = {p: f"{unit.block}.{unit.part}" for unit in units for p in unit.touched()}
     copied = _copied(model, uncovered, users, uses=uses, unit_of=unit_of)
     inside = {m for module in copied for m in module.modules()}
     for parameter in parameters:
@@ -147,10 +122,29 @@ def cover(model: PreTrainedModel, units: Sequence[Sublayer]) -> Coverage:
         autograd=[p for p in parameters if ways[p] == "autograd"],
         unused=[p for p in parameters if ways[p] == "unused"],
         num_scalars=dict(counts),
+        slices=_slices(units, ways),
     )
 
 
-def _way(module: nn.Module, name: str, use: _Use) -> str:
+def _slices(units: Sequence[Sublayer], ways: Mapping[nn.Parameter, str]) -> dict[nn.Parameter, list[Slice]]:
+    """Return the parts of each parameter.
+
+    Raises:
+        TglError: A parameter with parts is not that of a linear map that acts once.
+    """
+    found: dict[nn.Parameter, list[Slice]] = defaultdict(list)
+    for unit in units:
+        for part in unit.slices:
+            if ways[part.parameter] != "linear":
+                raise TglError(
+                    f"profile.unit: a matrix of '{unit.name}' is measured by {ways[part.parameter]}, expected by the "
+                    "formula of linear maps. Use the unit 'module' or 'sublayer'"
+                )
+            found[part.parameter].append(part)
+    return dict(found)
+
+
+def _way(module: nn.Module, name: str, use: Use) -> str:
     """Return the way for a parameter of a module: a formula, `unused` or `autograd`."""
     if not use.calls:
         return "unused"
@@ -164,17 +158,6 @@ def _way(module: nn.Module, name: str, use: _Use) -> str:
     if not use.single and kind != "embedding":
         return "autograd"
     return kind if use.calls == 1 or kind != "embedding" else "autograd"
-
-
-def formula(module: nn.Module) -> str | None:
-    """Return the formula for the weight and bias of a module, by its class."""
-    if type(module) in (nn.Linear, Conv1D):
-        return "linear"
-    if isinstance(module, nn.Embedding) and module.max_norm is None and not module.scale_grad_by_freq:
-        return "embedding"
-    if _NORM.search(type(module).__name__) and next(module.children(), None) is None:
-        return "norm"
-    return None
 
 
 def _way_of(users: list[tuple[nn.Module, str]], head: nn.Module) -> str:
@@ -194,7 +177,7 @@ def _way_of(users: list[tuple[nn.Module, str]], head: nn.Module) -> str:
     return "embedding" if tied else "autograd"
 
 
-def _calls(modules: Sequence[nn.Module], uses: dict[nn.Module, _Use]) -> Counter[nn.Parameter]:
+def _calls(modules: Sequence[nn.Module], uses: dict[nn.Module, Use]) -> Counter[nn.Parameter]:
     counts: Counter[nn.Parameter] = Counter()
     for module in modules:
         if getattr(module, "weight", None) is not None:
@@ -207,7 +190,7 @@ def _copied(
     uncovered: Sequence[nn.Parameter],
     users: dict[nn.Parameter, list[tuple[nn.Module, str]]],
     *,
-    uses: dict[nn.Module, _Use],
+    uses: dict[nn.Module, Use],
     unit_of: dict[nn.Parameter, str],
 ) -> dict[nn.Module, Split]:
     """Return the smallest modules around uncovered parameters that run with copies, by a trial of each class.
@@ -222,9 +205,9 @@ def _copied(
         module = owners[0] if len(owners) == 1 else None
         while module is not None and len({unit_of[p] for p in module.parameters()}) == 1:
             if uses[module].fits and uses[module].split and not any(map(_refuses_copies, module.modules())):
-                kind = _kind(module, uses[module])
+                kind = kind_of(module, uses[module])
                 if kind not in works:
-                    tried = next(m for m in uses if uses[m].call and _kind(m, uses[m]) == kind)
+                    tried = next(m for m in uses if uses[m].call and kind_of(m, uses[m]) == kind)
                     with loaded(model, tried.parameters()):
                         works[kind] = _works(tried, uses[tried])
                 if works[kind]:
@@ -240,18 +223,14 @@ def _refuses_copies(module: nn.Module) -> bool:
     return is_experts(module) or isinstance(module, nn.Embedding)
 
 
-def _kind(module: nn.Module, use: _Use) -> tuple[type, Split | None]:
-    return type(module), use.split
-
-
-def _works(module: nn.Module, use: _Use) -> bool:
+def _works(module: nn.Module, use: Use) -> bool:
     """Return whether copies give the result of a module's trial."""
     (args, kwargs), expected = use.call
     anchor = torch.zeros((), device=next(module.parameters()).device)
-    run = Copied(module, use.split, batch=_TRIAL[0], anchor=anchor, take=lambda *_: None)
+    run = Copied(module, use.split, batch=TRIAL[0], anchor=anchor, take=lambda *_: None)
     try:
         with torch.no_grad():
-            pairs = list(zip(_tensors(run(*args, **kwargs)), _tensors(expected), strict=True))
+            pairs = list(zip(tensors(run(*args, **kwargs)), tensors(expected), strict=True))
     # torch.vmap raises many kinds of errors for what it cannot run. Autograd takes those parameters, and is counted.
     except Exception:
         return False
@@ -260,42 +239,3 @@ def _works(module: nn.Module, use: _Use) -> bool:
 
 def _close(one: torch.Tensor, other: torch.Tensor) -> bool:
     return torch.allclose(one, other, rtol=1e-3, atol=1e-5 * float(other.abs().max()))
-
-
-def _tensors(value: object) -> Iterator[torch.Tensor]:
-    return (leaf for leaf in tree_leaves(value) if isinstance(leaf, torch.Tensor))
-
-
-def _trial(model: PreTrainedModel) -> dict[nn.Module, _Use]:
-    """Return how a small forward pass uses each module."""
-    uses = {module: _Use() for module in model.modules()}
-    kept: set[tuple[type, Split | None]] = set()
-    looked_up: set[nn.Parameter] = set()
-
-    def seen(module: nn.Module, args: tuple, kwargs: dict, output: object) -> None:
-        use = uses[module]
-        use.calls += 1
-        first = next(_tensors(output), None)
-        if formula(module) == "embedding":  # Positions can be [1, time] for all.
-            use.fits &= isinstance(first, torch.Tensor) and first.dim() == 3 and first.shape[1] == _TRIAL[1]
-            use.fits &= module.weight in looked_up
-            return
-        given = next((value for value in (*args, *kwargs.values()) if isinstance(value, torch.Tensor)), None)
-        use.fits &= leading(given, *_TRIAL) and leading(first, *_TRIAL)
-        use.single &= len(args) == 1 and not kwargs
-        if next(module.parameters(), None) is not None:
-            use.split = split_of((args, kwargs), output, batch=_TRIAL[0], time=_TRIAL[1])
-            if use.split and _kind(module, use) not in kept:
-                kept.add(_kind(module, use))
-                use.call = ((args, kwargs), output)
-
-    with measuring(model), ExitStack() as stack, torch.no_grad():
-        for module in model.modules():
-            stack.callback(module.register_forward_hook(seen, with_kwargs=True).remove)
-            if formula(module) == "embedding":
-                stack.enter_context(at_lookup(module, lambda m, _, rows: looked_up.add(m.weight) or rows))
-        device = next(model.parameters()).device
-        size = model.get_input_embeddings().weight.shape[0]
-        ids = torch.arange(_TRIAL[0] * _TRIAL[1], device=device).view(_TRIAL) % size
-        model(input_ids=ids, use_cache=False)
-    return uses

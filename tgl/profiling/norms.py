@@ -20,7 +20,7 @@ from tgl.core.progress import bar
 from tgl.evaluate.spans import SpanTokens
 from tgl.models.mode import differentiating
 from tgl.models.streamed import gradients_to, streamed
-from tgl.models.sublayers import Sublayer
+from tgl.models.sublayers import Slice, Sublayer
 from tgl.profiling.capture import hooked
 from tgl.profiling.coverage import Coverage, cover
 from tgl.profiling.squares import wide
@@ -86,7 +86,7 @@ def gradient_norms(
     batch_tokens = batch_tokens or default_batch_tokens(
         next(model.parameters()).device.type, streamed(model) is not None
     )
-    parameters = [parameter for unit in units for parameter in unit.parameters.values()]
+    parameters = list(dict.fromkeys(parameter for unit in units for parameter in unit.touched()))
     wanted = parameters if mean else coverage.leftover
     each, losses = np.zeros((len(examples), len(units))), np.zeros(len(examples))
     total: list[torch.Tensor | None] = [None] * len(wanted)
@@ -166,7 +166,7 @@ def check_norms(
     exact = np.stack([_by_autograd(model, units, example) for example in examples])
     deviation = np.abs(found - exact) / np.maximum(exact, np.finfo(np.float64).tiny)
     number, worst = np.unravel_index(int(deviation.argmax()), deviation.shape)
-    coarsest = max(torch.finfo(p.dtype).eps for unit in units for p in unit.parameters.values())
+    coarsest = max(torch.finfo(p.dtype).eps for unit in units for p in unit.touched())
     if not deviation[number, worst] < max(CHECK_TOLERANCE, 8 * coarsest):
         raise TglError(
             f"gradient norms: the norm of '{units[worst].name}' is {found[number, worst]:.6g} by hooks and "
@@ -178,14 +178,14 @@ def check_norms(
 
 def _by_autograd(model: PreTrainedModel, units: Sequence[Sublayer], example: SpanTokens) -> np.ndarray:
     """Return the gradient norm of one example in each unit [num_units] by plain autograd."""
-    parameters = [parameter for unit in units for parameter in unit.parameters.values()]
-    squares: dict[nn.Parameter, torch.Tensor] = {}
+    parameters = list(dict.fromkeys(parameter for unit in units for parameter in unit.touched()))
+    squares: dict[nn.Parameter | Slice, torch.Tensor] = {}
     outside: dict[nn.Parameter, torch.Tensor] = {}
 
     def take(parameter: nn.Parameter, gradient: torch.Tensor) -> None:
         other = outside.pop(parameter, None)
         gradient = gradient if other is None else gradient + other
-        squares[parameter] = gradient.double().square().sum()[None]
+        squares.update(_squares_of(parameter, gradient.double(), units))
 
     with differentiating(model, parameters), gradients_to(model, take):
         tokens = torch.tensor([example.ids], device=parameters[0].device)
@@ -194,7 +194,7 @@ def _by_autograd(model: PreTrainedModel, units: Sequence[Sublayer], example: Spa
         gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
         outside |= {p: g for p, g in zip(parameters, gradients, strict=True) if g is not None}
     for parameter, gradient in outside.items():
-        squares[parameter] = gradient.double().square().sum()[None]
+        squares.update(_squares_of(parameter, gradient.double(), units))
     return np.array([_of_unit(unit, squares, 1).item() for unit in units])
 
 
@@ -238,12 +238,22 @@ def _one_batch(
 
 def _norms_of_mean(units: Sequence[Sublayer], sums: dict, count: int) -> np.ndarray:
     """Return the norm of each unit's mean gradient from the parameters' sums over `count` examples."""
-    squares = {
-        parameter: (summed / count).square_().sum(dtype=torch.float64)[None]
-        for parameter, summed in sums.items()
-        if summed is not None
-    }
+    squares = {}
+    for parameter, summed in sums.items():
+        if summed is not None:
+            squares |= _squares_of(parameter, summed / count, units)
     return np.array([_of_unit(unit, squares, 1).item() for unit in units])
+
+
+def _squares_of(
+    parameter: nn.Parameter, gradient: torch.Tensor, units: Sequence[Sublayer]
+) -> dict[nn.Parameter | Slice, torch.Tensor]:
+    """Return the squared norm [1] of a gradient, and of each of its parts that a unit has."""
+    parts = [part for unit in units for part in unit.slices if part.parameter is parameter]
+    return {
+        key: values.square().sum(dtype=torch.float64)[None]
+        for key, values in [(parameter, gradient), *((part, part.of(gradient)) for part in parts)]
+    }
 
 
 def _summed(one: torch.Tensor | None, other: torch.Tensor | None) -> torch.Tensor | None:
@@ -259,5 +269,5 @@ def _added(total: torch.Tensor | None, gradient: torch.Tensor | None) -> torch.T
 
 def _of_unit(unit: Sublayer, squares: dict, count: int) -> torch.Tensor:
     """Return the norm of the unit for each example [count]; squares below zero are rounding errors and count as 0."""
-    found = [squares[p].cpu() for p in unit.parameters.values() if p in squares]
+    found = [squares[p].cpu() for p in (*unit.parameters.values(), *unit.slices) if p in squares]
     return torch.stack(found).sum(0).clamp(min=0).sqrt() if found else torch.zeros(count, dtype=torch.float64)

@@ -78,6 +78,11 @@ class Profile(Measured):
             raise TglError(f"plan '{name}': settings: found {settings!r:.100}, expected a PlanConfig")
         if type(seed) is not int:
             raise TglError(f"plan '{name}': seed: found {seed!r:.100}, expected a whole number")
+        if self.about.get("settings", {}).get("unit") == "head":
+            raise TglError(
+                f"plan '{name}': found a profile of attention heads, which cannot be frozen one by one; expected units "
+                "'sublayer' or 'module'. Measure the profile with one of these"
+            )
         if parse_plan(name).file is not None:
             raise TglError(f"plan '{name}': was written by hand. Read it with tgl.load_plan(PATH)")
         if parse_plan(name).borrowed:

@@ -18,10 +18,11 @@ class ProfileConfig(Section):
             "Profiles. first: one of the base model for all periods; each: one before each period of every run."
         ),
     )
-    unit: Literal["sublayer", "module"] = Field(
+    unit: Literal["sublayer", "module", "head"] = Field(
         "sublayer",
         description=(
-            "Units of profiles and plans. sublayer: attention, MLP, or another mixer of a block; module: each matrix."
+            "Units of profiles and plans. sublayer: attention, MLP, or another mixer of a block; module: each matrix; "
+            "head: attention heads, for `tgl profile` alone."
         ),
     )
     dtype: Literal["fp32", "bf16"] = Field(
