@@ -106,6 +106,25 @@ def test_a_plan_of_both_kinds_of_names_is_refused():
         plan.param_groups(tiny_model("llama"), 0.1)
 
 
+@pytest.mark.parametrize(
+    "kind", [torch.optim.Adafactor, torch.optim.NAdam, torch.optim.SGD, torch.optim.Adagrad]
+)
+def test_any_optimiser_takes_the_groups_of_a_plan(kind):
+    model = tiny_model("llama")
+    multipliers = {unit.name: float(unit.part == "mlp") * 0.5 for unit in sublayers(model) if unit.block >= 0}
+    optimiser = kind(Plan("by hand", 1.0, multipliers).param_groups(model, 0.01, weight_decay=0.1))
+    assert {group["lr"] for group in optimiser.param_groups} == {0.01, 0.005}
+    assert {unit for group in optimiser.param_groups for unit in group["units"]} == {
+        "block00.mlp", "block01.mlp", "embedding",
+    }  # fmt: skip
+    before = parameters_of(model)
+    language_model_loss(model, torch.from_numpy(some_tokens(64)).long().reshape(4, 16)).backward()
+    optimiser.step()
+    for name, parameter in model.named_parameters():
+        frozen = "self_attn" in name or "input_layernorm" in name
+        assert torch.equal(parameter, before[name]) == frozen, name
+
+
 def test_muon_trains_the_matrices_of_a_plan_and_adamw_the_rest():
     model = tiny_model("llama")
     multipliers = {unit.name: float(unit.part == "mlp") * 0.5 for unit in sublayers(model) if unit.block >= 0}
