@@ -17,11 +17,11 @@ from pathlib import Path
 import torch
 from safetensors import safe_open
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_unflatten
 from transformers import Cache, PreTrainedModel
 
 from tgl.core.errors import TglError
+from tgl.models.arguments import Watch
 from tgl.models.mode import measuring
 from tgl.models.model_files import check_finite
 from tgl.models.places import Place, Source
@@ -60,6 +60,7 @@ class Streamed:
     def attach(self, blocks: Iterable[nn.Module]) -> None:
         """Let the model's blocks read their parameters when they run."""
         setattr(self.model, _ATTRIBUTE, self)
+        self.model.register_state_dict_pre_hook(_refuse_state)
         for block in blocks:
             block.forward = _Run(block, self)
         for parameter in self.places:
@@ -85,7 +86,7 @@ class Streamed:
         """Record in `check_arguments` what a block uses."""
         with ExitStack() as stack:
             if self._uses is not None:
-                stack.enter_context(_Watch(block, arguments, self._uses))
+                stack.enter_context(Watch(block, arguments, self._uses))
             yield
 
     @torch.no_grad()
@@ -135,6 +136,14 @@ def opened() -> Iterator[Callable[[Source], torch.Tensor]]:
             return files[source.file].get_tensor(source.name)
 
         yield tensor_of
+
+
+def _refuse_state(module: nn.Module, prefix: str, keep_vars: bool) -> None:
+    """Refuse to save a model whose parameters are on disk: the file would hold NaN."""
+    raise TglError(
+        f"{type(module).__name__}: its blocks are on disk, so it has no weights to save or copy; expected a model in "
+        "memory. Copy the files of its folder, or load it without stream"
+    )
 
 
 def streamed(model: nn.Module) -> Streamed | None:
@@ -209,46 +218,6 @@ class _Run:
         return tree_unflatten(
             [next(tensors_out) if value is _TENSOR else value for value in values], spec_out
         )
-
-
-class _Watch(TorchDispatchMode):
-    """Records which memory a block writes, and refuses that it reads what another block wrote and did not return to it.
-
-    made: The tensors that blocks made, with the block, by address. It keeps them, so that no address is used again.
-    """
-
-    def __init__(
-        self,
-        block: nn.Module,
-        arguments: Iterable[torch.Tensor],
-        made: dict[int, tuple[nn.Module, torch.Tensor]],
-    ) -> None:
-        super().__init__()
-        self.block, self.made = block, made
-        self.given = {_address(tensor) for tensor in (*arguments, *block.parameters(), *block.buffers())}
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        for tensor in _tensors((args, kwargs)):
-            address = _address(tensor)
-            maker, _ = self.made.get(address, (self.block, None))
-            if maker is not self.block and address not in self.given and tensor.is_floating_point():
-                raise TglError(
-                    f"{type(self.block).__name__}: uses values of another block that are not among its arguments, such "
-                    "as shared keys and values. Such a model cannot be read block by block. Load it without stream"
-                )
-        found = func(*args, **(kwargs or {}))
-        for tensor in _tensors(found):
-            if _address(tensor) not in self.given:
-                self.made.setdefault(_address(tensor), (self.block, tensor))
-        return found
-
-
-def _address(tensor: torch.Tensor) -> int:
-    return tensor.untyped_storage().data_ptr()
-
-
-def _tensors(values: object) -> Iterator[torch.Tensor]:
-    return (value for value in tree_flatten(values)[0] if isinstance(value, torch.Tensor))
 
 
 _TENSOR = object()

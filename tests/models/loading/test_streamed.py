@@ -157,6 +157,18 @@ def test_parameters_can_be_held_in_memory(tmp_path):
     assert is_on_disk(parameter)
 
 
+def test_a_model_on_disk_is_neither_saved_nor_trained(tmp_path):
+    _, model = both(tmp_path / "model", "llama")
+    with pytest.raises(TglError, match=r"its blocks are on disk, so it has no weights to save or copy"):
+        model.save_pretrained(tmp_path / "saved")
+    assert not list((tmp_path / "saved").glob("*.safetensors"))
+    model.requires_grad_(True)
+    model(torch.tensor([EXAMPLES[0].ids]), use_cache=False).logits.sum().backward()
+    with pytest.raises(RuntimeError):
+        torch.optim.AdamW(streamed(model).places).step()
+    assert all(map(is_on_disk, streamed(model).places))
+
+
 def test_what_does_not_fit_the_model_is_refused(folder):
     def without(found):
         return {name: tensor for name, tensor in found.items() if "layers.1.mlp.up_proj" not in name}
