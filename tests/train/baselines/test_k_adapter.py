@@ -185,15 +185,14 @@ def test_an_interrupted_period_goes_on_to_the_same_weights(tmp_path):
     engine = engine_of(period)
 
     def killed(step):
-        if step == 5:
-            raise KeyboardInterrupt
+        raise KeyboardInterrupt
 
     def steps_by(make):
         return Steps([(0, make)], baseline.stream(period).stream, period.settings, BLOCK)
 
     options = {"save_every": 2, "say": lambda line: None}
     with pytest.raises(KeyboardInterrupt):
-        train(steps_by(lambda: engine), tmp_path / "state", before_step=killed, **options)
+        train(steps_by(lambda: engine), tmp_path / "state", look=killed, look_at=[5], **options)
     again = period_of(copy.deepcopy(base), plan)
     train(steps_by(lambda: engine_of(again)), tmp_path / "state", **options)
     found, expected = parameters_of(again.model), parameters_of(whole)
