@@ -3,6 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.models.k_adapter.models import adapted
 from tests.support.model_fixtures import tiny_model
 from tgl.core.errors import TglError
 from tgl.models.sublayers import block_modules
@@ -77,3 +78,10 @@ def test_the_line_says_what_needs_memory_and_how_long_it_takes():
         "available; about 90 s"
     )
     assert Estimate(0, 0, GIB, None, None).line() == "estimate: 1.00 GiB of memory (1.00 for a batch)"
+
+
+def test_a_model_with_k_adapters_has_the_blocks_of_its_base():
+    base = tiny_model("gpt2")
+    model = adapted(base)
+    assert block_modules(model) == block_modules(model.base)
+    assert of(model, [(10, 3)]).batch > 0

@@ -14,9 +14,11 @@ from tests.support.model_fixtures import (
     settings_of,
     some_tokens,
     tiny_model,
+    tiny_tokenizer,
 )
 from tests.train.engine_runs import ENGINES, PARTLY, engine_of, run
 from tgl.core.errors import TglError
+from tgl.models.checkpoint import load_model, save_model
 from tgl.models.sublayers import sublayers
 from tgl.plans.apply import freeze, parameter_groups
 from tgl.train.baselines.recadam import RecadamConfig
@@ -107,6 +109,21 @@ def test_recomputed_activations_and_parted_weights_give_the_same_steps(kind):
     other, _, _ = engine_of("deepspeed", plan, kind, zero_stage=3, checkpointing=True)
     expected, found = run(usual, settings), run(other, settings)
     assert [r.loss for r in found] == pytest.approx([r.loss for r in expected], rel=1e-5)
+
+
+@pytest.mark.parametrize("zero_stage", [1, 3])
+def test_a_model_is_saved_whole_in_the_middle_of_training(tmp_path, zero_stage):
+    engine, model, settings = engine_of("deepspeed", zero_stage=zero_stage)
+    run(engine, settings, 0, 2)
+    with engine.whole():
+        save_model(model, tiny_tokenizer(), tmp_path)
+    state = engine.state()
+    saved = load_model(tmp_path)
+    for name, parameter in saved.named_parameters():
+        assert torch.equal(parameter, state[f"weight/{name}"]), name
+    assert [r.loss for r in run(engine, settings, 2)] == pytest.approx(
+        [r.loss for r in run(engine_of("plain")[0], settings)][2:], abs=1e-6
+    )
 
 
 def test_a_regulariser_that_reads_weights_is_refused_where_no_process_has_them():
