@@ -12,6 +12,7 @@ from transformers import AutoModelForCausalLM
 from tests.support.model_fixtures import tiny_model, tiny_tokenizer
 from tgl.core.errors import TglError
 from tgl.models.checkpoint import inspect_model, load_model, save_model
+from tgl.models.matrices import adapter_parameters
 from tgl.models.tokenizer import load_tokenizer
 
 
@@ -198,3 +199,27 @@ def test_a_base_model_that_is_not_whole_is_refused(base, adapter):
 
 def test_merging_a_whole_model_is_refused(base):
     assert "expected an adapter to merge" in refusal(base, merge_adapter=True)
+
+
+def test_an_adapter_that_stays_inside_gives_the_predictions_of_the_merged_model(base, adapter):
+    for folder_of in (lambda: adapter, lambda: next_to(base, adapter)):
+        folder = folder_of()  # One after the other: the second makes the base's folder that of an adapter.
+        kept, merged = load_model(folder, keep_adapter=True), load_model(folder, merge_adapter=True)
+        torch.testing.assert_close(logits(kept), logits(merged))
+        added = adapter_parameters(kept)
+        assert sorted(p.numel() for p in added) == sorted(
+            t.numel() for t in load_file(adapter / "adapter_model.safetensors").values()
+        )
+        assert not adapter_parameters(merged)
+
+
+def test_an_adapter_to_keep_is_whole_and_asked_for_once(base, adapter):
+    assert "expected one of the two" in refusal(adapter, merge_adapter=True, keep_adapter=True)
+    assert "expected an adapter to keep. Remove keep_adapter" in refusal(base, keep_adapter=True)
+    weights = adapter / "adapter_model.safetensors"
+    tensors = load_file(weights)
+    name = min(tensors)
+    save_file({key: value for key, value in tensors.items() if key != name}, weights)
+    assert "lacks 1 tensors that adapter_config.json asks for" in refusal(adapter, keep_adapter=True)
+    save_file(tensors | {name: torch.full_like(tensors[name], torch.nan)}, weights)
+    assert "hold values that are not finite" in refusal(adapter, keep_adapter=True)

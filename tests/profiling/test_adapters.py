@@ -7,9 +7,10 @@ from peft import IA3Config, LoraConfig, get_peft_model
 from torch import nn
 
 from tests.profiling.profiled_objects import assert_left, left_as, profiled
-from tests.support.model_fixtures import tiny_model
+from tests.support.model_fixtures import tiny_model, tiny_tokenizer
 from tgl.core.errors import TglError
 from tgl.evaluate.spans import SpanTokens
+from tgl.models.checkpoint import save_model
 from tgl.models.matrices import adapter_parameters, model_units
 from tgl.profiling.coverage import cover
 from tgl.profiling.norms import check_norms, gradient_norms
@@ -90,3 +91,17 @@ def test_adapters_that_no_formula_covers_are_measured_too():
 def test_adapters_are_asked_for_where_there_are_none():
     with pytest.raises(TglError, match="has no peft adapters, expected some to measure"):
         profiled(tiny_model(), adapters=True)
+
+
+def test_the_adapter_of_a_folder_is_measured_as_the_one_of_an_object(tmp_path):
+    save_model(tiny_model("llama", seed=3), tiny_tokenizer(), tmp_path / "base")
+    model = adapted()
+    model.peft_config["default"].base_model_name_or_path = str(tmp_path / "base")
+    model.save_pretrained(tmp_path / "adapter")
+    found = profiled(tmp_path / "adapter", adapters=True)
+    expected = profiled(model, adapters=True)
+    columns = ["sublayer", "group", "denominator", "num_parameters"]
+    assert found.profile[columns].equals(expected.profile[columns])
+    np.testing.assert_allclose(found.profile["relative_norm"], expected.profile["relative_norm"], rtol=1e-5)
+    with pytest.raises(TglError, match=r"expected an adapter to keep|holds an adapter|no peft adapters"):
+        profiled(tmp_path / "base", adapters=True)

@@ -54,6 +54,12 @@ def profile(
     ] = None,
     seed: Seed = 0,
     merge_adapter: MergeAdapter = False,
+    adapters: Annotated[
+        bool,
+        typer.Option(
+            "--adapters", help="MODEL holds a LoRA adapter: measure its parameters, without a twin."
+        ),
+    ] = False,
     stream: Annotated[
         bool,
         typer.Option(
@@ -76,7 +82,9 @@ def profile(
         probes=probes,
         corpus=corpus,
         settings=settings,
-        options=Options(period=period, seed=seed, merge_adapter=merge_adapter, stream=stream),
+        options=Options(
+            period=period, seed=seed, merge_adapter=merge_adapter, adapters=adapters, stream=stream
+        ),
         say=say,
     )
     found.write(output)

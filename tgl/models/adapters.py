@@ -1,8 +1,9 @@
-"""Merge peft adapters into their base model, and check that no tensor is lost."""
+"""Merge peft adapters into their base model, or put them inside it, and check that no tensor is lost."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from transformers import PreTrainedModel
@@ -10,6 +11,9 @@ from transformers import PreTrainedModel
 from tgl.core.errors import TglError
 from tgl.core.files import how_to_mend
 from tgl.models.model_files import ADAPTER_CONFIG, ADAPTER_WEIGHTS, names_of, read_headers, read_model_json
+
+if TYPE_CHECKING:
+    from peft import PeftModel
 
 
 def check_adapter(folder: Path) -> None:
@@ -41,15 +45,44 @@ def merged(base: PreTrainedModel, folder: Path) -> PreTrainedModel:
     """Merge the LoRA adapter of a folder into the weights of `base`, in place, and return the model.
 
     Raises:
+        TglError: As `adapted`.
+    """
+    model = _wrapped(base, folder).merge_and_unload()
+    _check_finite(model, folder)
+    model.requires_grad_(True)  # peft froze the base model.
+    return model.eval()
+
+
+def adapted(base: PreTrainedModel, folder: Path) -> PreTrainedModel:
+    """Return `base` with the LoRA adapter of a folder inside its modules, as layers of peft.
+
+    Raises:
         TglError: The adapter lacks tensors, has tensors that its configuration does not ask for, does not fit the
             base model, or gives values that are not finite.
     """
+    model = _wrapped(base, folder).get_base_model()
+    _check_finite(model, folder)
+    model.requires_grad_(True)  # peft froze the base model.
+    return model.eval()
+
+
+def _check_finite(model: PreTrainedModel, folder: Path) -> None:
+    bad = [name for name, tensor in model.state_dict().items() if not torch.isfinite(tensor).all()]
+    if bad:
+        weights = folder / ADAPTER_WEIGHTS
+        raise TglError(
+            f"{weights}: with it, {names_of(bad)} hold values that are not finite. {how_to_mend(weights)}"
+        )
+
+
+def _wrapped(base: PreTrainedModel, folder: Path) -> PeftModel:
+    """Return peft's wrapper around `base` with the adapter of a folder, every tensor of which has its place."""
     from peft import PeftModel, get_peft_model_state_dict  # The import takes a second.
 
     weights = folder / ADAPTER_WEIGHTS
     try:
-        adapted = PeftModel.from_pretrained(base, str(folder), use_safetensors=True)
-        expected = get_peft_model_state_dict(adapted, save_embedding_layers=False)
+        wrapper = PeftModel.from_pretrained(base, str(folder), use_safetensors=True)
+        expected = get_peft_model_state_dict(wrapper, save_embedding_layers=False)
     except Exception as error:  # Each tuner raises different exceptions.
         text = " ".join(str(error).split())[:300]
         raise TglError(
@@ -63,17 +96,10 @@ def merged(base: PreTrainedModel, folder: Path) -> PreTrainedModel:
             f"{weights}: lacks {len(missing)} tensors that {ADAPTER_CONFIG} asks for ({names_of(missing)}). "
             f"{how_to_mend(weights)}"
         )
-    extra = sorted(set(held) - set(expected) - set(adapted.state_dict()))
+    extra = sorted(set(held) - set(expected) - set(wrapper.state_dict()))
     if extra:
         raise TglError(
             f"{weights}: holds {len(extra)} tensors that {ADAPTER_CONFIG} or the base model has no place for "
             f"({names_of(extra)}). Give the configuration and base model of this adapter."
         )
-    model = adapted.merge_and_unload()
-    bad = [name for name, tensor in model.state_dict().items() if not torch.isfinite(tensor).all()]
-    if bad:
-        raise TglError(
-            f"{weights}: after the merge, {names_of(bad)} hold values that are not finite. {how_to_mend(weights)}"
-        )
-    model.requires_grad_(True)  # peft froze the base model.
-    return model.eval()
+    return wrapper

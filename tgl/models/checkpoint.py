@@ -16,7 +16,7 @@ from transformers.utils import logging
 
 from tgl.core.errors import TglError
 from tgl.core.files import atomic_path, how_to_mend, publish, scratch_folder, sha256_file
-from tgl.models.adapters import check_adapter, merged
+from tgl.models.adapters import adapted, check_adapter, merged
 from tgl.models.architecture import architecture_config
 from tgl.models.folders import base_of_adapter, local_folder
 from tgl.models.k_adapter import KAdapterForCausalLM  # noqa: F401, registers itself with the Auto classes
@@ -61,6 +61,7 @@ def load_model(
     name: str | Path,
     *,
     merge_adapter: bool = False,
+    keep_adapter: bool = False,
     say: Callable[[str], None] = print,
     dtype: torch.dtype = torch.float32,
     stream: bool = False,
@@ -70,6 +71,7 @@ def load_model(
     Args:
         name: Folder or Hugging Face name.
         merge_adapter: Whether `name` is the folder of a peft adapter to merge into its base model.
+        keep_adapter: Whether `name` is such a folder whose adapter stays inside the model, as layers of peft.
         say: Called with a message about tensors that are not used.
         dtype: Type of the model's parameters.
         stream: Whether the blocks stay on disk, and are read when they run (`tgl.models.streamed`).
@@ -83,11 +85,16 @@ def load_model(
     """
     folder = local_folder(name)
     has_adapter = (folder / ADAPTER_CONFIG).is_file()
-    if not merge_adapter:
-        _refuse_adapter(folder)
-    if merge_adapter and not has_adapter:
+    if merge_adapter and keep_adapter:
         raise TglError(
-            f"{folder}: found no {ADAPTER_CONFIG}, expected an adapter to merge. Remove merge_adapter."
+            f"{folder}: found merge_adapter and keep_adapter, expected one of the two. Remove one."
+        )
+    if not merge_adapter and not keep_adapter:
+        _refuse_adapter(folder)
+    elif not has_adapter:
+        what, option = ("merge", "merge_adapter") if merge_adapter else ("keep", "keep_adapter")
+        raise TglError(
+            f"{folder}: found no {ADAPTER_CONFIG}, expected an adapter to {what}. Remove {option}."
         )
     if has_adapter:
         check_adapter(folder)
@@ -104,7 +111,7 @@ def load_model(
         return model
     model = load_whole(home, str(name if home == folder else home), say, dtype=dtype)
     if has_adapter:
-        model = merged(model, folder)
+        model = (merged if merge_adapter else adapted)(model, folder)
         model.name_or_path = model.config.name_or_path = str(name)
     model = _on_device(model)
     check_causal(model, str(name))
@@ -152,7 +159,7 @@ def _refuse_adapter(folder: Path) -> None:
         raise TglError(
             f"{path}: the folder holds an adapter, expected a whole model. Merge it into its base model with "
             "--merge-adapter of profile, score and agree, model.merge_adapter in a configuration, or "
-            "tgl.load_model(..., merge_adapter=True) in Python."
+            "tgl.load_model(..., merge_adapter=True) in Python; `tgl profile --adapters` measures the adapter itself."
         )
 
 

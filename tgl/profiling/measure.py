@@ -95,7 +95,8 @@ def measure(
         raise TglError(
             "profile: stream: found a model object, expected a folder or name. Its weights are in memory"
         )
-    shell = inspect_model(model, merge_adapter=options.merge_adapter) if by_name else measurable(model, dtype)
+    has_adapter = options.merge_adapter or options.adapters
+    shell = inspect_model(model, merge_adapter=has_adapter) if by_name else measurable(model, dtype)
     sublayers(shell)
     tokenizer = tokenizer or load_tokenizer(model)
     check_tokenizer(shell, tokenizer)
@@ -117,6 +118,7 @@ def measure(
         trained = load_model(
             model,
             merge_adapter=options.merge_adapter,
+            keep_adapter=options.adapters,
             # Unused tensors of a checkpoint are reported even if the caller wants no log.
             say=print if say is quiet else say,
             dtype=dtype,

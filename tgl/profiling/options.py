@@ -18,8 +18,9 @@ class Options:
         seed: Seed of the bootstrap and of the twin's weights, from 0 to MOST_SEED.
         twin: Whether to measure the same architecture with random weights too.
         merge_adapter: Whether the model is a folder with a LoRA adapter to merge into its base model.
-        adapters: Whether to measure the parameters of the object's peft adapters, by the sublayer that contains them,
-            instead of the model's own. The twin, which has none, is then left out.
+        adapters: Whether to measure the parameters of peft adapters, by the sublayer that contains them, instead of the
+            model's own: those of a model object, or the LoRA adapter of a folder. The twin, which has none, is then
+            left out.
         stream: Whether the blocks of the model stay on disk (`tgl.models.streamed`), for models larger than memory.
             Neither the twin nor the norms of mean gradients are then measured: both need memory for a whole model.
     """
