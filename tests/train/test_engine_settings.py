@@ -2,6 +2,7 @@
 
 import gc
 import math
+import shutil
 import weakref
 
 import pytest
@@ -135,6 +136,7 @@ def test_a_regulariser_that_reads_weights_is_refused_where_no_process_has_them()
         make_engine(model, [], settings, engine=settings, regulariser=regulariser)
 
 
+@pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs g++ on a CPU")
 @pytest.mark.parametrize("name", ENGINES)
 def test_compiled_steps_are_those_without_it_and_scores_are_not_compiled(name):
     usual, _, settings = engine_of(name)
