@@ -121,9 +121,7 @@ def test_a_run_that_lost_a_node_ends_with_a_message_and_goes_on_with_one(nodes, 
     status, said = ended(processes[0])
     assert status != 0
     assert time.monotonic() - start < 120
-    assert "lost the connection to another process" in said, [
-        line for line in said.splitlines() if "tgl" in line
-    ]
+    assert "lost the connection to another process" in said, said[-6000:]
     saved = json.loads(progress.read_text())["step"]
     alone = subprocess.Popen(
         command(tmp_path, folder, "--processes", "1", steps=2000, zero_stage=1),

@@ -6,6 +6,7 @@ them for scoring, and `close` leaves an ordinary model in each process.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
@@ -78,7 +79,9 @@ class PartitionedEngine(DeepSpeedEngine):
             offload.setup_zero_stage3_hooks()
 
     def close(self) -> None:
-        """See `Engine`."""
+        """See `Engine`. After an error, another process may be gone, so nothing is gathered and the error stays."""
+        if sys.exc_info()[0] is not None:
+            return
         values = {}
         for parameter in self.model.parameters():
             with self._gathered_weights([parameter]):
