@@ -1,5 +1,6 @@
 """Engines on the tiny model, and their steps on the same data."""
 
+import pytest
 import torch
 
 from tests.support.model_fixtures import BLOCK, plan_of, settings_of, some_tokens, tiny_model
@@ -19,6 +20,15 @@ def engine_of(name, plan=PARTLY, kind="gpt2", rate=0.01, zero_stage=1, **changes
     freeze(model, plan)
     groups = parameter_groups(sublayers(model), plan, rate, weight_decay=settings.weight_decay)
     return make_engine(model, groups, settings, engine=settings), model, settings
+
+
+def assert_steps(found, expected, engine):
+    """Check what tests/train/process_program.py wrote: the steps of one process, and its rates."""
+    assert found["processes"] == 2
+    assert [r["loss"] for r in found["results"]] == pytest.approx([r.loss for r in expected], rel=1e-6)
+    norms = [r.gradient_norm for r in expected]
+    assert [r["gradient_norm"] for r in found["results"]] == pytest.approx(norms, rel=1e-6)
+    assert found["rates"] == pytest.approx(engine.rates(), rel=1e-12)
 
 
 def run(engine, settings, first=0, last=None):

@@ -115,10 +115,10 @@ class Phased:
         engine = make_engine(self.model, groups, self.settings, engine=self.settings)
         self.engines[first], step, close = engine, engine.step, engine.close
 
-        def counted_close():
+        def counted_close(**options):
             states = engine.optimiser.state.values()
             self.adam_steps[first] = {int(state["step"]) for state in states}
-            close()
+            close(**options)
 
         def counted(tokens, number, scale):
             if number == self.kill_at:

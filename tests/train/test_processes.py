@@ -7,7 +7,7 @@ import sys
 import pytest
 from safetensors.torch import load_file, save_file
 
-from tests.train.engine_runs import PARTLY, engine_of, run
+from tests.train.engine_runs import PARTLY, assert_steps, engine_of, run
 from tests.train.process_program import scored
 from tests.workflow.conftest import REPOSITORY, environment
 
@@ -42,11 +42,7 @@ def by_two(tmp_path_factory, by_one):
 def test_two_processes_do_the_steps_of_one_with_twice_the_rows(by_two, by_one, stage):
     found = json.loads((by_two / f"stage{stage}.json").read_text())
     expected, engine, _ = by_one
-    assert found["processes"] == 2
-    assert [r["loss"] for r in found["results"]] == pytest.approx([r.loss for r in expected], rel=1e-6)
-    norms = [r.gradient_norm for r in expected]
-    assert [r["gradient_norm"] for r in found["results"]] == pytest.approx(norms, rel=1e-6)
-    assert found["rates"] == pytest.approx(engine.rates(), rel=1e-12)
+    assert_steps(found, expected, engine)
 
 
 @pytest.mark.parametrize("stage", STAGES)

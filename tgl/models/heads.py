@@ -7,7 +7,6 @@ What belongs to no head, such as norms and the output's bias, forms the unit `re
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 import torch
@@ -35,11 +34,10 @@ def head_units(model: nn.Module, units: Iterable[Sublayer]) -> Iterator[Sublayer
             continue
         module = _attention(model, unit)
         found = _heads(module, f"{unit.name} ({type(module).__name__})")
-        taken: dict[nn.Parameter, list[torch.Tensor]] = defaultdict(list)
+        taken: set[nn.Parameter] = set()
         for own, members in found.items():
             slices = [s for m, outputs, index in members for s in _slices(m, outputs, index)]
-            for part in slices:
-                taken[part.parameter].append(part.index)
+            taken.update(part.parameter for part in slices)
             yield Sublayer(f"{unit.name}.{own}", unit.block, unit.part, {}, slices=tuple(slices))
         rest = {key: p for key, p in unit.parameters.items() if p not in taken}
         if rest:

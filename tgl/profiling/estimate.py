@@ -74,6 +74,7 @@ def estimate(
     dtype: torch.dtype,
     stream: bool,
     twin: bool,
+    adapters: bool = False,
 ) -> Estimate:
     """Estimate memory and time of a profile.
 
@@ -83,6 +84,7 @@ def estimate(
         dtype: Type of weights and activations.
         stream: Whether the blocks are read from disk when they run.
         twin: Whether a twin with random weights is measured after the model.
+        adapters: Whether only adapters are measured, whose gradients are small.
     """
     size, device = dtype.itemsize, "cuda" if torch.cuda.is_available() else "cpu"
     total = sum(parameter.numel() for parameter in shell.parameters())
@@ -104,7 +106,7 @@ def estimate(
     operations *= 2 if twin and not stream else 1
     return Estimate(
         weights=0 if in_memory else held * size,
-        gradients=0 if stream else 2 * total * 4,
+        gradients=0 if stream or adapters else 2 * total * 4,
         batch=tokens * activations * size + logits,
         seconds=operations / (_REACHED * _speed(dtype, device)),
         available=_available(device),
@@ -133,7 +135,7 @@ def _speed(dtype: torch.dtype, device: str) -> float:
 
 
 def _available(device: str) -> int | None:
-    """Return the bytes of memory that are free, also for this process's control group; None if unknown."""
+    """Return the bytes of memory that are free on this machine; None if unknown."""
     if device == "cuda":
         return torch.cuda.mem_get_info()[0]
     try:

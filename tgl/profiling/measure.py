@@ -110,7 +110,14 @@ def measure(
     for line in groups.lines():
         say(line)
     taken = _periods(groups, rows, options.period, say=say)
-    expected = estimate(shell, groups.lengths(), stream=options.stream, dtype=dtype, twin=options.twin)
+    expected = estimate(
+        shell,
+        groups.lengths(),
+        dtype=dtype,
+        stream=options.stream,
+        twin=options.twin and not options.adapters,
+        adapters=options.adapters,
+    )
     say(expected.line())
     expected.check()
     trained = shell

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from contextlib import closing
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,7 +73,7 @@ def train(
             # If all steps are done, the last phase's engine must still load the weights into the model.
             if (end <= start and start < settings.steps) or end < settings.steps <= start:
                 continue
-            with closing(make()) as engine:
+            with _closing(make()) as engine:
                 if start and first <= start:
                     engine.load(read_tensors(state))
                 for step in track(range(max(first, start), end), "training", "steps"):
@@ -95,6 +95,17 @@ def train(
                         if stop:
                             raise stopped(stop, done)
     return log
+
+
+@contextmanager
+def _closing(engine: Engine) -> Iterator[Engine]:
+    """Close an engine after the block; after an error without the other processes, which may be gone."""
+    try:
+        yield engine
+    except BaseException:
+        engine.close(whole=False)
+        raise
+    engine.close()
 
 
 def _save(engine: Engine, state: Path, done: int, *, log: TrainingLog) -> None:

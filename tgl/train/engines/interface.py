@@ -69,8 +69,13 @@ class Engine(Protocol):
         All processes must enter it.
         """
 
-    def close(self) -> None:
-        """Free the optimiser's memory; the model stays, with its whole weights."""
+    def close(self, *, whole: bool = True) -> None:
+        """Free the optimiser's memory; the model stays.
+
+        Args:
+            whole: Whether the model gets its whole weights back. All processes must then call it, which they cannot
+                after an error in one of them.
+        """
 
 
 class Regulariser:

@@ -87,7 +87,10 @@ def compiled_call(model: nn.Module) -> Callable:
 
 @contextmanager
 def compiled(model: nn.Module, call: Callable | None) -> Iterator[None]:
-    """Let calls of the model run `call` in the block; None: the model itself."""
+    """Let calls of the model run `call` in the block; None: as without the block."""
+    if call is None:
+        yield
+        return
     kept = model._compiled_call_impl
     model._compiled_call_impl = call
     try:

@@ -6,7 +6,6 @@ them for scoring, and `close` leaves an ordinary model in each process.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
@@ -78,9 +77,9 @@ class PartitionedEngine(DeepSpeedEngine):
         finally:
             offload.setup_zero_stage3_hooks()
 
-    def close(self) -> None:
-        """See `Engine`. After an error, another process may be gone, so nothing is gathered and the error stays."""
-        if sys.exc_info()[0] is not None:
+    def close(self, *, whole: bool = True) -> None:
+        """See `Engine`."""
+        if not whole:  # DeepSpeed's own end needs the other processes too.
             return
         values = {}
         for parameter in self.model.parameters():

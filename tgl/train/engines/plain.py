@@ -107,6 +107,6 @@ class PlainEngine:
         """See `Engine`."""
         return nullcontext()
 
-    def close(self) -> None:
+    def close(self, *, whole: bool = True) -> None:
         """See `Engine`."""
         self.optimiser.state.clear()

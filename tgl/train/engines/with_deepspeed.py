@@ -153,7 +153,7 @@ class DeepSpeedEngine:
         """See `Engine`. Below ZeRO 3, every process holds whole weights."""
         return nullcontext()
 
-    def close(self) -> None:
+    def close(self, *, whole: bool = True) -> None:
         """See `Engine`."""
         self._adam().state.clear()
         self.engine.destroy()  # The model's hooks hold the rest, which is freed with the model.
