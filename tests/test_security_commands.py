@@ -95,7 +95,7 @@ def test_hostile_settings_of_a_download_reach_the_command_as_one_argument(tmp_pa
     workflow = Workflow(tmp_path / "run", json.dumps(settings))
     (workflow.directory / "none.json").write_text("[]")
     (workflow.directory / f"{BAD}.csv").touch()
-    commands = commands_of(workflow, "results/quick/wiki/20190101/files.parquet")
+    commands = commands_of(workflow, "results/quick/snapshots/20190101/files.parquet")
     check_commands(commands, workflow.directory, times=2)
 
 
@@ -110,7 +110,7 @@ def test_hostile_files_of_counterfactual_text_reach_the_command_as_one_argument(
     workflow = Workflow(tmp_path / "run", json.dumps(settings))
     for file in files.values():
         (workflow.directory / file).touch()
-    commands = commands_of(workflow, "results/quick/wiki/20190101/files.parquet")
+    commands = commands_of(workflow, "results/quick/snapshots/20190101/files.parquet")
     check_commands(commands, workflow.directory, times=4)
 
 
@@ -125,5 +125,5 @@ def test_a_hostile_folder_of_histories_reaches_the_command_as_one_argument(tmp_p
         "probes": {"sets": ["ecbd"], "ecbd": {"files": ["none.json"], "period": "20200101"}},
     }  # fmt: skip
     workflow = Workflow(tmp_path / "run", json.dumps(settings))
-    commands = commands_of(workflow, "results/quick/wiki/20190101/files.parquet")
+    commands = commands_of(workflow, "results/quick/snapshots/20190101/files.parquet")
     check_commands(commands, workflow.directory, times=1)

@@ -27,6 +27,7 @@ from tgl.models.architecture import ARCHITECTURES
 from tgl.plans.names import parse_plan, plan_id
 from tgl.plans.policy import POLICIES
 from tgl.probes.probe_set import PROBE_SETS
+from tgl.snapshots.documents.repository import commit_of
 from tgl.snapshots.dumps.streams import written_name
 from tgl.snapshots.settings import COUNTERFACTUAL_FILES
 from tgl.snapshots.source import SOURCES
@@ -160,9 +161,40 @@ class Experiment:
             return found.model_copy(
                 update={key: self.data(getattr(found, key)) for key in COUNTERFACTUAL_FILES}
             )
+        if name == "documents":
+            repository = found.repository and self.data(found.repository)
+            return found.model_copy(update={"collections": {}, "repository": repository})
         if name == "wikimedia":
             return found.model_copy(update={"sources": found.sources and self.data(found.sources)})
         return found
+
+    def collection(self, wildcards) -> list[str]:
+        """Return the option with the collection of a date; none for the newest commit of a repository."""
+        own = self.config.snapshots.documents
+        place = own.collections.get(wildcards.date)
+        is_path = own.dataset is None and own.repository is None
+        return [] if place is None else options("--collection", self.data(place) if is_path else place)
+
+    def collection_files(self, wildcards) -> list[str]:
+        """Return the file or folder of a date's documents; none for datasets of the hub and repositories."""
+        own = self.config.snapshots.documents
+        if own.dataset is not None or own.repository is not None:
+            return []
+        place = Path(self.data(own.collections[wildcards.date]))
+        if not place.is_dir():
+            return [str(place)]
+        # A folder's own time does not change with its files.
+        return sorted(str(path) for path in place.rglob("*") if path.is_file())
+
+    def commit(self, wildcards) -> str:
+        """Return the commit of a date, "" without a repository. A tag or branch that moved makes its pages again."""
+        own = self.config.snapshots.documents
+        if own.repository is None:
+            return ""
+        try:
+            return commit_of(self.data(own.repository), wildcards.date, own.collections.get(wildcards.date))
+        except TglError as error:
+            raise WorkflowError(str(error)) from None
 
     def counterfactual_files(self) -> list[str]:
         """Return the files that the source `counterfactual` reads."""

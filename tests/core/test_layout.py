@@ -30,13 +30,13 @@ def below(path):
 @pytest.mark.parametrize(
     ("artifact", "path"),
     [
-        ("facts", "wiki/facts.parquet"),
-        ("dump", "wiki/20190101/dump"),
-        ("files", "wiki/20190101/files.parquet"),
-        ("pages", "wiki/20190101/pages/3.parquet"),
+        ("facts", "snapshots/facts.parquet"),
+        ("dump", "snapshots/20190101/dump"),
+        ("files", "snapshots/20190101/files.parquet"),
+        ("pages", "snapshots/20190101/pages/3.parquet"),
         ("diff", "diff/20190101_20200101/3.parquet"),
         ("probes", "probes/probes.parquet"),
-        ("counterfactual_probes", "wiki/probes.parquet"),
+        ("counterfactual_probes", "snapshots/probes.parquet"),
         ("snapshot_probes", "probes/snapshots/20200101/3.parquet"),
         ("wikidata", "probes/wikidata.jsonl"),
         ("tokenizer", "tokens/tokenizer"),
@@ -80,10 +80,10 @@ def test_the_paths_above_are_all_there_are():
 
 
 def test_fields_that_are_not_given_stay_wildcards():
-    assert LAYOUT.path("pages") == "results/small/wiki/{date}/pages/{shard}.parquet"
+    assert LAYOUT.path("pages") == "results/small/snapshots/{date}/pages/{shard}.parquet"
     assert LAYOUT.path("scores", seed=1) == "results/small/scores/gpt2/{method}/seed1/scores.parquet"
     assert LAYOUT.path("scores", method=BASE) == "results/small/scores/gpt2/base/seed{seed}/scores.parquet"
-    assert LAYOUT.path("pages", date="{old}", shard=0) == "results/small/wiki/{old}/pages/0.parquet"
+    assert LAYOUT.path("pages", date="{old}", shard=0) == "results/small/snapshots/{old}/pages/0.parquet"
     assert (
         LAYOUT.path("model", model="other", period=BASE)
         == "results/small/models/other/{method}/seed{seed}/base"
@@ -129,12 +129,12 @@ def test_place_finds_the_fields_of_a_path_again(artifact, data):
 @pytest.mark.parametrize(
     ("artifact", "path", "expected"),
     [
-        ("facts", "wiki/facts.parquet", ("default", 0)),
+        ("facts", "snapshots/facts.parquet", ("default", 0)),
         ("probes", "probes/probes.parquet", ("default", 0)),
         ("tokens", "tokens/20200101.parquet", ("20200101", 0)),
         ("tokens", "tokens/base.parquet", ("base", 0)),
-        ("files", "wiki/20190101/files.parquet", ("20190101", 0)),
-        ("pages", "wiki/20190101/pages/12.parquet", ("20190101", 12)),
+        ("files", "snapshots/20190101/files.parquet", ("20190101", 0)),
+        ("pages", "snapshots/20190101/pages/12.parquet", ("20190101", 12)),
         ("diff", "diff/20190101_20200101/7.parquet", ("20190101_20200101", 7)),
         ("snapshot_probes", "probes/snapshots/20200101/1.parquet", ("20200101", 1)),
         ("profile", "profile/gpt2/seed0/20200101/profile.parquet", ("gpt2--seed0--20200101", 0)),
@@ -161,10 +161,10 @@ def test_the_configuration_names_what_tells_an_artifact_from_others(artifact, pa
         ("probes", "x/probes/probes.parquet"),
         ("probes", "probes/probes.parquet.part"),
         ("probes", "probes/probesxparquet"),
-        ("pages", "wiki/20190101/pages/a.parquet"),
-        ("pages", "wiki/20190101/pages/-1.parquet"),
-        ("pages", "wiki/20190101/pages/x/0.parquet"),
-        ("pages", "wiki//pages/0.parquet"),
+        ("pages", "snapshots/20190101/pages/a.parquet"),
+        ("pages", "snapshots/20190101/pages/-1.parquet"),
+        ("pages", "snapshots/20190101/pages/x/0.parquet"),
+        ("pages", "snapshots//pages/0.parquet"),
         ("scores", "scores/gpt2/base/seed/scores.parquet"),
         ("scores", "scores/gpt2/base/seed0/lm_loss.parquet"),
         ("along", "profile/gpt2/seed1/20200101/along.parquet"),

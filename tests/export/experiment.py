@@ -57,15 +57,15 @@ def recorded(
         source = root / "dumps" / name.replace("{date}", date)
         source.parent.mkdir(exist_ok=True, parents=True)
         source.write_text(dump(date, base, language, 9 if date == DATES[0] else 11))
-        listing = f"wiki/{date}/files.parquet"
+        listing = f"snapshots/{date}/files.parquet"
         write_files([source], folder / listing)
         job("local_files", [listing], [source])
         for shard in range(2):
-            path = f"wiki/{date}/pages/{shard}.parquet"
+            path = f"snapshots/{date}/pages/{shard}.parquet"
             extract_pages([source], folder / path, shard_range(shard, 2, 5))
             job("pages", [path], [folder / listing], **PAGES_CONFIG)
     for shard in range(2):
-        old, new = (folder / f"wiki/{date}/pages/{shard}.parquet" for date in DATES)
+        old, new = (folder / f"snapshots/{date}/pages/{shard}.parquet" for date in DATES)
         path = f"diff/{DATES[0]}_{DATES[1]}/{shard}.parquet"
         diff_pages(old, new, folder / path, language="de")
         job("diff", [path], [old, new], diff_rule="tgl", language="de")

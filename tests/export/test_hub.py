@@ -41,7 +41,7 @@ def test_rows_of_every_dataset_are_those_of_the_tables(experiment, exported, tmp
     probes = table_rows(experiment, "probes", "probes/probes.parquet")
     expected = {
         "pages": {
-            date: {"train": table_rows(experiment, "pages", *(f"wiki/{date}/pages/{n}.parquet" for n in (0, 1)))}
+            date: {"train": table_rows(experiment, "pages", *(f"snapshots/{date}/pages/{n}.parquet" for n in (0, 1)))}
             for date in DATES
         },
         "diff": {PERIOD: {"train": table_rows(experiment, "diff", *(f"diff/{PERIOD}/{n}.parquet" for n in (0, 1)))}},
@@ -131,14 +131,16 @@ def test_no_card_says_where_files_lie_on_this_machine(exported, tmp_path):
 
 
 def test_an_empty_shard_has_no_file_and_stands_in_the_card(experiment, tmp_path, monkeypatch):
-    path = "wiki/20220101/pages/1.parquet"
+    path = "snapshots/20220101/pages/1.parquet"
     write_table([], experiment.folder / path, "pages", counts=dict.fromkeys(("pages_read", *REASONS), 0))
     experiment.update(experiment.declared("pages", [path]))
     export_hub(experiment.folder, tmp_path / "hub", ["pages"])
     listed = cards.rows(tmp_path / "hub/pages")
     assert [row["file"] for row in listed if row["rows"] == "0"] == ["none"]
-    whole = {d: {"train": [r for n in (0, 1) for r in table_rows(experiment, "pages", f"wiki/{d}/pages/{n}.parquet")]}
-             for d in DATES}  # fmt: skip
+    paths = {d: [f"snapshots/{d}/pages/{n}.parquet" for n in (0, 1)] for d in DATES}
+    whole = {
+        d: {"train": [r for path in paths[d] for r in table_rows(experiment, "pages", path)]} for d in DATES
+    }
     check_loads(tmp_path / "hub/pages", whole, tmp_path / "cache", monkeypatch)
 
 
@@ -179,7 +181,7 @@ def other_table(path):
 def test_a_table_that_is_not_what_the_manifest_says_is_refused_and_nothing_is_written(
     experiment, tmp_path, harm, words
 ):
-    path = experiment.folder / "wiki/20240101/pages/1.parquet"
+    path = experiment.folder / "snapshots/20240101/pages/1.parquet"
     harm(path)
     with pytest.raises(TglError, match=words) as caught:
         export_hub(experiment.folder, tmp_path / "hub")
@@ -218,9 +220,9 @@ def test_an_export_that_fails_leaves_nothing(experiment, tmp_path, monkeypatch):
 
 
 def test_tables_the_manifest_does_not_know_are_said_and_left_out(experiment, tmp_path):
-    path = "wiki/20190101/pages/0.parquet"
+    path = "snapshots/20190101/pages/0.parquet"
     (experiment.folder / path).parent.mkdir(parents=True)
-    shutil.copy(experiment.folder / "wiki/20220101/pages/0.parquet", experiment.folder / path)
+    shutil.copy(experiment.folder / "snapshots/20220101/pages/0.parquet", experiment.folder / path)
     said = []
     export_hub(experiment.folder, tmp_path / "hub", ["pages"], say=said.append)
     assert said[0] == f"{experiment.folder / path}: skipped, because it is not in the manifest"

@@ -24,8 +24,8 @@ def test_every_column_of_every_table_has_a_meaning_in_the_order_of_the_schema():
 @pytest.mark.parametrize(
     ("path", "kind", "place"),
     [
-        ("wiki/20190101/pages/12.parquet", "pages", ("20190101", 12)),
-        ("wiki/base/pages/0.parquet", "pages", ("base", 0)),
+        ("snapshots/20190101/pages/12.parquet", "pages", ("20190101", 12)),
+        ("snapshots/base/pages/0.parquet", "pages", ("base", 0)),
         ("diff/20190101_20200101/3.parquet", "diff", ("20190101_20200101", 3)),
         ("probes/probes.parquet", "probes", ("default", 0)),
         ("profile/m.1/seed0/20200101/norms.parquet", "norms", ("m.1--seed0--20200101", 0)),
@@ -40,10 +40,10 @@ def test_a_table_is_told_by_its_path(path, kind, place):
 @pytest.mark.parametrize(
     "path",
     [
-        "wiki/20190101/files.parquet",
-        "wiki/20190101/pages/x.parquet",
-        "wiki/20190101/pages/0.parquet.part",
-        "a/wiki/facts.parquet",
+        "snapshots/20190101/files.parquet",
+        "snapshots/20190101/pages/x.parquet",
+        "snapshots/20190101/pages/0.parquet.part",
+        "a/snapshots/facts.parquet",
         "tokens/base.parquet",
         "probes/probesXparquet",
     ],

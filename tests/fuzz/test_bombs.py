@@ -12,8 +12,8 @@ import pytest
 from tgl.core.errors import TglError
 from tgl.probes import rows
 from tgl.probes.given import read_probes
-from tgl.text import documents
-from tgl.text.documents import json_lines_to_pages
+from tgl.snapshots.documents import records
+from tgl.text.base_text import write_base_text
 
 PAGE = b"<mediawiki><page><title>B</title><ns>0</ns><id>1</id><revision><id>7</id>"
 TEXT = PAGE + b"<text>"
@@ -143,11 +143,11 @@ def test_yaml_that_stands_for_much_is_refused_in_little_memory(tmp_path, text, w
 
 def test_xz_that_unpacks_to_much_is_refused_before_it_is_all_there(tmp_path, monkeypatch):
     monkeypatch.setattr(rows, "_MOST_CHARACTERS", 1 << 16)
-    monkeypatch.setattr(documents, "_MOST_CHARACTERS", 1 << 16)
+    monkeypatch.setattr(records, "MOST_CHARACTERS", 1 << 16)
     packed = lzma.compress(b" " * (1 << 24))
     (tmp_path / "p.jsonl.xz").write_bytes(packed)
     with pytest.raises(TglError, match=r"p\.jsonl\.xz: more than 65536 characters"):
         read_probes(tmp_path / "p.jsonl.xz")
     with pytest.raises(TglError, match=r"p\.jsonl\.xz, line 1: more than 65536 characters"):
-        json_lines_to_pages(tmp_path / "p.jsonl.xz", tmp_path / "pages", None)
+        write_base_text(tmp_path / "p.jsonl.xz", tmp_path / "pages", None)
     assert not (tmp_path / "pages").exists()

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from tests.fuzz.cases import cases, changed, json_files, json_values, refused_or
 from tgl.core.tables.read import read_table
-from tgl.text.documents import json_lines_to_pages
+from tgl.text.base_text import write_base_text
 
 GOOD = {"id": 5, "title": "Berlin", "text": "Berlin is a city."}
 
@@ -20,7 +20,7 @@ def test_lines_become_pages_or_are_refused_with_their_file(folder, file, most):
     path, output = folder / f"t{suffix}", folder / "pages.parquet"
     path.write_bytes(content)
     output.unlink(missing_ok=True)
-    refused_or(lambda: json_lines_to_pages(path, output, most), path)
+    refused_or(lambda: write_base_text(path, output, most), path)
     if output.exists():
         for row in read_table(output, "pages").to_pylist():
             assert row["page_id"] >= 0

@@ -134,7 +134,7 @@ def test_an_id_that_occurs_twice_is_refused(read):
 def test_files_without_probes_missing_and_broken_ones_are_named(read, tmp_path):
     with pytest.raises(TglError, match=r"p\.jsonl: no probe found"):
         read()
-    with pytest.raises(TglError, match=r"gone\.jsonl: no such probe file"):
+    with pytest.raises(TglError, match=r"gone\.jsonl: no such file, expected a file of probes"):
         read_probes(tmp_path / "gone.jsonl")
     with pytest.raises(TglError, match=r"gone\.parquet: no such file"):
         read_probes(tmp_path / "gone.parquet")

@@ -44,14 +44,14 @@ def test_an_undeclared_file_that_another_job_declares_later_is_that_job_s(tmp_pa
 
 def test_of_two_jobs_at_once_the_one_with_the_nearer_folder_has_the_file(tmp_path):
     experiment = Experiment(tmp_path)
-    for path in ("wiki/facts.parquet", "wiki/2019/files.parquet", "wiki/2019/dump/sums.txt"):
+    for path in ("snapshots/facts.parquet", "snapshots/2019/files.parquet", "snapshots/2019/dump/sums.txt"):
         experiment.write(path, path)
         os.utime(tmp_path / path, (1000, 1000))
     jobs = [
-        experiment.declared("world", ["wiki/facts.parquet"]),
-        experiment.declared("download", ["wiki/2019/files.parquet"]),
+        experiment.declared("world", ["snapshots/facts.parquet"]),
+        experiment.declared("download", ["snapshots/2019/files.parquet"]),
     ]
-    assert experiment.update(*jobs).makers()["wiki/2019/dump/sums.txt"].rule == "download"
+    assert experiment.update(*jobs).makers()["snapshots/2019/dump/sums.txt"].rule == "download"
 
 
 def test_large_files_are_not_read_again_when_size_and_time_are_equal(tmp_path, monkeypatch):

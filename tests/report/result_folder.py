@@ -62,9 +62,9 @@ def write_results(folder: Path, config: Config, world: World | None = None) -> P
     for old, new in zip(config.snapshots.dates, config.periods, strict=False):
         write_table([], folder / "diff" / f"{old}_{new}" / "0.parquet", "diff", counts={"changed": 0})
     for date in config.snapshots.dates:
-        write_table([], folder / "wiki" / date / "pages" / "0.parquet", "pages", counts={"pages": 0})
+        write_table([], folder / "snapshots" / date / "pages" / "0.parquet", "pages", counts={"pages": 0})
     if config.text.base == "json_lines":
-        write_table([], folder / "wiki" / "base" / "pages" / "0.parquet", "pages", counts={"pages": 0})
+        write_table([], folder / "snapshots" / "base" / "pages" / "0.parquet", "pages", counts={"pages": 0})
     for seed in config.seeds:
         _write_profile(folder, config, world, seed, units)
         for plan in config.plans:

@@ -150,12 +150,12 @@ def test_the_set_gives_a_probe_for_each_line(finished):
 @pytest.mark.workflow
 def test_the_source_writes_a_dump_a_date_with_all_texts(finished):
     for date in DATES:
-        files = finished.results / "wiki" / date / "files.parquet"
+        files = finished.results / "snapshots" / date / "files.parquet"
         (row,) = read_table(files, "files").to_pylist()
         assert Path(row["path"]).name == f"texts-{date}.xml.bz2"
         assert (finished.directory / row["path"]).stat().st_size == row["bytes"]
         assert read_about(files)["source"] == "data/texts"
-        pages = read_table(finished.results / "wiki" / date / "pages" / "0.parquet", "pages").to_pandas()
+        pages = read_table(finished.results / "snapshots" / date / "pages" / "0.parquet", "pages").to_pandas()
         texts = finished.directory / "data" / "texts" / date
         written = {path.stem: path.read_text().strip() for path in texts.iterdir()}
         assert {f"{row.page_id} {row.title}": row.text for row in pages.itertuples()} == written

@@ -38,7 +38,10 @@ def test_odd_paths_reach_the_stages(tmp_path):
     workflow = Workflow(tmp_path / "run", json.dumps(local(ODD)))
     written(workflow.directory / ODD)
     assert {"local_files", "base_text", "wikidata"} <= workflow.planned()
-    files, pages = "results/quick/wiki/20200101/files.parquet", "results/quick/wiki/base/pages/0.parquet"
+    files, pages = (
+        "results/quick/snapshots/20200101/files.parquet",
+        "results/quick/snapshots/base/pages/0.parquet",
+    )
     workflow.run(files, pages)
     assert read_table(workflow.directory / files, "files")["path"].to_pylist() == [f"{ODD}/-20200101 ü.xml"]
     assert read_table(workflow.directory / pages, "pages")["text"].to_pylist() == ["A text."]

@@ -207,7 +207,7 @@ def test_wikimedia_source_downloads_and_verifies_from_a_server(finished_tiny, tm
         )
         workflow = Workflow(tmp_path / "run", settings)
         (workflow.directory / "none.json").write_text("[]")
-        workflow.run("results/quick/wiki/20190101/pages/0.parquet")
+        workflow.run("results/quick/snapshots/20190101/pages/0.parquet")
         server.shutdown()
     fetched = workflow.results / "wiki" / "20190101" / "dump" / dump.name
     assert fetched.read_bytes() == dump.read_bytes()

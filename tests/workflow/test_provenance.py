@@ -128,7 +128,7 @@ def test_verify_passes_then_names_a_flipped_byte_and_a_missing_file(copied):
         {"probes/probes.parquet": "changed", "report/runs.csv": "missing"},
         {
             "report/index.html": "changed",
-            "wiki/20200101/pages/0.parquet": "missing",
+            "snapshots/20200101/pages/0.parquet": "missing",
             "plan/gpt2-2x16/seed0/tgl_fp.json": "missing",
             BASE: "changed",
             "report/gate.txt": "missing",
@@ -150,16 +150,18 @@ def test_the_command_that_verify_prints_makes_files_again_and_nothing_is_wrong_t
 
 def test_stale_files_are_made_again_by_the_command_that_verify_prints(tmp_path, finished_tiny):
     """A dump that was replaced, with an old time: a plain run of the workflow would not see it."""
-    dump = next((finished_tiny.results / "wiki/20190101/dump").glob("*.xml.bz2"))
+    dump = next((finished_tiny.results / "snapshots/20190101/dump").glob("*.xml.bz2"))
     settings = dumps_in(tmp_path, dump)
     workflow = Workflow(tmp_path / "run", settings)
-    target = "results/quick/wiki/20190101/pages/0.parquet"
+    target = "results/quick/snapshots/20190101/pages/0.parquet"
     workflow.run(target)
     source = tmp_path / "20190101.xml.bz2"
-    source.write_bytes(next((finished_tiny.results / "wiki/20200101/dump").glob("*.xml.bz2")).read_bytes())
+    source.write_bytes(
+        next((finished_tiny.results / "snapshots/20200101/dump").glob("*.xml.bz2")).read_bytes()
+    )
     os.utime(source, (1, 1))
     (command,) = [line for line in tgl("verify", workflow.results, fails=True) if line.startswith("  ")]
-    assert command.endswith(" --forcerun results/quick/wiki/20190101/files.parquet")
+    assert command.endswith(" --forcerun results/quick/snapshots/20190101/files.parquet")
     run_shell(f"{command} -- {target}")  # the whole run would train too
     assert not [line for line in tgl("verify", workflow.results) if line.startswith("stale")]
 
@@ -251,10 +253,10 @@ def test_a_manifest_that_cannot_be_written_is_a_warning(copied):
 
 def test_sources_are_named_by_their_paths(tmp_path, finished_tiny):
     """Dump files in a folder: the files of each date are made from them."""
-    dump = next((finished_tiny.results / "wiki/20190101/dump").glob("*.xml.bz2"))
+    dump = next((finished_tiny.results / "snapshots/20190101/dump").glob("*.xml.bz2"))
     settings = dumps_in(tmp_path, dump)
     workflow = Workflow(tmp_path / "run", settings)
-    workflow.run("results/quick/wiki/20190101/pages/0.parquet")
+    workflow.run("results/quick/snapshots/20190101/pages/0.parquet")
     manifest = read_manifest(workflow.results / "manifest.json")
     assert [job.title for job in manifest.jobs] == [
         "local_files date=20190101",
@@ -262,10 +264,10 @@ def test_sources_are_named_by_their_paths(tmp_path, finished_tiny):
     ]
     (source,) = manifest.sources
     assert source.path == str(tmp_path / "20190101.xml.bz2")
-    chain = tgl("explain", "results/quick/wiki/20190101/pages/0.parquet", cwd=workflow.directory)
+    chain = tgl("explain", "results/quick/snapshots/20190101/pages/0.parquet", cwd=workflow.directory)
     assert chain[-1] == f"    {source.path}: source, sha256 {source.sha256}"
     (tmp_path / "20190101.xml.bz2").write_bytes(b"another")
     lines = tgl("verify", workflow.results, fails=True)
     assert lines[0].startswith(
-        "stale: wiki/20190101/files.parquet (local_files date=20190101) was made from "
+        "stale: snapshots/20190101/files.parquet (local_files date=20190101) was made from "
     )

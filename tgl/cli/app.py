@@ -51,7 +51,12 @@ GROUPS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("history", "snapshots", "Write the dump of each date from a full history of a wiki."),
         ("download", "snapshots", "Download the dump of one date, verify it, and list its files."),
         ("pages", "snapshots", "Extract clean text, links and sections of one shard of a snapshot."),
-        ("base-text", "text", "Turn JSON lines {id, title, text} into a table `pages` for a base model."),
+        ("documents", "snapshots", "Write the documents of one date as the table `pages`."),
+        (
+            "base-text",
+            "text",
+            "Turn a file of documents {id, title, text} into a table `pages` for a base model.",
+        ),
         ("diff", "text", "Find the new and changed sentences between two tables `pages`."),
         ("probes", "probes", "Write the probes of every configured set: sentences with a salient span."),
         ("wikidata", "probes", "Write what Wikidata states at each date, as queries with answers."),

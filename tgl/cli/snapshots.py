@@ -1,4 +1,4 @@
-"""Subcommands on snapshots: world, files, history, download, pages."""
+"""Subcommands on snapshots: world, files, history, download, documents, pages."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tgl.cli.sections import Keys
 from tgl.core.config_types import Section
 from tgl.core.errors import TglError
 from tgl.snapshots.extract.settings import PagesConfig
-from tgl.snapshots.settings import HistoryConfig, WorldConfig
+from tgl.snapshots.settings import DocumentsConfig, HistoryConfig, WorldConfig
 from tgl.snapshots.source import SOURCES
 
 
@@ -93,6 +93,31 @@ def download(
     folder.mkdir(parents=True, exist_ok=True)
     paths, about = found.fetch(settings, date, folder, say=say)
     write_files(paths, output, about)
+
+
+@command("documents")
+def documents(
+    date: OneDate,
+    pages: Annotated[Path, typer.Option(help="Table `pages` to write.")],
+    files: Annotated[Path, typer.Option(help="Table `files` to write: what was read.")],
+    settings: Annotated[DocumentsConfig, Keys("snapshots.documents", without=("collections",))],
+    collection: Annotated[
+        str | None,
+        typer.Option(
+            help="File or folder; with --dataset a configuration of it, with --repository a revision of it.",
+            metavar="PLACE",
+        ),
+    ] = None,
+) -> None:
+    """Write the documents of one date as the table `pages`.
+
+    A collection is a file (JSON lines, CSV or Parquet), a folder of such files or of .txt, .md and .html files, a
+    Hugging Face dataset, or a git repository at a revision.
+    """
+    Checked().output(pages).output(files)
+    from tgl.snapshots.documents.stage import write_documents
+
+    say(str(write_documents(settings, date, place=collection, pages=pages, files=files)))
 
 
 @command("pages")

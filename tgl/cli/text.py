@@ -21,15 +21,17 @@ Withhold = Annotated[
 
 @command("base-text")
 def base_text(
-    source: Annotated[Path, typer.Argument(help="File of JSON lines {id, title, text}.")],
+    source: Annotated[
+        Path, typer.Argument(help="File of documents {id, title, text}: JSON lines, CSV or Parquet.")
+    ],
     output: Annotated[Path, typer.Option(help="Table `pages` to write.")],
     settings: Annotated[TextConfig, Keys("text", only=("max_characters",))],
 ) -> None:
-    """Turn JSON lines {id, title, text} into a table `pages` for a base model."""
-    Checked().file("lines of {id, title, text}", source).output(output)
-    from tgl.text.documents import json_lines_to_pages
+    """Turn a file of documents {id, title, text} into a table `pages` for a base model."""
+    Checked().file("documents {id, title, text}", source).output(output)
+    from tgl.text.base_text import write_base_text
 
-    json_lines_to_pages(source, output, settings.max_characters)
+    say(str(write_base_text(source, output, settings.max_characters)))
 
 
 @command("diff")

@@ -48,6 +48,8 @@ def _snapshot_problems(config: Config) -> Iterator[str]:
                 )
     if source == "counterfactual":
         yield from _counterfactual_problems(config)
+    if source == "documents":
+        yield from _documents_problems(config)
     if source == "local":
         yield from _pattern_problems(config.snapshots.local.pattern)
     contact = config.snapshots.wikimedia.contact
@@ -68,6 +70,19 @@ def _counterfactual_problems(config: Config) -> Iterator[str]:
         yield f"pages.shards: found {config.pages.shards}, but source 'counterfactual' has one shard"
 
 
+def _documents_problems(config: Config) -> Iterator[str]:
+    own, dates = config.snapshots.documents, config.snapshots.dates
+    key = "snapshots.documents.collections"
+    for date in own.collections:
+        if date not in dates:
+            yield f"{key}: '{date}' is none of snapshots.dates {dates}; correct it, or add the date"
+    missing = [date for date in dates if date not in own.collections]
+    if missing and own.repository is None:
+        yield f"{key}: no collection for {', '.join(missing)}; expected one for each date. Add {missing[0]}: PATH"
+    if config.pages.shards != 1:
+        yield f"pages.shards: found {config.pages.shards}, but source 'documents' has one shard"
+
+
 def _pattern_problems(pattern: str) -> Iterator[str]:
     key = "snapshots.local.pattern"
     fields = set(re.findall(r"{(.*?)}", pattern))
@@ -84,7 +99,7 @@ def _probe_problems(config: Config) -> Iterator[str]:
     if "world" in sets and config.snapshots.source != "synthetic":
         yield (
             f"probes.sets: 'world' needs snapshots.source 'synthetic', found '{config.snapshots.source}'; "
-            "use 'templama', 'ecbd', 'wikidata' or 'snapshots'"
+            "use 'json_lines', 'templama', 'ecbd', 'wikidata' or 'snapshots'"
         )
     if "counterfactual" in sets and config.snapshots.source != "counterfactual":
         yield (
@@ -113,7 +128,7 @@ def _probe_problems(config: Config) -> Iterator[str]:
             "service"
         )
     if config.text.base == "json_lines" and not config.text.json_lines:
-        yield "text.json_lines: required when text.base is 'json_lines': a file of lines {id, title, text}"
+        yield "text.json_lines: required when text.base is 'json_lines': a file of documents {id, title, text}"
 
 
 def _world_problems(config: Config) -> Iterator[str]:

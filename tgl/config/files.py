@@ -14,6 +14,7 @@ from tgl.core.registered import settings_of
 from tgl.plans.names import parse_plan
 from tgl.probes.probe_set import PROBE_SETS
 from tgl.probes.settings import ProbesConfig
+from tgl.snapshots.settings import COUNTERFACTUAL_FILES
 
 # The form of a Hugging Face name of a model or tokenizer. Anything else is a folder.
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?", re.ASCII)
@@ -52,7 +53,7 @@ def matching_files(data_root: str | None, pattern: str) -> list[str]:
 def path_problems(config: Config) -> Iterator[str]:
     """Yield a problem for each path that a rule cannot use as an input. Each begins with the key."""
     given = {"data_root": config.data_root, "plan.borrow": config.plan.borrow}
-    for key, path in (*given.items(), *_data_files(config)):
+    for key, path in (*given.items(), *_data_files(config), *_collections(config)):
         if path is not None and (problem := rule_path_problem(path)):
             yield f"{key}: {problem}"
 
@@ -87,8 +88,11 @@ def missing_models(config: Config) -> Iterator[str]:
 
 
 def missing_files(config: Config) -> Iterator[str]:
-    """Yield a problem for each missing data file. Each begins with the key."""
+    """Yield a problem for each missing data file or collection. Each begins with the key."""
     root = config.data_root
+    for key, path in _collections(config):
+        if not Path(data_path(root, path)).exists():
+            yield f"{key}: '{data_path(root, path)}' is not there. Correct the path, or data_root"
     for key, path in _data_files(config):
         if not Path(data_path(root, path)).is_file():
             yield f"{key}: '{data_path(root, path)}' is not a file. Correct the path, or data_root"
@@ -106,11 +110,27 @@ def _data_files(config: Config) -> Iterator[tuple[str, str]]:
     for name in config.probes.sets:
         for key, path in keyed_files(config.probes, name):
             yield f"probes.{name}.{key}", path
+    if config.snapshots.source == "counterfactual":
+        for key in COUNTERFACTUAL_FILES:
+            yield f"snapshots.counterfactual.{key}", getattr(config.snapshots.counterfactual, key)
     if config.snapshots.source == "wikimedia" and config.snapshots.wikimedia.sources is not None:
         yield "snapshots.wikimedia.sources", config.snapshots.wikimedia.sources
     for name in config.plans:
         if (file := parse_plan(name).file) is not None:
             yield "methods", str(Path(file).absolute())
+
+
+def _collections(config: Config) -> Iterator[tuple[str, str]]:
+    """Yield (key, path) of each collection of documents on this machine: files, folders and repositories."""
+    own = config.snapshots.documents
+    if config.snapshots.source != "documents" or own.dataset is not None:
+        return
+    if own.repository is not None:
+        yield "snapshots.documents.repository", own.repository
+    else:
+        yield from (
+            (f"snapshots.documents.collections.{date}", path) for date, path in own.collections.items()
+        )
 
 
 def keyed_files(probes: ProbesConfig, name: str) -> Iterator[tuple[str, str]]:

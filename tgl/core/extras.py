@@ -20,6 +20,7 @@ EXTRAS = {
     "jinja2": "report",
     "matplotlib": "report",
     "snakemake_executor_plugin_slurm": "slurm",
+    "inscriptis": "documents",
     "httpx": "wiki",
     "lxml": "wiki",
     "mwparserfromhell": "wiki",

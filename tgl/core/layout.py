@@ -14,14 +14,14 @@ from pathlib import PurePosixPath
 BASE = "base"
 PATTERNS = {
     # snapshots
-    "facts": "wiki/facts.parquet",
-    "dump": "wiki/{date}/dump",
-    "files": "wiki/{date}/files.parquet",
-    "pages": "wiki/{date}/pages/{shard}.parquet",
+    "facts": "snapshots/facts.parquet",
+    "dump": "snapshots/{date}/dump",
+    "files": "snapshots/{date}/files.parquet",
+    "pages": "snapshots/{date}/pages/{shard}.parquet",
     "diff": "diff/{old}_{period}/{shard}.parquet",
     # probes
     "probes": "probes/probes.parquet",
-    "counterfactual_probes": "wiki/probes.parquet",
+    "counterfactual_probes": "snapshots/probes.parquet",
     "snapshot_probes": "probes/snapshots/{period}/{shard}.parquet",
     "wikidata": "probes/wikidata.jsonl",
     # tokens of the base text (`BASE`) and of each period

@@ -141,7 +141,11 @@ def _dumps(listing: Path, wanted: str, job: Job, *, wiki: Mapping[str, str]) -> 
     origin = {"world": "synthetic", "local_files": "local file"}.get(job.rule, about.get("source", job.rule))
     for row in rows:
         path = Path(row["path"])
-        made = path.parts[-4:-1] == ("wiki", wanted, "dump")  # The rule `history` writes its dumps there.
+        made = path.parts[-4:-1] == (
+            "snapshots",
+            wanted,
+            "dump",
+        )  # The rule `history` writes its dumps there.
         yield Dump(
             found if re.fullmatch(r"\d{8}", found) else wanted,
             wanted,

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import bz2
 import contextlib
-import gzip
 import hashlib
-import lzma
-import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TextIO
 
 from tgl.core.errors import TglError
 from tgl.core.json_text import parse_json
+from tgl.core.open_text import open_text
 from tgl.probes.settings import ProbesConfig
 
 # Limit of the unpacked characters of a probe file, because a few kilobytes of .xz can expand to gigabytes.
 _MOST_CHARACTERS = 1 << 29
-_OPENERS = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+_WHAT = "a file of probes"
 
 
 def split_of(subject: str, settings: ProbesConfig) -> str:
@@ -45,23 +41,6 @@ def at_most_per_kind(rows: Iterable[dict], settings: ProbesConfig) -> list[dict]
     return [row for number, row in enumerate(rows) if number in kept]
 
 
-@contextlib.contextmanager
-def open_text(path: str | Path) -> Iterator[TextIO]:
-    """Open a file as text and unpack .gz, .bz2 and .xz.
-
-    Raises:
-        TglError: The file is missing or damaged.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise TglError(f"{path}: no such probe file. Give the path of an existing file")
-    try:
-        with _OPENERS.get(path.suffix, open)(path, "rt", encoding="utf-8") as stream:
-            yield stream
-    except (EOFError, OSError, zlib.error, lzma.LZMAError, UnicodeDecodeError) as error:
-        raise TglError(f"{path}: cannot be read ({error}). The file is damaged, replace it") from None
-
-
 def read_records(path: str | Path) -> Iterator[tuple[int, dict]]:
     """Read a JSON list, JSON lines or a single JSON object, compressed or not.
 
@@ -71,7 +50,7 @@ def read_records(path: str | Path) -> Iterator[tuple[int, dict]]:
     Raises:
         TglError: Something in the file is not a JSON object. The message names the file and the line.
     """
-    with open_text(path) as stream:
+    with open_text(path, _WHAT) as stream:
         text = stream.read(_MOST_CHARACTERS + 1)
     if len(text) > _MOST_CHARACTERS:
         raise TglError(

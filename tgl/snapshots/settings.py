@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from tgl.core.config_types import Dates, FilePath, Integer, Name, Section, Seed, Share
+from tgl.core.config_types import Date, Dates, FilePath, Integer, Name, Section, Seed, Share
 from tgl.core.registered import name_in, with_others
 from tgl.snapshots.source import SOURCES
 
@@ -151,14 +152,51 @@ class CounterfactualConfig(Section):
     new_characters: Characters = Field(240_000, description="Characters of new text, in the same range.")
 
 
+Column = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class DocumentsConfig(Section):
+    """Dated collections of documents (`tgl.snapshots.documents`). A document has the same id at every date."""
+
+    collections: dict[Date, FilePath] = Field(
+        {},
+        description=(
+            "For each date its collection: {date: path of a file or folder} below data_root. With dataset: {date: "
+            "[CONFIGURATION][:SPLIT][@REVISION]}. With repository: {date: tag, branch or commit}, or none: by date."
+        ),
+    )
+    dataset: FilePath | None = Field(
+        None, description="Hugging Face dataset that holds the collections: a name or a folder. null: none."
+    )
+    repository: FilePath | None = Field(
+        None, description="Git repository whose files are the documents, below data_root. null: none."
+    )
+    pattern: FilePath = Field(
+        "*",
+        description="Files of a folder or repository to read, such as docs/*.md. The wildcard * also matches /.",
+    )
+    id_field: Column = Field(
+        "id", description="Key or column with the id of a document: text or whole numbers."
+    )
+    title_field: Column = Field(
+        "title", description="Key or column with the title. A document without one has its id as title."
+    )
+    text_field: Column = Field("text", description="Key or column with the text.")
+
+    def problems(self) -> Iterator[str]:
+        """See `Section`."""
+        if self.dataset is not None and self.repository is not None:
+            yield "dataset: given together with repository; expected one of them. Set the other to null"
+
+
 class SnapshotsConfig(Section):
-    """The dates of the snapshots and the source of their dump files."""
+    """The dates of the snapshots and where their text is from."""
 
     source: Annotated[str, name_in(SOURCES)] = Field(
         "synthetic",
         description=(
             "Origin of the snapshots. synthetic: generated; local: dump files; wikimedia: download; history: from full "
-            "histories; counterfactual: real text with changed facts."
+            "histories; documents: your own text; counterfactual: real text with changed facts."
         ),
     )
     dates: Annotated[Dates, Field(min_length=2)] = Field(
@@ -172,6 +210,9 @@ class SnapshotsConfig(Section):
     )
     history: HistoryConfig = Field(
         HistoryConfig(), description="Dumps of any date from full histories, for source history."
+    )
+    documents: DocumentsConfig = Field(
+        DocumentsConfig(), description="Your own dated documents, for source documents."
     )
     counterfactual: CounterfactualConfig = Field(
         CounterfactualConfig(), description="Real text with changed facts, for source counterfactual."

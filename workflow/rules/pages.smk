@@ -31,6 +31,34 @@ if CONFIG.snapshots.source == "counterfactual":
             "--holdout-share {params.holdout_share} --validation-share {params.validation_share} "
             "--config {params.config:q} > {log:q} 2>&1"
 
+elif CONFIG.snapshots.source == "documents":
+
+    rule documents:
+        input:
+            EXPERIMENT.collection_files,
+        output:
+            pages=path("pages", shard=0),
+            files=path("files"),
+        log:
+            path("log", job="documents/{date}"),
+        benchmark:
+            path("benchmark", job="documents/{date}")
+        conda:
+            "../../envs/data.yaml"
+        threads: 1
+        resources:
+            mem_mb=2000,
+        params:
+            collection=EXPERIMENT.collection,
+            commit=EXPERIMENT.commit,
+            config=section(EXPERIMENT.source_settings(), without=("collections",)),
+            code=code("tgl.snapshots.documents.stage"),
+        message:
+            "Reading the documents of {wildcards.date}"
+        shell:
+            "python -m tgl.jobs documents {wildcards.date} {params.collection:q} --pages {output.pages:q} "
+            "--files {output.files:q} --config {params.config:q} > {log:q} 2>&1"
+
 else:
 
     rule pages:
@@ -107,7 +135,7 @@ if CONFIG.text.base == "json_lines":
             config=section(
                 CONFIG.text, without=("holdout_share", "language", "diff_rule")
             ),
-            code=code("tgl.text.documents"),
+            code=code("tgl.text.base_text"),
         message:
             "Reading the base text from {input}"
         shell:

@@ -1,4 +1,4 @@
-# The dump files of each date, from one of four sources, listed as wiki/<date>/files.parquet.
+# The dump files of each date, listed as snapshots/<date>/files.parquet.
 if CONFIG.snapshots.source == "synthetic":
 
     rule world:
@@ -51,7 +51,7 @@ elif CONFIG.snapshots.source == "history":
         params:
             config=section(CONFIG.snapshots.history, without=("pattern",)),
             dates=DATES,
-            folder=f"{RESULTS}/wiki",
+            folder=f"{RESULTS}/snapshots",
             code=code("tgl.snapshots.full_history.history"),
         message:
             "Writing the dumps of {params.dates} from {input}"
@@ -60,7 +60,7 @@ elif CONFIG.snapshots.source == "history":
             "python -m tgl history --output {params.folder:q} --config {params.config:q} "
             "-- {input:q} {params.dates} > {log:q} 2>&1"
 
-elif CONFIG.snapshots.source not in ("local", "counterfactual"):
+elif CONFIG.snapshots.source not in ("local", "counterfactual", "documents"):
 
     rule download:
         input:

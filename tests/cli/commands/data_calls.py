@@ -95,7 +95,22 @@ def _pages(place):
     def check(printed):
         assert [row["page_id"] for row in written(place.out, "pages")] == list(range(1, 10))
 
-    return Call(check, {"0": wiki_results(place) / f"wiki/{OLD}/files.parquet", "output": place.out})
+    return Call(check, {"0": wiki_results(place) / f"snapshots/{OLD}/files.parquet", "output": place.out})
+
+
+@CALLS.of("documents")
+def _documents(place):
+    source = place.out.parent / "texts"
+    source.mkdir()
+    for name in ("b.txt", "a.md"):
+        (source / name).write_text("a b")
+    files = place.out.parent / "files"
+
+    def check(printed):
+        assert {row["title"] for row in written(place.out, "pages")} == {"a", "b"}
+        assert len(written(files, "files")) == 2
+
+    return Call(check, {"0": OLD, "collection": source, "pages": place.out, "files": files})
 
 
 @CALLS.of("base-text")
@@ -107,7 +122,7 @@ def _base_text(place):
 
 @CALLS.of("diff")
 def _diff(place):
-    old, new = (wiki_results(place) / f"wiki/{date}/pages/0.parquet" for date in DATES)
+    old, new = (wiki_results(place) / f"snapshots/{date}/pages/0.parquet" for date in DATES)
 
     def check(printed):
         assert {row["kind"] for row in written(place.out, "diff")} == {"changed"}
@@ -123,7 +138,7 @@ def _probes(place):
     def check(printed):
         assert {row["set"] for row in written(place.out, "probes")} == {"world"}
 
-    base_pages = [wiki_results(place) / f"wiki/{OLD}/pages/{shard}.parquet" for shard in range(2)]
+    base_pages = [wiki_results(place) / f"snapshots/{OLD}/pages/{shard}.parquet" for shard in range(2)]
     return Call(check, {
         "0": OLD, "1": NEW, "base-pages": base_pages, "facts": facts, "output": place.out,
         "set": "probes.sets=[world]",
@@ -183,7 +198,7 @@ def _pack(place):
     def check(printed):
         assert max(len(row["tokens"]) for row in written(place.out, "tokens")) == 16
 
-    pages = wiki_results(place) / f"wiki/{OLD}/pages/0.parquet"
+    pages = wiki_results(place) / f"snapshots/{OLD}/pages/0.parquet"
     return Call(check, {
         "0": pages, "kind": "pages", "tokenizer": place.models / "base", "output": place.out, "block-size": 16,
     })  # fmt: skip

@@ -18,7 +18,7 @@ total              2
 Select jobs to execute...
 [Sat Nov 28 22:21:54 2026]
 Job 1: Writing the synthetic world as dumps of 20190101 20200101
-Reason: Missing output files: results/small/wiki/20190101/files.parquet
+Reason: Missing output files: results/small/snapshots/20190101/files.parquet
 """
 FINISHED = """\
 [Sat Nov 28 22:21:55 2026]

@@ -25,7 +25,7 @@ def taken(tmp_path, monkeypatch):
     works = {
         "world": ("tgl.snapshots.catalogue.write_world", lambda given, options: given[0]),
         "pages": ("tgl.snapshots.extract.pages.extract_pages", lambda given, options: options["settings"]),
-        "base-text": ("tgl.text.documents.json_lines_to_pages", lambda given, options: given[2]),
+        "base-text": ("tgl.text.base_text.write_base_text", lambda given, options: given[2]),
         "pack": ("tgl.text.stage.write_packed", lambda given, options: options),
         "train": ("tgl.train.continual.train_periods", lambda given, options: given[0].settings),
         "base": ("tgl.train.base.train_base", lambda given, options: given[0].model),

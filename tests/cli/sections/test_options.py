@@ -24,7 +24,7 @@ def test_the_help_shows_each_key_with_metavar_description_and_default(name):
     for kind, keys in sections_of(name):
         for key, option in keys.fields(kind).items():
             about = kind.model_fields[key]
-            default = yaml.safe_dump(about.default).removesuffix("...\n").strip()
+            default = yaml.safe_dump(about.default).removesuffix("...\n").strip().strip("'")
             row = f"{option} {metavar_of(kind, key)} {about.description} [default: {default}]"
             assert " ".join(row.split()) in printed
     assert "--config FILE" in printed

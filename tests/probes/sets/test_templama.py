@@ -218,7 +218,7 @@ def test_wrong_record_is_an_error_with_file_and_number(tmp_path, content, words)
 
 
 def test_missing_and_damaged_files_are_named(tmp_path):
-    with pytest.raises(TglError, match=r"gone\.json: no such probe file"):
+    with pytest.raises(TglError, match=r"gone\.json: no such file, expected a file of probes"):
         templama_probes(tmp_path / "gone.json", PAIRS, ProbesConfig())
     packed = lzma.compress(json.dumps([record("2019", "A"), record("2020", "B")]).encode())
     (tmp_path / "cut.json.xz").write_bytes(packed[:-20])

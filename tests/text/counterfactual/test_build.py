@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tgl.core.errors import TglError
+from tgl.snapshots.documents.document import Document
 from tgl.snapshots.settings import CounterfactualConfig
 from tgl.text.counterfactual.build import (
     FAR,
@@ -102,9 +103,9 @@ def test_statements_stand_between_sentences_of_the_pages():
 
 
 def test_pages_reach_the_number_of_characters():
-    pages = [{"id": number, "text": "x" * 500} for number in range(40)]
+    pages = [Document(str(number), "", "x" * 500) for number in range(40)]
     found = chosen_pages(pages, 10_000, seed="a")
-    assert sum(len(page["text"]) for page in found) == 10_000
+    assert sum(len(page.text) for page in found) == 10_000
     assert chosen_pages(pages, 10_000, seed="b") != found
     with pytest.raises(TglError, match="expected at least 30,000"):
         chosen_pages(pages, 30_000, seed="a")

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from tgl.core.errors import TglError
 from tgl.core.files import atomic_path
+from tgl.core.open_text import open_text
 from tgl.probes.probe_set import Inputs, ProbeSet
 from tgl.probes.relations import OBJECT, SUBJECT, read_templates
-from tgl.probes.rows import open_text
 from tgl.probes.sets.templama import BLANK, templama_probes
 from tgl.probes.settings import WikidataConfig
 from tgl.probes.wikidata.answer import is_answer, read_answer
@@ -46,7 +46,7 @@ def write_wikidata(
     days = {day_of(date): date for date in dates}
     templates = read_templates(settings.templates)
     facts = Facts(templates, list(days))
-    with open_text(path) as stream:
+    with open_text(path, "an entity dump of Wikidata, or the answer of a SPARQL service") as stream:
         answer = is_answer(stream.read(1000))
     if answer:
         read_answer(path, facts)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tgl.core.errors import TglError
 from tgl.core.json_text import parse_json
-from tgl.probes.rows import open_text
+from tgl.core.open_text import open_text
 from tgl.probes.wikidata.facts import Facts, item_number, one_line
 from tgl.probes.wikidata.times import Time
 
@@ -63,7 +63,7 @@ def read_dump(path: str | Path, facts: Facts, sitelink: str | None, *, language:
 def _entity_lines(path: str | Path) -> Iterator[tuple[int, str]]:
     """Yield (line number, JSON text) of each entity."""
     number, opened, closed = 0, False, False
-    with open_text(path) as stream:
+    with open_text(path, "an entity dump of Wikidata") as stream:
         while line := stream.readline(_MOST_CHARACTERS + 1):
             number += 1
             if len(line) > _MOST_CHARACTERS:

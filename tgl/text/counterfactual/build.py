@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from tgl.core.errors import TglError
 from tgl.core.vocabulary import NEW_ENTITY, UNCHANGED, UPDATED
+from tgl.snapshots.documents.document import Document
 from tgl.snapshots.settings import CounterfactualConfig
 from tgl.text.counterfactual.facts import Fact, Wordings
 
@@ -144,19 +145,19 @@ def with_statements(texts: Sequence[str], sentences: Sequence[str], *, seed: int
     return [" ".join(parts) for parts in pieces]
 
 
-def chosen_pages(pages: Iterable[Mapping], characters: int, *, seed: str) -> list[Mapping]:
+def chosen_pages(pages: Iterable[Document], characters: int, *, seed: str) -> list[Document]:
     """Return pages in random order up to a number of characters of text; longer pages than a tenth are left out.
 
     Raises:
         TglError: There is too little text.
     """
-    usable = [page for page in pages if 200 <= len(page["text"]) <= max(2000, characters // 10)]
+    usable = [page for page in pages if 200 <= len(page.text) <= max(2000, characters // 10)]
     found, size = [], 0
     for page in random.Random(seed).sample(usable, len(usable)):
         if size >= characters:
             return found
         found.append(page)
-        size += len(page["text"])
+        size += len(page.text)
     if size < characters:
         raise TglError(
             f"counterfactual: found {size:,} characters in {len(found)} pages of medium length, expected at least "

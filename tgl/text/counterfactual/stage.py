@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 from tgl.core.errors import TglError
 from tgl.core.tables.write import write_table
 from tgl.core.vocabulary import TEST, TRAIN, VALIDATION
 from tgl.snapshots.catalogue import write_files
+from tgl.snapshots.documents.document import page_row
+from tgl.snapshots.documents.records import read_file
 from tgl.snapshots.settings import CounterfactualConfig
 from tgl.text.counterfactual.build import (
     Partition,
@@ -20,7 +23,7 @@ from tgl.text.counterfactual.build import (
     with_statements,
 )
 from tgl.text.counterfactual.facts import read_facts, read_wordings
-from tgl.text.documents import page_row, part_of, read_documents
+from tgl.text.documents import part_of
 
 
 def write_counterfactual(
@@ -61,19 +64,17 @@ def write_counterfactual(
         )
     wordings = read_wordings(settings.wordings, {fact.relation for fact in known})
     drawn = partition(known, settings)
-    old = chosen_pages(read_documents(settings.old_text), settings.old_characters, seed="old")
+    old = chosen_pages(read_file(settings.old_text), settings.old_characters, seed="old")
     new = chosen_pages(
-        read_documents(settings.new_text), settings.new_characters, seed=f"new:{settings.partition}"
+        read_file(settings.new_text), settings.new_characters, seed=f"new:{settings.partition}"
     )
-    trained = [page for page in new if part_of(int(page["id"]), holdout_share) == TRAIN]
+    trained = [page for page in new if part_of(page.page_id, holdout_share) == TRAIN]
     sentences = statements(drawn, wordings, settings.exposures, seed=settings.partition)
-    texts = with_statements([page["text"] for page in trained], sentences, seed=settings.partition)
-    changed = {page["id"]: text for page, text in zip(trained, texts, strict=True)}
+    texts = with_statements([page.text for page in trained], sentences, seed=settings.partition)
+    changed = {page.identity: text for page, text in zip(trained, texts, strict=True)}
     for date, pages, source in zip(dates, (old, new), (settings.old_text, settings.new_text), strict=True):
         write_files([source], output / date / "files.parquet", {"source": "counterfactual"})
-        rows = [
-            page_row(int(page["id"]), page["title"], changed.get(page["id"], page["text"])) for page in pages
-        ]
+        rows = [page_row(replace(page, text=changed.get(page.identity, page.text))) for page in pages]
         rows.sort(key=lambda row: row["page_id"])
         write_table(rows, output / date / "pages" / "0.parquet", "pages", counts={"kept": len(rows)})
     rows = list(probes(drawn, wordings, dates[1], split=_splits(drawn, settings.partition, validation_share)))

@@ -1,0 +1,58 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.fuzz.cases import refused_or
+from tgl.core.errors import TglError
+from tgl.snapshots.documents.plain_text import ENDINGS, document_of_file
+
+
+def read(name, text):
+    return document_of_file(name, text if isinstance(text, bytes) else text.encode(), name)
+
+
+def test_plain_text_is_kept_as_it_is():
+    found = read("a/b/notes.txt", b"\xef\xbb\xbf# no heading\r\nline  two\n")
+    assert (found.identity, found.title, found.text) == (
+        "a/b/notes.txt",
+        "notes",
+        "# no heading\nline  two\n",
+    )
+
+
+def test_markdown_is_read_as_a_reader_sees_it():
+    found = read(
+        "a.md",
+        "# The *title*\n\nSome **bold** text\nover two lines, with [a link](http://x.org).\n\n- one\n- two\n\n"
+        "```python\ndef f():\n    return 1\n```\n\n| a | b |\n|---|---|\n| 1 | long |\n",
+    )
+    assert found.title == "The *title*"
+    assert found.text.splitlines() == [
+        "The title", "", "Some bold text over two lines, with a link.", "", "  * one", "  * two",
+        "def f():", "    return 1", "", "a | b", "1 | long",
+    ]  # fmt: skip
+
+
+def test_html_loses_its_markup_and_keeps_superscripts():
+    found = read(
+        "a.html",
+        "<html><head><title>A &amp; B</title><style>p{}</style></head><body><script>1</script><p>10<sup>6</sup> m"
+        "<br>H<sub>2</sub>O</p><!-- no --><div>next</div></body></html>",
+    )
+    assert (found.title, found.text) == ("A & B", "10^6 m\nH2O\n\nnext")
+
+
+def test_pages_without_a_title_have_the_name_of_their_file():
+    assert read("x/page.htm", "<p>a</p>").title == "page"
+    assert read("x/page.md", "text").title == "page"
+    assert read("x/empty.html", "").text == ""
+
+
+def test_other_encodings_are_refused():
+    with pytest.raises(TglError, match=r"a\.txt: not UTF-8 .*iconv"):
+        read("a.txt", "Größe".encode("latin-1"))
+
+
+@given(st.sampled_from(ENDINGS), st.text())
+def test_any_text_is_read_or_refused_by_name(ending, text):
+    refused_or(lambda: read(f"a{ending}", text.encode()), f"a{ending}")

@@ -1,0 +1,1 @@
+"""Dated collections of documents as snapshots: files of records, folders, Hugging Face datasets, git repositories."""

@@ -1,0 +1,69 @@
+"""Read the files of a git repository at a commit, without a checkout."""
+
+from __future__ import annotations
+
+import subprocess
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from tgl.core.errors import TglError
+
+_KEY = "snapshots.documents.repository"
+
+
+def commit_of(repository: str, date: str, revision: str | None) -> str:
+    """Return the commit of a revision, or the newest one of the current branch up to the end of a date.
+
+    Args:
+        repository: The folder of the repository.
+        date: The date, YYYYMMDD. The time of a commit is that of its committer; the day ends at midnight UTC.
+        revision: A tag, branch or commit. None: the date decides.
+
+    Raises:
+        TglError: There is no such repository, revision or commit.
+    """
+    if not Path(repository).is_dir():
+        raise TglError(f"{_KEY}: '{repository}' is not a folder; expected a git repository")
+    if revision is None:
+        until = f"{date[:4]}-{date[4:6]}-{date[6:]}T23:59:59Z"
+        found = _git(repository, "rev-list", "-1", f"--before={until}", "HEAD").strip()
+        if not found:
+            raise TglError(
+                f"{_KEY}: no commit of {repository} is from {date} or earlier. Choose a later date"
+            )
+        return found
+    return _git(repository, "rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}").strip()
+
+
+def files_of(repository: str, commit: str) -> Iterator[tuple[str, bytes]]:
+    """Yield (path, content) of each regular file of a commit. `git archive` reads them.
+
+    Raises:
+        TglError: git fails.
+    """
+    command = ["git", "-C", repository, "archive", "--format=tar", commit]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        try:
+            with tarfile.open(fileobj=process.stdout, mode="r|") as archive:
+                for member in archive:
+                    if member.isfile():
+                        yield member.name, archive.extractfile(member).read()
+        except tarfile.TarError as error:
+            raise TglError(f"{_KEY}: {' '.join(command)} wrote no archive ({error})") from None
+        finally:
+            process.stdout.close()
+            message = process.stderr.read().decode(errors="replace").strip()
+        if process.wait():
+            raise TglError(f"{_KEY}: {' '.join(command)} failed: {message}")
+
+
+def _git(repository: str, *arguments: str) -> str:
+    command = ["git", "-C", repository, *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise TglError(f"{_KEY}: git is not installed, expected the command git. Install it") from None
+    if done.returncode:
+        raise TglError(f"{_KEY}: {' '.join(command)} failed: {done.stderr.strip()}")
+    return done.stdout
