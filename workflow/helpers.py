@@ -15,7 +15,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.settings.types import DeploymentMethod
 
 from tgl.config.check import check
-from tgl.config.files import check_folder, data_files, data_path, located, matching_files
+from tgl.config.files import check_folder, data_files, data_path, located, matching_files, wrong_probes
 from tgl.core.code_hash import code_hash
 from tgl.core.config_check import check_keys
 from tgl.core.config_types import Section
@@ -57,7 +57,7 @@ def set_environment(workflow) -> None:
 class Experiment:
     """The configuration of this run, with the paths and settings that the rules need."""
 
-    def __init__(self, config: dict, files: Iterable[str | Path] = ()) -> None:
+    def __init__(self, config: dict, files: Iterable[str | Path] = (), *, check_probes: bool = False) -> None:
         try:
             for file in files:
                 check_keys(file)
@@ -66,6 +66,9 @@ class Experiment:
             settings_of(SOURCES, self.config.snapshots, self.config.snapshots.source)
         except TglError as error:
             raise WorkflowError(str(error)) from None
+        if check_probes:
+            for problem in wrong_probes(self.config):
+                raise WorkflowError(problem)
         self.layout = Layout(f"results/{self.config.experiment}", self.config.model.name)
         self.dates, self.periods = self.config.snapshots.dates, self.config.periods
         self.shards = list(range(self.config.pages.shards))

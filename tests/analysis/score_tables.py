@@ -13,7 +13,8 @@ def row(value, method="full", rate=RATE, seed=0, probe="p0", kind="updated", per
     found = {
         "method": method, "rate": rate, "seed": seed, "checkpoint": period, "probe": probe, "set": "world",
         "kind": kind, "period": period, "relation": "city", "split": "test", "num_tokens": 2, "num_bytes": 4,
-        "log_likelihood": -2.0 * value, "rank": 1, "num_candidates": 3, "subject": f"s-{probe}",
+        "log_likelihood": -2.0 * value, "rank": 1, "num_candidates": 3,
+        "exact_match": True, "old_log_likelihood": float("nan"), "subject": f"s-{probe}",
     }  # fmt: skip
     return found | changes
 

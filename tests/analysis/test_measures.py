@@ -11,6 +11,7 @@ def score(log_likelihood, num_tokens, relation="city", rank=0, num_candidates=0,
         "checkpoint": "2020", "probe": "p", "set": "world", "kind": "updated", "period": "2020",
         "relation": relation, "split": "test", "num_tokens": num_tokens, "num_bytes": 5,
         "log_likelihood": log_likelihood, "rank": rank, "num_candidates": num_candidates,
+        "exact_match": rank == 1, "old_log_likelihood": None,
     }  # fmt: skip
     return row | changes
 
@@ -49,14 +50,25 @@ def test_ranks_and_chance_leave_out_probes_without_candidates():
     assert table.loc["chance", "value"] == pytest.approx((0.25 + 0.5 + 0.25) / 3)
     assert table["count"].to_dict() == {
         "perplexity": 4, "token_perplexity": 4, "macro_perplexity": 4, "log_likelihood_per_byte": 4,
-        "ranked_first": 3, "chance": 3,
+        "ranked_first": 3, "chance": 3, "exact_match": 4,
     }  # fmt: skip
 
 
 def test_without_candidates_there_is_no_measure_of_ranks():
     assert {name for _, name in measured([score(-1, 1)])} == {
-        "perplexity", "token_perplexity", "macro_perplexity", "log_likelihood_per_byte",
+        "perplexity", "token_perplexity", "macro_perplexity", "log_likelihood_per_byte", "exact_match",
     }  # fmt: skip
+
+
+def test_the_old_answer_counts_where_there_is_one():
+    rows = [
+        score(-1, 1) | {"old_log_likelihood": -3.0},
+        score(-2, 1) | {"old_log_likelihood": -1.0},
+        score(-9, 1),
+    ]
+    table = probe_measures(pd.DataFrame(rows)).set_index("measure")
+    assert table.loc["new_minus_old", "value"] == pytest.approx((2 - 1) / 2)
+    assert table.loc["new_minus_old", "count"] == 2
 
 
 def test_checkpoints_sets_kinds_and_periods_are_kept_apart():

@@ -18,7 +18,7 @@ from tests.analysis.traced_facts import (
 from tests.support.model_fixtures import ARCHITECTURES, RANKED, parameters_of, sharp_model, tiny_model
 from tgl.analysis import tracing
 from tgl.analysis.settings import AgreeConfig
-from tgl.evaluate.score import log_likelihoods
+from tgl.evaluate.score import span_scores
 
 
 def run_alone(model, fact, noise, unit=None, place=None, clean=None):
@@ -81,7 +81,7 @@ def test_traces_equal_those_of_one_run_at_a_time(kind):
 @pytest.mark.parametrize("kind", ARCHITECTURES)
 def test_the_clean_likelihood_is_the_one_that_probes_are_scored_with(kind):
     facts = some_facts()
-    expected = log_likelihoods(sharp_model(kind), [fact.tokens for fact in facts])
+    expected = span_scores(sharp_model(kind), [fact.tokens for fact in facts]).log_likelihood
     for fact, found, value in zip(facts, traced(sharp_model(kind), facts), expected, strict=True):
         assert found.probe == fact.probe
         assert found.clean == pytest.approx(value / fact.tokens.num_targets, abs=1e-4)

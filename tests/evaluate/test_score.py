@@ -10,7 +10,7 @@ from tests.support.model_fixtures import BLOCK, VOCABULARY, probe, some_tokens, 
 from tgl.core.errors import TglError
 from tgl.core.tables.write import to_arrow
 from tgl.evaluate import score
-from tgl.evaluate.score import log_likelihoods, max_length, score_probes, text_loss
+from tgl.evaluate.score import max_length, score_probes, span_scores, text_loss
 from tgl.evaluate.spans import SpanTokens, span_tokens
 
 KINDS = ["gpt2", "gpt_neo", "gpt_neox", "llama"]
@@ -44,26 +44,29 @@ def random_spans(count, seed=0):
 def test_a_log_likelihood_equals_a_naive_computation(kind):
     model, spans = sharp(kind), random_spans(8)
     expected = [naive(model, span) for span in spans]
-    assert log_likelihoods(model, spans) == pytest.approx(expected, abs=1e-5, rel=1e-6)
+    assert span_scores(model, spans).log_likelihood == pytest.approx(expected, abs=1e-5, rel=1e-6)
     assert np.std(expected) > 1
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_batch_order_and_composition_do_not_change_a_number(kind, monkeypatch):
     model, spans = sharp(kind), random_spans(12)
-    whole = log_likelihoods(model, spans)
+    whole = span_scores(model, spans).log_likelihood
     order = np.random.default_rng(0).permutation(len(spans))
-    assert log_likelihoods(model, [spans[number] for number in order]).tolist() == whole[order].tolist()
-    alone = [log_likelihoods(model, [span])[0] for span in spans]
+    assert (
+        span_scores(model, [spans[number] for number in order]).log_likelihood.tolist()
+        == whole[order].tolist()
+    )
+    alone = [span_scores(model, [span]).log_likelihood[0] for span in spans]
     assert alone == pytest.approx(whole, abs=1e-5, rel=1e-6)
     monkeypatch.setattr(score, "BATCH_SEQUENCES", 5)
-    assert log_likelihoods(model, spans) == pytest.approx(whole, abs=1e-5, rel=1e-6)
+    assert span_scores(model, spans).log_likelihood == pytest.approx(whole, abs=1e-5, rel=1e-6)
 
 
 def test_repeated_spans_and_spans_of_one_sentence_are_kept_apart():
     model, ids = sharp(), [0, 5, 9, 17, 4]
     spans = [SpanTokens(ids, 3), SpanTokens(ids, 1), SpanTokens(ids, 3)]
-    found = log_likelihoods(model, spans)
+    found = span_scores(model, spans).log_likelihood
     assert found.tolist() == pytest.approx([naive(model, span) for span in spans], abs=1e-5)
     assert found[0] == found[2] != found[1]
 
@@ -193,6 +196,35 @@ def test_a_validation_probe_has_its_log_likelihood_but_no_rank():
     assert (test["num_candidates"], test["split"]) == (5, "test")
     for name in ("log_likelihood", "num_tokens", "num_bytes"):
         assert validation[name] == test[name]
+
+
+def test_the_old_answer_of_a_test_probe_is_scored_in_its_place():
+    model = sharp()
+    row = probe("a", "Anna Berg lives in Oslo now", "Oslo", candidates=CITIES) | {"old_answer": "Paris"}
+    without, test, validation = scores_of(
+        model, [row | {"id": "b", "old_answer": ""}, row, row | {"id": "c", "split": "validation"}]
+    )
+    assert test["old_log_likelihood"] == pytest.approx(likelihood(model, row, "Paris"), abs=1e-5, rel=1e-6)
+    assert without["old_log_likelihood"] is validation["old_log_likelihood"] is None
+    for name in ("log_likelihood", "rank", "num_candidates"):
+        assert test[name] == without[name]
+
+
+def test_an_exact_match_is_what_greedy_decoding_gives():
+    model = sharp()
+    rows = [
+        probe(f"{name}-{city}", f"{name} lives in {city}", city, candidates=[])
+        for name in ("Anna Berg", "Carl Dahl", "Eva Falk", "Anna Eva", "Dahl Berg")
+        for city in CITIES
+    ]
+    wanted = []
+    for row in rows:
+        tokens = tokens_of(row, row["text"][row["span_start"] : row["span_end"]])
+        ids = tokens.ids[: tokens.first]
+        while len(ids) < len(tokens.ids):
+            ids = [*ids, int(model(input_ids=torch.tensor([ids])).logits[0, -1].argmax())]
+        wanted.append(ids == tokens.ids)
+    assert [scored["exact_match"] for scored in scores_of(model, rows)] == wanted
 
 
 def test_bytes_are_those_of_the_span_in_utf8():

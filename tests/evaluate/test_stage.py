@@ -10,7 +10,7 @@ from tests.support.model_fixtures import (
     write_tokens,
 )
 from tgl.core.tables.read import read_table
-from tgl.evaluate.score import log_likelihoods, text_loss
+from tgl.evaluate.score import span_scores, text_loss
 from tgl.evaluate.spans import span_tokens
 from tgl.evaluate.stage import score_checkpoint
 from tgl.text.tokens import read_stream, write_blocks
@@ -36,7 +36,7 @@ def test_validation_and_test_probes_are_scored_and_those_of_training_are_not(tmp
     ]
     assert losses == []
     span = span_tokens(tiny_tokenizer(), "Anna Berg lives in Oslo", (19, 23), max_length=BLOCK)
-    expected = log_likelihoods(tiny_model(spread=6), [span])[0]
+    expected = span_scores(tiny_model(spread=6), [span]).log_likelihood[0]
     assert [row["log_likelihood"] for row in scores] == [pytest.approx(expected, abs=1e-5)] * 2
     assert [row["num_candidates"] for row in scores] == [0, 3]  # only a test probe is ranked
     assert scores[0]["rank"] == 0 < scores[1]["rank"]

@@ -36,7 +36,8 @@ def dump(date: str, base: str, language: str, pages: int = 9) -> str:
 def probe(number: int, split: str) -> dict:
     """Return a row of the table `probes`."""
     texts = dict.fromkeys(("set", "kind", "period", "relation", "subject", "answer_group"), "x")
-    more = {"text": "a b", "span_start": 2, "span_end": 3, "split": split, "candidates": ["b", "c"][:number]}
+    more = {"text": "a b", "span_start": 2, "span_end": 3, "split": split, "candidates": ["b", "c"][:number],
+            "old_answer": ""}  # fmt: skip
     return {"id": str(number), **texts, **more}
 
 

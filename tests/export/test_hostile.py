@@ -52,7 +52,7 @@ def test_the_head_of_a_dump_adds_nothing_to_header_licence_tables_and_text(tmp_p
 def test_a_split_that_is_no_name_is_refused_and_nothing_is_written(tmp_path, split):
     experiment = recorded(tmp_path)
     row = {"id": "1", **dict.fromkeys(("set", "kind", "period", "relation", "subject", "answer_group"), "x")}
-    row |= {"text": "a b", "span_start": 2, "span_end": 3, "split": split, "candidates": []}
+    row |= {"text": "a b", "span_start": 2, "span_end": 3, "split": split, "candidates": [], "old_answer": ""}
     write_table([row], experiment.folder / "probes/probes.parquet", "probes")
     experiment.update(experiment.declared("probes", ["probes/probes.parquet"]))
     with pytest.raises(TglError, match="not a valid name of a dataset configuration or split"):

@@ -32,7 +32,7 @@ def test_the_least_line_becomes_a_whole_row(read):
         {
             "id": "line1", "set": "given", "kind": "updated", "period": "", "relation": "", "subject": "",
             "text": "Anna lives in Oslo.", "span_start": 14, "span_end": 18, "answer_group": "line1",
-            "split": "validation", "candidates": [],
+            "split": "validation", "candidates": [], "old_answer": "",
         }
     ]  # fmt: skip
 
@@ -42,6 +42,7 @@ def test_everything_a_line_gives_is_kept(read):
         "id": "x", "set": "mine", "kind": "unchanged", "period": "2020", "relation": "city", "subject": "Anna",
         "text": "Anna lives in Oslo", "span_start": 14, "span_end": 18, "answer_group": "g", "split": "test",
         "candidates": ["Oslo", "Rome"],
+        "old_answer": "Rome",
     }  # fmt: skip
     assert read(record) == [record]
     assert set(record) == set(SCHEMAS["probes"].names)

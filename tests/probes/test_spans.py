@@ -2,7 +2,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tgl.probes.spans import Value, contains, is_sentence, means_another, next_word, too_long, values_of
+from tgl.probes.spans import (
+    Value,
+    contains,
+    is_sentence,
+    means_another,
+    next_word,
+    relation_words,
+    too_long,
+    values_of,
+)
 
 
 def numbers(sentence):
@@ -99,3 +108,20 @@ def test_long_spans_are_told():
     assert not too_long("one two three four five")
     assert too_long("one two three four five six")
     assert too_long("x" * 61)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "value", "subject", "words"),
+    [
+        ("The population of Berlin was 3,769,495 in 2020.", "3,769,495", "Berlin", "population"),
+        ("Berlin grew by 3.2% in that year.", "3.2%", "Berlin", "grew %"),
+        ("The mayor of Berlin is Kai Wegner.", "Kai Wegner", "Berlin", "mayor"),
+        ("In 2020 it has 12 parks.", "2020", "Berlin", ""),
+        ("Die Einwohnerzahl von Köln beträgt 1.080.000.", "1.080.000", "Köln", "von beträgt"),
+    ],
+)
+def test_the_words_of_a_relation_name_neither_subject_nor_value(sentence, value, subject, words):
+    start = sentence.index(value)
+    place = sentence.find(subject)
+    mention = (place, place + len(subject)) if place >= 0 else None
+    assert relation_words(sentence, start, start + len(value), mention=mention) == words

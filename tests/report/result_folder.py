@@ -88,6 +88,7 @@ def _probes(config: Config, world: World) -> list[dict]:
             "relation": relations[n % len(relations)], "subject": f"{kind}{period}{split}{n}",
             "text": "Anna lives in Oslo", "span_start": 14, "span_end": 18, "answer_group": "a", "split": split,
             "candidates": ["Oslo", "Rome", "Bonn"],
+            "old_answer": "",
         }
         for name in config.probes.sets for kind in world.kinds for period in config.periods
         for split in ("validation", "test") for n in range(world.subjects)
@@ -113,7 +114,13 @@ def write_run(folder, config, world, asked, units, run, gain=0.0):
             scores.append(
                 {key: probe[key] for key in ("set", "kind", "period", "relation", "split")}
                 | {"checkpoint": checkpoint, "probe": probe["id"], "num_tokens": 2, "num_bytes": 4}
-                | {"log_likelihood": -2 * value, "rank": 1 if count else 0, "num_candidates": count}
+                | {
+                    "log_likelihood": -2 * value,
+                    "rank": 1 if count else 0,
+                    "num_candidates": count,
+                    "exact_match": False,
+                    "old_log_likelihood": None,
+                }
             )
             before = 1.0 if probe["kind"] == "unchanged" else 5.0
             step_scores += [

@@ -20,6 +20,7 @@ def score(method, checkpoint, period, value, split="test", rate=0.003, kind="upd
         "method": method, "rate": rate, "seed": 0, "checkpoint": checkpoint, "probe": f"{period}-{split}-{kind}",
         "set": "world", "kind": kind, "period": period, "relation": "city", "split": split, "num_tokens": 2,
         "num_bytes": 4, "log_likelihood": -2.0 * value, "rank": int(ranked), "num_candidates": 3 * ranked,
+        "exact_match": ranked, "old_log_likelihood": float("nan"),
         "subject": f"{period}-{split}",
     }  # fmt: skip
 

@@ -53,7 +53,14 @@ def write_run(folder, method, rate, steps):
     """Write the tables of one run; steps: (learned, lost) by step."""
     layout = Layout(str(folder), config_of().model.name)
     place = {"method": method if method == "base" else method_folder(method, rate), "seed": 0}
-    whole = {"relation": "r", "num_bytes": 4, "rank": 0, "num_candidates": 0}
+    whole = {
+        "relation": "r",
+        "num_bytes": 4,
+        "rank": 0,
+        "num_candidates": 0,
+        "exact_match": False,
+        "old_log_likelihood": None,
+    }
     last = scores(*steps[max(steps)], "20190101" if method == "base" else "20200101")
     write_table([row | whole for row in last], layout.path("scores", **place), "scores")
     if method != "base":

@@ -198,6 +198,7 @@ def probe(identity, text, answer, **changes):
         "subject": text.split(" lives")[0], "text": text,
         "span_start": start, "span_end": start + len(answer),
         "answer_group": identity, "split": "test", "candidates": ["Paris", "Lisbon", "Oslo"],
+        "old_answer": "",
     }  # fmt: skip
     return row | changes
 

@@ -23,6 +23,7 @@ def probe(number, text, name="snapshots"):
         "answer_group": "",
         "split": "train",
         "candidates": [],
+        "old_answer": "",
     }
 
 

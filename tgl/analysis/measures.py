@@ -18,6 +18,9 @@ def probe_measures(scores: pd.DataFrame) -> pd.DataFrame:
     - macro_perplexity: like perplexity, but averaged within each relation first.
     - log_likelihood_per_byte: mean over probes of the log-likelihood in nats per byte, comparable across tokenizers.
     - ranked_first: share of the probes with candidates whose answer ranks first.
+    - exact_match: share of the probes whose answer greedy decoding gives.
+    - new_minus_old: mean over probes with an old answer of its log-likelihood subtracted from that of the answer, in
+      nats. The model prefers the new answer where it is positive.
     - chance: mean of 1 / number of candidates.
 
     Returns:
@@ -39,12 +42,17 @@ def probe_measures(scores: pd.DataFrame) -> pd.DataFrame:
         if len(ranked):
             values["ranked_first"] = (ranked["rank"] == 1).mean()
             values["chance"] = (1 / ranked["num_candidates"]).mean()
+        values["exact_match"] = group["exact_match"].mean()
+        replaced = group[group["old_log_likelihood"].notna()]
+        if len(replaced):
+            values["new_minus_old"] = (replaced["log_likelihood"] - replaced["old_log_likelihood"]).mean()
+        counts = {"ranked_first": len(ranked), "chance": len(ranked), "new_minus_old": len(replaced)}
         rows += [
             {
                 **dict(zip(("checkpoint", "set", "kind", "period"), key, strict=True)),
                 "measure": name,
                 "value": float(value),
-                "count": len(ranked if name in ("ranked_first", "chance") else group),
+                "count": counts.get(name, len(group)),
             }
             for name, value in values.items()
         ]

@@ -12,7 +12,14 @@ from tgl.core.errors import TglError
 from tgl.train.methods import rate_text
 
 # Names of the probe measures. The first two are perplexities: lower is better, and means are over logarithms.
-MEASURES = ("perplexity", "macro_perplexity", "log_likelihood_per_byte", "ranked_first")
+MEASURES = (
+    "perplexity",
+    "macro_perplexity",
+    "log_likelihood_per_byte",
+    "ranked_first",
+    "exact_match",
+    "new_minus_old",
+)
 LOWER_IS_BETTER = ("perplexity", "macro_perplexity", "loss")
 RATIOS = ("perplexity", "macro_perplexity")
 RUN = ["method", "rate", "seed"]
@@ -51,6 +58,15 @@ class Values:
     def of(self, method: str, rate: float) -> np.ndarray:
         """Return the weighted sums of one run, [seeds, clusters]."""
         return self.sums[self.runs.index((method, rate))]
+
+
+def measured(scores: pd.DataFrame, measure: str) -> pd.Series:
+    """Return which rows of `scores` a measure is over: those with candidates, those with an old answer, or all."""
+    if measure == "ranked_first":
+        return scores["num_candidates"] > 0
+    if measure == "new_minus_old":
+        return scores["old_log_likelihood"].notna()
+    return pd.Series(True, index=scores.index)
 
 
 def own_period(scores: pd.DataFrame) -> pd.DataFrame:
@@ -113,8 +129,7 @@ class Gathered:
                 f"scores: probe '{twice[0]}' is scored twice in a run; expected one row per run and probe. "
                 "Delete these scores and run again."
             )
-        if self.measure == "ranked_first":
-            scores = scores[scores["num_candidates"] > 0]
+        scores = scores[measured(scores, self.measure)]
         scores = scores.sort_values("probe")
         value = _values_of(scores, self.measure)
         finite = np.isfinite(value)
@@ -169,6 +184,10 @@ class Gathered:
 def _values_of(scores: pd.DataFrame, measure: str) -> np.ndarray:
     if measure == "ranked_first":
         return (scores["rank"] == 1).to_numpy(dtype=float)
+    if measure == "exact_match":
+        return scores["exact_match"].to_numpy(dtype=float)
+    if measure == "new_minus_old":
+        return (scores["log_likelihood"] - scores["old_log_likelihood"]).to_numpy()
     by = "num_bytes" if measure == "log_likelihood_per_byte" else "num_tokens"
     sign = 1 if measure == "log_likelihood_per_byte" else -1
     return sign * scores["log_likelihood"].to_numpy() / scores[by].to_numpy()

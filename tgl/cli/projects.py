@@ -11,7 +11,7 @@ import typer
 from tgl.cli.command import command, say, show
 from tgl.cli.inputs import Checked
 from tgl.config.check import load_config
-from tgl.config.files import check_folder, missing_files, missing_models
+from tgl.config.files import check_folder, missing_files, missing_models, wrong_probes
 from tgl.core.errors import TglError
 
 
@@ -27,6 +27,8 @@ def check(file: Annotated[Path, typer.Argument(help="A configuration, such as co
         missing += missing_files(config)
     if missing:
         raise TglError("\n  - ".join([f"{file}: {len(missing)} missing", *missing]))
+    if wrong := list(wrong_probes(config)):
+        raise TglError("\n  - ".join([f"{file}: {len(wrong)} files of probes cannot be used", *wrong]))
     say(f"{file}: valid")
 
 

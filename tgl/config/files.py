@@ -120,6 +120,18 @@ def _data_files(config: Config) -> Iterator[tuple[str, str]]:
             yield "methods", str(Path(file).absolute())
 
 
+def wrong_probes(config: Config) -> Iterator[str]:
+    """Yield a problem for each file of probes that its set could not use. Each begins with the key."""
+    probes = located(config.probes, config.data_root)
+    for name in config.probes.sets:
+        check = PROBE_SETS.get(name).check
+        if check is not None and all(Path(path).is_file() for path in data_files(probes, name)):
+            try:
+                check(settings_of(PROBE_SETS, probes, name), config.snapshots.dates, probes)
+            except TglError as error:
+                yield f"probes.{name}: {error}"
+
+
 def _collections(config: Config) -> Iterator[tuple[str, str]]:
     """Yield (key, path) of each collection of documents on this machine: files, folders and repositories."""
     own = config.snapshots.documents

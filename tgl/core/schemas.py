@@ -61,6 +61,7 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("answer_group", pa.string()),
             ("split", pa.string()),
             ("candidates", pa.list_(pa.string())),
+            ("old_answer", pa.string()),
         ]
     ),
     "interference": pa.schema(
@@ -191,6 +192,8 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("log_likelihood", pa.float64()),
             ("rank", pa.int32()),
             ("num_candidates", pa.int32()),
+            ("exact_match", pa.bool_()),
+            ("old_log_likelihood", pa.float64()),
         ]
     ),
     "lm_loss": pa.schema(

@@ -10,7 +10,7 @@ import numpy as np
 from transformers import PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from tgl.evaluate.score import log_likelihoods, max_length
+from tgl.evaluate.score import max_length, span_scores
 from tgl.evaluate.spans import span_tokens
 from tgl.text.counterfactual.facts import Fact, Wordings
 
@@ -57,7 +57,7 @@ def ranked_facts(
                 )
                 for answer in (fact.answer, *others)
             ]
-    sums = log_likelihoods(model, spans)
+    sums = span_scores(model, spans).log_likelihood
     means = sums / np.array([span.num_targets for span in spans])
     places = iter(owners)
     for fact in facts:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -25,9 +26,22 @@ def max_length(model: PreTrainedModel) -> int:
     return num_positions(model.config) or 2048
 
 
+@dataclass(frozen=True)
+class SpanScores:
+    """The scores of spans, in their order.
+
+    Attributes:
+        log_likelihood: Sums of log-likelihoods (nats) over the tokens of each span, [num_spans], float64.
+        is_greedy: Whether greedy decoding from the text before gives the span, [num_spans], bool.
+    """
+
+    log_likelihood: np.ndarray
+    is_greedy: np.ndarray
+
+
 @torch.no_grad()
-def log_likelihoods(model: PreTrainedModel, spans: Sequence[SpanTokens]) -> np.ndarray:
-    """Return the log-likelihood of each span.
+def span_scores(model: PreTrainedModel, spans: Sequence[SpanTokens]) -> SpanScores:
+    """Return the log-likelihood of each span, and whether greedy decoding gives it.
 
     Sequences are sorted by length and padded on the right. The model is causal, so tokens never attend to the padding
     on their right. Each distinct sequence is computed once.
@@ -35,12 +49,9 @@ def log_likelihoods(model: PreTrainedModel, spans: Sequence[SpanTokens]) -> np.n
     Args:
         model: A causal language model.
         spans: Spans to score.
-
-    Returns:
-        Sums of log-likelihoods (nats) over the tokens of each span, [num_spans], float64, in the order of `spans`.
     """
     distinct = sorted({(len(span.ids), tuple(span.ids), span.first) for span in spans})
-    found: dict[tuple, float] = {}
+    found: dict[tuple, tuple[float, bool]] = {}
     device = next(model.parameters()).device
     batches = range(0, len(distinct), BATCH_SEQUENCES)
     for begin in track(batches, "scoring", "batches"):
@@ -51,12 +62,22 @@ def log_likelihoods(model: PreTrainedModel, spans: Sequence[SpanTokens]) -> np.n
         for row, (size, ids, first) in enumerate(group):
             tokens[row, :size] = torch.tensor(ids)
             is_target[row, first:size] = True
-        logits = model(input_ids=tokens.to(device)).logits[:, :-1].float()  # [rows, length - 1, vocabulary]
-        targets = tokens[:, 1:, None].to(device)
-        each = logits.log_softmax(-1).gather(2, targets)[..., 0].double().cpu()
-        sums = (each * is_target[:, 1:]).sum(1)
-        found.update(zip(group, sums.tolist(), strict=True))
-    return np.array([found[len(span.ids), tuple(span.ids), span.first] for span in spans])
+        is_scored = is_target[:, 1:]  # [rows, length - 1]
+        logits = (
+            model(input_ids=tokens.to(device)).logits[:, :-1][is_scored.to(device)].float()
+        )  # [targets, vocabulary]
+        targets = tokens[:, 1:][is_scored].to(device)
+        each = torch.zeros(is_scored.shape, dtype=torch.float64)
+        each[is_scored] = logits.log_softmax(-1).gather(1, targets[:, None])[:, 0].double().cpu()
+        # The prefix of a span decides each of its tokens, so greedy decoding gives it if each one is the most likely.
+        is_likeliest = torch.ones(is_scored.shape, dtype=torch.bool)
+        is_likeliest[is_scored] = (logits.argmax(-1) == targets).cpu()
+        scores = zip(each.sum(1).tolist(), is_likeliest.all(1).tolist(), strict=True)
+        found.update(zip(group, scores, strict=True))
+    scored = [found[len(span.ids), tuple(span.ids), span.first] for span in spans]
+    return SpanScores(
+        np.array([value for value, _ in scored]), np.array([greedy for _, greedy in scored], dtype=bool)
+    )
 
 
 @torch.no_grad()
@@ -127,7 +148,8 @@ def score_probes(
     """Yield the rows of the table `scores`.
 
     If a probe has candidates, the answer is ranked among them (1 is best). Other correct answers of the same question
-    are excluded from the candidates. Without candidates, and for validation probes, rank and num_candidates are 0.
+    are excluded from the candidates. Without candidates, and for validation probes, rank and num_candidates are 0. The
+    old answer of a test probe is scored in place of the answer; other probes have no old_log_likelihood.
 
     Args:
         model: A causal language model.
@@ -152,33 +174,23 @@ def score_probes(
             raise TglError(
                 f"probe '{row['id']}': span [{start}, {end}) is not within its text {text!r}. Correct the span."
             )
-        answer = text[start:end]
-        others = [other for other in row["candidates"] if other not in answers[row["answer_group"]]]
-        others = [] if row["split"] == "validation" else others
-        positions = []
-        for candidate in [answer, *others]:
+        owners.append(list(range(len(spans), len(spans) + len(_scored(row, answers)))))
+        for answer in _scored(row, answers):
+            whole = text[:start] + answer + text[end:]
             try:
-                spans.append(
-                    span_tokens(
-                        tokenizer,
-                        text[:start] + candidate + text[end:],
-                        (start, start + len(candidate)),
-                        max_length=length,
-                    )
-                )
+                spans.append(span_tokens(tokenizer, whole, (start, start + len(answer)), max_length=length))
             except TglError as error:
                 raise TglError(f"probe '{row['id']}': {error}") from None
-            positions.append(len(spans) - 1)
-        owners.append(positions)
-    scores = log_likelihoods(model, spans) if spans else np.zeros(0)
+    scores = span_scores(model, spans)
     for row, positions in zip(rows, owners, strict=True):
-        own = scores[positions[0]]
+        own, others = scores.log_likelihood[positions[0]], scores.log_likelihood[positions[1:]]
         if not math.isfinite(own):
             raise TglError(
                 f"probe '{row['id']}': log-likelihood {own} at checkpoint '{checkpoint}'; expected a finite number. "
                 "Train with a smaller learning rate."
             )
-        ranked = len(positions) > 1
+        old = float(others[-1]) if _old(row) else None
+        ranked = others[:-1] if _old(row) else others
         yield {
             "checkpoint": checkpoint,
             "probe": row["id"],
@@ -187,6 +199,21 @@ def score_probes(
             "num_bytes": len(row["text"][row["span_start"] : row["span_end"]].encode()),
             "log_likelihood": float(own),
             # A tie counts against the answer, so that a constant score does not rank first.
-            "rank": 1 + int((scores[positions[1:]] >= own).sum()) if ranked else 0,
-            "num_candidates": len(positions) if ranked else 0,
+            "rank": 1 + int((ranked >= own).sum()) if len(ranked) else 0,
+            "num_candidates": len(ranked) + 1 if len(ranked) else 0,
+            "exact_match": bool(scores.is_greedy[positions[0]]),
+            "old_log_likelihood": old,
         }
+
+
+def _old(row: Mapping) -> str:
+    """Return the old answer of a test probe, "" for other probes: validation needs the loss alone."""
+    return row["old_answer"] if row["split"] == "test" else ""
+
+
+def _scored(row: Mapping, answers: Mapping[str, set[str]]) -> list[str]:
+    """Return what is scored in place of the span: the answer, the other candidates of a test probe, its old answer."""
+    answer = row["text"][row["span_start"] : row["span_end"]]
+    others = [other for other in row["candidates"] if other not in answers[row["answer_group"]]]
+    others = [] if row["split"] == "validation" else others
+    return [answer, *others, *filter(None, [_old(row)])]

@@ -2,8 +2,8 @@
 
 A line or row has the keys `text` and `kind` (updated, new_entity or unchanged). The span is either `span`, whose last
 occurrence in the text is used, or `span_start` and `span_end` in characters. Optional keys are id, period, relation,
-subject, answer_group, candidates and split (default: validation); null means missing. All three inputs pass the same
-checks.
+subject, answer_group, old_answer, candidates and split (default: validation); null means missing. All three inputs pass
+the same checks.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tgl.probes.rows import read_records
 
 SPLITS = ("train", "validation", "test")
 _OPTIONAL = {
-    **dict.fromkeys(("id", "set", "period", "relation", "subject", "answer_group"), str),
+    **dict.fromkeys(("id", "set", "period", "relation", "subject", "answer_group", "old_answer"), str),
     "candidates": list,
 }
 _KNOWN = {*SCHEMAS["probes"].names, "span"}
@@ -136,4 +136,5 @@ def _row(source: str, number: int, record: Mapping) -> dict:
         "answer_group": record.get("answer_group", identity),
         "split": record.get("split", "validation"),
         "candidates": record.get("candidates", []),
+        "old_answer": record.get("old_answer", ""),
     }

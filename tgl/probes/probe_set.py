@@ -49,6 +49,8 @@ class ProbeSet:
         make: Returns the rows of the table `probes`, and the counts of used and discarded candidates.
         Settings: The section `probes.<name>` of the configuration, or None for a set without settings.
         files: The keys of its settings that hold a file or a list of files. Relative paths start from `data_root`.
+        check: Raises TglError for files that `make` could not use. It gets the set's settings, the dates and the
+            section `probes`, before anything runs.
         needs: The command-line option, and the command that writes its file, if the set needs a file of an earlier
             step.
     """
@@ -56,6 +58,7 @@ class ProbeSet:
     make: Callable[[Inputs], tuple[list[dict], Counter]]
     Settings: type[Section] | None = None
     files: tuple[str, ...] = ()
+    check: Callable[[Section, list[str], ProbesConfig], None] | None = None
     needs: str | None = None
 
 

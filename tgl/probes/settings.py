@@ -7,7 +7,19 @@ from typing import Annotated
 
 from pydantic import Field
 
-from tgl.core.config_types import Date, FilePath, Flag, Language, Name, Number, Positive, Section, Seed, twice
+from tgl.core.config_types import (
+    Date,
+    FilePath,
+    Flag,
+    Integer,
+    Language,
+    Name,
+    Number,
+    Positive,
+    Section,
+    Seed,
+    twice,
+)
 from tgl.core.registered import name_in, with_others
 from tgl.probes.probe_set import PROBE_SETS
 
@@ -29,6 +41,22 @@ class TemplamaConfig(Section):
         for period, (earlier, later) in self.pairs.items():
             if earlier == later:
                 yield f"pairs.{period}: '{earlier}' twice, so that nothing changes between them; expected two dates"
+
+
+Candidates = Annotated[Integer, Field(ge=0, le=1000)]
+
+
+class JsonLinesConfig(Section):
+    """Your own probes: sentences with a span, or dated queries with answers."""
+
+    file: FilePath | None = Field(
+        None,
+        description="Your own probes as JSON lines or list, plain or compressed (docs/probes.md). null: none.",
+    )
+    candidates: Candidates = Field(
+        12,
+        description="Candidates that a probe without its own gets, from its relation, 0 to 1000. 0: rank none.",
+    )
 
 
 class EcbdConfig(Section):
@@ -79,6 +107,9 @@ class SnapshotProbesConfig(Section):
         description="Use a probe only if another training sentence states its value or entity. false: use all probes.",
     )
     max_per_page: Positive = Field(3, description="Probes of each kind, page and period, at most.")
+    candidates: Candidates = Field(
+        12, description="Candidates that a probe ranks, from probes of its relation, 0 to 1000. 0: rank none."
+    )
     pipeline: Name = Field(
         "en_core_web_sm",
         description="Pipeline of spaCy that finds noun phrases; pip install 'tgl[phrases]' installs the default.",
@@ -94,7 +125,8 @@ class ProbesConfig(Section):
     sets: Annotated[list[Annotated[str, name_in(PROBE_SETS)]], Field(min_length=1)] = Field(
         ["world"],
         description=(
-            "Sets of probes (docs/probes.md): world (only for source synthetic), templama, ecbd, wikidata, snapshots."
+            "Sets of probes (docs/probes.md): json_lines (your own), snapshots, templama, ecbd, wikidata, world (only "
+            "for source synthetic)."
         ),
     )
     validation_share: Split = Field(
@@ -112,6 +144,9 @@ class ProbesConfig(Section):
     )
     seed: Seed = Field(
         0, description="Seed of the split of the subjects and of the choice by max_per_kind, 0 to 4294967295."
+    )
+    json_lines: JsonLinesConfig = Field(
+        JsonLinesConfig(), description="Your own probes, for the set json_lines."
     )
     templama: TemplamaConfig = Field(
         TemplamaConfig(), description="Probes of TempLAMA or Dynamic TempLAMA, for the set templama."
@@ -135,6 +170,8 @@ class ProbesConfig(Section):
             )
         if "templama" in self.sets and not (self.templama.file and self.templama.pairs):
             yield "templama: file and pairs are required when sets has 'templama'"
+        if "json_lines" in self.sets and not self.json_lines.file:
+            yield "json_lines.file: required when sets has 'json_lines'"
         if "ecbd" in self.sets and not self.ecbd.files:
             yield "ecbd.files: required when sets has 'ecbd'"
         yield from twice("sets", self.sets)

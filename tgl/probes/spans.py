@@ -13,6 +13,12 @@ from tgl.text.diff.sentences import sentence_key
 
 MOST_WORDS = 5
 MOST_CHARACTERS = 60
+# English words that say nothing about a relation.
+_GRAMMAR = frozenset(
+    """about after all also and are around been before but for from had has have her his into its more most not now one
+    only other over she some than that the their them then there they this two under was were when which who will with
+    """.split()
+)
 # Names whose similarity ratio is at least this are treated as spellings of the same name.
 _ALIKE = 0.6
 
@@ -104,6 +110,27 @@ def next_word(sentence: str, value: Value) -> str:
     """Return the word after a value in lower case, or "" at the end of the sentence."""
     word = re.search(r"\w+", sentence[value.end :])
     return word[0].casefold() if word else ""
+
+
+def relation_words(sentence: str, start: int, end: int, *, mention: tuple[int, int] | None) -> str:
+    """Return the words that name the relation of a value: the last two before it that carry meaning.
+
+    Words of the subject's mention, numbers, short words and words of the language's grammar (English only) carry none.
+    After a number, "%" belongs to them, so that a share and an amount are different relations.
+
+    Args:
+        sentence: The sentence.
+        start: The first character of the value.
+        end: The character after it.
+        mention: The characters of the subject's mention, or None.
+    """
+    left = sentence[:start]
+    if mention is not None and mention[1] <= start:
+        left = f"{left[: mention[0]]} {left[mention[1] :]}"
+    words = [word.casefold() for word in re.findall(r"[^\W\d_]{3,}", left)]
+    words = [word for word in words if word not in _GRAMMAR][-2:]
+    sign = "%" if "%" in sentence[start : end + 2] else ""
+    return " ".join([*words, *filter(None, [sign])])
 
 
 def contains(text: str, phrase: str) -> bool:

@@ -10,7 +10,7 @@ from tgl.analysis.chain import add_transfer, cells, lasting
 from tgl.analysis.equal_uptake import MethodCurves
 from tgl.analysis.measures import probe_measures, text_measures
 from tgl.analysis.rates import kind_losses
-from tgl.analysis.values import MEASURES, RUN, Gathered, Values, own_period, text_values
+from tgl.analysis.values import MEASURES, RUN, Gathered, Values, measured, own_period, text_values
 from tgl.core.vocabulary import SALIENT_KINDS, UPDATED
 from tgl.report.curves import CurveRuns
 
@@ -106,7 +106,7 @@ class Runs:
         """Add the compared values: probes and new text at their own period, old text at the end of every period."""
         for (probe_set, kind), rows in own.groupby(["set", "kind"], sort=True):
             for measure in MEASURES:
-                if measure != "ranked_first" or (rows["num_candidates"] > 0).any():
+                if measured(rows, measure).any():
                     self._values.setdefault((probe_set, kind, measure), Gathered(measure)).add(run, rows)
         texts = losses[losses["num_tokens"] > 0]
         value = texts["negative_log_likelihood"] / texts["num_tokens"]

@@ -21,7 +21,7 @@ from tgl.report.rate_table import rate_table
 from tgl.report.runs import BASE
 
 PACKAGES = ("torch", "transformers", "tokenizers", "deepspeed", "pandas", "pyarrow", "numpy", "snakemake")
-HEADLINE = ("perplexity", "ranked_first", "log_likelihood_per_byte", "loss")
+HEADLINE = ("perplexity", "ranked_first", "exact_match", "new_minus_old", "log_likelihood_per_byte", "loss")
 
 
 def write_report(results: Path, config: Config, output: Path) -> None:

@@ -24,7 +24,10 @@ from workflow.helpers import (
 )
 
 set_environment(workflow)
-EXPERIMENT = Experiment(config, workflow.configfiles)
+# Jobs read the rules again, but the run checked the files of probes before it started them.
+EXPERIMENT = Experiment(
+    config, workflow.configfiles, check_probes=workflow.is_main_process
+)
 CONFIG = EXPERIMENT.config
 LAYOUT = EXPERIMENT.layout
 RESULTS = LAYOUT.results

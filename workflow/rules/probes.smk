@@ -30,7 +30,14 @@ rule snapshot_probes:
         base_pages=lambda wildcards, input: options("--base-pages", input.base_pages),
         config=section(
             CONFIG.probes,
-            without=("sets", "max_per_kind", "templama", "ecbd", "wikidata"),
+            without=(
+                "sets",
+                "max_per_kind",
+                "json_lines",
+                "templama",
+                "ecbd",
+                "wikidata",
+            ),
         ),
         language=CONFIG.text.language,
         holdout_share=CONFIG.text.holdout_share,

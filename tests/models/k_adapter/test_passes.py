@@ -10,7 +10,7 @@ from torch.nn import functional
 from tests.models.k_adapter.models import BASES, IDS, adapted, awake, logits_of
 from tests.support.model_fixtures import VOCABULARY, sharp_model, some_examples
 from tgl.core.errors import TglError
-from tgl.evaluate.score import log_likelihoods
+from tgl.evaluate.score import span_scores
 from tgl.models.sublayers import final_norm
 
 SEQUENCES = st.lists(st.integers(0, VOCABULARY - 1), min_size=2, max_size=12)
@@ -149,8 +149,10 @@ def test_left_padding_is_attended_to_by_no_adapter():
 
 def test_the_scores_of_examples_do_not_depend_on_what_they_are_batched_with():
     model, examples = awake("gpt2"), some_examples(6)
-    together = log_likelihoods(model, examples)
-    assert together == pytest.approx([log_likelihoods(model, [example])[0] for example in examples], rel=1e-4)
+    together = span_scores(model, examples).log_likelihood
+    assert together == pytest.approx(
+        [span_scores(model, [example]).log_likelihood[0] for example in examples], rel=1e-4
+    )
 
 
 @pytest.mark.parametrize("kind", ["gpt2", "tgl_gru"])

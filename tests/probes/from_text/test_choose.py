@@ -25,6 +25,7 @@ def row(number, kind="updated", page_id=None, text=None, subject=None, answer="x
         "answer_group": f"snapshots-20200101-{page_id or number}-{kind}-{number}",
         "split": "test",
         "candidates": [],
+        "old_answer": "",
     }
 
 

@@ -79,6 +79,8 @@ def test_probes_of_a_world_fit_the_schema_and_have_ids_of_their_own(domain, date
         since = entity.statement(date).since
         assert (row["kind"] == "unchanged") == (since == 0)
         assert (row["kind"] == "new_entity") == (entity.since == date)
+        before = entity.statement(date - 1).object.name if row["kind"] == "updated" else ""
+        assert row["old_answer"] == before != answer
     assert set(Counter(row["kind"] for row in rows)) == {"updated", "new_entity", "unchanged"}
 
 

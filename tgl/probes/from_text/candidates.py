@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tgl.probes.from_text.mentions import Subject, subject_of_page
 from tgl.probes.spans import (
@@ -18,6 +18,7 @@ from tgl.probes.spans import (
     left_key,
     means_another,
     next_word,
+    relation_words,
     too_long,
     values_of,
 )
@@ -29,7 +30,9 @@ class Candidate:
     """A sentence of a page with its span [start, end), in characters of the sentence.
 
     Attributes:
+        relation: What the value is, "number" or "link", or "phrase".
         place: The character of the page at which the sentence starts.
+        old_answer: The value that was replaced, "" for a candidate that is not updated.
         taught_by: The digests of other sentences that state the same value or mention the same entity.
     """
 
@@ -41,12 +44,23 @@ class Candidate:
     place: int
     start: int
     end: int
+    old_answer: str = ""
     taught_by: set[str] = field(default_factory=set)
 
     @property
     def span(self) -> str:
         """The text that a model has to predict."""
         return self.sentence[self.start : self.end]
+
+    @property
+    def relation_in_words(self) -> str:
+        """The relation with the words that name it, as in 'number: population'. It is the same for many subjects."""
+        if self.relation == "phrase":  # the phrases of new entities share no relation
+            return self.relation
+        words = relation_words(
+            self.sentence, self.start, self.end, mention=self.subject.mention(self.sentence)
+        )
+        return f"{self.relation}: {words}" if words else self.relation
 
 
 @dataclass(frozen=True)
@@ -95,9 +109,10 @@ def updated_values(
             if reason:
                 counts[f"updated: {reason}"] += 1
             else:
-                yield _candidate(
+                found = _candidate(
                     "updated", after["page_id"], subject, sentence=sentence, place=row["start"], value=value
                 )
+                yield replace(found, old_answer=was[-1][0].text)
 
 
 def _not_updated(sentence: str, value: Value, was: list[tuple[Value, str]]) -> str | None:

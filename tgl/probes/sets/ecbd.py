@@ -130,6 +130,7 @@ def _row(
         "answer_group": f"ecbd-{identity}",
         "split": split_of(subject, settings),
         "candidates": [],
+        "old_answer": "",
     }
 
 

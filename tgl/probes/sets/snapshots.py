@@ -19,6 +19,7 @@ from tgl.core.schemas import SCHEMAS
 from tgl.core.tables.read import check_unique, iter_rows, read_table
 from tgl.core.tables.row_groups import RowGroups
 from tgl.core.tables.write import write_table
+from tgl.probes.fill import with_candidates, with_common_relations
 from tgl.probes.from_text.candidates import (
     Candidate,
     Mentioned,
@@ -124,7 +125,7 @@ def write_snapshot_probes(
     chosen = _Chosen(period, settings, counts)
     for candidate in found:
         chosen.take(candidate)
-    wanted = Counter(row["relation"] for row in chosen.rows if row["kind"] == "updated")
+    wanted = chosen.updated
     unchanged = _unchanged_candidates(
         tables,
         base,
@@ -146,6 +147,7 @@ class _Chosen:
         self.rows: list[dict] = []
         self.digests: dict[str, dict] = {"sentence": {}, "taught_by": {}}
         self.period, self.settings, self.counts = period, settings, counts
+        self.updated: Counter = Counter()  # what the chosen updated values are: numbers or links
         self._choice = Choice(settings.snapshots)
 
     def take(self, candidate: Candidate) -> bool:
@@ -155,6 +157,7 @@ class _Chosen:
         self.counts[f"{candidate.kind}: {reason or 'used'}"] += 1
         if not reason:
             self.rows.append(row)
+            self.updated[candidate.relation] += candidate.kind == "updated"
             self.digests["sentence"][row["id"]] = sentence
             self.digests["taught_by"][row["id"]] = sorted(candidate.taught_by)
         return not reason
@@ -261,7 +264,7 @@ def _row(candidate: Candidate, period: str, settings: ProbesConfig) -> dict:
         "set": "snapshots",
         "kind": candidate.kind,
         "period": period,
-        "relation": candidate.relation,
+        "relation": candidate.relation_in_words,
         "subject": candidate.subject.name,
         "text": candidate.sentence,
         "span_start": candidate.start,
@@ -269,6 +272,7 @@ def _row(candidate: Candidate, period: str, settings: ProbesConfig) -> dict:
         "answer_group": identity,
         "split": split_of(candidate.subject.name, settings),
         "candidates": [],
+        "old_answer": candidate.old_answer,
     }
 
 
@@ -285,7 +289,8 @@ def _page_ids(path: str | Path) -> np.ndarray:
 
 
 def _make(inputs: Inputs) -> tuple[list[dict], Counter]:
-    return merged(inputs.files["snapshots"], inputs.settings.snapshots)
+    rows, counts = merged(inputs.files["snapshots"], inputs.settings.snapshots)
+    return with_candidates(with_common_relations(rows), inputs.settings.snapshots.candidates), counts
 
 
 PROBE_SET = ProbeSet(

@@ -161,6 +161,7 @@ def templama_probes(
             held = answers[before].get(key)
             for answer in answered:
                 kind = "new" if held is None else "unchanged" if answer.is_one_of(held) else "updated"
+                replaced = [other.name for other in held or () if not other.is_one_of(answered)]
                 counts[f"{kind}_probes"] += 1
                 rows.append(
                     _row(
@@ -168,8 +169,8 @@ def templama_probes(
                         key,
                         queries[after, key],
                         answer=answer.name,
-                        kind=kind,
-                        period=period,
+                        old=replaced[0] if kind == "updated" and replaced else "",
+                        of=(kind, period),
                         settings=settings,
                     )
                 )
@@ -209,10 +210,11 @@ def _row(
     query: tuple[str, str, str],
     *,
     answer: str,
-    kind: str,
-    period: str,
+    old: str,
+    of: tuple[str, str],
     settings: ProbesConfig,
 ) -> dict:
+    kind, period = of
     question, relation, subject = query
     left, _, right = question.partition(BLANK)
     right = "" if answer.endswith(".") and right.startswith(".") else right  # avoids ".." after "F.C."
@@ -229,6 +231,7 @@ def _row(
         "answer_group": f"{name}-{period}-{key}",
         "split": split_of(_subject_key(key) or subject or subject_of(left), settings),
         "candidates": [],
+        "old_answer": old,
     }
 
 

@@ -62,6 +62,7 @@ def world_probes(
                         "answer_group": f"world-{subject_id}-{fact['relation']}-{period}",
                         "split": split_of(fact["subject"], settings),
                         "candidates": fact["candidates"],
+                        "old_answer": timeline[number - 1]["object"] if kind == "updated" else "",
                     }
                 )
     return rows, counts

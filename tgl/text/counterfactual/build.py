@@ -36,12 +36,14 @@ class Partition:
         near: Facts of the same relations that stay.
         far: Facts of other relations that stay.
         new: Facts about invented subjects.
+        replaced: The true answer of each updated fact, by relation and subject.
     """
 
     updated: list[Fact]
     near: list[Fact]
     far: list[Fact]
     new: list[Fact]
+    replaced: dict[tuple[str, str], str]
 
 
 def partition(facts: Sequence[Fact], settings: CounterfactualConfig) -> Partition:
@@ -89,7 +91,8 @@ def partition(facts: Sequence[Fact], settings: CounterfactualConfig) -> Partitio
         Fact(name := rng.choice(changing), subject, rng.choice(answers[name]))
         for subject in _names(rng, settings.new_entities)
     ]
-    return Partition(updated, inside[settings.updated : wanted], outside[: settings.far], new)
+    replaced = {(fact.relation, fact.subject): fact.answer for fact in inside[: settings.updated]}
+    return Partition(updated, inside[settings.updated : wanted], outside[: settings.far], new, replaced)
 
 
 def _one_a_subject(facts: Sequence[Fact], rng: random.Random) -> list[Fact]:
@@ -203,6 +206,7 @@ def probes(
                     "answer_group": f"{identity}-{number}",
                     "split": split[fact.subject],
                     "candidates": [],
+                    "old_answer": drawn.replaced[fact.relation, fact.subject] if kind == UPDATED else "",
                 }
 
 
