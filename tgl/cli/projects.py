@@ -67,21 +67,48 @@ def run(
 @command("init")
 def init(
     folder: Annotated[Path, typer.Argument(help="The folder of the new project. It must not exist.")],
+    text: Annotated[
+        list[Path] | None,
+        typer.Option(help="Your own documents at one date: a file or folder. Give one for each date."),
+    ] = None,
+    date: Annotated[
+        list[str] | None,
+        typer.Option(help="The date YYYYMMDD of each --text, if their names hold none.", metavar="DATE"),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Folder or Hugging Face name of a pretrained model to continue.")
+    ] = None,
+    probes: Annotated[Path | None, typer.Option(help="Your own probes (docs/probes.md).")] = None,
 ) -> None:
     """Write a small project of your own: a configuration with comments.
 
-    It runs as it is: a small synthetic world, one or two minutes on two cores.
+    With --text it is on your own documents: their changes from date to date are the training text. Without, it is a
+    small synthetic world that runs as it is, in one or two minutes on two cores.
     """
     if folder.exists():
         raise TglError(f"{folder}: exists; expected the name of a new folder. Choose another name")
-    Checked().output_folder(folder)
-    from tgl.config.project import write_project
-
-    write_project(folder)
+    if not text and (date or model or probes):
+        raise TglError(
+            "--date, --model and --probes: need --text, the documents that they belong to. Add --text"
+        )
+    given = Checked().output_folder(folder)
     place = f"./{folder}" if str(folder).startswith("-") else str(folder)
+    if not text:
+        from tgl.config.project import write_project
+
+        write_project(folder)
+        show(
+            f"{folder / 'config.yaml'}: written. Next:\n"
+            f"  cd {shlex.quote(place)}\n"
+            "  tgl check config.yaml    # reports everything that is wrong with the configuration\n"
+            "  tgl run config.yaml      # one or two minutes on two cores"
+        )
+        return
+    given.model(model).file("probes as JSON lines", probes)
+    from tgl.cli.text_project import start_text_project
+
+    show(start_text_project(folder, text, date or [], model=model, probes=probes))
     show(
-        f"{folder / 'config.yaml'}: written. Next:\n"
-        f"  cd {shlex.quote(place)}\n"
-        "  tgl check config.yaml    # reports everything that is wrong with the configuration\n"
-        "  tgl run config.yaml      # one or two minutes on two cores"
+        f"Next:\n  cd {shlex.quote(place)}\n  tgl run config.yaml --until probes    # see which probes there are"
     )
+    show("  tgl run config.yaml")

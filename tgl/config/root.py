@@ -58,9 +58,9 @@ class Config(Section):
         ),
     )
     snapshots: SnapshotsConfig = Field(
-        SnapshotsConfig(), description="Snapshots of a wiki: their dates, and the source of their dumps."
+        SnapshotsConfig(), description="Snapshots of the text: their dates, and where they are from."
     )
-    pages: PagesConfig = Field(PagesConfig(), description="Extraction of the text of pages from the dumps.")
+    pages: PagesConfig = Field(PagesConfig(), description="Extraction of the text of pages from dumps.")
     text: TextConfig = Field(
         TextConfig(), description="Training text: base text, held-out pages, and new text of each period."
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import yaml
@@ -33,9 +33,15 @@ _WRITTEN = "written"
 _BOUNDS = {"ge": "minimum", "le": "maximum", "gt": "exclusiveMinimum", "lt": "exclusiveMaximum"}
 
 
-def config_yaml(config: Config, head: str = HEAD) -> str:
-    """Return a configuration as YAML: every key with its value, after a comment that explains the key."""
-    return head + "\n" + "\n".join(_section(config, 0)) + "\n"
+def config_yaml(config: Config, head: str = HEAD, *, without: Collection[str] = ()) -> str:
+    """Return a configuration as YAML: every key with its value, after a comment that explains the key.
+
+    Args:
+        config: The configuration.
+        head: The comment at the top.
+        without: Sections that are left out, such as snapshots.wikimedia.
+    """
+    return head + "\n" + "\n".join(_section(config, 0, without=without)) + "\n"
 
 
 def schema_json() -> str:
@@ -57,19 +63,21 @@ def explanation(section: type[Section], key: str) -> str | None:
     return (kind.__doc__ or "").partition("\n")[0] or None if is_section else None
 
 
-def _section(section: Section, depth: int) -> Iterator[str]:
+def _section(section: Section, depth: int, *, name_of: str = "", without: Collection[str]) -> Iterator[str]:
     indent = "  " * depth
     for number, (name, about) in enumerate(type(section).model_fields.items()):
         value, comment = getattr(section, name), explanation(type(section), name)
         if value is None and comment is None:
             continue  # This is the unused section of another package's baseline or probe set.
+        if f"{name_of}{name}" in without:
+            continue
         if isinstance(value, Section) and (depth == 0 or number):
             yield ""
         for line in textwrap.wrap(comment or "", _LINE - len(indent) - 2, break_on_hyphens=False):
             yield f"{indent}# {line}"
         if isinstance(value, Section):
             yield f"{indent}{name}:"
-            yield from _section(value, depth + 1)
+            yield from _section(value, depth + 1, name_of=f"{name_of}{name}.", without=without)
             continue
         written = about.json_schema_extra or {}
         shown = written[_WRITTEN] if _WRITTEN in written and name not in section.model_fields_set else value
@@ -81,6 +89,9 @@ def _key(key: str, value: object, indent: str) -> Iterator[str]:
     if len(line) > _LINE and isinstance(value, list):
         yield key
         yield from (f"{indent}  - {_value(entry)}" for entry in value)
+    elif len(line) > _LINE and isinstance(value, dict):
+        yield key
+        yield from (f"{indent}  {_value(name)}: {_value(entry)}" for name, entry in value.items())
     else:
         yield line
 

@@ -2,8 +2,8 @@
 
 A line or row has the keys `text` and `kind` (updated, new_entity or unchanged). The span is either `span`, whose last
 occurrence in the text is used, or `span_start` and `span_end` in characters. Optional keys are id, period, relation,
-subject, answer_group, old_answer, candidates and split (default: validation); null means missing. All three inputs pass
-the same checks.
+subject, answer_group, old_answer, candidates, document and split (default: validation); null means missing. All three
+inputs pass the same checks.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ _OPTIONAL = {
     **dict.fromkeys(("id", "set", "period", "relation", "subject", "answer_group", "old_answer"), str),
     "candidates": list,
 }
-_KNOWN = {*SCHEMAS["probes"].names, "span"}
+# The id of the document that states a probe matters only in the workflow (`tgl.probes.sets.json_lines`).
+_KNOWN = {*SCHEMAS["probes"].names, "span", "document"}
 
 
 def read_probes(given: str | Path | Iterable[Mapping]) -> list[dict]:

@@ -20,7 +20,7 @@ from tgl.profiling.norms import default_batch_tokens
 # their norms 2, and 2 for a second forward pass where blocks are streamed.
 _OPERATIONS = {False: 6, True: 8}
 # Share of the speed of a large matrix product that a profile reaches, of 0.4 to 0.6 in measurements on a CPU.
-_REACHED = 0.5
+REACHED = 0.5
 # Copies of the logits that exist at once: themselves, their logarithms, their gradients and those of the loss.
 _LOGITS = 4
 _GIB = 2**30
@@ -108,7 +108,7 @@ def estimate(
         weights=0 if in_memory else held * size,
         gradients=0 if stream or adapters else 2 * total * 4,
         batch=tokens * activations * size + logits,
-        seconds=operations / (_REACHED * _speed(dtype, device)),
+        seconds=operations / (REACHED * matrix_speed(dtype, device)),
         available=_available(device),
     )
 
@@ -122,7 +122,7 @@ def _residual(shell: PreTrainedModel) -> int:
     return shell.get_input_embeddings().weight.shape[1]
 
 
-def _speed(dtype: torch.dtype, device: str) -> float:
+def matrix_speed(dtype: torch.dtype, device: str) -> float:
     """Return the floating-point operations per second of a matrix product."""
     one, other = (torch.ones(1024, 1024, dtype=dtype, device=device) for _ in range(2))
     best = float("inf")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from tgl.config.root import Config
+from tgl.config.used import used_settings
 from tgl.core.files import write_text
 from tgl.report import gather, method_figures, notes, profile_figures, profile_tables
 from tgl.report.csv_text import csv_text
@@ -89,7 +90,7 @@ def write_report(results: Path, config: Config, output: Path) -> None:
     page = render(
         "index.html.j2",
         config=config,
-        config_json=json.dumps(config.model_dump(mode="json"), indent=1),
+        config_json=json.dumps(used_settings(config), indent=1),
         versions={name: _version(name) for name in PACKAGES} | {"python": platform.python_version()},
         counts=gather.stage_counts(results, config),
         gates=found,

@@ -14,12 +14,12 @@ class TextConfig(Section):
 
     base: Literal["first_snapshot", "json_lines"] = Field(
         "first_snapshot",
-        description="Pretraining text of the base model. first_snapshot: pages of the first date; json_lines: a file.",
+        description="Pretraining text of the base model. first_snapshot: text of the first date; json_lines: a file.",
     )
     json_lines: FilePath | None = Field(
         None,
         description=(
-            "File for base json_lines: one object {id, title, text} on each line, plain or .xz. null: none."
+            "File of documents {id, title, text} for base json_lines: JSON lines, CSV or Parquet. null: none."
         ),
     )
     max_characters: Annotated[Integer, Field(ge=1, le=10**15)] | None = Field(
@@ -27,7 +27,7 @@ class TextConfig(Section):
     )
     holdout_share: Holdout = Field(
         0.05,
-        description="Share of the pages excluded from all training to measure held-out loss, 0.000001 to 0.9.",
+        description="Share of the documents excluded from all training to measure held-out loss, 0.000001 to 0.9.",
     )
     language: Language = Field(
         "en",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -84,3 +85,61 @@ def test_init_refuses_the_working_directory(tmp_path, monkeypatch):
 def test_init_refuses_a_place_that_cannot_be_written_to(tmp_path):
     (tmp_path / "file").write_text("mine")
     assert str(tmp_path / "file") in refused("init", tmp_path / "file" / "mine")
+
+
+def collections(folder, **texts):
+    """Write a collection of 30 documents for each date, in which numbers change."""
+    for date in ("2020-01-01", "2021-01-01"):
+        rows = [
+            {
+                "id": f"d{n}",
+                "title": f"Place {n}",
+                "text": f"Place {n} has {n + int(date[:4])} people. It is old.",
+            }
+            for n in range(30)
+        ]
+        (folder / f"text-{date}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return [f"--text={folder / f'text-{date}.jsonl'}" for date in ("2021-01-01", "2020-01-01")]
+
+
+def test_init_on_documents_writes_a_checked_project_and_what_it_costs(tmp_path):
+    printed = passes("init", tmp_path / "mine", *collections(tmp_path))
+    assert "20200101: 30 documents, " in printed
+    assert "in new or changed ones" in printed
+    assert "cost: training takes about" in printed
+    config = load_config(tmp_path / "mine/config.yaml")
+    assert config.snapshots.documents.collections == {
+        f"{date}0101": str(tmp_path / f"text-{date}-01-01.jsonl") for date in (2020, 2021)
+    }
+    assert passes("check", tmp_path / "mine/config.yaml") == f"{tmp_path / 'mine/config.yaml'}: valid\n"
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--date", "20200101"], "--date: found 1 for 2 collections"),
+        (["--model", "no/such/model"], "no/such/model"),
+        (["--probes", "gone.jsonl"], "gone.jsonl"),
+    ],
+)
+def test_init_on_documents_refuses_what_cannot_run_and_writes_nothing(tmp_path, more, message):
+    assert message in refused("init", tmp_path / "mine", *collections(tmp_path), *more)
+    assert not (tmp_path / "mine").exists()
+
+
+def test_init_refuses_probes_that_no_run_could_use(tmp_path):
+    (tmp_path / "p.jsonl").write_text('{"text": "a b", "span": "b", "kind": "unchanged"}\n')
+    error = refused("init", tmp_path / "mine", *collections(tmp_path), "--probes", tmp_path / "p.jsonl")
+    assert "no probe has the split" in error
+    assert not (tmp_path / "mine").exists()
+
+
+def test_init_refuses_collections_in_which_nothing_changed(tmp_path):
+    collections(tmp_path)
+    same = [f"--text={tmp_path / 'text-2020-01-01.jsonl'}"] * 2
+    error = refused("init", tmp_path / "mine", *same, "--date=20200101", "--date=20210101")
+    assert "in new or changed documents" in error
+
+
+def test_options_that_need_text_are_refused_without(tmp_path):
+    assert "need --text" in refused("init", tmp_path / "mine", "--model", "gpt2")

@@ -7,6 +7,8 @@ from tgl.core.tables.write import to_arrow
 from tgl.probes.probe_set import PROBE_SETS
 from tgl.probes.sets.json_lines import json_lines_probes, pairs_of
 from tgl.probes.settings import JsonLinesConfig, ProbesConfig
+from tgl.snapshots.documents.document import page_id
+from tgl.text.documents import part_of
 
 DATES = ["20190101", "20200101", "20210101"]
 
@@ -38,7 +40,7 @@ def test_sentences_get_a_set_a_split_and_candidates(probes):
     assert {row["split"] for row in found.values()} >= {"validation", "test"}
     assert all({str(n), "old"} < set(found[f"json_lines-{n}"]["candidates"]) for n in range(40))
     assert {len(row["candidates"]) for row in found.values()} == {4}
-    assert counts == {"records": 40, "updated_probes": 40, "with_old_answer": 40}
+    assert counts == {"records": 40, "updated_probes": 40, "with_old_answer": 40, "held_out_documents": 0}
 
 
 def test_all_probes_of_a_subject_have_one_split_and_a_given_one_stays(probes):
@@ -47,6 +49,19 @@ def test_all_probes_of_a_subject_have_one_split_and_a_given_one_stays(probes):
     splits = {(row["subject"], row["split"]) for row in found.values()}
     assert len(splits) == len({row["subject"] for row in found.values()})
     assert found["json_lines-99"]["split"] == "train"
+
+
+def test_probes_of_held_out_documents_are_left_out_and_counted(tmp_path):
+    rows = [sentence(n, document=f"doc{n}") for n in range(200)] + [sentence(200)]
+    file = tmp_path / "mine.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found, counts = json_lines_probes(
+        JsonLinesConfig(file=str(file)), DATES, ProbesConfig(), holdout_share=0.3
+    )
+    asked = {row["id"] for row in found}
+    kept = {n for n in range(200) if part_of(page_id(f"doc{n}"), 0.3) == "train"}
+    assert asked == {f"json_lines-{n}" for n in (*kept, 200)}
+    assert counts["held_out_documents"] == 200 - len(kept) > 0
 
 
 def test_the_only_period_need_not_be_given(probes):

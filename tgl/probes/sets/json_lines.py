@@ -8,30 +8,34 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 from tgl.core.errors import TglError
-from tgl.core.vocabulary import UPDATED
+from tgl.core.vocabulary import HELD_OUT, UPDATED
 from tgl.probes.fill import with_candidates
 from tgl.probes.given import read_probes
 from tgl.probes.probe_set import Inputs, ProbeSet
 from tgl.probes.rows import read_records, split_of
 from tgl.probes.sets.templama import templama_probes
 from tgl.probes.settings import JsonLinesConfig, ProbesConfig
+from tgl.snapshots.documents.document import page_id
+from tgl.text.documents import part_of
 
 NAME = "json_lines"
 
 
 def json_lines_probes(
-    own: JsonLinesConfig, dates: Sequence[str], settings: ProbesConfig
+    own: JsonLinesConfig, dates: Sequence[str], settings: ProbesConfig, *, holdout_share: float = 0.0
 ) -> tuple[list[dict], Counter]:
     """Return the probes of a file for all periods, with splits and candidates.
 
     A record is either a sentence {text, span, kind, period, ...} (`tgl.probes.given`) or a query {query, answer, date}.
     A sentence without a period belongs to the only period. A sentence without a split gets that of its subject, or of
-    its answer group if it has no subject.
+    its answer group if it has no subject. A sentence whose `document` is held out of the training text is left out,
+    because no training text states it.
 
     Args:
         own: The section `probes.json_lines`.
         dates: The dates of all snapshots.
         settings: The section `probes`.
+        holdout_share: The share of documents that no training text contains.
 
     Returns:
         The rows of the table `probes`, and the counts.
@@ -49,10 +53,14 @@ def json_lines_probes(
         pairs = pairs_of(own.file, {str(record.get("date")) for record in records}, dates)
         rows, counts = templama_probes(own.file, pairs, settings, name=NAME)
     else:
-        rows = [_row(own.file, row, dates, settings=settings, given=record) for row, record in zip(
-            read_probes(own.file), records, strict=True)]  # fmt: skip
+        numbered = zip(read_probes(own.file), records, strict=True)
+        rows = [
+            _row(own.file, row, dates, settings=settings, given=record)
+            for row, record in numbered
+            if not _held_out(record, holdout_share)
+        ]
         counts = Counter(f"{row['kind']}_probes" for row in rows)
-        counts["records"] = len(records)
+        counts["records"], counts["held_out_documents"] = len(records), len(records) - len(rows)
     counts["with_old_answer"] = sum(bool(row["old_answer"]) for row in rows)
     return with_candidates(rows, own.candidates), counts
 
@@ -66,6 +74,11 @@ def _row(file: str, row: dict, dates: Sequence[str], *, settings: ProbesConfig, 
         )
     split = given.get("split") or split_of(row["subject"] or row["answer_group"], settings)
     return {**row, "id": f"{NAME}-{row['id']}", "set": NAME, "period": period, "split": split}
+
+
+def _held_out(record: dict, holdout_share: float) -> bool:
+    identity = record.get("document")
+    return identity is not None and part_of(page_id(str(identity)), holdout_share) == HELD_OUT
 
 
 def pairs_of(file: str, found: Iterable[str], dates: Sequence[str]) -> dict[str, list[str]]:
@@ -113,7 +126,7 @@ def _check(own: JsonLinesConfig, dates: list[str], settings: ProbesConfig) -> No
 
 
 def _make(inputs: Inputs) -> tuple[list[dict], Counter]:
-    return json_lines_probes(inputs.own, inputs.dates, inputs.settings)
+    return json_lines_probes(inputs.own, inputs.dates, inputs.settings, holdout_share=inputs.holdout_share)
 
 
 PROBE_SET = ProbeSet(_make, JsonLinesConfig, files=("file",), check=_check)
