@@ -3,11 +3,16 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-quick test-tables test-slurm test-faults test-fuzz lint format clean
+.PHONY: run example test test-quick test-tables test-slurm test-faults test-fuzz lint format clean
 
 run: .venv/installed
 	$(BIN)/snakemake
 	@cat results/default/report/gate.txt
+
+# Documents of three dates from the shipped example, a small model and a report: about five minutes on two cores.
+example: .venv/installed
+	$(BIN)/snakemake --configfile workflow/presets/factbook.yaml
+	@cat results/factbook/report/gate.txt
 
 test: .venv/installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --dist loadfile --no-loadscope-reorder --ignore tests/slurm

@@ -54,11 +54,12 @@ def scores(gains, seeds=3, asked=None, rates=RATES):
                     value += 0.01 * rng.normal()
                     rows.append(
                         (method, rate, seed, checkpoint, probe.id, probe.set, probe.kind, probe.period, probe.relation,
-                         probe.split, 2, 4, -2 * value, 1 + (value > 2), 3, f"{probe.set} {probe.subject}")
+                         probe.split, 2, 4, -2 * value, 1 + (value > 2), 3, value < 2, float("nan"),
+                         f"{probe.set} {probe.subject}")
                     )  # fmt: skip
     columns = (
         "method rate seed checkpoint probe set kind period relation split num_tokens num_bytes log_likelihood rank "
-        "num_candidates subject"
+        "num_candidates exact_match old_log_likelihood subject"
     )
     return pd.DataFrame(rows, columns=columns.split())
 

@@ -14,7 +14,7 @@ from tgl.core.errors import TglError
 from tgl.core.progress import duration
 from tgl.snapshots.documents.collection import open_collection
 from tgl.snapshots.settings import DocumentsConfig
-from tgl.train.cost import num_parameters, trained_tokens, training_seconds
+from tgl.config.cost import num_parameters, trained_tokens, training_seconds
 
 
 def start_text_project(
