@@ -1,8 +1,8 @@
 import pytest
 
 from tests.support.model_fixtures import tiny_model
-from tgl.config.check import check
 from tgl.config import cost
+from tgl.config.check import check
 from tgl.config.cost import num_parameters, trained_tokens, training_seconds
 
 KEYS = {"seeds": [0, 1], "methods": ["full", "last"], "tokens": {"block_size": 32, "vocab_size": 400}}

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from tgl.config.cost import num_parameters, trained_tokens, training_seconds
 from tgl.config.files import missing_files, missing_models, wrong_probes
 from tgl.config.project import experiment_name, write_text_project
 from tgl.config.root import Config
@@ -14,7 +15,6 @@ from tgl.core.errors import TglError
 from tgl.core.progress import duration
 from tgl.snapshots.documents.collection import open_collection
 from tgl.snapshots.settings import DocumentsConfig
-from tgl.config.cost import num_parameters, trained_tokens, training_seconds
 
 
 def start_text_project(

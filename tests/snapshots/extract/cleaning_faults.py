@@ -10,7 +10,7 @@ import tgl.snapshots.extract.wikitext as wikitext
 
 clean, pages = wikitext.clean, 0
 
-def disturbed(text, keep):
+def disturbed(text, keep, title):
     global pages
     pages += 1
     for name in ("SIGSEGV", "SIGABRT", "SIGKILL", "SIGTERM", "SIGHUP"):
@@ -25,7 +25,7 @@ def disturbed(text, keep):
         raise MemoryError
     if "SLOW" in text:
         time.sleep(60)
-    return clean(text, keep)
+    return clean(text, keep, title)
 
 wikitext.clean = disturbed
 """

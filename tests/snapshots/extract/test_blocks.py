@@ -126,8 +126,7 @@ def test_blocks_leave_out_nothing_but_the_marks_of_headings(wikitext):
         ("[a) {{b]}}\nc", ["markup"]),
         ("{{a|{{{1}}}}}\nb", ["markup"]),
         ("a\n<nowiki>{{</nowiki>\nb", ["markup"]),
-        ("''a\nb''", ["markup", "markup"]),
-        ("a ''''b''\nc", ["markup", "plain"]),
+        ("''a\nb''", ["plain"]),
         ("; a : b\n---- \n&copyx; &eacute;\nmailto:a@b.c", ["markup", "markup", "plain", "markup"]),
     ],
 )

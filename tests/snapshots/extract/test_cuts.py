@@ -8,6 +8,7 @@ import tgl.snapshots.extract.wikitext as wikitext_module
 from tgl.snapshots.dumps.reader import read_pages
 from tgl.snapshots.extract.blocks import Block
 from tgl.snapshots.extract.cuts import cut_links, cut_tables, cut_tags, cut_templates
+from tgl.snapshots.extract.quotes import mark_quotes
 from tgl.snapshots.extract.wikitext import clean
 
 
@@ -24,7 +25,7 @@ def none_kept(name):
         ("<math>x^2</math>y<gallery>\nFile:a.jpg\n</gallery>", "y"),
         ("a<nowiki><ref>b</ref></nowiki><ref>c</ref>", "a<nowiki><ref>b</ref></nowiki>"),
         ("a<ref>b", "a<ref>b"),
-        ("a<!-- b", "a<!-- b"),
+        ("a<!-- b", "a"),
         ("İ<ref>b</ref>c", "İc"),  # whose small letter is longer
         ("a<ref>b</ref name=c>d</ref>e", "ae"),
     ],
@@ -135,9 +136,9 @@ def test_cuts_lose_no_text_of_real_articles(data_root, monkeypatch, name):
     ]
     monkeypatch.setattr(wikitext_module, "blocks", lambda wikitext: [Block("markup", wikitext)])
     cut = [clean(page.text).text for page in pages]
-    monkeypatch.setattr(wikitext_module, "without_dropped", lambda wikitext, keep: wikitext)
+    monkeypatch.setattr(wikitext_module, "without_dropped", lambda wikitext, keep: mark_quotes(wikitext))
     whole = [clean(page.text).text for page in pages]
     equal = sum(one == other for one, other in zip(cut, whole, strict=True))
-    assert equal >= 0.85 * len(pages)
+    assert equal >= 0.8 * len(pages)  # a cut reference in a parenthesis takes its comma along
     for page, one, other in zip(pages, cut, whole, strict=True):
         assert_only_markup_is_lost(page.title, other, one)

@@ -6,7 +6,8 @@ import time
 import pytest
 
 from tgl.core.errors import TglError
-from tgl.snapshots.extract.template_rules import TABLES, normalised, read_entries, read_rules, rule_of
+from tgl.snapshots.extract.clean_text import Keep
+from tgl.snapshots.extract.template_rules import TABLES, normalised, read_entries, read_rules, rules_of
 from tgl.snapshots.extract.wikitext import clean
 
 ENTRIES = [
@@ -15,8 +16,9 @@ ENTRIES = [
     for entry in read_entries(path)
 ]
 EXAMPLES = [
-    (wikitext, text)
-    for entry in read_entries(TABLES / "en.json")
+    pytest.param(path.stem, wikitext, text, id=f"{path.stem}-{wikitext}")
+    for path in sorted(TABLES.iterdir())
+    for entry in read_entries(path)
     for wikitext, text in entry["examples"].items()
 ]
 
@@ -39,9 +41,9 @@ def word(*names, **changes):
     return {"names": names, "action": "word", "parameters": {"text": "x"}} | changes
 
 
-@pytest.mark.parametrize(("wikitext", "text"), EXAMPLES)
-def test_example_of_a_rule_becomes_its_text(wikitext, text):
-    assert clean(f"[{wikitext}]").text == f"[{text}]"
+@pytest.mark.parametrize(("language", "wikitext", "text"), EXAMPLES)
+def test_example_of_a_rule_becomes_its_text(language, wikitext, text):
+    assert clean(f"[{wikitext}]", Keep(language=language)).text == f"[{text}]"
 
 
 @pytest.mark.parametrize("entry", ENTRIES)
@@ -59,8 +61,10 @@ def test_every_rule_has_nothing_but_the_known_keys(entry):
 
 
 def test_every_name_of_a_table_leads_to_a_rule():
-    names = [name for entry in read_entries(TABLES / "en.json") for name in entry["names"]]
-    assert [name for name in names if rule_of(normalised(name).replace("*", "x")) is None] == []
+    for path in TABLES.iterdir():
+        rule_of = rules_of(path.stem)
+        names = [name for entry in read_entries(path) for name in entry["names"]]
+        assert [name for name in names if rule_of(normalised(name).replace("*", "x")) is None] == []
 
 
 @pytest.mark.parametrize(

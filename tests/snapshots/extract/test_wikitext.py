@@ -46,7 +46,7 @@ def check(article):
         ("{{Infobox city\n| name = [[x]]\n| pop = {{val|3}}\n}}\nText.", "Text."),
         ("a<br>b<br/>c", "a\nb\nc"),
         ("* one\n* two\n# three\n: four", "one\ntwo\nthree\nfour"),
-        ("H<sub>2</sub>O and 10<sup>3</sup>", "H2O and 103"),
+        ("H<sub>2</sub>O and 10<sup>3</sup>", "H2O and 10^3"),
         ("<math>x^2</math>y<gallery>\nFile:a.jpg|b\n</gallery>", "y"),
         ("[https://a.org/b the page] and [https://a.org]", "the page and"),
         ("__NOTOC__ Text __TOC__", "Text"),
@@ -174,7 +174,7 @@ def test_tables_and_infoboxes_are_kept_when_asked_for():
         ("Berlin ({{IPA|x}}, {{IPA|y}}) is.", "Berlin is."),
         ("Berlin ({{IPA|x}}; born 1900) is.", "Berlin (born 1900) is."),
         ("Berlin (born 1900, {{IPA|x}}) is.", "Berlin (born 1900) is."),
-        ("main() and f( x ).", "main() and f(x)."),
+        ("main() and f( x ).", "main() and f( x )."),
     ],
 )
 def test_what_a_dropped_template_leaves_of_a_parenthesis_goes(wikitext, text):
@@ -248,3 +248,33 @@ def test_real_articles_lose_their_markup_and_keep_their_sentences(data_root):
     assert not re.search(r"\{\{|\}\}|\[\[|\]\]|<ref|'''|^==|\|-", text, re.MULTILINE)
     assert sum(link.target == "Germany" for link in links) >= 1
     assert len(text) > 30_000
+
+
+@pytest.mark.parametrize(
+    ("wikitext", "text"),
+    [
+        ("a <!-- b. c\n\nd", "a"),
+        ("One.<p>Two.<p>Three.</div> Four.<br>Five", "One.\nTwo.\nThree.\nFour.\nFive"),
+        ("a</span> b <small>c", "a b c"),
+        ("<nowiki><p></nowiki>", "<p>"),
+        ("x < y and y > z", "x < y and y > z"),
+        ("Rock &apos;n&apos; roll, &num;3, &amp;apos; &ccaron; &unknown;", "Rock 'n' roll, #3, &apos; č &unknown;"),
+        ("At https://mill.example/a_b today, or [https://x.org the site] [https://y.org].",
+         "At https://mill.example/a_b today, or the site ."),
+        ("for (;;) and (1,) and ( x ) and ()", "for (;;) and (1,) and ( x ) and ()"),
+        ("大阪（{{IPA|x}}、{{IPA|y}}）は", "大阪は"),
+        ("A (<ref>b</ref>, c) d", "A (c) d"),
+        ("10<sup>6</sup> m<sup>2</sup> x<sup>n</sup> 1<sup>st</sup> CO<sub>2</sub> 101<sub>2</sub> s<sup>−1</sup>",
+         "10^6 m^2 x^n 1st CO2 101_2 s^−1"),
+        ('<mapframe text="a">{"type":"Point"}</mapframe>b<templatedata>{"x":1}</templatedata>c', "bc"),
+        ("{{TableHead}}\n! Year\n|-\n| 1999 || 3\n|}\nThe mill.", "The mill."),
+        ("{{hs|5}}{{sortname|Ann|Lee|Ann Lee (x)}} is", "Ann Lee is"),
+    ],
+)  # fmt: skip
+def test_text_is_what_a_reader_sees(wikitext, text):
+    assert text_of(wikitext) == text
+
+
+def test_the_caption_of_a_table_is_a_row():
+    wikitext = "{|\n|+ style=x | Mills\n|-\n| a || b\n|}"
+    assert clean(wikitext, Keep(tables=True)).text == "Mills\na | b"

@@ -41,6 +41,11 @@ class Siteinfo:
         return {name: getattr(self, name) for name in ("sitename", "dbname", "base", "language")}
 
     @property
+    def main_language(self) -> str:
+        """The language without a variant: zh for zh-hant. English if the dump names none."""
+        return self.language.partition("-")[0].lower() or "en"
+
+    @property
     def dropped_links(self) -> list[str]:
         """The sorted namespace names, in this wiki, of links that show a file or assign a category."""
         return sorted(name for name, number in self.namespaces.items() if number in (MEDIA, FILE, CATEGORY))

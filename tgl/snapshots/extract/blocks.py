@@ -1,7 +1,7 @@
 """Wikitext in blocks that can be read one by one: plain lines, headings, and markup that only the tokenizer can tell.
 
 Most lines of an article hold nothing but text, links and italics; reading those takes no tokenizer. A block ends at the
-end of a line where no template, link, table or tag is open. So quotes are paired within a line, as MediaWiki does.
+end of a line where no template, link, table or tag is open. Quotes are marked before (`quotes`).
 """
 
 from __future__ import annotations
@@ -17,21 +17,19 @@ from tgl.snapshots.extract.cuts import LITERAL_TAG, NOTHING
 
 # Groups: target and anchor of a link; anchor of an external one; a line break.
 PIECE = re.compile(
-    r"\[\[([^\[\]{}|<>'\n]++)(?:\|([^\[\]{}<>\n]*+))?+\]\]"
-    r"|\[(?i:https?|ftp)://[^\[\]{}<>'\s|]++(?: ([^\[\]{}<>\n]*+))?+\]"
+    r"\[\[([^\[\]{}|<>\n]++)(?:\|([^\[\]{}<>\n]*+))?+\]\]"
+    r"|\[(?i:https?|ftp)://[^\[\]{}<>\s|]++(?: ([^\[\]{}<>\n]*+))?+\]"
     r"|(<(?i:br) */?>)"
 )
 
 # An address makes a link without any bracket: behind a scheme and two slashes, or a scheme that takes none.
 _SCHEMES = "".join(rf"(?<!(?i:{scheme}):)" for scheme, slashes in URI_SCHEMES.items() if not slashes)
-_WORDS = rf"(?:[^\[\]{{}}<>:'\n]++|:(?!//){_SCHEMES}|'(?!'))"
-_ANCHOR = rf"(?:{_WORDS}|''(?!'){_WORDS}++''(?!')|'''(?!'){_WORDS}++'''(?!'))"
-_LINK = rf"\[\[[^\[\]{{}}|<>'\n]++(?:\|{_ANCHOR}*+)?+\]\]"
-_EXTERNAL = rf"\[(?i:https?|ftp)://[^\[\]{{}}<>'\s|]++(?: (?!\s){_ANCHOR}*+)?+\]"
+_WORDS = rf"(?:[^\[\]{{}}<>:\n]++|:(?!//){_SCHEMES})"
+_LINK = rf"\[\[[^\[\]{{}}|<>\n]++(?:\|{_WORDS}*+)?+\]\]"
+_EXTERNAL = rf"\[(?i:https?|ftp)://[^\[\]{{}}<>\s|]++(?: (?!\s){_WORDS}*+)?+\]"
 _INNER = rf"(?:{_WORDS}|>|{_LINK}|{_EXTERNAL}|{re.escape(NOTHING)}|<(?i:br) */?>)"
-_STYLED = "|".join(rf"{marks}(?!'){_INNER}++{marks}(?!')" for marks in ("''", "'''", "'''''"))
-_PLAIN = re.compile(rf"(?:(?![;=]|----)(?:{_INNER}|{_STYLED})*+(?:\n|(?<!\n)\Z))++")
-_HEADING = re.compile(r"(={2,6})((?:[^=\[\]{}<>:'\n]|'(?!'))++)\1[ \t]*+(?:\n|\Z)")
+_PLAIN = re.compile(rf"(?:(?![;=]|----){_INNER}*+(?:\n|(?<!\n)\Z))++")
+_HEADING = re.compile(r"(={2,6})([^=\[\]{}<>:\n]++)\1[ \t]*+(?:\n|\Z)")
 
 _MARK = re.compile(
     r"\n|\{\{+|\}\}+|[\[\]]|^[:*#; \t]*(\{\|)|^[ \t]*(\|\})(?!\})"

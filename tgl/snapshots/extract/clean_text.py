@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -16,9 +16,12 @@ _BLANK_AFTER_START = re.compile(rf"{ANCHOR_START}(\s)")
 _BLANK_BEFORE_END = re.compile(rf"(\s){ANCHOR_END}")
 # One with a blank at its edge, or empty; found from its rare characters, thus fast.
 _LOOSE_ANCHOR = re.compile(rf"{ANCHOR_START}[\s{ANCHOR_END}]|{ANCHOR_END}(?<=\s.)")
-# A parenthesis, and behind an opening one what a dropped pronunciation or name in another script leaves of the rest:
-# "( , )", "(; born".
-_PARENTHESIS = re.compile(r"[()](?:(?<=\()(?:[\s,;:]*\)|[\s,;:]+))?")
+# Where markup was dropped; no XML has this character. Parentheses around it are tidied: "( , )", "(; born", "x, )".
+CUT = "\x04"
+_SEPARATORS = f"\\s,;:、，；：{CUT}"
+_PARENTHESIS = re.compile(rf"[(（][{_SEPARATORS}]*+[)）]?+|[)）]|{CUT}")
+_CLOSING, _AROUND = ")）", f" \n,;:、，；：{CUT}"
+_NEAR_CUT = re.compile(rf"[ \n]?{CUT}[ \n{CUT}]*")
 
 
 class Link(NamedTuple):
@@ -42,13 +45,15 @@ class Keep:
     """Which parts of an article are kept besides its running text, and which are dropped.
 
     dropped_sections: titles, case-folded, of sections that go with all below them. dropped_links: what the wiki calls
-    the namespaces of files and categories, whose links are dropped, besides the English names.
+    the namespaces of files and categories, whose links are dropped, besides the names of its language. language: the
+    code of the wiki's language, which decides on template rules, names and separators of numbers.
     """
 
     tables: bool = False
     infoboxes: bool = False
     dropped_sections: Collection[str] = ()
     dropped_links: Collection[str] = ()
+    language: str = "en"
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,7 @@ class CleanText:
         self.links: list[Link] = []
         self.sections: list[Section] = []
         self._last = "\n"
+        self._text_at = -1  # the last piece that holds text
 
     def add(self, text: str) -> None:
         """Append text."""
@@ -93,7 +99,15 @@ class CleanText:
             if number % 2:
                 self.links.append(Link(targets[number // 2], end - len(piece), end))
 
+    def add_cut(self) -> None:
+        """Note that markup was dropped here."""
+        self.pieces.append(CUT)
+        self.length += 1
+
     def _append(self, text: str) -> None:
+        if text.startswith(CUT):
+            self.add_cut()
+            text = text.lstrip(CUT)
         if not text:
             return
         first = text[0]
@@ -101,13 +115,19 @@ class CleanText:
             if self._last == "\n" or self._last == first:
                 text = text[1:]
             elif self._last == " ":  # a blank before a line end goes
-                self.pieces[-1] = self.pieces[-1][:-1]
+                self.pieces[self._text_at] = self.pieces[self._text_at][:-1]
                 self.length -= 1
             if not text:
                 return
+        self._text_at = len(self.pieces)
         self.pieces.append(text)
         self.length += len(text)
-        self._last = text[-1]
+        self._last = text.rstrip(CUT)[-1]
+
+    @property
+    def last(self) -> str:
+        """The last character so far, a line end at the start."""
+        return self._last
 
     @property
     def at_line_start(self) -> bool:
@@ -119,7 +139,7 @@ class CleanText:
         if not target:
             return
         added = "".join(self.pieces[first_piece:])
-        if anchor := added.strip():
+        if anchor := added.strip(f" \n{CUT}"):
             start = self.length - len(added) + added.index(anchor[0])
             self.links.append(Link(target, start, start + len(anchor)))
 
@@ -129,13 +149,14 @@ class CleanText:
         self.sections.append(Section(title, level, self.length))
 
     def text(self) -> str:
-        """Return the text so far, without white space around it."""
-        return "".join(self.pieces).strip()
+        """Return the text so far, without white space around it and without marks of what was dropped."""
+        whole = "".join(self.pieces)
+        return _without(whole, _gaps(whole)).strip() if CUT in whole else whole.strip()
 
     def article(self) -> Article:
         """Return the whole, without what dropped markup has left of parentheses; sections without text go."""
-        text = "".join(self.pieces).rstrip()
-        gaps = list(_gaps(text))
+        text = "".join(self.pieces).rstrip(f" \n{CUT}")
+        gaps = _gaps(text)
         if not gaps:
             links = [link for link in self.links if link.end <= len(text)]
             return Article(text, links, [found for found in self.sections if found.start < len(text)])
@@ -155,36 +176,56 @@ class CleanText:
         for link in self.links:
             if link.end <= len(text):
                 start, end = moved(link.start), moved(link.end)
-                if clean[start:end] == text[link.start : link.end]:
+                if end > start and clean[start:end] == text[link.start : link.end].replace(CUT, ""):
                     links.append(Link(link.target, start, end))
         sections = [Section(found.title, found.level, moved(found.start)) for found in self.sections]
         return Article(clean, links, [found for found in sections if found.start < len(clean)])
 
 
-def _gaps(text: str) -> Iterator[tuple[int, int]]:
-    """Yield [start, end) of what goes: empty parentheses with the blank before, and white space inside of others."""
-    end = 0
+def _gaps(text: str) -> list[tuple[int, int]]:
+    """Return [start, end) of what goes: marks of dropped markup, and what is left of the parentheses around them."""
+    found: list[tuple[int, int]] = []
+    end = 0  # of the last opening parenthesis and what goes behind it
     for match in _PARENTHESIS.finditer(text):
-        start = match.start()
-        if match[0] == ")":
+        start, stop = match.span()
+        if match[0] == CUT:
+            found.append((start, stop))
+        elif match[0] in _CLOSING:
             inside = start
-            while inside > end and text[inside - 1] in " ,;":
+            while inside > end and text[inside - 1] in _AROUND:
                 inside -= 1
-            if inside < start:
-                yield inside, start
-        elif len(match[0]) == 1:
-            continue
-        elif match[0][-1] != ")":
-            end = match.end()
-            yield start + 1, end
-        elif start > end and text[start - 1] == " ":  # as in " ()", not in "main()"
-            end = match.end()
-            yield start - 1, end
+            if CUT in text[inside:start]:
+                while found and found[-1][0] >= inside:
+                    found.pop()
+                found.append((inside, start))
+        else:
+            end = stop
+            if CUT in match[0]:
+                whole = match[0][-1] in _CLOSING
+                blank = whole and start > 0 and text[start - 1] == " "
+                found.append((start - blank if whole else start + 1, stop))
+    return found
+
+
+def _without(text: str, gaps: list[tuple[int, int]]) -> str:
+    kept, end = [], 0
+    for gap_start, gap_end in gaps:
+        kept.append(text[end:gap_start])
+        end = gap_end
+    return "".join([*kept, text[end:]])
 
 
 def _fold(text: str) -> str:
-    """Return text with each run of white space as one blank, or as a line end where one is in it."""
-    return _IRREGULAR.sub(_blank, text) if _IRREGULAR.search(text) else text
+    """Return text with each run of white space as one blank, or as a line end where one is in it.
+
+    White space around a mark of dropped markup is one run, which follows the mark.
+    """
+    text = _IRREGULAR.sub(_blank, text) if _IRREGULAR.search(text) else text
+    return _NEAR_CUT.sub(_blank_after_cut, text) if CUT in text else text
+
+
+def _blank_after_cut(match: re.Match) -> str:
+    return CUT + ("\n" if "\n" in match[0] else " " if " " in match[0] else "")
 
 
 def _blank(match: re.Match) -> str:

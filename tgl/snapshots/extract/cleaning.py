@@ -28,6 +28,7 @@ class CleaningJob(Generic[Page]):
 
     page: Page
     wikitext: str | None
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +71,10 @@ def clean_all(
             workers.put(worker)
             stack.callback(worker.stop)  # before the threads are waited for
 
-        def clean(wikitext: str) -> Cleaned:
+        def clean(wikitext: str, title: str) -> Cleaned:
             worker = workers.get()
             try:
-                return worker.clean(wikitext)
+                return worker.clean(wikitext, title)
             finally:
                 workers.put(worker)
 
@@ -89,7 +90,7 @@ def clean_all(
 
         try:
             for job in jobs:
-                future = None if job.wikitext is None else _submitted(threads, clean, job.wikitext)
+                future = None if job.wikitext is None else _submitted(threads, clean, job)
                 waiting.append(_Waiting(job.page, future))
                 texts += future is not None
                 while texts > _AHEAD * processes or len(waiting) > _MOST_WAITING:
@@ -104,10 +105,10 @@ def clean_all(
 
 
 def _submitted(
-    threads: ThreadPoolExecutor, clean: Callable[[str], Cleaned], wikitext: str
+    threads: ThreadPoolExecutor, clean: Callable[[str, str], Cleaned], job: CleaningJob
 ) -> Future[Cleaned]:
     try:
-        return threads.submit(clean, wikitext)
+        return threads.submit(clean, job.wikitext, job.title)
     except RuntimeError as error:  # the system gives no more threads
         raise TglError(
             f"a thread to clean pages cannot start ({error}). Raise `ulimit -u`, or use fewer processes."

@@ -48,7 +48,7 @@ class CleaningProcess:
     def __init__(self, keep: Keep, limits: Limits) -> None:
         self._settings = {
             "keep": {
-                name: value if isinstance(value, bool) else sorted(value)
+                name: value if isinstance(value, bool | str) else sorted(value)
                 for name, value in asdict(keep).items()
             },
             "limits": asdict(limits),
@@ -74,14 +74,14 @@ class CleaningProcess:
             if self._process is not None:
                 self._process.kill()
 
-    def clean(self, wikitext: str) -> Cleaned:
+    def clean(self, wikitext: str, title: str = "") -> Cleaned:
         """Return the page's article, cleaned simply where the parser took too much or crashed.
 
         A page is tried again in a fresh process after a process was killed from outside. It is given up for `memory`
         only in a fresh process, since what a used one holds depends on the pages before. Raises TglError after
         `MOST_KILLS` kills from outside, and when no process can be started.
         """
-        request = json.dumps(wikitext).encode("ascii") + b"\n"
+        request = json.dumps([title, wikitext]).encode("ascii") + b"\n"
         kills = crashes = 0
         while True:
             self._get_ready()

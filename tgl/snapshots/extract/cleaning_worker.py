@@ -44,7 +44,7 @@ def encoded(article: Article, given_up: str = "") -> bytes:
 
 
 def _serve(settings: dict) -> None:
-    """Answer each line of standard input, a page's wikitext, by a line: its article, or why there is none."""
+    """Answer each line of standard input, a page's title and wikitext, by a line: its article, or why there is none."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # its parent decides what Ctrl-C ends
     _end_with(settings["parent"])
     from tgl.snapshots.extract.wikitext import clean  # the parent needs no parser
@@ -62,7 +62,8 @@ def _serve(settings: dict) -> None:
             if not line:
                 return
             signal.setitimer(signal.ITIMER_PROF, limits.seconds)
-            answer = encoded(clean(json.loads(line), keep))
+            title, wikitext = json.loads(line)
+            answer = encoded(clean(wikitext, keep, title))
         except MemoryError:
             answer = b'"memory"\n'
         except (ValueError, RecursionError):

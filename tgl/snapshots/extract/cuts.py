@@ -8,12 +8,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-_RAW = "ref math gallery timeline syntaxhighlight source score imagemap includeonly templatestyles".split()
+from tgl.snapshots.extract.clean_text import CUT
+
+_RAW = (
+    "ref math gallery timeline syntaxhighlight source score imagemap includeonly templatestyles mapframe maplink graph "
+    "templatedata inputbox hiero categorytree indicator dynamicpagelist charinsert languages phonos"
+).split()
 DROPPED_TAGS = frozenset([*_RAW, "references", "style"])
 # Between these nothing is markup, so nothing is cut.
 _LITERAL = ("nowiki", "pre")
 _RAW_OPENING = re.compile(rf"<!--|<(?P<name>{'|'.join([*_RAW, *_LITERAL])})(?=[\s/>])[^<>]*>", re.IGNORECASE)
 LITERAL_TAG = re.compile(rf"<(?:{'|'.join(_LITERAL)})[\s/>]", re.IGNORECASE)
+# Dropped tags behind these may leave an empty parenthesis.
+_IN_PARENTHESES = tuple("(（,;:、，；：")
 _TAG_END = re.compile(r"\s*+>")
 _BRACES = re.compile(r"\{\{+|\}\}+")
 _BRACKETS = re.compile(r"\[\[+|\]\]+")
@@ -25,7 +32,10 @@ NOTHING = "{{-}}"
 
 
 def cut_tags(wikitext: str) -> str:
-    """Return wikitext without comments, references, formulas and other tags dropped whole. Linear in the text."""
+    """Return wikitext without comments, references, formulas and other tags dropped whole. Linear in the text.
+
+    A comment that is never closed goes to the end of the text, as in MediaWiki.
+    """
     return "".join(_without_tags(wikitext))
 
 
@@ -42,11 +52,15 @@ def _without_tags(wikitext: str) -> Iterator[str]:
                 continue
             lower = lower or wikitext.replace("İ", "i").lower()  # the one letter whose small one is longer
             end = _closed(lower, name, position)
-            if end < 0:
+            if end < 0 and not name:
+                end = len(wikitext)
+            elif end < 0:
                 endless.add(name)
                 continue
         if name not in _LITERAL:
             yield wikitext[kept_from : match.start()]
+            if name and wikitext[match.start() - 1 : match.start()] in _IN_PARENTHESES:
+                yield CUT
             kept_from = end
         position = end
     yield wikitext[kept_from:]
@@ -120,16 +134,33 @@ def cut_tables(wikitext: str) -> str:
         return wikitext
     open_at: list[int] = []
     found: list[tuple[int, int]] = []
+    looked_at = 0
     for match in _TABLE.finditer(wikitext):
         if match["indent"] is not None:
             open_at.append(match.end() - 2)
-        elif open_at:
+        elif not open_at:  # a template opened it
+            if (opening := _first_row(wikitext, match.start(), looked_at)) < match.start():
+                found.append((opening, match.end()))
+            looked_at = match.end()
+        else:
             opening, closing = open_at.pop(), match.end()
+            looked_at = closing
             if not open_at and wikitext.count("{{", opening, closing) == wikitext.count(
                 "}}", opening, closing
             ):
                 found.append((opening, closing))
     return _without(wikitext, found)
+
+
+def _first_row(wikitext: str, closing: int, floor: int) -> int:
+    """Return where the rows begin that end before `closing`: lines that begin with | or !, not before `floor`."""
+    start = closing
+    while start > floor:
+        line = wikitext.rfind("\n", 0, start - 1) + 1
+        if wikitext[line:start].lstrip(" \t")[:1] not in ("|", "!"):
+            break
+        start = line
+    return start
 
 
 def _without(wikitext: str, found: list[tuple[int, int]]) -> str:

@@ -88,7 +88,7 @@ def extract_pages(
     old = None if previous is None else Previous(previous, _TEXT.names)
     counts = {"pages_read": 0, **dict.fromkeys(REASONS, 0)}
     dropped = frozenset(map(str.casefold, settings.drop_sections))
-    keep = Keep(settings.tables, settings.infoboxes, dropped, site.dropped_links)
+    keep = Keep(settings.tables, settings.infoboxes, dropped, site.dropped_links, site.main_language)
     limits = Limits(settings.page_seconds, settings.page_memory_mb)
     written = array("q")  # page ids; a list or a set of millions would take much memory
     about: dict = {"wiki": site.wiki}
@@ -218,7 +218,7 @@ def _kept(
             counts["kept_copied"] += 1
             yield CleaningJob(_KeptPage(dataclasses.replace(page, text=None), row), None)
         else:
-            yield CleaningJob(_KeptPage(dataclasses.replace(page, text=None)), page.text)
+            yield CleaningJob(_KeptPage(dataclasses.replace(page, text=None)), page.text, page.title)
 
 
 def _pages(dumps: Iterable[str | Path], shard: Shard, *, has_earlier: bool) -> Iterator[RawPage]:

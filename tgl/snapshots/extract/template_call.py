@@ -16,7 +16,7 @@ class Template:
         self.name, _, argument = " ".join(name.replace("_", " ").split()).partition(":")
         if self.name.lower() == "template":
             self.name, argument = argument, ""
-        self.argument = argument.lower()
+        self.argument = argument.strip()
 
     @cached_property
     def parameters(self) -> dict[str, tuple[int, int]]:

@@ -1,6 +1,8 @@
 """Inline templates and what a reader sees of them: dates, units, numbers, names, text in other languages, lists.
 
-The rules are data: `templates/en.json` lists the names of English Wikipedia with their usual redirects. A rule has
+The rules are data, a table for each language: `templates/en.json` lists the names of English Wikipedia with their usual
+redirects. `templates/common.json` holds names that mean the same on every wiki. A wiki without a table of its own has
+these alone, since an English name may mean something else there. A rule has
 
 - `names`: the names of the template. A name that ends in * stands for every name that begins like it.
 - `action` and `parameters`: one of `template_actions.ACTIONS`, and what it is called with.
@@ -13,6 +15,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -21,6 +24,7 @@ from tgl.core.errors import TglError
 from tgl.snapshots.extract.template_actions import ACTIONS, Rule
 
 TABLES = Path(__file__).with_name("templates")
+COMMON = TABLES / "common.json"
 _INFOBOX = re.compile(r"(infobox|taxobox|automatic taxobox|speciesbox|geobox|drugbox|chembox)\b|.* infobox$")
 
 
@@ -63,14 +67,14 @@ def read_entries(path: Path) -> list[dict]:
     return entries
 
 
-def read_rules(path: Path) -> RuleTable:
-    """Read a file of rules.
+def read_rules(path: Path, table: RuleTable | None = None) -> RuleTable:
+    """Read a file of rules, and add them to a table if one is given.
 
     Raises TglError with the lines of both rules for a name that is written twice, in the same rule or in two: such
     names are equal once they are `normalised`. Raises it also for a rule that is not complete, or whose action or
     parameters do not exist.
     """
-    table = RuleTable()
+    table = table or RuleTable()
     number_of: dict[str, int] = {}
     for number, entry in enumerate(read_entries(path)):
         try:
@@ -89,6 +93,10 @@ def read_rules(path: Path) -> RuleTable:
                     f"{path}: the template name '{name}' is written twice, in the rules of line "
                     f"{_line(path, number_of[name])} and line {_line(path, number)}. Expected each name once. Remove "
                     "one of the two."
+                )
+            if name in table.names or name[:-1] in table.prefixes:
+                raise TglError(
+                    f"{path}: '{name}' is in {COMMON.name} too. Expected it in one table. Remove one of the two."
                 )
             number_of[name] = number
             if is_prefix:
@@ -124,15 +132,19 @@ def _line(path: Path, number: int) -> int:
     return text.count("\n", 0, start) + 1
 
 
-_RULES = read_rules(TABLES / "en.json")
+@lru_cache(maxsize=16)
+def rules_of(language: str) -> Callable[[str], Rule | None]:
+    """Return a function that gives the rule for a template of a name on a wiki of this language, None to drop it."""
+    table = read_rules(COMMON)
+    own = TABLES / f"{language}.json"
+    if language != COMMON.stem and own.is_file():
+        table = read_rules(own, table)
 
+    @lru_cache(maxsize=1 << 14)
+    def rule_of(name: str) -> Rule | None:
+        return table.rule(name[9:] if name[:9].lower() == "template:" else name)
 
-@lru_cache(maxsize=1 << 14)
-def rule_of(name: str) -> Rule | None:
-    """Return the rule for a template of this name, None for a template that is dropped."""
-    if name[:9].lower() == "template:":
-        name = name[9:]
-    return _RULES.rule(name)
+    return rule_of
 
 
 def is_infobox(name: str) -> bool:

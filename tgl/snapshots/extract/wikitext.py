@@ -5,43 +5,53 @@ from __future__ import annotations
 import html
 import re
 from functools import lru_cache
-from html.entities import entitydefs
+from html.entities import html5
 
 from mwparserfromhell.parser import tokens as kinds
 
 from tgl.snapshots.extract.blocks import PIECE, blocks
-from tgl.snapshots.extract.clean_text import ANCHOR_END, ANCHOR_START, Article, CleanText, Keep
+from tgl.snapshots.extract.clean_text import ANCHOR_END, ANCHOR_START, CUT, Article, CleanText, Keep
 from tgl.snapshots.extract.cuts import DROPPED_TAGS, NOTHING, cut_links, cut_tables, cut_tags, cut_templates
 from tgl.snapshots.extract.markup import Tokens
+from tgl.snapshots.extract.quotes import STYLE, mark_quotes
+from tgl.snapshots.extract.template_actions import add_script
 from tgl.snapshots.extract.template_call import Template
-from tgl.snapshots.extract.template_rules import is_infobox, rule_of
+from tgl.snapshots.extract.template_rules import is_infobox, rules_of
+from tgl.snapshots.extract.variants import resolve_variants
+from tgl.snapshots.extract.wiki_names import LANGUAGE_CODES, wiki_names
 
 _LINE_TAGS = frozenset("br li dd dt p div hr blockquote tr caption".split())
-_MAGIC_WORD = re.compile(r"__[A-Z]+__")
-_QUOTES = re.compile(r"'{2,}")
-# Every wiki knows these names besides its own.
-_DROPPED_LINKS = ("File", "Image", "Category", "Media")
-_ENTITY = re.compile(r"&(#[0-9]{1,8}|#[xX][0-9a-fA-F]{1,8}|[a-zA-Z0-9]{1,8});")
+# Tags without their partner, which the tokenizer leaves in the text; those of blocks begin a line.
+_STRAY_TAG = re.compile(
+    r"</?(p|div|li|ul|ol|dl|dd|dt|br|hr|blockquote|center|table|tr|caption|td|th|tbody|thead|span|small|big|b|i|u|s|em|strong|"
+    r"sub|sup|font|del|ins|code|tt|abbr|cite|q|ref|section|nowiki|noinclude|onlyinclude|includeonly|poem|gallery|references|"
+    r"bdi|bdo|kbd|var|samp|mark|ruby|rt|rp|rb|wbr)(?:[\s/][^<>]*)?>",
+    re.IGNORECASE,
+)
+_BLOCK_TAGS = frozenset("p div li ul ol dl dd dt br hr blockquote center table tr caption".split())
+_CAPTION = re.compile(r"^([ \t]*)\|\+[ \t]*(?:[^|\[\]{}\n]*\|(?!\|))?[ \t]*", re.MULTILINE)
+_ENTITY = re.compile(r"&(#[0-9]{1,8}|#[xX][0-9a-fA-F]{1,8}|[a-zA-Z0-9]{1,32});")
 _LIST_MARKS = re.compile(r"^[*#:]+", re.MULTILINE)
 _OTHER_PROJECT = re.compile(
     r"\s*:?\s*(wikt|wiktionary|s|wikisource|q|wikiquote|b|wikibooks|n|wikinews|species|commons|c|d|wikidata|m|meta)\s*:",
     re.IGNORECASE,
 )
-_INTERLANGUAGE = re.compile(r"\s*[a-z]{2,3}(-[a-z]+)?\s*:")
 _KEEP = Keep()
 
 
-def clean(wikitext: str, keep: Keep = _KEEP) -> Article:
+def clean(wikitext: str, keep: Keep = _KEEP, title: str = "") -> Article:
     """Return the article's text: what a reader reads, without references, files, categories and navigation.
+
+    `title` is the name of the page, for {{PAGENAME}}.
 
     Templates of dates, units, names and numbers keep their values (`template_rules`); other templates go. Offsets
     are characters of the returned text. Raises ValueError for markup that the tokenizer cannot make tokens of.
     """
     out = CleanText()
-    walker = _Walker(out, keep)
+    walker = _Walker(out, keep, title)
     for block in blocks(without_dropped(wikitext, keep)):
         if block.kind == "heading":
-            walker.begin_section(" ".join(_ENTITY.sub(_unescaped, block.text).split()), block.level)
+            walker.begin_section(" ".join(_read(block.text).split()), block.level)
         elif block.kind == "plain":
             walker.plain(block.text)
         else:
@@ -51,27 +61,28 @@ def clean(wikitext: str, keep: Keep = _KEEP) -> Article:
 
 def without_dropped(wikitext: str, keep: Keep) -> str:
     """Return wikitext without what the walk would drop, as far as that can be decided without tokens."""
-    wikitext = cut_tags(_MAGIC_WORD.sub("", wikitext))
-    wikitext = cut_templates(wikitext, _is_infobox_or_ruled if keep.infoboxes else _is_ruled)
-    if not keep.tables:
-        wikitext = cut_tables(wikitext)
-    return cut_links(wikitext, _dropped_link(tuple(keep.dropped_links)))
+    names, rule_of = wiki_names(keep.language), rules_of(keep.language)
+
+    def is_kept(name: str) -> bool:
+        if rule_of(name) is not None or name.upper() in names.page_names:
+            return True
+        return keep.infoboxes and is_infobox(name)
+
+    # Other control characters than white space are in no XML. The marks of this module must not come from a page.
+    wikitext = cut_tags(names.switches.sub("", wikitext.translate(_NO_MARKS)))
+    wikitext = mark_quotes(resolve_variants(wikitext, keep.language))
+    wikitext = cut_templates(wikitext, is_kept)
+    wikitext = _CAPTION.sub(r"\1|-\n\1| ", wikitext) if keep.tables else cut_tables(wikitext)
+    return cut_links(wikitext, _dropped_link((*names.dropped_links, *keep.dropped_links)))
 
 
-def _is_ruled(name: str) -> bool:
-    return rule_of(name) is not None
-
-
-def _is_infobox_or_ruled(name: str) -> bool:
-    return _is_ruled(name) or is_infobox(name)
+_NO_MARKS = dict.fromkeys(map(ord, (ANCHOR_START, ANCHOR_END, STYLE, CUT)))
 
 
 @lru_cache(maxsize=16)
 def _dropped_link(names: tuple[str, ...]) -> re.Pattern:
     """Return what the target of a dropped link begins with; blanks in a name may be underscores."""
-    pieces = [
-        r"[\s_]+".join(map(re.escape, name.replace("_", " ").split())) for name in (*_DROPPED_LINKS, *names)
-    ]
+    pieces = [r"[\s_]+".join(map(re.escape, name.replace("_", " ").split())) for name in names]
     return re.compile(rf"\s*(?:{'|'.join(filter(None, pieces))})\s*:", re.IGNORECASE)
 
 
@@ -80,9 +91,11 @@ class _Walker:
 
     source: Tokens
 
-    def __init__(self, out: CleanText, keep: Keep) -> None:
-        self.out, self.keep = out, keep
-        self.dropped_link = _dropped_link(tuple(keep.dropped_links))
+    def __init__(self, out: CleanText, keep: Keep, title: str) -> None:
+        self.out, self.keep, self.title = out, keep, title
+        self.names, self.rule_of = wiki_names(keep.language), rules_of(keep.language)
+        self.dropped_link = _dropped_link((*self.names.dropped_links, *keep.dropped_links))
+        self.is_literal = False  # inside <nowiki> or <pre>
         self.dropping: int | None = None  # the level of the section that is being left out
 
     def plain(self, block: str) -> None:
@@ -97,15 +110,14 @@ class _Walker:
                 return "\n" if line_break else words or ""
             title = " ".join((_ENTITY.sub(_unescaped, title) if "&" in title else title).split())
             if (target := self.target(title)) is None:
-                return ""
+                return CUT
             anchor = title.lstrip(":") if anchor is None else anchor
             if not target:
                 return anchor
             targets.append(target)
             return ANCHOR_START + anchor + ANCHOR_END
 
-        block = _QUOTES.sub("", _LIST_MARKS.sub("", block)).replace(NOTHING, "")
-        text = PIECE.sub(read, block.replace(ANCHOR_START, "").replace(ANCHOR_END, ""))
+        text = PIECE.sub(read, _LIST_MARKS.sub("", block).replace(STYLE, "").replace(NOTHING, CUT))
         self.out.add_linked(_ENTITY.sub(_unescaped, text) if "&" in text else text, targets)
 
     def markup(self, block: str) -> None:
@@ -122,8 +134,7 @@ class _Walker:
             kind = types[number]
             if kind is kinds.Text:
                 if self.dropping is None:
-                    text = tokens[number]["text"]
-                    self.out.add(_QUOTES.sub("", text) if "''" in text else text)
+                    self.out.add(self.read(tokens[number]["text"]))
             elif handle := _HANDLERS.get(kind):
                 close = self.source.ends[number]
                 if self.dropping is None or kind is kinds.HeadingStart:
@@ -134,20 +145,30 @@ class _Walker:
     def text(self, start: int, end: int) -> str:
         """Return the text of tokens [start, end) by itself."""
         if end == start + 1 and self.source.kinds[start] is kinds.Text:
-            return " ".join(_QUOTES.sub("", self.source.tokens[start]["text"]).split())
+            return " ".join(self.read(self.source.tokens[start]["text"]).split())
         outer, self.out = self.out, CleanText()
         self.walk(start, end)
         inner, self.out = self.out, outer
         return inner.text()
 
+    def read(self, text: str) -> str:
+        """Return a text of the tokenizer without quotes and tags that have no partner, with entities as characters."""
+        text = _read(text)
+        return text if self.is_literal or "<" not in text else _STRAY_TAG.sub(_without_tag, text)
+
     def template(self, number: int, close: int) -> None:
         separators = self.source.parts[number]
         name = self.source.plain(number + 1, separators[0] if separators else close)
         template = Template(self, name, number, end=close)
-        if rule := rule_of(template.name):
+        before = self.out.length
+        if rule := self.rule_of(template.name):
             rule(template)
+        elif template.name.upper() in self.names.page_names:
+            self.out.add(self.title)
         elif self.keep.infoboxes and is_infobox(template.name):
             self._infobox(template)
+        if self.out.length == before:
+            self.out.add_cut()
 
     def _infobox(self, template: Template) -> None:
         for key in template.parameters:
@@ -167,11 +188,15 @@ class _Walker:
             else:
                 self.out.add(title.lstrip(":"))
             self.out.add_link(target, first_piece)
+        else:
+            self.out.add_cut()
 
     def target(self, title: str) -> str | None:
         """Return the page that a link of this title goes to; "" for none of this wiki, None for a link that goes."""
         prefixed = ":" in title
-        if prefixed and (self.dropped_link.match(title) or _INTERLANGUAGE.match(title)):
+        if prefixed and (
+            self.dropped_link.match(title) or title.partition(":")[0].strip().lower() in LANGUAGE_CODES
+        ):
             return None
         if prefixed and _OTHER_PROJECT.match(title):
             return ""
@@ -182,6 +207,10 @@ class _Walker:
     def external_link(self, number: int, close: int) -> None:
         if separators := self.source.parts[number]:
             self.walk(separators[0] + 1, close)
+        elif not self.source.tokens[
+            number
+        ].brackets:  # a bare address is text; one in brackets is shown as [1]
+            self.walk(number + 1, close)
 
     def entity(self, number: int, close: int) -> None:
         types = self.source.kinds[number:close]
@@ -212,16 +241,30 @@ class _Walker:
             self.out.add(" | ")
         parts = self.source.parts[number]
         if self.source.kinds[close] is kinds.TagCloseClose and len(parts) == 2:
+            if name in ("sup", "sub"):
+                add_script(self.out, self.text(parts[0] + 1, parts[1]), name)
+                return
+            literal, self.is_literal = self.is_literal, self.is_literal or name in ("nowiki", "pre")
             self.walk(parts[0] + 1, parts[1])
+            self.is_literal = literal
             if name in ("p", "div", "blockquote", "table", "caption"):
                 self.out.add("\n")
 
 
+def _read(text: str) -> str:
+    text = text.replace(STYLE, "")
+    return _ENTITY.sub(_unescaped, text) if "&" in text else text
+
+
+def _without_tag(match: re.Match) -> str:
+    return "\n" if match[1].lower() in _BLOCK_TAGS else ""
+
+
 def _unescaped(match: re.Match) -> str:
-    """Return the character that an entity names, what is no entity as it stands: by the tokenizer's rules."""
+    """Return the character that an entity of HTML 5 names, and what is no entity as it stands."""
     name = match[1]
     if name[0] != "#":
-        return html.unescape(match[0]) if name in entitydefs else match[0]
+        return html.unescape(match[0]) if f"{name};" in html5 else match[0]
     number = int(name[2:], 16) if name[1] in "xX" else int(name[1:])
     return html.unescape(match[0]) if 1 <= number <= 0x10FFFF else match[0]
 
