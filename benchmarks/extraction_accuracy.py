@@ -124,6 +124,7 @@ def _dates(text: str) -> list[tuple[int, int, int]]:
 def _plain(text: str) -> str:
     text = _LINK.sub(lambda match: match[2] if match[2] is not None else match[1], text)
     text = re.sub(r"\[https?://\S+\s+([^\]]*)\]|\[?https?://[^\s\]]+\]?", r"\1", text)
+    text = re.sub(r"(?<=[\w)\]])<sup>(?=[-+−–]?\d|[-−–]?[a-z]</sup>)", "^", text)  # 10^6, not 106
     text = re.sub(r"<[^<>]+>|'{2,}", "", text)
     return text.replace("&nbsp;", " ").replace("&ndash;", "–").replace("&mdash;", "—")
 

@@ -1,4 +1,4 @@
-"""The quotes of bold and italics, told from apostrophes as MediaWiki does."""
+"""Distinguish the quotes of bold and italics from apostrophes, by the rules of MediaWiki."""
 
 from __future__ import annotations
 

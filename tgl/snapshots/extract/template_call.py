@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 
 from mwparserfromhell.parser import tokens as kinds
@@ -57,3 +58,7 @@ class Template:
     def say(self, text: str) -> None:
         """Add a text to what is written."""
         self.walker.out.add(text)
+
+
+# What adds the text of one template to what is written.
+Rule = Callable[[Template], None]

@@ -14,8 +14,8 @@ from tgl.snapshots.extract.clean_text import ANCHOR_END, ANCHOR_START, CUT, Arti
 from tgl.snapshots.extract.cuts import DROPPED_TAGS, NOTHING, cut_links, cut_tables, cut_tags, cut_templates
 from tgl.snapshots.extract.markup import Tokens
 from tgl.snapshots.extract.quotes import STYLE, mark_quotes
-from tgl.snapshots.extract.template_actions import add_script
 from tgl.snapshots.extract.template_call import Template
+from tgl.snapshots.extract.template_numbers import add_script
 from tgl.snapshots.extract.template_rules import is_infobox, rules_of
 from tgl.snapshots.extract.variants import resolve_variants
 from tgl.snapshots.extract.wiki_names import LANGUAGE_CODES, wiki_names
