@@ -130,15 +130,15 @@ def test_sitelink_chooses_the_subjects_and_null_takes_all(build):
         (json.dumps(ANN | {"id": "Q0"}), r"d\.json, line 1: not an entity"),
         (json.dumps(ANN | {"id": ["Q1"]}), r"d\.json, line 1: not an entity"),
         (json.dumps({"id": "Q1", "claims": {"P54": []}}), r"d\.json, line 1: not an entity .*type"),
-        (json.dumps(ANN | {"claims": {"P54": [{}]}}), r"d\.json, line 1: not an entity .*rank"),
-        (json.dumps(ANN | {"claims": {"P54": [7]}}), r"d\.json, line 1: not an entity"),
+        (json.dumps(ANN | {"claims": {"P54": [{}]}}), r"d\.json: no fact .*'odd_statement': 1"),
+        (json.dumps(ANN | {"claims": {"P54": [7]}}), r"d\.json: no fact .*'odd_statement': 1"),
         (
             json.dumps(ANN).replace('"precision": 11', '"precision": true'),
-            r"d\.json, line 1: not an entity .*precision",
+            r"d\.json: no fact .*'odd_statement': ",
         ),
-        (json.dumps(ANN).replace('"+2015-07-01T00:00:00Z"', "2015"), r"d\.json, line 1: not an entity .*time"),
-        (json.dumps(ANN) + "\n" + '{"type":"item","id":"Q10","labels":{"en":7}}', r"d\.json, line 2: not an entity"),
-        (json.dumps(ANN) + "\n" + '{"id":"Q10" "Q10"}', r"d\.json, line 2: not an entity"),
+        (json.dumps(ANN).replace('"+2015-07-01T00:00:00Z"', "2015"), r"d\.json: no fact .*'odd_statement': "),
+        (json.dumps(ANN) + "\n" + '{"type":"item","id":"Q10","labels":{"en":7}}', r"no fact .*'odd_entity': 1"),
+        (json.dumps(ANN) + "\n" + '{"id":"Q10" "Q10"}', r"no fact .*'object_without_label'"),
         (json.dumps(ANN).replace("Ann Lee", r"\ud800"), r"d\.json, line 1: not an entity .*surrogates"),
         ("[" * 40, r"d\.json, line 1"),
         (b"[\n{\"\xff\"}\n]", r"d\.json: cannot be read"),
@@ -149,6 +149,26 @@ def test_broken_dump_is_refused_with_file_and_line(build, tmp_path, text, words)
     with pytest.raises(TglError, match=words):
         build(text)
     assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_odd_statements_and_entities_are_counted_and_the_others_used(build):
+    odd = statement("P54", "Q10", "2018")
+    odd["qualifiers"]["P580"][0]["datavalue"] = {"value": "2018?", "type": "bad", "error": "x"}
+    dee = entity("Q7", "Dee", odd, statement("P54", "Q10", "2018"))
+    redirect = {"entity": "Q9", "redirect": "Q7", "was": {"P54": []}}
+    records, counts = build(dump_text(dee, redirect, *WORLD))
+    assert (counts["odd_statement"], counts["odd_entity"]) == (1, 1)
+    assert "Dee" in {record["subject"] for record in records}
+
+
+def test_labels_of_a_variant_stand_for_those_of_the_language(build):
+    dee = entity("Q7", "Dee", statement("P54", "Q10", "2018"))
+    dee["labels"] = {
+        "en-gb": {"language": "en-gb", "value": "Dee of Kent"},
+        "mul": {"language": "mul", "value": "D"},
+    }
+    records, _ = build(dump_text(dee, *WORLD))
+    assert "Dee of Kent" in {record["subject"] for record in records}
 
 
 @pytest.mark.parametrize(

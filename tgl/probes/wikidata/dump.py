@@ -35,29 +35,36 @@ def read_dump(path: str | Path, facts: Facts, sitelink: str | None, *, language:
         language: The language of the labels.
 
     Raises:
-        TglError: A line is not an entity, or the file is cut off. The message names the file and the line.
+        TglError: No line with a wanted relation is an entity, or the file is cut off. The message names the line.
+            Single odd entities and statements are counted and left out.
     """
     wanted = re.compile(f'"P(?:{"|".join(relation[1:] for relation in facts.relations)})"')
+    faults: list[TglError] = []  # of the first odd entity, should there be no other one
     for number, line in _entity_lines(path):
         facts.counts["entities"] += 1
         if wanted.search(line):
             try:
-                _add_entity(parse_json(line), facts, sitelink, language=language)
+                _add_entity(_entity(line), facts, sitelink, language=language)
             except _FAULTS as error:
-                raise _no_entity(path, number, error) from None
+                facts.counts["odd_entity"] += 1
+                faults = faults or [_no_entity(path, number, error)]
+    if faults and not facts.counts["statements"]:
+        raise faults[0]
     missing = facts.objects_without_label()
-    for number, line in _entity_lines(path):
+    for _, line in _entity_lines(path):
         match = _ITEM.match(line)
         if match and int(match[1]) not in missing:
             continue
         try:
-            entity = parse_json(line)
+            entity = _entity(line)
             if entity["type"] == "item" and (label := _label(entity, language)):
                 item = item_number(entity["id"])
                 if item in missing:
                     facts.labels[item] = label
-        except _FAULTS as error:
-            raise _no_entity(path, number, error) from None
+        except _FAULTS:
+            facts.counts["odd_entity"] += (
+                match is not None
+            )  # counted in the first pass where it has statements
 
 
 def _entity_lines(path: str | Path) -> Iterator[tuple[int, str]]:
@@ -93,8 +100,17 @@ def _no_entity(path: str | Path, number: int, error: Exception) -> TglError:
     )
 
 
+def _entity(line: str) -> dict:
+    """Return the entity of a line. Raises one of `_FAULTS` for a redirect and for anything else that is none."""
+    entity = _mapping(parse_json(line))
+    if not {"type", "id"} <= entity.keys():
+        raise KeyError(f"type and id; found {', '.join(map(str, entity))}")
+    return entity
+
+
 def _add_entity(entity: dict, facts: Facts, sitelink: str | None, *, language: str) -> None:
     label, reason = _label(entity, language), None
+    subject = item_number(entity["id"]) if entity["type"] == "item" else 0
     if entity["type"] != "item":
         reason = "subject_not_an_item"
     elif sitelink is not None and sitelink not in _mapping(entity.get("sitelinks")):
@@ -104,14 +120,16 @@ def _add_entity(entity: dict, facts: Facts, sitelink: str | None, *, language: s
     for relation, statements in _mapping(entity.get("claims")).items():
         if relation in facts.relations:
             for statement in statements:
-                discarded = reason
-                if statement["rank"] == "deprecated":
-                    discarded = "deprecated"
-                elif reason is None:
-                    subject = item_number(entity["id"])
-                    discarded = _add_statement(statement, relation, subject, facts=facts)
-                    if discarded is None:
-                        facts.labels[subject] = label
+                try:
+                    discarded = reason
+                    if statement["rank"] == "deprecated":
+                        discarded = "deprecated"
+                    elif reason is None:
+                        discarded = _add_statement(statement, relation, subject, facts=facts)
+                        if discarded is None:
+                            facts.labels[subject] = label
+                except _FAULTS:
+                    discarded = "odd_statement"
                 facts.counts["statements"] += 1
                 if discarded:
                     facts.counts[discarded] += 1
@@ -145,10 +163,10 @@ def _time(snak: dict) -> Time:
 def _label(entity: dict, language: str) -> str:
     """Return the label of an entity, or "" if there is none."""
     labels = _mapping(entity.get("labels"))
-    return next(
-        (one_line(labels[key]["value"]) for key in (language, _ALL_LANGUAGES) if key in labels),
-        "",
-    )
+    # As Wikidata shows them: en-gb where there is no en, then the label for all languages.
+    variants = sorted(key for key in labels if key.startswith(f"{language}-"))
+    keys = (language, *variants, _ALL_LANGUAGES)
+    return next((one_line(labels[key]["value"]) for key in keys if key in labels), "")
 
 
 def _mapping(value: object) -> dict:

@@ -28,6 +28,7 @@ REASONS = (
     "start_unknown",
     "several_times",
     "broken_time",  # the day does not exist
+    "odd_statement",  # not in the layout of a statement, such as a time that the software marked as bad
     "other_dates",  # the fact holds at none of the wanted days
     "uncertain",  # the fact may hold at one of the wanted days
     "object_without_label",
