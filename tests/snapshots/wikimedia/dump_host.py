@@ -37,6 +37,18 @@ class Host:
         status_url = f"/enwiki/{DATE}/dumpstatus.json"
         self.files[status_url] = json.dumps({"jobs": {part: {"status": status, "files": listed}}}).encode()
 
+    def offer_export(self, day: str, contents: dict[str, bytes], kind="current", finished=True):
+        """Serve files as Wikimedia serves a Content File Export, with SHA256SUMS and _SUCCESS written last."""
+        folder = f"/other/mediawiki_content_{kind}/enwiki/{day}/xml/bzip2/"
+        self.files |= {folder + name: content for name, content in contents.items()}
+        sums = "".join(
+            f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in contents.items()
+        )
+        self.files[folder + "SHA256SUMS"] = sums.encode()
+        if finished:
+            self.files[folder + "_SUCCESS"] = b""
+        return folder
+
     def offer_item(self, date: str, contents: dict[str, bytes]):
         """Serve files as archive.org serves those of an item, and its metadata."""
         files = [

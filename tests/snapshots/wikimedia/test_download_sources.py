@@ -85,7 +85,13 @@ def test_what_is_wrong_with_the_table_is_said_with_its_line(fetch, table, words)
 def test_the_shipped_table_can_be_read_and_names_the_host_and_the_archive():
     config = WikimediaConfig(contact=CONTACT, search_days=20)
     found = [(source.name, source.date, source.listing) for source in sources(SHIPPED, config, "20190101")]
-    assert found[:2] == [
+    host = "https://dumps.wikimedia.org"
+    assert found[:3] == [
+        (
+            "exports",
+            "20190101",
+            f"{host}/other/mediawiki_content_current/enwiki/2019-01-01/xml/bzip2/SHA256SUMS",
+        ),
         ("wikimedia", "20190101", "https://dumps.wikimedia.org/enwiki/20190101/dumpstatus.json"),
         ("archive.org", "20190101", "https://archive.org/metadata/enwiki-20190101"),
     ]

@@ -23,7 +23,11 @@ PIECE = 1 << 20
 # "BZh", the block size, and the digits of pi with which a block starts.
 _STREAM = re.compile(rb"BZh[1-9]\x31\x41\x59\x26\x53\x59")
 _FIRST_ID = re.compile(rb"<page>.*?<id>(\d{1,18})</id>", re.DOTALL)
-_NAMED_RANGE = re.compile(r"\.xml-p(\d{1,18})p(\d{1,18})\.(?:bz2|7z)$")
+# Dumps are called NAME.xml-pNpM.bz2, Content File Exports NAME-pNpM.xml.bz2, or -pNrMrK for some revisions of page N.
+_NAMED_RANGE = re.compile(
+    r"(?:\.xml-p(?P<first>\d{1,18})p(?P<last>\d{1,18})|-p(?P<begin>\d{1,18})(?:p(?P<end>\d{1,18})|r\d+r\d+)\.xml)"
+    r"\.(?:bz2|7z)$"
+)
 # Called with the bytes read and the total.
 Read = Callable[[int, int], None]
 _LOOK = 1 << 14  # bytes decompressed at once
@@ -85,7 +89,11 @@ def xml_pieces(
 def holds_none(path: str | Path, first: int, last: int | None) -> bool:
     """Return whether the name of a file states that the file has no page of a range of ids."""
     named = _NAMED_RANGE.search(Path(path).name)
-    return named is not None and (int(named[2]) < first or (last is not None and int(named[1]) > last))
+    if named is None:
+        return False
+    begin = int(named["first"] or named["begin"])
+    end = int(named["last"] or named["end"] or begin)
+    return end < first or (last is not None and begin > last)
 
 
 def written_name(path: str | Path) -> str:

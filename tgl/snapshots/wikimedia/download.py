@@ -15,7 +15,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColu
 from tgl.core.errors import TglError
 from tgl.snapshots.settings import WikimediaConfig
 from tgl.snapshots.wikimedia.fetch import Refused, fetch, get_text, new_client
-from tgl.snapshots.wikimedia.hosts import SHIPPED, RemoteFile, Source, listed, sources
+from tgl.snapshots.wikimedia.hosts import SHIPPED, SUMS, RemoteFile, Source, listed, sources
 
 _MOST_STATUS_BYTES = 64 << 20  # a hundred times the size of English Wikipedia's dumpstatus.json
 
@@ -78,6 +78,8 @@ def _files(
 ) -> list[RemoteFile]:
     if source.listing is None:
         return list(source.files)
+    if source.listing.endswith(f"/{SUMS}"):  # written last, together with an empty file that says so
+        get_text(client, source.listing.removesuffix(SUMS) + "_SUCCESS", _MOST_STATUS_BYTES, wait=wait)
     return listed(source.listing, get_text(client, source.listing, _MOST_STATUS_BYTES, wait=wait), part)
 
 

@@ -128,7 +128,7 @@ def fetch(
     for _ in range(2):  # a partial file of an earlier run may belong to another version of the file
         _receive(client, file, part, say=say, progress=progress, wait=wait)
         size, checksum = part.stat().st_size, file_digest(part, file.algorithm)
-        if (size, checksum) == (file.size, file.checksum):
+        if checksum == file.checksum and file.size in (None, size):
             with open(part, "rb") as written:
                 os.fsync(written.fileno())
             part.replace(target)
@@ -137,15 +137,15 @@ def fetch(
             return target
         _delete(part)
         problem = (
-            f"{file.url}: received {size} bytes with {file.algorithm.upper()} {checksum}, expected {file.size} bytes "
-            f"with {file.checksum}"
+            f"{file.url}: received {size} bytes with {file.algorithm.upper()} {checksum}, expected "
+            f"{'' if file.size is None else f'{file.size} bytes with '}{file.checksum}"
         )
         say(f"{problem}; downloading it again")
     raise TglError(f"{problem}. Nothing was kept; use another source or run the command again later")
 
 
 def _is(file: RemoteFile, path: Path) -> bool:
-    return path.stat().st_size == file.size and file_digest(path, file.algorithm) == file.checksum
+    return file.size in (None, path.stat().st_size) and file_digest(path, file.algorithm) == file.checksum
 
 
 def _receive(
@@ -161,7 +161,7 @@ def _receive(
     failures = 0
     while failures < _TRIES:
         had = part.stat().st_size if part.exists() else 0
-        if had >= file.size > 0:
+        if file.size and had >= file.size:
             return
         try:
             with client.stream("GET", file.url, headers=_range(part, had)) as response:
@@ -176,13 +176,14 @@ def _receive(
                 if response.status_code >= 400:
                     raise Refused(f"{file.url}: {response.status_code} {response.reason_phrase}")
                 _append(response, part, had, size=file.size, progress=progress)
-            if part.stat().st_size < file.size:
+            if file.size is not None and part.stat().st_size < file.size:
                 raise httpx.RemoteProtocolError("the host closed the connection before the end of the file")
             return
         except _ERRORS as error:
             received = part.stat().st_size if part.exists() else 0
             failures = 0 if received > had else failures + 1
-            say(f"{file.url}: {error!r} after {received} of {file.size} bytes, resuming")
+            whole = "an unknown number of" if file.size is None else file.size
+            say(f"{file.url}: {error!r} after {received} of {whole} bytes, resuming")
             wait(_backoff(failures))
     raise TglError(
         f"{file.url}: nothing received in {_TRIES} tries. Run the command again; it resumes the download"
@@ -199,12 +200,13 @@ def _range(part: Path, had: int) -> dict[str, str]:
 
 
 def _append(
-    response: httpx.Response, part: Path, had: int, *, size: int, progress: Callable[[int], None]
+    response: httpx.Response, part: Path, had: int, *, size: int | None, progress: Callable[[int], None]
 ) -> None:
     """Append the answer to the partial file, or replace the partial file if the host sends the whole file."""
+    whole = r"[0-9]+" if size is None else size
+    expected = re.compile(rf"bytes {had}-\d+/({whole}|\*)$")
     continues = (
-        response.status_code == 206
-        and re.match(rf"bytes {had}-\d+/({size}|\*)$", response.headers.get("Content-Range", "")) is not None
+        response.status_code == 206 and expected.match(response.headers.get("Content-Range", "")) is not None
     )
     tag = response.headers.get("ETag", "")
     mark = tag if tag and not tag.startswith("W/") else response.headers.get("Last-Modified", "")
@@ -219,7 +221,7 @@ def _append(
         for piece in response.iter_bytes(_PIECE):
             stream.write(piece)
             progress(stream.tell())
-            if stream.tell() > size:
+            if size is not None and stream.tell() > size:
                 return  # a file that is too large must not fill the disk; its verification fails
 
 

@@ -1,8 +1,9 @@
 """Find where a dump of a wiki and date can be downloaded: a table of sources, and the listings in it.
 
 A row of the table names either one file with its size and checksum, or a listing of files. A listing is the
-`dumpstatus.json` of a Wikimedia host or mirror, or the metadata of an archive.org item. {base}, {wiki} and {date} are
-filled in; * matches any value.
+`SHA256SUMS` of a folder of Content File Exports, the `dumpstatus.json` of a Wikimedia host or mirror, or the metadata
+of an archive.org item. {base}, {wiki}, {date} (YYYYMMDD), {day} (YYYY-MM-DD) and {export} are filled in; * matches any
+value.
 """
 
 from __future__ import annotations
@@ -31,6 +32,10 @@ PARTS = {
     "metahistorybz2dump": "pages-meta-history",
     "metahistory7zdump": "pages-meta-history",
 }
+# The exports with the newest revisions, and with all revisions; both with the pages of all namespaces.
+_CURRENT, _HISTORY = "mediawiki_content_current", "mediawiki_content_history"
+SUMS = "SHA256SUMS"
+_SUM = re.compile(r"(?P<checksum>[0-9a-f]{64})[ \t]+\*?(?P<name>\S+)")
 _DUMP = re.compile(r"\.xml(-p\d+p\d+)?\.(bz2|7z)$")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,200}")
 _CHECKSUMS = {32: "md5", 40: "sha1", 64: "sha256"}
@@ -44,13 +49,13 @@ class RemoteFile:
     Attributes:
         name: The file name.
         url: The URL.
-        size: The size in bytes.
+        size: The size in bytes, None if the listing has no sizes.
         checksum: The hexadecimal checksum. Its length determines whether it is MD5, SHA-1 or SHA-256.
     """
 
     name: str
     url: str
-    size: int
+    size: int | None
     checksum: str
 
     @property
@@ -95,6 +100,8 @@ def sources(table: Path, settings: WikimediaConfig, date: str) -> Iterator[Sourc
         for source, listing in listings:
             url = listing.replace("{base}", settings.base_url.rstrip("/"))
             url = url.replace("{wiki}", settings.wiki).replace("{date}", day)
+            url = url.replace("{day}", f"{day[:4]}-{day[4:6]}-{day[6:]}")
+            url = url.replace("{export}", _HISTORY if settings.part.startswith("metahistory") else _CURRENT)
             if problem := url_problem(url):
                 raise TglError(f"source '{source}' of {table}, or snapshots.wikimedia.base_url: {problem}")
             yield Source(source, day, listing=url)
@@ -114,6 +121,8 @@ def listed(listing: str, answer: str, part: str) -> list[RemoteFile]:
     Raises:
         TglError: The answer is not a listing, or a file cannot be verified or stored. The message names the URL.
     """
+    if listing.endswith(f"/{SUMS}"):
+        return _of_sums(listing, answer)
     try:
         content = parse_json(answer)
         if "/metadata/" in listing:
@@ -126,10 +135,30 @@ def listed(listing: str, answer: str, part: str) -> list[RemoteFile]:
             "the host lists"
         ) from None
     for file in found:
-        if not _NAME.fullmatch(file.name):
+        _check_name(listing, file.name)
+    return sorted(found, key=lambda file: file.name)
+
+
+def _check_name(listing: str, name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise TglError(f"{listing}: found the file name {name!r}, expected letters, digits and _ . - only")
+
+
+def _of_sums(listing: str, answer: str) -> list[RemoteFile]:
+    """Return the dump files of a SHA256SUMS, which has one checksum and name a line, and no sizes."""
+    found = []
+    for number, line in enumerate(filter(str.strip, answer.splitlines()), 1):
+        match = _SUM.fullmatch(line.strip())
+        if match is None:
             raise TglError(
-                f"{listing}: found the file name {file.name!r}, expected letters, digits and _ . - only"
+                f"{listing}, line {number}: found {line[:80]!r}, expected a SHA-256 and a file name"
             )
+        name = match["name"].removeprefix("./")
+        _check_name(listing, name)
+        if _DUMP.search(name):
+            found.append(RemoteFile(name, listing.removesuffix(SUMS) + name, None, match["checksum"]))
+    if not found:
+        raise TglError(f"{listing}: found no dump file (.xml.bz2). Try another date")
     return sorted(found, key=lambda file: file.name)
 
 
