@@ -5,6 +5,8 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.workflow.conftest import Workflow
 
 # What no configuration refuses: names of files and folders, of models, and free text.
@@ -112,6 +114,23 @@ def test_hostile_files_of_counterfactual_text_reach_the_command_as_one_argument(
         (workflow.directory / file).touch()
     commands = commands_of(workflow, "results/quick/snapshots/20190101/files.parquet")
     check_commands(commands, workflow.directory, times=4)
+
+
+@pytest.mark.parametrize("kind", ["files", "dataset"])
+def test_hostile_collections_of_documents_reach_the_command_as_one_argument(tmp_path, kind):
+    dates = ["20190101", "20200101"]
+    own = dict.fromkeys(("pattern", "id_field", "title_field", "text_field"), BAD)
+    own |= {"collections": dict.fromkeys(dates, f"{BAD}.jsonl" if kind == "files" else BAD)}
+    own |= {"dataset": BAD} if kind == "dataset" else {}
+    settings = {
+        "snapshots": {"source": "documents", "dates": dates, "documents": own},
+        "probes": {"sets": ["ecbd"], "ecbd": {"files": ["none.json"], "period": "20200101"}},
+    }
+    workflow = Workflow(tmp_path / "run", json.dumps(settings))
+    (workflow.directory / "none.json").write_text("[]")
+    (workflow.directory / f"{BAD}.jsonl").touch()
+    commands = commands_of(workflow, "results/quick/snapshots/20190101/files.parquet")
+    check_commands(commands, workflow.directory, times=5 if kind == "files" else 6)
 
 
 def test_a_hostile_folder_of_histories_reaches_the_command_as_one_argument(tmp_path):

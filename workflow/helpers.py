@@ -176,7 +176,8 @@ class Experiment:
         own = self.config.snapshots.documents
         place = own.collections.get(wildcards.date)
         is_path = own.dataset is None and own.repository is None
-        return [] if place is None else options("--collection", self.data(place) if is_path else place)
+        # As one argument, so that a place that begins with a dash is not taken for an option.
+        return [] if place is None else [f"--collection={self.data(place) if is_path else place}"]
 
     def collection_files(self, wildcards) -> list[str]:
         """Return the file or folder of a date's documents; none for datasets of the hub and repositories."""

@@ -48,7 +48,7 @@ def test_weights_that_are_in_memory_do_not_count():
 
 
 def test_time_grows_with_tokens_and_doubles_with_a_twin(shell, monkeypatch):
-    monkeypatch.setattr("tgl.profiling.estimate._speed", lambda dtype, device: 1e9)
+    monkeypatch.setattr("tgl.profiling.estimate.matrix_speed", lambda dtype, device: 1e9)
     one, many = of(shell, [(10, 3)]).seconds, of(shell, [(10, 3)] * 7).seconds
     assert many == pytest.approx(7 * one)
     assert of(shell, [(10, 3)], twin=True).seconds == pytest.approx(2 * one)

@@ -1,12 +1,16 @@
 """The paper's presets: they plan from an empty folder, and run end to end with a tiny twin of each family."""
 
 import json
+import threading
+from functools import partial
+from http.server import ThreadingHTTPServer
 
 import pytest
 import torch
 import yaml
 from transformers import AutoModelForCausalLM, GPT2Config, GPTNeoConfig
 
+from tests.snapshots.wikimedia.dump_host import CONTACT, Handler, Host
 from tests.support.model_fixtures import tiny_tokenizer
 from tests.workflow.conftest import REPOSITORY, Workflow
 from tgl.core.tables.read import read_about, read_table
@@ -88,9 +92,33 @@ def data_root(tmp_path_factory):
     return root
 
 
+# Dumps and probe files in a folder, in place of a download and of probes from the dumps.
+GIVEN = {
+    "snapshots": {"source": "local", "local": {"pattern": "enwiki-{date}-pages-articles-multistream.xml.bz2"}},
+    "probes": {
+        "sets": ["templama", "ecbd"], "templama": {"file": "dynamic_templama.jsonl"},
+        "ecbd": {"files": ["ecbd/2020.json", "ecbd/2021.json"]}, "max_per_kind": 40,
+    },
+}  # fmt: skip
+
+
 @pytest.mark.parametrize("preset", PRESETS)
-def test_paper_preset_dry_runs_once_the_dumps_are_there(preset, data_root, tmp_path):
-    planned = Workflow(tmp_path, f"data_root: {data_root}", preset=preset).planned()
+def test_paper_preset_dry_runs_offline_from_the_download_on(preset, tmp_path):
+    contact = yaml.safe_dump({"snapshots": {"wikimedia": {"contact": CONTACT}}})
+    planned = Workflow(tmp_path, contact, preset=preset).planned()
+    assert {"download", "pages", "diff", "snapshot_probes", "base", "profile", "train", "report"} <= planned
+
+
+def test_without_a_contact_nothing_is_planned_and_it_is_said(tmp_path):
+    assert "snapshots.wikimedia.contact: required to download" in Workflow(tmp_path, preset="paper-110m").run(
+        "-n", fails=True
+    )
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_paper_preset_dry_runs_with_dumps_and_probes_in_a_folder(preset, data_root, tmp_path):
+    settings = yaml.safe_dump(GIVEN | {"data_root": str(data_root)})
+    planned = Workflow(tmp_path, settings, preset=preset).planned()
     assert {"pages", "diff", "probes", "base", "profile", "plan", "train", "report", "gate"} <= planned
 
 
@@ -100,13 +128,12 @@ def test_paper_preset_runs_end_to_end_with_a_tiny_twin_of_its_model(preset, data
     twin = tmp_path / "twin"
     torch.manual_seed(0)
     save_model(AutoModelForCausalLM.from_config(config), tiny_tokenizer(), twin)
-    settings = {
+    settings = GIVEN | {
         "data_root": str(data_root),
         "seeds": [0],
         "methods": methods,
         "pages": {"shards": 2, "pages_per_shard": 400},
         "text": {"holdout_share": 0.05},
-        "probes": {"max_per_kind": 40},
         "tokens": {"tokenizer": str(twin), "block_size": 32},
         "model": {"load": str(twin), "pretrain": {"steps": 4, "batch_size": 2, "micro_batch_size": 1}},
         "profile": {"examples": 4, "bootstrap": 100},
@@ -146,3 +173,52 @@ def test_paper_preset_runs_end_to_end_with_a_tiny_twin_of_its_model(preset, data
             config.model_type, "tgl_k_adapter",
         )  # fmt: skip
     assert "full" in (results / "report" / "summary.csv").read_text()
+
+
+@pytest.fixture
+def served(data_root):
+    """Return the address of a server with the dumps as Content File Exports."""
+    host = Host()
+    for date in DATES:
+        day = f"{date[:4]}-{date[4:6]}-{date[6:]}"
+        dump = (data_root / f"enwiki-{date}-pages-articles-multistream.xml.bz2").read_bytes()
+        host.offer_export(day, {f"enwiki-{day}-p1p9999.xml.bz2": dump})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, host))
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_the_whole_chain_from_a_download_to_the_report(served, tmp_path):
+    twin = tmp_path / "twin"
+    torch.manual_seed(0)
+    save_model(AutoModelForCausalLM.from_config(TWINS["paper-110m"][0]), tiny_tokenizer(), twin)
+    settings = {
+        "snapshots": {"wikimedia": {"contact": CONTACT, "base_url": served}},
+        "seeds": [0],
+        "methods": ["full", "tgl_fp"],
+        "pages": {"shards": 2, "pages_per_shard": 400},
+        "text": {"holdout_share": 0.05},
+        # A small world states most facts once.
+        "probes": {"validation_share": 0.5, "snapshots": {"withhold": False, "taught": False}},
+        "tokens": {"tokenizer": str(twin), "block_size": 32},
+        "model": {"load": str(twin), "pretrain": {"steps": 4, "batch_size": 2, "micro_batch_size": 1}},
+        "profile": {"examples": 4, "bootstrap": 100},
+        "agree": {"facts": 0},
+        "train": {
+            "engine": "plain", "steps": 3, "batch_size": 2, "micro_batch_size": 1, "learning_rates": [0.0001],
+            "checkpoint_steps": 2,
+        },
+    }  # fmt: skip
+    workflow = Workflow(tmp_path / "run", yaml.safe_dump(settings), preset="paper-110m")
+    workflow.run()
+    probes = read_table(workflow.results / "probes/probes.parquet", "probes").to_pandas()
+    assert set(probes["set"]) == {"snapshots"}
+    assert set(probes["kind"]) == {"updated", "new_entity", "unchanged"}
+    assert (probes.loc[probes["kind"] == "updated", "old_answer"] != "").all()
+    about = read_about(workflow.results / f"snapshots/{DATES[0]}/files.parquet")
+    assert (about["source"], about["found"]) == ("exports", DATES[0])
+    assert "full" in (workflow.results / "report" / "summary.csv").read_text()
