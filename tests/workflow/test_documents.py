@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from tests.cli.running import passes
 from tests.support.paths import REPOSITORY
 from tests.workflow.conftest import Workflow
 from tgl.core.tables.read import read_about, read_table
@@ -86,6 +87,13 @@ def test_the_probes_are_the_values_that_changed_with_the_old_ones(finished):
 def test_the_report_measures_new_against_old_answers(finished):
     summary = pd.read_csv(finished.results / "report/summary.csv")
     assert {"new_minus_old", "exact_match", "ranked_first"} <= set(summary["measure"])
+
+
+def test_the_tables_are_exported_with_cards_that_ask_for_the_licence(finished, tmp_path):
+    passes("export", finished.results, "--hub-layout", tmp_path / "hub")
+    card = (tmp_path / "hub/pages/README.md").read_text()
+    assert "license: other" in card
+    assert "documents" in card
 
 
 def test_a_second_run_does_nothing_and_a_new_commit_makes_its_date_again(finished, repository):

@@ -196,6 +196,10 @@ def licences(kind: Kind, sources: Sources, jobs: Iterable[Job]) -> dict[str, str
     recorded = {licence: sentence for licence, sentence in known.items() if licence in found}
     unknown = [dump.name for dump in sources.dumps if dump.licence == "other"]
     unknown += [Path(read.path).name for job in jobs if job.rule == "base_text" for read in job.inputs]
+    if (
+        not recorded and not unknown
+    ):  # documents of one's own, from files, or from a repository or dataset of the hub
+        unknown = [Path(file.path).name for file in sources.files] or ["documents"]
     return recorded | (_of_probes(sets, unknown) if kind.text == "probes" else _to_be_stated(unknown))
 
 
