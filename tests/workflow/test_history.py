@@ -95,7 +95,7 @@ def test_history_gives_the_pages_and_the_diff_of_the_dumps_it_was_made_of(tmp_pa
         ]
         found = read_table(workflow.results / f"snapshots/{date}/pages/0.parquet", "pages")
         assert found.to_pylist() == expected
-        assert sorted(path.name for path in (workflow.results / "wiki" / date / "dump").iterdir()) == [
+        assert sorted(path.name for path in (workflow.results / "snapshots" / date / "dump").iterdir()) == [
             f"{name}.bz2" for name in names
         ]
         previous = table

