@@ -3,6 +3,7 @@ import bz2
 import pytest
 
 import tgl.snapshots.extract.pages as pages_module
+from tests.snapshots.extract.cleaning_faults import misbehave
 from tgl.core.errors import TglError
 from tgl.core.tables.read import read_about, read_counts, read_table
 from tgl.snapshots.dumps.revisions import revision_sha1
@@ -44,6 +45,19 @@ def extract(tmp_path):
         return {row["page_id"]: row for row in rows}, counts
 
     return run
+
+
+def test_if_every_page_crashes_the_parser_nothing_is_written(tmp_path, monkeypatch):
+    misbehave(tmp_path, monkeypatch)
+    pages = "".join(
+        f"<page><title>T{n}</title><ns>0</ns><id>{n}</id><revision><id>{n}</id><model>wikitext</model>"
+        f"<text>KEYERROR {n}</text></revision></page>"
+        for n in range(1, 13)
+    )
+    (tmp_path / "d.xml").write_text(f"<mediawiki>{pages}</mediawiki>")
+    with pytest.raises(TglError, match="all 12 pages crashed the parser"):
+        extract_pages([tmp_path / "d.xml"], tmp_path / "out", Shard(0, None), say=lambda line: None)
+    assert not (tmp_path / "out").exists()
 
 
 def test_page_is_stored_with_clean_text_and_links(extract):

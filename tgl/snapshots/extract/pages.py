@@ -43,6 +43,8 @@ def shard_range(number: int, shards: int, pages_per_shard: int) -> Shard:
     return Shard(first, None if number == shards - 1 else (number + 1) * pages_per_shard)
 
 
+# So many pages, and all of them, crash the parser only if something other than the pages is wrong.
+_CRASHES_OF_A_FAULT = 10
 # What is written together, at most: rows, and bytes of those that are not copied.
 _GROUP, _GROUP_BYTES = 1000, 1 << 20
 # Columns made of a page's text, and those of its revision.
@@ -92,6 +94,7 @@ def extract_pages(
     limits = Limits(settings.page_seconds, settings.page_memory_mb)
     written = array("q")  # page ids; a list or a set of millions would take much memory
     about: dict = {"wiki": site.wiki}
+    crashed = 0
     with TableWriter(output, "pages") as table:
         pages = _kept(dumps, shard, old, counts=counts, about=about)
         with closing(clean_all(pages, keep, limits, processes=processes, name=_name)) as cleaned:
@@ -100,10 +103,16 @@ def extract_pages(
                     written.append(result.page.revision.page_id)
                     if (found := result.cleaned) is not None:
                         counts["kept_simplified" if found.given_up else "kept_parsed"] += 1
+                        crashed += found.given_up == "crashed"
                         if found.given_up:
                             say(f"{_name(result.page)}: cleaned simply ({found.given_up})")
                 table.add_table(_rows(group, old))
         _refuse_twice(written, output)
+        if crashed >= _CRASHES_OF_A_FAULT and crashed == counts["kept_parsed"] + counts["kept_simplified"]:
+            raise TglError(
+                f"{output}: all {crashed} pages crashed the parser, expected a few at most. This is a fault of the "
+                "installation or of tgl, not of the pages: install the package again, or report it"
+            )
         if not counts["pages_read"] and shard == Shard(0, None):
             raise TglError(
                 f"{output}: no page in {', '.join(map(str, dumps))} found, a dump with pages expected"
