@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -66,9 +65,8 @@ class Experiment:
             settings_of(SOURCES, self.config.snapshots, self.config.snapshots.source)
         except TglError as error:
             raise WorkflowError(str(error)) from None
-        if check_probes:
-            for problem in wrong_probes(self.config):
-                raise WorkflowError(problem)
+        if check_probes and (problems := list(wrong_probes(self.config))):
+            raise WorkflowError("\n".join(problems))
         self.layout = Layout(f"results/{self.config.experiment}", self.config.model.name)
         self.dates, self.periods = self.config.snapshots.dates, self.config.periods
         self.shards = list(range(self.config.pages.shards))
@@ -122,11 +120,6 @@ class Experiment:
         except TglError as error:
             raise WorkflowError(f"{key}: {error}") from None
 
-    def local_dumps(self, date: str) -> list[str]:
-        """Return the dump files of a date for source `local`; raise WorkflowError if there are none."""
-        names = {"date": date, "year": date[:4], "month": date[4:6], "day": date[6:]}
-        return self._matching("snapshots.local.pattern", self.config.snapshots.local.pattern.format(**names))
-
     def histories(self) -> dict[str, str]:
         """Return the full histories for source `history` by the file name of the dumps made from them.
 
@@ -153,7 +146,10 @@ class Experiment:
     def listed_dumps(self, date: str) -> list[str]:
         """Return the dump files of a date for the sources `local` and `history`."""
         if self.config.snapshots.source == "local":
-            return self.local_dumps(date)
+            names = {"date": date, "year": date[:4], "month": date[4:6], "day": date[6:]}
+            return self._matching(
+                "snapshots.local.pattern", self.config.snapshots.local.pattern.format(**names)
+            )
         return [f"{self.layout.path('dump', date=date)}/{name}" for name in self.histories()]
 
     def source_settings(self) -> Section | None:
@@ -185,10 +181,9 @@ class Experiment:
         if own.dataset is not None or own.repository is not None:
             return []
         place = Path(self.data(own.collections[wildcards.date]))
-        if not place.is_dir():
-            return [str(place)]
         # A folder's own time does not change with its files.
-        return sorted(str(path) for path in place.rglob("*") if path.is_file())
+        files = (path for path in place.rglob("*") if path.is_file()) if place.is_dir() else [place]
+        return sorted(map(str, files))
 
     def commit(self, wildcards) -> str:
         """Return the commit of a date, "" without a repository. A tag or branch that moved makes its pages again."""
@@ -303,29 +298,3 @@ def baseline_section(value: Section) -> Callable[[object], Settings]:
         return _settings(baseline_settings(value, wildcards.baseline))
 
     return settings
-
-
-_held = []
-
-
-def clear_stale_locks(experiment: str) -> None:
-    """Remove Snakemake's locks of this experiment if no live run holds it.
-
-    Snakemake's lock files remain after a run was killed, but a lock of the operating system does not. So a run that
-    gets the lock of the operating system knows that all Snakemake locks of this experiment are stale. A second live run
-    does not get it, keeps the Snakemake locks and stops because of them. The same holds for file systems without such
-    locks, which some clusters use.
-    """
-    folder = Path(".snakemake")
-    folder.mkdir(exist_ok=True)
-    handle = open(folder / f"tgl-{experiment}.lock", "w")  # noqa: SIM115, the lock is held until this process ends
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        handle.close()
-        return
-    _held.append(handle)
-    prefix = f"results/{experiment}/"
-    for lock in (folder / "locks").glob("*.lock"):
-        if any(line.startswith(prefix) for line in lock.read_text().splitlines()):
-            lock.unlink(missing_ok=True)

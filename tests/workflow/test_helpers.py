@@ -16,7 +16,7 @@ def test_brackets_in_the_data_folder_stand_for_themselves(tmp_path):
     root = tmp_path / "[a]*?"
     root.mkdir()
     (root / "20190101[b].xml").touch()
-    assert experiment(root).local_dumps("20190101") == [str(root / "20190101[b].xml")]
+    assert experiment(root).listed_dumps("20190101") == [str(root / "20190101[b].xml")]
 
 
 def test_braces_which_snakemake_takes_for_wildcards_are_refused(tmp_path):
@@ -24,4 +24,4 @@ def test_braces_which_snakemake_takes_for_wildcards_are_refused(tmp_path):
         experiment(tmp_path / "{a}")
     (tmp_path / "20190101{b}.xml").touch()
     with pytest.raises(WorkflowError, match=r"snapshots\.local\.pattern: .*20190101\{b\}\.xml.*brace"):
-        experiment(tmp_path).local_dumps("20190101")
+        experiment(tmp_path).listed_dumps("20190101")

@@ -50,6 +50,12 @@ def start_text_project(
     )
     config = write_text_project(folder, keys)
     problems = [*missing_models(config), *missing_files(config), *wrong_probes(config)]
+    costs: list[str] = []
+    if not problems:
+        try:
+            costs = list(_cost_lines(config))
+        except TglError as error:  # of the model, which has not been looked into before
+            problems = [str(error)]
     if problems:
         (folder / "config.yaml").unlink()
         folder.rmdir()
@@ -58,7 +64,7 @@ def start_text_project(
         [
             f"{folder / 'config.yaml'}: written and checked",
             *_text_lines(list(collections), sizes),
-            *_cost_lines(config),
+            *costs,
         ]
     )
 

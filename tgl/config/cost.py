@@ -16,7 +16,7 @@ _OPERATIONS = 6
 
 
 def trained_tokens(config: Config) -> tuple[int, int]:
-    """Return the tokens of pretraining in each seed, and those of all runs of continual pretraining together."""
+    """Return the tokens of pretraining and those of continual pretraining, each of all seeds and runs together."""
     block = config.tokens.block_size
     pretrain = config.model.pretrain
     base = (pretrain.steps or 0) * pretrain.batch_size * block

@@ -9,7 +9,6 @@ from workflow.helpers import (
     architecture_code,
     baseline_code,
     baseline_section,
-    clear_stale_locks,
     code,
     engine_section,
     method_folder,
@@ -22,6 +21,7 @@ from workflow.helpers import (
     source_code,
     split_baseline,
 )
+from workflow.locks import clear_stale_locks
 
 set_environment(workflow)
 # Jobs read the rules again, but the run checked the files of probes before it started them.

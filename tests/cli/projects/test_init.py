@@ -143,3 +143,11 @@ def test_init_refuses_collections_in_which_nothing_changed(tmp_path):
 
 def test_options_that_need_text_are_refused_without(tmp_path):
     assert "need --text" in refused("init", tmp_path / "mine", "--model", "gpt2")
+
+
+def test_init_leaves_nothing_if_the_model_cannot_be_used(tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model/config.json").write_text('{"model_type": "gpt2"}')
+    error = refused("init", tmp_path / "mine", *collections(tmp_path), "--model", tmp_path / "model")
+    assert str(tmp_path / "model") in error
+    assert not (tmp_path / "mine").exists()

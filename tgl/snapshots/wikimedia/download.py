@@ -78,7 +78,7 @@ def _files(
 ) -> list[RemoteFile]:
     if source.listing is None:
         return list(source.files)
-    if source.listing.endswith(f"/{SUMS}"):  # written last, together with an empty file that says so
+    if source.listing.endswith(f"/{SUMS}"):  # complete only with this empty file
         get_text(client, source.listing.removesuffix(SUMS) + "_SUCCESS", _MOST_STATUS_BYTES, wait=wait)
     return listed(source.listing, get_text(client, source.listing, _MOST_STATUS_BYTES, wait=wait), part)
 
