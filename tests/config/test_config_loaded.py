@@ -70,7 +70,12 @@ def test_from_scratch_null_stands_for_the_defaults():
 )
 def test_every_preset_says_what_it_needs(path):
     raw = yaml.safe_load(path.read_text())
-    config = load_config(over_defaults(raw))
+    given = over_defaults(raw)
+    if raw.get("snapshots", {}).get("source") == "wikimedia":
+        with pytest.raises(TglError, match=r"snapshots\.wikimedia\.contact: required to download"):
+            load_config(given)
+        given["snapshots"]["wikimedia"]["contact"] = "somebody@example.org"
+    config = load_config(given)
     if config.model.load:
         assert raw["train"]["learning_rates"]
         pretrain = raw["model"]["pretrain"]
