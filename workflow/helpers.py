@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
-from snakemake.settings.types import DeploymentMethod
 
 from tgl.config.check import check
 from tgl.config.files import check_folder, data_files, data_path, located, matching_files, wrong_probes
@@ -21,7 +18,6 @@ from tgl.core.config_types import Section
 from tgl.core.errors import TglError
 from tgl.core.layout import Layout
 from tgl.core.registered import settings_of
-from tgl.jobs.place import SWITCH
 from tgl.models.architecture import ARCHITECTURES
 from tgl.plans.names import parse_plan, plan_id
 from tgl.plans.policy import POLICIES
@@ -36,21 +32,6 @@ from tgl.train.methods import method_folder as method_folder
 from tgl.train.settings import EngineConfig, TrainConfig
 
 code = code_hash
-
-
-def set_environment(workflow) -> None:
-    """Set environment variables so that jobs find this interpreter and this package.
-
-    A conda environment, if requested, takes precedence. Local jobs that use this interpreter are forked by a server
-    (`tgl.jobs`).
-    """
-    paths = [str(Path(sys.executable).parent), os.environ["PATH"]]
-    os.environ["PATH"] = os.pathsep.join(paths)
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [workflow.basedir, os.environ.get("PYTHONPATH")]))
-    os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    conda = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
-    if workflow.is_main_process and workflow.local_exec and not conda:
-        os.environ.setdefault(SWITCH, "1")
 
 
 class Experiment:

@@ -118,6 +118,14 @@ def test_a_run_on_the_cluster_gives_the_bytes_of_a_local_one(calm):
     assert set(calm.states.values()) == {"COMPLETED"}
 
 
+def test_jobs_of_the_cluster_start_no_job_server(calm):
+    written = [
+        "".join(path.read_text() for path in run.results.rglob("*.log"))
+        for run in (calm.submitted, calm.local)
+    ]
+    assert ["job server" in text for text in written] == [False, True]
+
+
 def test_jobs_ask_for_what_the_profile_says(calm):
     job = calm.jobs["rule_train_wildcards_full_plain_0.003_0"]
     assert (job["Partition"], job["Features"]) == ("cpu", "big"), "given on the command line"

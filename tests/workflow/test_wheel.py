@@ -129,5 +129,50 @@ def test_the_workflow_runs_from_the_wheel_in_an_empty_folder(python, tmp_path):
     succeed([python.with_name("tgl"), "verify", results], cwd=tmp_path, env=clean())
 
 
+CONDA = """#!/bin/sh
+# Stands in for conda: an environment is a folder whose Python finds every package of this one, but no tgl.
+case "$1 $2" in
+  "--version "*) echo "conda 25.1.0" ;;
+  "info --json") echo '{"conda_prefix": "%(prefix)s", "platform": "linux-64"}' ;;
+  "clean -y") ;;
+  "config --get") echo '{"get": {"channel_priority": "strict"}}' ;;
+  "env create")
+    while [ "$1" != --prefix ]; do shift; done
+    %(python)s -m venv --without-pip "$2"
+    cp %(packages)s/others.pth "$2"/lib/python*/site-packages ;;
+  *) echo "not expected: $*" >&2; exit 1 ;;
+esac
+"""
+
+
+@pytest.fixture
+def conda(python, tmp_path) -> dict[str, str]:
+    """The variables with which Snakemake finds something that stands in for conda."""
+    (packages,) = python.parents[1].glob("lib/python*/site-packages")
+    folder = tmp_path / "conda" / "bin"
+    folder.mkdir(parents=True)
+    values = {"prefix": folder.parent, "python": sys.executable, "packages": packages}
+    (folder / "conda").write_text(CONDA % values)
+    (folder / "conda").chmod(0o755)
+    (folder / "activate").write_text('export PATH="$1/bin:$PATH" CONDA_PREFIX="$1"\n')
+    return clean() | {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
+
+
+def test_jobs_in_conda_environments_import_the_installed_package(python, conda, tmp_path):
+    settings = tmp_path / "settings.yaml"
+    settings.write_text(TINY)
+    command = [python.with_name("tgl"), "run", settings, "--until", "probes", "--", "--sdm", "conda"]
+    succeed(command, cwd=tmp_path, env=conda)
+
+    results = tmp_path / "results" / yaml.safe_load(TINY)["experiment"]
+    assert next(results.glob("*/probes.parquet"), None)
+    environments = [path for path in (tmp_path / ".snakemake" / "conda").iterdir() if path.is_dir()]
+    assert environments, "jobs ran in environments of conda"
+    code = "import sys, tgl; print(sys.prefix, tgl.__file__)"
+    alone = {"PYTHONPATH": str(tmp_path / ".snakemake" / "package")}
+    found = succeed([environments[0] / "bin" / "python", "-c", code], env=conda | alone, cwd=tmp_path).split()
+    assert found == [str(environments[0]), str(tmp_path / ".snakemake" / "package" / "tgl" / "__init__.py")]
+
+
 def names_checkout(path: Path) -> bool:
     return os.fsencode(f"{REPOSITORY}{os.sep}tgl") in path.read_bytes()

@@ -4,6 +4,7 @@ from pathlib import Path
 
 sys.path.insert(0, workflow.basedir)
 from tgl.core.layout import BASE, Layout
+from workflow.environment import set_environment
 from workflow.helpers import (
     Experiment,
     architecture_code,
@@ -17,7 +18,6 @@ from workflow.helpers import (
     policy_code,
     probe_set_code,
     section,
-    set_environment,
     source_code,
     split_baseline,
 )
