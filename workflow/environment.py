@@ -25,7 +25,8 @@ def set_environment(workflow) -> None:
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     conda = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
     if conda:
-        # Snakemake removes PYTHONPATH before it activates a conda environment. What is exported here comes after that. A prefix is a format string.
+        # Snakemake removes PYTHONPATH before it activates a conda environment. What is exported here comes
+        # after that. A prefix is a format string.
         folder = shlex.quote(str(package_alone()))
         shell.prefix(f"set -euo pipefail; export PYTHONPATH={folder}; ".replace("{", "{{").replace("}", "}}"))
     if workflow.remote_exec or conda:
