@@ -11,6 +11,7 @@ from snakemake.settings.types import DeploymentMethod
 from snakemake.shell import shell
 
 import tgl
+from tgl.core.reusable import REUSE
 from tgl.jobs.place import SWITCH
 
 
@@ -35,6 +36,14 @@ def set_environment(workflow) -> None:
         os.environ.pop(SWITCH, None)
     elif workflow.is_main_process:
         os.environ.setdefault(SWITCH, "1")
+
+
+def offer_artifacts(results: str, wanted: bool) -> None:
+    """Let jobs copy their outputs from the experiments next to this one (`tgl.provenance.reuse`), or not."""
+    if wanted:
+        os.environ[REUSE] = results
+    else:
+        os.environ.pop(REUSE, None)
 
 
 def package_alone() -> Path:

@@ -22,6 +22,7 @@ from tgl.probes.probe_set import PROBE_SETS
 from tgl.provenance.files import relative_to
 from tgl.provenance.manifest import Code
 from tgl.provenance.record import Declared, note_run, update_manifest
+from tgl.provenance.reuse import COPIED
 from tgl.provenance.versions import installed_versions
 from tgl.snapshots.source import SOURCES
 from tgl.train.baseline import BASELINES
@@ -106,6 +107,7 @@ def _declared(workflow, job, results: str, modules: dict[str, list[str]]) -> Dec
         ended=ended,
         finished=_finished(workflow, job, state),
         state=state,
+        copied_from=copied[1] if (copied := _in_logs(job.log, COPIED)) else None,
     )
 
 
@@ -140,12 +142,14 @@ def _benchmark(path: str | None) -> tuple[float | None, float | None, float | No
 
 def _peak_of_served(logs: Iterable[str]) -> float | None:
     """Return the peak memory in MiB that a job wrote to its log; None for jobs that Snakemake measured itself."""
-    for path in map(Path, logs):
-        if path.is_file() and (
-            found := _PEAK.search(path.read_text(encoding="utf-8", errors="replace")[-200:])
-        ):
-            return float(found[1])
-    return None
+    found = _in_logs(logs, _PEAK)
+    return None if found is None else float(found[1])
+
+
+def _in_logs(logs: Iterable[str], pattern: re.Pattern) -> re.Match | None:
+    """Return the first match near the end of a log, where a job writes what the manifest takes from it."""
+    texts = (path.read_text(encoding="utf-8", errors="replace") for path in map(Path, logs) if path.is_file())
+    return next(filter(None, (pattern.search(text[-1000:]) for text in texts)), None)
 
 
 def _number(text: str | None) -> float | None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from importlib import import_module
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
+
+from tgl.core.reusable import REUSABLE, REUSE
 
 # By group of the help: command, module below tgl.cli, and what it does.
 GROUPS: dict[str, tuple[tuple[str, str, str], ...]] = {
@@ -118,8 +121,10 @@ class Commands(PlainHelp, TyperGroup):
     def resolve_command(
         self, ctx: typer.Context, args: list[str]
     ) -> tuple[str | None, TyperCommand | None, list[str]]:
-        """Import the command that is called; an unknown one is refused with the nearest name."""
+        """Import the command that is called, unless its outputs are copied; refuse an unknown one."""
         name = args[0] if args else ""
+        if name in REUSABLE and (folder := os.environ.get(REUSE)):
+            _copy_outputs(args, folder)
         return (name, load(name), args[1:]) if name in _MODULES else super().resolve_command(ctx, args)
 
 
@@ -136,6 +141,23 @@ def load(name: str) -> TyperCommand:
     own = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     own.command(name, cls=Command)(COMMANDS[name])
     return typer.main.get_command(own)
+
+
+def _copy_outputs(arguments: list[str], folder: str) -> None:
+    """End the command if another experiment has its outputs."""
+    from tgl.core.errors import TglError
+    from tgl.provenance.reuse import reuse
+
+    set_up_logging()
+    logger = logging.getLogger("tgl")
+    try:
+        copied = reuse(arguments, folder)
+    except (TglError, OSError) as error:  # the command itself says what is wrong
+        logger.warning("copied nothing from other experiments: %s", error)
+        return
+    if copied:
+        logger.info(copied)
+        raise typer.Exit
 
 
 app = typer.Typer(

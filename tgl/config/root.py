@@ -57,6 +57,13 @@ class Config(Section):
             "Folder that relative paths of dumps, text and probe files start from. null: the working directory."
         ),
     )
+    reuse: bool = Field(
+        True,
+        description=(
+            "Copy extractions, diffs, tokens and base models that another experiment next to this one made from the "
+            "same inputs with the same settings, code and package versions. false: make them again."
+        ),
+    )
     snapshots: SnapshotsConfig = Field(
         SnapshotsConfig(), description="Snapshots of the text: their dates, and where they are from."
     )

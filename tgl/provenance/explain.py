@@ -68,6 +68,8 @@ def _about(job: Job, manifest: Manifest) -> Iterator[str]:
         yield from _entry(
             "finished", datetime.fromtimestamp(job.finished, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
         )
+    if job.copied_from is not None:
+        yield from _entry("copied from", f"{job.copied_from}: the same inputs, code, settings and versions")
     yield from _entry("cost", _cost(job))
     for code in job.code:
         yield from _entry("code", f"{code.hash} ({', '.join(code.modules)} and what it imports)")
@@ -95,7 +97,8 @@ def _entry(name: str, text: str) -> list[str]:
 def _cost(job: Job) -> str:
     seconds = "time not recorded" if job.seconds is None else f"{job.seconds:.1f} s"
     peak = "memory not recorded" if job.peak_mib is None else f"peak {job.peak_mib:.0f} MiB"
-    return f"{seconds}, {peak}"
+    copied = "" if job.copied_from is None else f", copied from {job.copied_from}"
+    return f"{seconds}, {peak}{copied}"
 
 
 def config_keys(value: Mapping, prefix: str = "") -> Iterator[str]:

@@ -70,6 +70,8 @@ class Job(_Part):
     peak_mib: Amount | None
     # Modification time of the newest output, in seconds. It identifies one execution of the job.
     finished: Moment | None
+    # The experiment's folder from which the outputs were copied; null if the job made them.
+    copied_from: FilePath | None = None
 
     @property
     def files(self) -> list[File]:

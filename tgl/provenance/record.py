@@ -58,6 +58,8 @@ class Declared:
     ended: float | None
     finished: float | None
     state: Literal["ran", "waiting", "done", "unsure"]
+    # The folder of another experiment from which the job copied its outputs.
+    copied_from: str | None = None
 
 
 @dataclass(frozen=True)
@@ -266,6 +268,7 @@ def _job(
         seconds=one.seconds,
         peak_mib=one.peak_mib,
         finished=one.finished,
+        copied_from=one.copied_from,
     )
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 sys.path.insert(0, workflow.basedir)
 from tgl.core.layout import BASE, Layout
-from workflow.environment import set_environment
+from workflow.environment import offer_artifacts, set_environment
 from workflow.helpers import (
     Experiment,
     architecture_code,
@@ -31,6 +31,7 @@ EXPERIMENT = Experiment(
 CONFIG = EXPERIMENT.config
 LAYOUT = EXPERIMENT.layout
 RESULTS = LAYOUT.results
+offer_artifacts(RESULTS, CONFIG.reuse)
 path = LAYOUT.path
 DATES, PERIODS, SHARDS = EXPERIMENT.dates, EXPERIMENT.periods, EXPERIMENT.shards
 
