@@ -6,34 +6,16 @@ references, tables, galleries, infoboxes, navigation, and the sections of refere
 
 from __future__ import annotations
 
+import html
 import re
 from collections import Counter
 from dataclasses import dataclass, field
 
-MONTHS = "January February March April May June July August September October November December".split()
-_MONTH = "|".join(MONTHS)
-_DATE = re.compile(rf"\b(?:\d{{1,2}} (?:{_MONTH}) \d{{4}}|(?:{_MONTH}) \d{{1,2}}, \d{{4}})\b")
-_NUMBER = re.compile(r"(?<![\w.,])\d[\d.,]*\d(?![\w])")
-_DATE_TEMPLATE = re.compile(
-    r"\{\{\s*(?:start date|end date|birth date|death date|birth date and age|death date and age|start date and age|"
-    r"film date|release date)\s*\|(?:\s*(?:df|mf)\s*=\s*\w+\s*\|)?\s*(\d{4})\s*\|\s*(\d{1,2})\s*\|\s*(\d{1,2})\s*[|}]",
-    re.IGNORECASE,
-)
-_NUMBER_TEMPLATE = re.compile(
-    r"\{\{\s*(?:convert|cvt|val|nts|US\$|£|€|frac|nowrap)\s*\|\s*(?:US\$|£|€|\$)?(\d[\d.,]*\d)\s*[|}]|"
-    r"\{\{\s*formatnum\s*:\s*(\d[\d.,]*\d)\s*\}\}",
-    re.IGNORECASE,
-)
+from benchmarks.extraction_languages import LANGUAGES, Language
+
+ENGLISH = LANGUAGES["en"]
 _LINK = re.compile(r"\[\[([^\[\]|{}]+)(?:\|([^\[\]{}|]*))?\]\]")
-_ELSEWHERE = re.compile(
-    r"\s*:?\s*(?:file|image|category|media|wikt|wiktionary|s|commons|[a-z]{2,3}(?:-[a-z]+)?)\s*:", re.I
-)
 _ITEM = re.compile(r"^([*#;:]+)[ \t]*([^*#;:\s].*)$", re.MULTILINE)
-_END_SECTION = re.compile(
-    r"^==\s*(?:See also|References|Notes|Footnotes|Citations|Notes and references|Further reading|External links)"
-    r"\s*==\s*$.*?(?=^==[^=]|\Z)",
-    re.MULTILINE | re.DOTALL | re.IGNORECASE,
-)
 _LEFT = re.compile(
     r"\{\{|\}\}|\[\[|\]\]|\{\||\|\}|^\|-|'{2,}|</?(?:ref|div|span|br|small|sub|sup|table|tr|td|th|nowiki|gallery|math|"
     r"blockquote|center|li|ul|ol|p|b|i|u|s|font|poem|code|pre|includeonly|noinclude)\b[^<>]*>|&(?:[a-z]+|#\d+|#x[0-9a-f]+);|"
@@ -52,7 +34,7 @@ class Units:
     anchors: Counter = field(default_factory=Counter)
 
 
-def reference(wikitext: str) -> Units:
+def reference(wikitext: str, language: Language = ENGLISH) -> Units:
     """Return the reference units of an article, as far as single lines and regular expressions can find them."""
     text = re.sub(r"<!--.*?-->", "", wikitext, flags=re.DOTALL)
     text = re.sub(r"<ref[^<>]*/>|<ref\b[^<>]*>.*?</ref>", "", text, flags=re.DOTALL | re.IGNORECASE)
@@ -62,36 +44,37 @@ def reference(wikitext: str) -> Units:
         text,
         flags=re.S | re.I,
     )
-    text = _END_SECTION.sub("", text)
+    text = _without_end_sections(text, language)
+    text = re.sub(r"^=+[^=\n].*=+[ \t]*$", "", text, flags=re.MULTILINE)  # headings are no running text
     text = _without_nested(text, "{|", "|}")
     prose = _without_nested(text, "{{", "}}")
-    prose = _without_files(prose)
-    inline = _without_files(_without_large_templates(text))
+    prose = _without_files(prose, language)
+    inline = _without_files(_without_large_templates(text), language)
     units = Units()
-    for year, month, day in _DATE_TEMPLATE.findall(inline):
-        if 1 <= int(month) <= 12:
-            units.dates[(int(year), int(month), int(day))] += 1
-    units.dates.update(_dates(_plain(prose)))
-    units.numbers.update(_NUMBER.findall(_plain(prose)))
-    units.numbers.update(one or two for one, two in _NUMBER_TEMPLATE.findall(inline))
-    for marks, item in _ITEM.findall(_without_files(_without_nested(text, "{{", "}}", "\0"))):
+    units.dates.update(language.dates_in_templates(inline))
+    units.dates.update(language.dates_in(_plain(prose)))
+    units.numbers.update(language.numbers_in(_plain(prose)))
+    units.numbers.update(language.numbers_in_templates(inline))
+    for marks, item in _ITEM.findall(_without_files(_without_nested(text, "{{", "}}", "\0"), language)):
         if "\0" in item:  # the visible text depends on a template
             continue
         # In a line that starts with ";", a ":" separates the term from its definition.
         words = _plain(item.split(":")[0] if marks[-1] == ";" else item).split()
-        if len(words) >= 3:
-            units.items.append(" ".join(words[:5]))
-    for target, anchor in _LINK.findall(prose):
-        if not _ELSEWHERE.match(target):
+        if len(words) >= 3 or len("".join(words)) >= 20:  # Japanese has no blanks between words
+            units.items.append(" ".join(words[:5])[:60])
+    for link in _LINK.finditer(prose):
+        target, anchor = link.groups()
+        # An anchor without words shows what a template writes.
+        if anchor != "" and not language.elsewhere.match(target):
             units.anchors[" ".join(_plain(anchor or target.lstrip(":")).split())] += 1
     del units.anchors[""]
     return units
 
 
-def kept(units: Units, text: str) -> dict[str, tuple[int, int]]:
+def kept(units: Units, text: str, language: Language = ENGLISH) -> dict[str, tuple[int, int]]:
     """Return (units found in an extractor's text, units of the reference) for each kind."""
     folded = " ".join(text.split())
-    found_numbers, found_dates = Counter(_NUMBER.findall(folded)), Counter(_dates(folded))
+    found_numbers, found_dates = Counter(language.numbers_in(text)), Counter(language.dates_in(folded))
     return {
         "dates": (_common(units.dates, found_dates), units.dates.total()),
         "numbers": (_common(units.numbers, found_numbers), units.numbers.total()),
@@ -112,21 +95,12 @@ def _common(one: Counter, other: Counter) -> int:
     return (one & other).total()
 
 
-def _dates(text: str) -> list[tuple[int, int, int]]:
-    found = []
-    for date in _DATE.findall(text):
-        words = date.replace(",", "").split()
-        day, month = (words[0], words[1]) if words[0].isdecimal() else (words[1], words[0])
-        found.append((int(words[2]), MONTHS.index(month) + 1, int(day)))
-    return found
-
-
 def _plain(text: str) -> str:
     text = _LINK.sub(lambda match: match[2] if match[2] is not None else match[1], text)
     text = re.sub(r"\[https?://\S+\s+([^\]]*)\]|\[?https?://[^\s\]]+\]?", r"\1", text)
     text = re.sub(r"(?<=[\w)\]])<sup>(?=[-+−–]?\d|[-−–]?[a-z]</sup>)", "^", text)  # 10^6, not 106
     text = re.sub(r"<[^<>]+>|'{2,}", "", text)
-    return text.replace("&nbsp;", " ").replace("&ndash;", "–").replace("&mdash;", "—")
+    return html.unescape(text)
 
 
 def _without_nested(text: str, opening: str, closing: str, instead: str = "") -> str:
@@ -161,10 +135,17 @@ def _without_large_templates(text: str) -> str:
     return "".join([*kept_parts, text[end:]])
 
 
-def _without_files(text: str) -> str:
+def _without_end_sections(text: str, language: Language) -> str:
+    """Return text without the sections of references and links, with all below them."""
+    titles = "|".join(map(re.escape, language.end_sections))
+    pattern = rf"^==\s*(?:{titles})\s*==\s*$.*?(?=^==[^=]|\Z)"
+    return re.sub(pattern, "", text, flags=re.MULTILINE | re.DOTALL | re.IGNORECASE)
+
+
+def _without_files(text: str, language: Language) -> str:
     """Return text without files and their captions, which may contain links."""
     pieces, end = [], 0
-    for match in re.finditer(r"\[\[\s*(?:file|image)\s*:", text, re.IGNORECASE):
+    for match in language.opened_file.finditer(text):
         if match.start() < end:
             continue
         depth, position = 1, match.end()

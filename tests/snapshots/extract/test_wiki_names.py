@@ -19,12 +19,13 @@ def text_of(wikitext, language="en", **more):
 def test_the_names_of_each_language_are_complete_and_written_once(language):
     entry = NAMES[language]
     assert language in LANGUAGES
-    assert entry.keys() <= {"links", "switches", "page", "number"}
-    for key in ("links", "switches", "page"):
+    assert entry.keys() <= {"links", "switches", "sections", "page", "number"}
+    for key in ("links", "switches", "sections", "page"):
         assert len(set(entry.get(key, []))) == len(entry.get(key, []))
     names = wiki_names(language)
     for name in (*entry["links"], "File"):
         assert text_of(f"A. [[{name}:x.jpg|thumb|words]] B.", language) == "A. B."
+    assert names.end_sections == tuple(entry.get("sections", ()))
     for switch in (*entry.get("switches", []), "notoc"):
         assert names.switches.fullmatch(f"__{switch}__")
 

@@ -25,6 +25,7 @@ from tgl.snapshots.extract.clean_text import Keep
 from tgl.snapshots.extract.cleaning import CleaningJob, CleaningResult, Limits, clean_all
 from tgl.snapshots.extract.previous import Previous
 from tgl.snapshots.extract.settings import PagesConfig
+from tgl.snapshots.extract.wiki_names import wiki_names
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,10 @@ def extract_pages(
     site = _wiki_of(dumps, previous)
     old = None if previous is None else Previous(previous, _TEXT.names)
     counts = {"pages_read": 0, **dict.fromkeys(REASONS, 0)}
-    dropped = frozenset(map(str.casefold, settings.drop_sections))
+    sections = settings.drop_sections
+    if sections is None:
+        sections = wiki_names(site.main_language).end_sections
+    dropped = frozenset(map(str.casefold, sections))
     keep = Keep(settings.tables, settings.infoboxes, dropped, site.dropped_links, site.main_language)
     limits = Limits(settings.page_seconds, settings.page_memory_mb)
     written = array("q")  # page ids; a list or a set of millions would take much memory

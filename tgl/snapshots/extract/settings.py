@@ -28,18 +28,12 @@ class PagesConfig(Section):
     infoboxes: bool = Field(
         False, description="Keep infoboxes as lines 'name: value'. false: remove infoboxes."
     )
-    drop_sections: list[str] = Field(
-        [
-            "See also",
-            "References",
-            "Notes",
-            "Footnotes",
-            "Citations",
-            "Notes and references",
-            "Further reading",
-            "External links",
-        ],
-        description="Headings of the sections that are removed, together with their subsections.",
+    drop_sections: list[str] | None = Field(
+        None,
+        description=(
+            "Headings of the sections that are removed, together with their subsections. null: the usual headings of "
+            "references, notes and links in the wiki's language, where tgl knows them (wiki_names.json)."
+        ),
     )
     page_seconds: Annotated[Number, Field(ge=0.1, le=3600)] = Field(
         10,

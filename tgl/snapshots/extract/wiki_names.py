@@ -30,6 +30,7 @@ class WikiNames:
     Attributes:
         dropped_links: Namespaces of files, media and categories.
         switches: Matches __TOC__ and the like.
+        end_sections: Usual headings of the sections of references, notes and links; none for a language without them.
         page_names: Variables for the title of the page, in capitals.
         separators: Between groups of three digits and before the fraction of a number.
         fewest_digits: Whole numbers with fewer digits have no separator.
@@ -37,6 +38,7 @@ class WikiNames:
 
     dropped_links: tuple[str, ...]
     switches: re.Pattern
+    end_sections: tuple[str, ...]
     page_names: frozenset[str]
     separators: tuple[str, str]
     fewest_digits: int
@@ -56,6 +58,7 @@ def wiki_names(language: str) -> WikiNames:
     return WikiNames(
         tuple(names("links")),
         re.compile(rf"__(?:{'|'.join(switches)})__", re.IGNORECASE),
+        tuple(own.get("sections", ())),
         frozenset(names("page")),
         (group, point),
         fewest,
