@@ -7,11 +7,15 @@ change of wording.
 from __future__ import annotations
 
 import ast
+import dataclasses
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+
+from tgl.core.parse_cache import parse_cache
 
 _ROOT = Path(__file__).parents[1]
 _PACKAGE = "tgl"
@@ -35,40 +39,74 @@ def code_hash(*modules: str) -> str:
             closure.add(name)
             waiting.extend(_module(name)[1])
     digest = hashlib.sha1("".join(f"{name}={_module(name)[0]};" for name in sorted(closure)).encode())
+    parse_cache().save()
     return digest.hexdigest()[:12]
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What the source of a module says: its code's digest, its imports, and the names of files that it can mean.
+
+    imports: The level, module and names of each `from ... import`; level -1 for `import`.
+    """
+
+    digest: str
+    imports: list[tuple[int, str | None, list[str]]]
+    texts: list[str]
 
 
 @cache
 def _module(name: str) -> tuple[str, tuple[str, ...]]:
     """Return (hash of the module's code and data, modules that it imports from tgl and from its own package)."""
     path = _path(name)
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    tree = _Executed().visit(tree)
+    source = _parsed(path.read_bytes())
     followed, imported = {_PACKAGE, name.partition(".")[0]}, []
+    for level, module, names in source.imports:
+        if level < 0:
+            imported += [alias for alias in names if alias.partition(".")[0] in followed]
+            continue
+        whole = _absolute(name, path, level=level, module=module)
+        if whole.partition(".")[0] in followed:
+            inner = [f"{whole}.{alias}" for alias in names]
+            imported += [name for name in inner if _path(name).is_file()] or [whole]
+    digest = hashlib.sha1(source.digest.encode())
+    for file in sorted(_data_files(path, source.texts)):
+        digest.update(file.name.encode() + file.read_bytes())
+    return digest.hexdigest(), tuple(imported)
+
+
+def _parsed(content: bytes) -> _Source:
+    """Return what a source says. Parsing takes most of the time, so it is kept for other processes."""
+    kept = parse_cache()
+    key = hashlib.sha1(content).hexdigest()
+    if key not in kept.values:
+        kept.values[key] = dataclasses.astuple(_parse(content))
+        kept.changed = True
+    return _Source(*kept.values[key])
+
+
+def _parse(content: bytes) -> _Source:
+    tree = _Executed().visit(ast.parse(content))
+    imports = []
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom):
-            source = _absolute(name, path, node)
-            if source.partition(".")[0] in followed:
-                names = [f"{source}.{alias.name}" for alias in node.names]
-                imported += [name for name in names if _path(name).is_file()] or [source]
+            imports.append((node.level, node.module, [alias.name for alias in node.names]))
         elif isinstance(node, ast.Import):
-            imported += [alias.name for alias in node.names if alias.name.partition(".")[0] in followed]
+            imports.append((-1, None, [alias.name for alias in node.names]))
         if (
             isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef)
             and ast.get_docstring(node) is not None
         ):
             node.body = node.body[1:] or [ast.Pass()]
-    digest = hashlib.sha1(ast.dump(tree).encode())
-    for file in sorted(_data_files(path, tree)):
-        digest.update(file.name.encode() + file.read_bytes())
-    return digest.hexdigest(), tuple(imported)
+    texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) if _is_name(node.value)}
+    return _Source(hashlib.sha1(ast.dump(tree).encode()).hexdigest(), imports, sorted(texts))
 
 
-def _absolute(name: str, path: Path, node: ast.ImportFrom) -> str:
+def _absolute(name: str, path: Path, *, level: int, module: str | None) -> str:
     """Return the full name of the module that `from ... import` names, also of a relative one."""
     parts = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
-    parts = parts[: len(parts) + 1 - node.level] if node.level else []
-    return ".".join([*parts, *filter(None, [node.module])])
+    parts = parts[: len(parts) + 1 - level] if level else []
+    return ".".join([*parts, *filter(None, [module])])
 
 
 class _Executed(ast.NodeTransformer):
@@ -81,8 +119,7 @@ class _Executed(ast.NodeTransformer):
         return self.generic_visit(node)
 
 
-def _data_files(path: Path, tree: ast.Module) -> Iterator[Path]:
-    texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) if _is_name(node.value)}
+def _data_files(path: Path, texts: Iterable[str]) -> Iterator[Path]:
     for text in texts:
         place = path.with_suffix(text) if text.startswith(".") else path.with_name(text)
         files = place.iterdir() if place.is_dir() else [place]
