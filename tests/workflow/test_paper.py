@@ -105,7 +105,7 @@ GIVEN = {
 @pytest.mark.parametrize("preset", PRESETS)
 def test_paper_preset_dry_runs_offline_from_the_download_on(preset, tmp_path):
     contact = yaml.safe_dump({"snapshots": {"wikimedia": {"contact": CONTACT}}})
-    planned = Workflow(tmp_path, contact, preset=preset).planned()
+    planned = Workflow(tmp_path, contact, preset=preset).planned("--config", "seeds=[0]")
     assert {"download", "pages", "diff", "snapshot_probes", "base", "profile", "train", "report"} <= planned
 
 
@@ -118,7 +118,7 @@ def test_without_a_contact_nothing_is_planned_and_it_is_said(tmp_path):
 @pytest.mark.parametrize("preset", PRESETS)
 def test_paper_preset_dry_runs_with_dumps_and_probes_in_a_folder(preset, data_root, tmp_path):
     settings = yaml.safe_dump(GIVEN | {"data_root": str(data_root)})
-    planned = Workflow(tmp_path, settings, preset=preset).planned()
+    planned = Workflow(tmp_path, settings, preset=preset).planned("--config", "seeds=[0]")
     assert {"pages", "diff", "probes", "base", "profile", "plan", "train", "report", "gate"} <= planned
 
 
