@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 # Stands for the quotes of bold or italics; no XML has this character. It keeps what follows from beginning a line.
 STYLE = "\x03"
+_PLAIN = ([2, 2], [3, 3], [2, 2, 2, 2])
 _RUN = re.compile(r"'{2,}")
 _LITERAL = re.compile(r"<(nowiki|pre)(?=[\s/>])[^<>]*(?<!/)>.*?</\1\s*>", re.IGNORECASE | re.DOTALL)
 
@@ -31,13 +32,19 @@ def mark_quotes(wikitext: str) -> str:
     pieces, end, first = [], 0, 0
     while first < len(runs):
         line_end = wikitext.find("\n", runs[first][0])
-        last = first
+        last = first + 1
         while last < len(runs) and (line_end < 0 or runs[last][0] < line_end):
             last += 1
         line = runs[first:last]
-        for (start, stop), apostrophes in zip(line, _apostrophes(wikitext, line), strict=True):
-            pieces += [wikitext[end:start], "'" * apostrophes, STYLE]
-            end = stop
+        lengths = [stop - start for start, stop in line]
+        if lengths in _PLAIN:  # most lines have one word in bold or italics
+            for start, stop in line:
+                pieces += [wikitext[end:start], STYLE]
+                end = stop
+        else:
+            for (start, stop), apostrophes in zip(line, _apostrophes(wikitext, line), strict=True):
+                pieces += [wikitext[end:start], "'" * apostrophes, STYLE]
+                end = stop
         first = last
     return "".join([*pieces, wikitext[end:]])
 

@@ -31,7 +31,7 @@ _STRAY_TAG = re.compile(
 _BLOCK_TAGS = frozenset("p div li ul ol dl dd dt br hr blockquote center table tr caption".split())
 _CAPTION = re.compile(r"^([ \t]*)\|\+[ \t]*(?:[^|\[\]{}\n]*\|(?!\|))?[ \t]*", re.MULTILINE)
 _ENTITY = re.compile(r"&(#[0-9]{1,8}|#[xX][0-9a-fA-F]{1,8}|[a-zA-Z0-9]{1,32});")
-_LIST_MARKS = re.compile(r"^[*#:]+", re.MULTILINE)
+_LIST_MARKS = re.compile(r"^[*#:]+[ \t]*", re.MULTILINE)
 _OTHER_PROJECT = re.compile(
     r"\s*:?\s*(wikt|wiktionary|s|wikisource|q|wikiquote|b|wikibooks|n|wikinews|species|commons|c|d|wikidata|m|meta)\s*:",
     re.IGNORECASE,
@@ -69,14 +69,16 @@ def without_dropped(wikitext: str, keep: Keep) -> str:
         return keep.infoboxes and is_infobox(name)
 
     # Other control characters than white space are in no XML. The marks of this module must not come from a page.
-    wikitext = cut_tags(names.switches.sub("", wikitext.translate(_NO_MARKS)))
+    for mark in _MARKS:
+        wikitext = wikitext.replace(mark, "")
+    wikitext = cut_tags(names.switches.sub("", wikitext) if "__" in wikitext else wikitext)
     wikitext = mark_quotes(resolve_variants(wikitext, keep.language))
     wikitext = cut_templates(wikitext, is_kept)
     wikitext = _CAPTION.sub(r"\1|-\n\1| ", wikitext) if keep.tables else cut_tables(wikitext)
     return cut_links(wikitext, _dropped_link((*names.dropped_links, *keep.dropped_links)))
 
 
-_NO_MARKS = dict.fromkeys(map(ord, (ANCHOR_START, ANCHOR_END, STYLE, CUT)))
+_MARKS = (ANCHOR_START, ANCHOR_END, STYLE, CUT)
 
 
 @lru_cache(maxsize=16)
@@ -193,15 +195,14 @@ class _Walker:
 
     def target(self, title: str) -> str | None:
         """Return the page that a link of this title goes to; "" for none of this wiki, None for a link that goes."""
-        prefixed = ":" in title
-        if prefixed and (
-            self.dropped_link.match(title) or title.partition(":")[0].strip().lower() in LANGUAGE_CODES
-        ):
-            return None
-        if prefixed and _OTHER_PROJECT.match(title):
-            return ""
+        if ":" in title:
+            if self.dropped_link.match(title) or title.partition(":")[0].strip().lower() in LANGUAGE_CODES:
+                return None
+            if _OTHER_PROJECT.match(title):
+                return ""
+            title = title.lstrip(":")
         # Without a target it is a link to a section of the same page.
-        target = title.lstrip(":").split("#")[0].replace("_", " ").strip()
+        target = title.partition("#")[0].replace("_", " ").strip()
         return target[:1].upper() + target[1:]
 
     def external_link(self, number: int, close: int) -> None:
