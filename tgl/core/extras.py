@@ -25,6 +25,7 @@ EXTRAS = {
     "lxml": "wiki",
     "mwparserfromhell": "wiki",
     "py7zr": "wiki",
+    "rapidgzip": "wiki",
     "sentencex": "wiki",
 }
 

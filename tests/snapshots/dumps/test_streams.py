@@ -1,8 +1,10 @@
 import bz2
+from itertools import pairwise
 
 import pytest
 
 from tgl.core.errors import TglError
+from tgl.snapshots.dumps import streams
 from tgl.snapshots.dumps.reader import read_pages
 
 HEAD = "<mediawiki><siteinfo><sitename>x</sitename></siteinfo>\n"
@@ -107,3 +109,46 @@ def test_an_empty_file_is_said_to_be_cut_off(tmp_path, bounds):
     (tmp_path / "d.xml.bz2").touch()
     with pytest.raises(TglError, match=r"d\.xml\.bz2: .*cut off"):
         ids(tmp_path / "d.xml.bz2", *bounds)
+
+
+@pytest.fixture
+def parallel(monkeypatch):
+    """Every whole .bz2 file is decompressed by two threads, as large ones are."""
+    monkeypatch.setattr(streams, "_PARALLEL_FROM", 0)
+
+
+@pytest.mark.parametrize("parts", [1, 3])
+def test_two_threads_give_the_bytes_of_a_file(parallel, tmp_path, parts):
+    text = "".join(map(page, range(1, 9000))).encode()
+    edges = [len(text) * part // parts for part in range(parts + 1)]
+    path = tmp_path / "d.xml.bz2"
+    path.write_bytes(b"".join(bz2.compress(text[a:b], 1) for a, b in pairwise(edges)))
+    seen = []
+    pieces = streams.xml_pieces(path, read=lambda done, total: seen.append((done, total)), threads=2)
+    assert b"".join(pieces) == text
+    size = path.stat().st_size
+    assert [total for _, total in seen] == [size] * len(seen)
+    assert 0 < seen[-1][0] <= size
+    assert sorted(seen) == seen
+
+
+def test_a_range_of_a_file_of_many_streams_needs_no_threads(parallel, dump, monkeypatch):
+    monkeypatch.setattr(streams, "_in_parallel", lambda *given: pytest.fail("the whole file was read"))
+    assert b"".join(streams.xml_pieces(dump, 61, 70, threads=2)).count(b"<page>") == 3
+
+
+@pytest.mark.parametrize("damage", ["cut off", "flipped", "end", "no bz2"])
+def test_a_damaged_file_is_an_error_for_two_threads_too(parallel, tmp_path, damage):
+    content = bytearray(bz2.compress("".join(map(page, range(1, 9000))).encode(), 1))
+    if damage == "cut off":
+        del content[len(content) // 2 :]
+    elif damage == "end":
+        del content[-5:]
+    elif damage == "flipped":
+        content[len(content) // 2] ^= 0x10
+    else:
+        content = b"no compressed text"
+    path = tmp_path / "d.xml.bz2"
+    path.write_bytes(content)
+    with pytest.raises(TglError, match=r"cannot be decompressed .* damaged or cut off"):
+        list(streams.xml_pieces(path, threads=2))

@@ -81,15 +81,19 @@ def read_pages(
     texts.finish()
 
 
-def read_histories(path: str | Path) -> Iterator[Iterator[RawPage]]:
+def read_histories(path: str | Path, *, threads: int = 1) -> Iterator[Iterator[RawPage]]:
     """Yield, for each page of a dump file, an iterator over its revisions in file order.
 
     Each iterator must be exhausted before the next one. Memory holds a few revisions, however many a page has.
 
+    Args:
+        path: The dump file.
+        threads: Threads that decompress it, as in `xml_pieces`.
+
     Raises:
         TglError: As in `read_pages`, or the id of a page follows its revisions.
     """
-    with closing(_numbered_revisions(Path(path))) as found:
+    with closing(_numbered_revisions(Path(path), threads)) as found:
         for _, revisions in groupby(found, key=attrgetter("page_number")):
             yield (revision.page for revision in revisions)
 
@@ -102,11 +106,11 @@ class _NumberedRevision:
     page: RawPage
 
 
-def _numbered_revisions(path: Path) -> Iterator[_NumberedRevision]:
+def _numbered_revisions(path: Path, threads: int) -> Iterator[_NumberedRevision]:
     """Yield each revision of a file, with the position of its page."""
     texts = TextCount(path)
     number, revisions = 0, 0
-    for element in _elements(path):
+    for element in _elements(path, threads=threads):
         if _name(element) == "revision":
             revisions += 1
             # How far the parser has read beyond this revision depends on the pieces, so ignore what follows it.
@@ -122,13 +126,18 @@ def _numbered_revisions(path: Path) -> Iterator[_NumberedRevision]:
 
 
 def _elements(
-    path: Path, first: int = 0, last: int | None = None, *, report: Read = lambda done, total: None
+    path: Path,
+    first: int = 0,
+    last: int | None = None,
+    *,
+    report: Read = lambda done, total: None,
+    threads: int = 1,
 ) -> Iterator[etree._Element]:
     """Yield each element <revision> at its end, and then its <page>, which still contains the last revision."""
     parser = new_parser()
     root = None
     depth = unfinished = read = 0
-    with closing(xml_pieces(path, first, last, read=report)) as pieces:
+    with closing(xml_pieces(path, first, last, read=report, threads=threads)) as pieces:
         for piece in pieces:
             try:
                 parser.feed(piece)

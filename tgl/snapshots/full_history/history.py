@@ -23,6 +23,9 @@ from tgl.snapshots.full_history.page_history import Outcome, PageHistory
 from tgl.snapshots.full_history.reverts import REASONS, Revision
 from tgl.snapshots.settings import HistoryConfig
 
+# The rule of the workflow reserves as many cores. Decompression takes most of the time.
+_THREADS = 2
+
 _MOST_REVISIONS = 5_000_000  # for one page; the busiest pages of English Wikipedia have about two million
 _TIMESTAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 # The text of a redirect in any language: a number sign, one word, and a link.
@@ -96,7 +99,7 @@ def _read(
     header = dump_header(read_siteinfo(history))
     with ExitStack() as stack:
         writers = [stack.enter_context(DumpWriter(path, header)) for path in paths]
-        histories = stack.enter_context(closing(read_histories(history)))
+        histories = stack.enter_context(closing(read_histories(history, threads=_THREADS)))
         for place, revisions in enumerate(histories):
             page = _page(
                 history, revisions, moments, settings=settings, wanted=wanted.get(place, frozenset())
