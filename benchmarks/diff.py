@@ -140,7 +140,7 @@ def comparing(dumps: list[str], rounds: int, scratch: Path) -> list[str]:
     peer = "paragraph-then-sentence difflib"
     speed, ratio = over(size, taken["tgl"]), over(taken["difflib"], taken["tgl"])
     return [
-        figure("comparing changed pages", speed, "MB/s", peer, ratio, 3.0, True),
+        figure("comparing changed pages", speed, "MB/s", peer, ratio, 3.5, True),
         figure("characters found changed", found["tgl"], "", peer, over(found["tgl"], found["difflib"]), None, True),
     ]  # fmt: skip
 

@@ -42,6 +42,9 @@ def _sentences(start: int, paragraph: str, language: str) -> Iterator[tuple[int,
 
 def _pieces(folded: str, language: str) -> Iterator[str]:
     """Yield the sentences of a paragraph; the shape of quotes does not affect the boundaries."""
+    if folded.isascii():
+        yield from filter(None, map(str.strip, sentencex.segment(language, folded)))
+        return
     levelled, places = level_with_places(folded)
     begin = at = 0
     for piece in sentencex.segment(language, levelled):
@@ -59,6 +62,11 @@ def sentence_key(sentence: str) -> str:
     digits and all other punctuation count, so that "3.5" and "35" differ.
     """
     return _folded(level(sentence))
+
+
+def _key_of_folded(sentence: str) -> str:
+    """Return the key of a sentence in which white space is folded."""
+    return sentence if sentence.isascii() else sentence_key(sentence)
 
 
 def _folded(text: str) -> str:
@@ -85,10 +93,10 @@ def new_sentences(old_text: str, new_text: str, language: str) -> Iterator[tuple
             changed.append((start, paragraph))
     left: Counter[str] = Counter()
     for paragraph in unmatched.elements() if changed else ():
-        left.update(filter(None, map(sentence_key, _pieces(_folded(paragraph), language))))
+        left.update(filter(None, map(_key_of_folded, _pieces(_folded(paragraph), language))))
     for start, paragraph in changed:
         for begin, sentence in _sentences(start, paragraph, language):
-            key = sentence_key(sentence)
+            key = _key_of_folded(sentence)
             if left.get(key, 0):
                 left[key] -= 1
             else:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 _SINGLE = "\u2018\u2019\u201a\u201b\u2039\u203a\uff07\u02bc"  # includes the letter apostrophe
 _DOUBLE = (
@@ -25,22 +25,39 @@ _SHAPES = (
     | dict.fromkeys(map(ord, _DOUBLE), '"')
     | dict.fromkeys(map(ord, _DASHES), "-")
 )
-_LEVELLED = _SHAPES | dict.fromkeys(map(ord, _UNSEEN), "")
+_SHAPE = re.compile(f"[{''.join(map(chr, _SHAPES))}]")
+_INVISIBLE = re.compile(f"[{_UNSEEN}]")
 # French puts spaces inside guillemets. An opening one follows white space or a bracket, a closing one precedes them.
 _INNER = re.compile(r"(?:(?<=^[«‹])|(?<=[\s(\[][«‹]))\s+|\s+(?=[»›](?:[\s.,;:!?)\]]|$))")
+_GUILLEMETS = "«‹»›"
 
 
 def level(text: str) -> str:
     """Return text with normalised shapes and composed characters (NFC); white space stays."""
     if text.isascii():
         return text
-    return unicodedata.normalize("NFC", _INNER.sub("", text).translate(_LEVELLED))
+    if any(mark in text for mark in _GUILLEMETS):
+        text = _INNER.sub("", text)
+    return unicodedata.normalize("NFC", _INVISIBLE.sub("", _shaped(text)))
 
 
-def level_with_places(text: str) -> tuple[str, Iterable[int]]:
+def level_with_places(text: str) -> tuple[str, Sequence[int]]:
     """Return normalised text without composition, and for each of its characters its position in `text`."""
     if text.isascii():
         return text, range(len(text))
-    gone = {place for match in _INNER.finditer(text) for place in range(*match.span())}
-    places = [place for place, character in enumerate(text) if character not in _UNSEEN and place not in gone]
-    return "".join(text[place] for place in places).translate(_SHAPES), places
+    gaps = [match.span() for match in _INVISIBLE.finditer(text)]
+    if any(mark in text for mark in _GUILLEMETS):
+        gaps = sorted([*gaps, *(match.span() for match in _INNER.finditer(text))])
+    if not gaps:
+        return _shaped(text), range(len(text))
+    pieces, places, end = [], [], 0
+    for start, stop in [*gaps, (len(text), len(text))]:
+        pieces.append(text[end:start])
+        places += range(end, start)
+        end = max(end, stop)
+    return _shaped("".join(pieces)), places
+
+
+def _shaped(text: str) -> str:
+    """Return text with one shape of quotes and one of dashes. A few matches cost less than `str.translate`."""
+    return _SHAPE.sub(lambda match: _SHAPES[ord(match[0])], text)
