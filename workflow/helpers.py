@@ -23,7 +23,7 @@ from tgl.plans.names import parse_plan, plan_id
 from tgl.plans.policy import POLICIES
 from tgl.probes.probe_set import PROBE_SETS
 from tgl.snapshots.documents.repository import commit_of
-from tgl.snapshots.dumps.streams import written_name
+from tgl.snapshots.dumps.streams import page_in_parts, written_name
 from tgl.snapshots.settings import COUNTERFACTUAL_FILES
 from tgl.snapshots.source import SOURCES
 from tgl.train.baseline import BASELINES
@@ -101,14 +101,16 @@ class Experiment:
         except TglError as error:
             raise WorkflowError(f"{key}: {error}") from None
 
-    def histories(self) -> dict[str, str]:
+    def histories(self) -> dict[str, list[str]]:
         """Return the full histories for source `history` by the file name of the dumps made from them.
+
+        Files with some revisions of one page each are one history, in the order of the revisions.
 
         Raises:
             WorkflowError: If there are none, or if their names cannot be used.
         """
         pattern = self.config.snapshots.history.pattern
-        found: dict[str, str] = {}
+        found: dict[str, list[str]] = {}
         for path in self._matching("snapshots.history.pattern", pattern):
             name = written_name(path)
             if not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
@@ -116,13 +118,13 @@ class Experiment:
                     f"snapshots.history.pattern: found '{path}', expected a name of letters, digits, _ . -. Rename the "
                     "file."
                 )
-            if name in found:
+            if name in found and not all(map(page_in_parts, (path, *found[name]))):
                 raise WorkflowError(
-                    f"snapshots.history.pattern: '{found[name]}' and '{path}' both match '{pattern}' and would both "
+                    f"snapshots.history.pattern: '{found[name][0]}' and '{path}' both match '{pattern}' and would both "
                     f"become {name}. Narrow the pattern to one of them."
                 )
-            found[name] = path
-        return found
+            found.setdefault(name, []).append(path)
+        return {name: sorted(paths, key=_first_revision) for name, paths in found.items()}
 
     def listed_dumps(self, date: str) -> list[str]:
         """Return the dump files of a date for the sources `local` and `history`."""
@@ -195,6 +197,11 @@ class Experiment:
         section = self.probes()
         direct = [name for name in section.sets if PROBE_SETS.get(name).needs is None]
         return [file for name in direct for file in data_files(section, name)]
+
+
+def _first_revision(path: str) -> int:
+    part = page_in_parts(path)
+    return part[1] if part else 0
 
 
 def options(name: str, values: str | Iterable[str]) -> list[str]:

@@ -123,7 +123,12 @@ def test_the_help_imports_no_command_and_nothing_heavy():
         [sys.executable, "-c", HELP], capture_output=True, text=True, check=True, cwd=REPOSITORY
     )
     modules = json.loads(done.stdout.splitlines()[-1])
-    assert {name for name in modules if name.startswith("tgl.")} == {"tgl.cli", "tgl.cli.app"}
+    assert {name for name in modules if name.startswith("tgl.")} == {
+        "tgl.cli",
+        "tgl.cli.app",
+        "tgl.core",
+        "tgl.core.reusable",
+    }
     heavy = {"torch", "transformers", "pandas", "pydantic", "pyarrow", "numpy", "yaml"}
     assert heavy & {name.partition(".")[0] for name in modules} == set()
 

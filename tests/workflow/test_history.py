@@ -73,13 +73,22 @@ def test_history_gives_the_pages_and_the_diff_of_the_dumps_it_was_made_of(tmp_pa
     world = build_world(WorldConfig(pages=200), WORLD)
     dumps = [write_dump(world, number, tmp_path / date) for number, date in enumerate(WORLD)]
     pages = histories_of(dumps)
-    edges = [1, 101, max(pages) + 1]
+    divided = max(page_id for page_id in pages if page_id % 10 == 0)  # into files of one revision each
+    edges = [1, 101, divided]
     names = []
     for number, (first, after) in enumerate(pairwise(edges), 1):
         names.append(f"world-pages-meta-history{number}.xml-p{first}p{after - 1}")
         part = [pages[page_id] for page_id in pages if first <= page_id < after]
         assert len(part) > 50
         write_part(tmp_path / f"{names[-1]}.7z", part)
+
+    assert len(pages[divided]) > 2
+    for number, revision in enumerate(pages[divided], 1):
+        name = f"world-pages-meta-history3-p{divided}r{number}r{number}.xml.7z"
+        write_part(tmp_path / name, [[revision]])
+    names.append(f"world-pages-meta-history3-p{divided}p{divided}.xml")
+    names.append(f"world-pages-meta-history4.xml-p{divided + 1}p{max(pages)}")
+    write_part(tmp_path / f"{names[-1]}.7z", [pages[page_id] for page_id in pages if page_id > divided])
 
     workflow = Workflow(tmp_path / "run", json.dumps(settings(tmp_path)))
     target = f"results/quick/diff/{DATES[0]}_{DATES[1]}/0.parquet"
@@ -115,6 +124,7 @@ def test_history_gives_the_pages_and_the_diff_of_the_dumps_it_was_made_of(tmp_pa
         ([], "no file matches"),
         (["h.7z", "h.bz2"], r"would both become h\.xml\.bz2\. Narrow the pattern"),
         (["h.x y.7z"], "a name of letters, digits"),
+        (["h.p-p1p1.xml.bz2", "h.p-p1r1r5.xml.bz2"], r"would both become h\.p-p1p1\.xml\.bz2"),
     ],
 )
 def test_a_pattern_that_finds_no_history_or_one_twice_or_an_odd_name_is_an_error(tmp_path, names, words):

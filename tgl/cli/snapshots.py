@@ -57,12 +57,16 @@ def history(
     dates: RisingDates,
     output: Annotated[Path, typer.Option(help="Folder that gets DATE/dump/NAME.xml.bz2.")],
     settings: Annotated[HistoryConfig, Keys("snapshots.history", without=("pattern",))],
+    more: Annotated[
+        list[Path] | None,
+        typer.Option(help="A file with more revisions of the one page of FILE; can be given several times."),
+    ] = None,
 ) -> None:
     """Write the dump of each date from a full history of a wiki."""
-    Checked().file("a full history: .xml, .bz2 or .7z", file).output_folder(output)
+    Checked().file("a full history: .xml, .bz2 or .7z", file, *(more or [])).output_folder(output)
     from tgl.snapshots.full_history.history import write_snapshots
 
-    write_snapshots(file, dates, output, settings=settings, say=say)
+    write_snapshots(file, dates, output, more=more or (), settings=settings, say=say)
 
 
 @command("download")

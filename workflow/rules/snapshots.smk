@@ -50,6 +50,8 @@ elif CONFIG.snapshots.source == "history":
             mem_mb=2000 + 8 * len(DATES),
         params:
             config=section(CONFIG.snapshots.history, without=("pattern",)),
+            # One argument each, so that a path that begins with a dash is not taken for an option.
+            more=lambda wildcards, input: [f"--more={file}" for file in input[1:]],
             dates=DATES,
             folder=f"{RESULTS}/snapshots",
             code=code("tgl.snapshots.full_history.history"),
@@ -57,8 +59,8 @@ elif CONFIG.snapshots.source == "history":
             "Writing the dumps of {params.dates} from {input}"
         shell:
             # Options come first, so that a path that begins with a dash is not taken for an option.
-            "python -m tgl history --output {params.folder:q} --config {params.config:q} "
-            "-- {input:q} {params.dates} > {log:q} 2>&1"
+            "python -m tgl history --output {params.folder:q} --config {params.config:q} {params.more:q} "
+            "-- {input[0]:q} {params.dates} > {log:q} 2>&1"
 
 elif CONFIG.snapshots.source not in ("local", "counterfactual", "documents"):
 

@@ -26,9 +26,9 @@ def revision(number, day, text, more=""):
     return f"<revision><id>{number}</id><timestamp>{stamp}</timestamp>{more}{content}</revision>"
 
 
-def texts(path, tmp_path, *dates, settings=None):
+def texts(path, tmp_path, *dates, settings=None, more=()):
     """Return {page id: text} at each date, and the counts and what was said."""
     said = []
-    counts = write_snapshots(path, dates, tmp_path / "out", settings=settings, say=said.append)
+    counts = write_snapshots(path, dates, tmp_path / "out", more=more, settings=settings, say=said.append)
     found = [{n: one.text for n, one in snapshot(tmp_path / "out", date).items()} for date in dates]
     return found, counts, said

@@ -9,7 +9,7 @@ import pytest
 from tests.snapshots.full_history.histories import history, page, revision, snapshot, texts
 from tgl.core.errors import TglError
 from tgl.snapshots.dumps.reader import read_histories, read_pages
-from tgl.snapshots.dumps.streams import written_name
+from tgl.snapshots.dumps.streams import page_in_parts, written_name
 from tgl.snapshots.full_history.history import write_snapshots
 from tgl.snapshots.settings import HistoryConfig
 
@@ -166,3 +166,37 @@ def test_memory_does_not_grow_with_the_revisions_of_a_page(tmp_path):
         last = snapshot(tmp_path / f"{num_revisions}", "20200120")[1]
         assert last.revision_id == num_revisions * 19 // 30 - 1
     assert peaks[2] < 1.5 * peaks[1]  # eight times the revisions
+
+
+def test_revisions_of_one_page_in_several_files_are_one_history(tmp_path):
+    written = [revision(n, n, text) for n, text in ((1, "good"), (2, "bad"), (3, "good"), (4, "last"))]
+    whole = texts(history(tmp_path, page(1, *written)), tmp_path, "20200103", "20200105")
+    files = []
+    for number, part in enumerate((written[:2], written[2:3], written[3:]), 1):
+        (tmp_path / f"part{number}").mkdir()
+        files.append(history(tmp_path / f"part{number}", page(1, *part)))
+    divided = texts(files[0], tmp_path / "divided", "20200103", "20200105", more=files[1:])
+    assert divided[:2] == whole[:2]
+    assert divided[0] == [{1: "good"}, {1: "last"}]
+
+
+def test_a_file_with_another_page_is_no_further_part(tmp_path):
+    (tmp_path / "b").mkdir()
+    first = history(tmp_path, page(1, revision(1, 1, "a")))
+    second = history(tmp_path / "b", page(2, revision(2, 2, "b")))
+    with pytest.raises(TglError, match=r"found page 2, expected more revisions of page 1, which .* holds"):
+        write_snapshots(first, ["20200201"], tmp_path / "out", more=[second])
+    assert not [path for path in tmp_path.glob("out/**/*") if path.is_file()]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("enwiki-2026-11-01-p10r501r900.xml.bz2", ("enwiki-2026-11-01-p10p10.xml.bz2", 501)),
+        ("enwiki-2026-11-01-p10p900.xml.bz2", None),
+        ("enwiki-2026-11-01-p10r1r2.json.bz2", None),
+    ],
+)
+def test_names_of_files_with_revisions_of_one_page(name, expected):
+    assert page_in_parts(name) == expected
+    assert written_name(name) == (expected[0] if expected else written_name(name))

@@ -30,6 +30,9 @@ _NAMED_RANGE = re.compile(
     r"(?:\.xml-p(?P<first>\d{1,18})p(?P<last>\d{1,18})|-p(?P<begin>\d{1,18})(?:p(?P<end>\d{1,18})|r\d+r\d+)\.xml)"
     r"\.(?:bz2|7z)$"
 )
+_REVISIONS_OF_PAGE = re.compile(
+    r"(?P<name>.*-p(?P<page>\d{1,18}))r(?P<first>\d{1,18})r\d{1,18}(?P<end>\.xml\.(?:bz2|7z))"
+)
 # Called with the bytes read and the total.
 Read = Callable[[int, int], None]
 _LOOK = 1 << 14  # bytes decompressed at once
@@ -121,9 +124,20 @@ def holds_none(path: str | Path, first: int, last: int | None) -> bool:
     return end < first or (last is not None and begin > last)
 
 
+def page_in_parts(path: str | Path) -> tuple[str, int] | None:
+    """Return (name of the whole, number of the first revision) of a file with some revisions of one page; else None.
+
+    Content File Exports divide the revisions of a very large page among files, as NAME-p10r1r500.xml.bz2 and
+    NAME-p10r501r900.xml.bz2. The name of the whole is NAME-p10p10.xml.bz2.
+    """
+    match = _REVISIONS_OF_PAGE.fullmatch(Path(path).name)
+    return match and (f"{match['name']}p{match['page']}{match['end']}", int(match["first"]))
+
+
 def written_name(path: str | Path) -> str:
-    """Return the name of a dump made from a dump file: the same name with the ending .bz2."""
-    name = Path(path).name
+    """Return the name of a dump made from a dump file: the same name with the ending .bz2, without revisions."""
+    whole = page_in_parts(path)
+    name = Path(path).name if whole is None else whole[0]
     stem = name.removesuffix(".7z").removesuffix(".bz2")
     return f"{stem}.bz2" if ".xml" in stem else f"{stem}.xml.bz2"
 

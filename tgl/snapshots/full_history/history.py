@@ -8,9 +8,10 @@ not record former ones.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 
 from tgl.core.errors import TglError
@@ -37,6 +38,7 @@ def write_snapshots(
     dates: Sequence[str],
     folder: str | Path,
     *,
+    more: Sequence[str | Path] = (),
     settings: HistoryConfig | None = None,
     say: Callable[[str], None] = print,
 ) -> dict[str, dict[str, int]]:
@@ -50,6 +52,7 @@ def write_snapshots(
         history: The history file.
         dates: The dates as YYYYMMDD, in ascending order.
         folder: The output folder.
+        more: Files with more revisions of the one page that the history holds, in order.
         settings: The section `snapshots.history` of the configuration.
         say: Logs a line.
 
@@ -59,19 +62,21 @@ def write_snapshots(
             whose text failed to load.
 
     Raises:
-        TglError: The file cannot be read, or a date, a timestamp or the number of revisions is invalid.
+        TglError: A file cannot be read, has another page than the first, or a date, a timestamp or the number of
+            revisions is invalid.
     """
     history, settings = Path(history), settings or HistoryConfig()
+    files = [history, *map(Path, more)]
     moments = [_moment(date) for date in dates]
     if not dates or any(later <= earlier for earlier, later in zip(moments, moments[1:], strict=False)):
         raise TglError(f"{history}: found the dates {list(dates)}, expected one or more in ascending order")
     name = written_name(history)
     paths = [Path(folder) / date / "dump" / name for date in dates]
     try:
-        counts = _read(history, moments, paths, settings=settings, wanted={})
+        counts = _read(files, moments, paths, settings=settings, wanted={})
     except _Released as pages:
         say(f"{history}: {len(pages.wanted)} pages have revisions far out of order; reading the file again")
-        counts = _read(history, moments, paths, settings=settings, wanted=pages.wanted)
+        counts = _read(files, moments, paths, settings=settings, wanted=pages.wanted)
     found = dict(zip(dates, counts, strict=True))
     for date, count in found.items():
         say(f"{date}: {count}")
@@ -86,7 +91,7 @@ class _Released(Exception):
 
 
 def _read(
-    history: Path,
+    files: Sequence[Path],
     moments: list[int],
     paths: list[Path],
     *,
@@ -96,10 +101,11 @@ def _read(
     """Write the dumps in one pass; the revisions in `wanted` are kept in memory."""
     counts = [{"pages": 0, **dict.fromkeys((*REASONS, "undone"), 0)} for _ in moments]
     released: dict[int, frozenset[int]] = {}
+    history = files[0]
     header = dump_header(read_siteinfo(history))
     with ExitStack() as stack:
         writers = [stack.enter_context(DumpWriter(path, header)) for path in paths]
-        histories = stack.enter_context(closing(read_histories(history, threads=_THREADS)))
+        histories = stack.enter_context(closing(_histories(files)))
         for place, revisions in enumerate(histories):
             page = _page(
                 history, revisions, moments, settings=settings, wanted=wanted.get(place, frozenset())
@@ -117,6 +123,28 @@ def _read(
         if released:
             raise _Released(released)  # the files written so far are discarded
     return counts
+
+
+def _histories(files: Sequence[Path]) -> Iterator[Iterable[RawPage]]:
+    """Yield the revisions of each page of a history; of several files, those of the one page that they share."""
+    if len(files) == 1:
+        yield from read_histories(files[0], threads=_THREADS)
+    else:
+        yield _one_page(files)
+
+
+def _one_page(files: Sequence[Path]) -> Iterator[RawPage]:
+    page_id = None
+    for file in files:
+        with closing(read_histories(file, threads=_THREADS)) as pages:
+            for revision in chain.from_iterable(pages):
+                page_id = revision.page_id if page_id is None else page_id
+                if revision.page_id != page_id:
+                    raise TglError(
+                        f"{file}: found page {revision.page_id}, expected more revisions of page {page_id}, which "
+                        f"{files[0].name} holds. Give only files of one page together."
+                    )
+                yield revision
 
 
 def _page(
