@@ -86,7 +86,7 @@ def wikidata(
     given.file("a table of templates", settings.templates).output(output)
     from tgl.probes.sets.wikidata import write_wikidata
 
-    say(str(dict(write_wikidata(file, dates, settings, output=output))))
+    say(str(dict(write_wikidata(file, dates, settings, output=output, say=say))))
 
 
 @command("snapshot-probes")

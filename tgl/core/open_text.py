@@ -8,23 +8,27 @@ import gzip
 import io
 import lzma
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO, TextIO
 
 from tgl.core.errors import TglError
 
 COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
+_BUFFER = 1 << 20
 
 
 @contextlib.contextmanager
-def open_text(path: str | Path, what: str, *, newline: str | None = None) -> Iterator[TextIO]:
+def open_text(
+    path: str | Path, what: str, *, newline: str | None = None, position: Callable[[int], None] | None = None
+) -> Iterator[TextIO]:
     """Open a file as UTF-8 text, without a byte order mark, and unpack .gz, .bz2, .xz and .zst.
 
     Args:
         path: The file.
         what: What the file should be, for the message about a missing one.
         newline: As for `open`.
+        position: Called with the bytes of the file, as it is stored, that have been read so far.
 
     Raises:
         TglError: The file is missing, or it is damaged, which may show only while it is read.
@@ -33,20 +37,38 @@ def open_text(path: str | Path, what: str, *, newline: str | None = None) -> Ite
     if not path.is_file():
         raise TglError(f"{path}: no such file, expected {what}. Give the path of an existing file")
     try:
-        with _opened(path, newline) as stream:
-            yield stream
+        with open(path, "rb") as stored, _unpacked(_Watched(stored, position), path.suffix) as unpacked:
+            yield io.TextIOWrapper(io.BufferedReader(unpacked, _BUFFER), "utf-8-sig", newline=newline)
     except (EOFError, OSError, zlib.error, lzma.LZMAError, UnicodeDecodeError) as error:
         raise TglError(
             f"{path}: cannot be read ({error}); expected {what}, in UTF-8. The file is damaged, replace it"
         ) from None
 
 
-def _opened(path: Path, newline: str | None) -> TextIO:
-    encoding = "utf-8-sig"
-    if path.suffix == ".zst":
+class _Watched(io.RawIOBase):
+    """A file that reports how much of it has been read."""
+
+    def __init__(self, file: BinaryIO, position: Callable[[int], None] | None) -> None:
+        self._file, self._position, self._read = file, position, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer) -> int:
+        found = self._file.readinto(buffer)
+        self._read += found
+        if self._position is not None:
+            self._position(self._read)
+        return found
+
+
+def _unpacked(file: io.RawIOBase, suffix: str) -> io.RawIOBase:
+    if suffix == ".zst":
         import pyarrow as pa
 
-        unpacked = pa.CompressedInputStream(pa.OSFile(str(path)), "zstd")
-        return io.TextIOWrapper(io.BufferedReader(unpacked), encoding, newline=newline)
-    opener = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}.get(path.suffix, open)
-    return opener(path, "rt", encoding=encoding, newline=newline)
+        return pa.CompressedInputStream(pa.PythonFile(file, "r"), "zstd")
+    opener = {".gz": gzip.GzipFile, ".bz2": bz2.BZ2File, ".xz": lzma.LZMAFile}.get(suffix)
+    if opener is None:
+        return file
+    stored = io.BufferedReader(file, _BUFFER)
+    return gzip.GzipFile(fileobj=stored) if suffix == ".gz" else opener(stored)

@@ -2,6 +2,7 @@ import time
 
 import pytest
 
+from tgl.snapshots.extract.clean_text import Keep
 from tgl.snapshots.extract.simple import clean_simply
 
 
@@ -13,6 +14,12 @@ def test_text_and_anchors_stay_and_markup_goes():
     article = clean_simply(wikitext)
     assert article.text == "Berlin is German.\none\nthe page 3 km unclosed"
     assert (article.links, article.sections) == ([], [])
+
+
+def test_the_language_decides_on_links_switches_variants_and_quotes():
+    wikitext = "__KEIN_INHALTSVERZEICHNIS__[[Datei:a.jpg|mini|Ein Bild]]L'''amour'' und [[Kategorie:x]]mehr."
+    assert clean_simply(wikitext, Keep(language="de")).text == "L'amour und mehr."
+    assert clean_simply("-{zh-hans:a;zh-hant:b}-", Keep(language="zh")).text == "a"
 
 
 @pytest.mark.parametrize(

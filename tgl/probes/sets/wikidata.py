@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from tgl.core.code_hash import code_hash
 from tgl.core.errors import TglError
 from tgl.core.files import atomic_path
 from tgl.core.open_text import open_text
@@ -17,11 +19,17 @@ from tgl.probes.settings import WikidataConfig
 from tgl.probes.wikidata.answer import is_answer, read_answer
 from tgl.probes.wikidata.dump import read_dump
 from tgl.probes.wikidata.facts import Fact, Facts, Query, whole_queries
+from tgl.probes.wikidata.resume import Resume
 from tgl.probes.wikidata.times import day_of
 
 
 def write_wikidata(
-    path: str | Path, dates: list[str], settings: WikidataConfig, *, output: str | Path
+    path: str | Path,
+    dates: list[str],
+    settings: WikidataConfig,
+    *,
+    output: str | Path,
+    say: Callable[[str], None] = print,
 ) -> Counter:
     """Write one JSON line for each query and date at which the query has answers.
 
@@ -33,7 +41,9 @@ def write_wikidata(
         path: The entity dump or SPARQL answer.
         dates: The dates, as YYYYMMDD.
         settings: The section `probes.wikidata` of the configuration.
-        output: The file to write.
+        output: The file to write. A dump takes long to read, so its state is saved to OUTPUT.state every ten minutes;
+            the same call goes on from there.
+        say: Logs a line.
 
     Returns:
         The counts.
@@ -48,10 +58,15 @@ def write_wikidata(
     facts = Facts(templates, list(days))
     with open_text(path, "an entity dump of Wikidata, or the answer of a SPARQL service") as stream:
         answer = is_answer(stream.read(1000))
+    resume = Resume(Path(f"{output}.state"), _key(path, facts, settings), facts)
     if answer:
         read_answer(path, facts)
     else:
-        read_dump(path, facts, settings.sitelink, language=settings.language)
+        if resume.load():
+            say(
+                f"{path}: goes on in pass {resume.place[0]} of 2 after line {resume.place[1]}, as {resume.path} says"
+            )
+        read_dump(path, facts, settings.sitelink, language=settings.language, resume=resume)
     queries = whole_queries(facts, settings.max_per_relation)
     counts = facts.counts
     counts["queries"] = len(queries)
@@ -60,11 +75,26 @@ def write_wikidata(
             counts["records"] += 1
             lines.write(json.dumps(record, ensure_ascii=False) + "\n")
         if not counts["records"]:
+            resume.finish()
             raise TglError(
                 f"{path}: no fact that holds at {', '.join(dates)}; counts: {dict(counts)}. Check the dates and "
                 "the settings in probes.wikidata"
             )
+    resume.finish()
     return counts
+
+
+def _key(path: str | Path, facts: Facts, settings: WikidataConfig) -> dict:
+    """Return what the facts of a dump depend on."""
+    found = Path(path).stat()
+    return {
+        "file": [os.path.abspath(path), found.st_size, found.st_mtime_ns],
+        "relations": sorted(facts.relations),
+        "days": facts.days,
+        "sitelink": settings.sitelink,
+        "language": settings.language,
+        "code": code_hash("tgl.probes.wikidata.dump"),
+    }
 
 
 def records(

@@ -14,7 +14,9 @@ from pathlib import Path
 from tgl.core.errors import TglError
 from tgl.core.json_text import parse_json
 from tgl.core.open_text import open_text
+from tgl.core.progress import bar
 from tgl.probes.wikidata.facts import Facts, item_number, one_line
+from tgl.probes.wikidata.resume import Resume
 from tgl.probes.wikidata.times import Time
 
 # Limit of the characters of an entity. Wikidata itself allows a few million.
@@ -25,7 +27,9 @@ _ALL_LANGUAGES = "mul"
 _FAULTS = (ValueError, KeyError, TypeError, AttributeError)
 
 
-def read_dump(path: str | Path, facts: Facts, sitelink: str | None, *, language: str) -> None:
+def read_dump(
+    path: str | Path, facts: Facts, sitelink: str | None, *, language: str, resume: Resume | None = None
+) -> None:
     """Add the facts and labels of a dump to `facts`.
 
     Args:
@@ -33,6 +37,7 @@ def read_dump(path: str | Path, facts: Facts, sitelink: str | None, *, language:
         facts: The facts, updated in place.
         sitelink: The wiki in which a subject must have an article, or None for no condition.
         language: The language of the labels.
+        resume: The state of this run, saved from time to time.
 
     Raises:
         TglError: No line with a wanted relation is an entity, or the file is cut off. The message names the line.
@@ -40,7 +45,8 @@ def read_dump(path: str | Path, facts: Facts, sitelink: str | None, *, language:
     """
     wanted = re.compile(f'"P(?:{"|".join(relation[1:] for relation in facts.relations)})"')
     faults: list[TglError] = []  # of the first odd entity, should there be no other one
-    for number, line in _entity_lines(path):
+    lines = (lambda number, found: found) if resume is None else resume.lines
+    for number, line in lines(1, _entity_lines(path, "facts")):
         facts.counts["entities"] += 1
         if wanted.search(line):
             try:
@@ -51,7 +57,7 @@ def read_dump(path: str | Path, facts: Facts, sitelink: str | None, *, language:
     if faults and not facts.counts["statements"]:
         raise faults[0]
     missing = facts.objects_without_label()
-    for _, line in _entity_lines(path):
+    for _, line in lines(2, _entity_lines(path, "labels")):
         match = _ITEM.match(line)
         if match and int(match[1]) not in missing:
             continue
@@ -67,10 +73,18 @@ def read_dump(path: str | Path, facts: Facts, sitelink: str | None, *, language:
             )  # counted in the first pass where it has statements
 
 
-def _entity_lines(path: str | Path) -> Iterator[tuple[int, str]]:
-    """Yield (line number, JSON text) of each entity."""
+def _entity_lines(path: str | Path, what: str) -> Iterator[tuple[int, str]]:
+    """Yield (line number, JSON text) of each entity, and show the progress of collecting what is named."""
     number, opened, closed = 0, False, False
-    with open_text(path, "an entity dump of Wikidata") as stream:
+    size = Path(path).stat().st_size if Path(path).is_file() else 0
+    with (
+        bar(f"{what} of {Path(path).name}", "MiB") as progress,
+        open_text(
+            path,
+            "an entity dump of Wikidata",
+            position=lambda done: progress.update(done >> 20, size >> 20),
+        ) as stream,
+    ):
         while line := stream.readline(_MOST_CHARACTERS + 1):
             number += 1
             if len(line) > _MOST_CHARACTERS:

@@ -46,6 +46,7 @@ class CleaningProcess:
     """A process that cleans a page at a time, and a new one in its place after it has ended."""
 
     def __init__(self, keep: Keep, limits: Limits) -> None:
+        self._keep = keep
         self._settings = {
             "keep": {
                 name: value if isinstance(value, bool | str) else sorted(value)
@@ -100,7 +101,7 @@ class CleaningProcess:
             crashes += reason == "crashed"
             if (reason == "crashed" and crashes < MOST_CRASHES) or (reason == "memory" and not was_fresh):
                 continue
-            return Cleaned(encoded(clean_simply(wikitext), reason), reason)
+            return Cleaned(encoded(clean_simply(wikitext, self._keep), reason), reason)
 
     def _start(self) -> None:
         """Start a process in place of the one before."""

@@ -65,6 +65,13 @@ def wiki_names(language: str) -> WikiNames:
     )
 
 
+@lru_cache(maxsize=16)
+def dropped_link(names: tuple[str, ...]) -> re.Pattern:
+    """Return what the target of a dropped link begins with; blanks in a name may be underscores."""
+    pieces = [r"[\s_]+".join(map(re.escape, name.replace("_", " ").split())) for name in names]
+    return re.compile(rf"\s*(?:{'|'.join(filter(None, pieces))})\s*:", re.IGNORECASE)
+
+
 def formatted_number(text: str, language: str) -> str:
     """Return a number with the separators of a language, as {{formatnum:}} writes it; other text as it is."""
     match = re.fullmatch(r"([-+−]?)(\d+)(?:\.(\d+))?", text)

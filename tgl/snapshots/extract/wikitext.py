@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import re
-from functools import lru_cache
 from html.entities import html5
 
 from mwparserfromhell.parser import tokens as kinds
@@ -18,7 +17,7 @@ from tgl.snapshots.extract.template_call import Template
 from tgl.snapshots.extract.template_numbers import add_script
 from tgl.snapshots.extract.template_rules import is_infobox, rules_of
 from tgl.snapshots.extract.variants import resolve_variants
-from tgl.snapshots.extract.wiki_names import LANGUAGE_CODES, wiki_names
+from tgl.snapshots.extract.wiki_names import LANGUAGE_CODES, dropped_link, wiki_names
 
 _LINE_TAGS = frozenset("br li dd dt p div hr blockquote tr caption".split())
 # Tags without their partner, which the tokenizer leaves in the text; those of blocks begin a line.
@@ -75,17 +74,10 @@ def without_dropped(wikitext: str, keep: Keep) -> str:
     wikitext = mark_quotes(resolve_variants(wikitext, keep.language))
     wikitext = cut_templates(wikitext, is_kept)
     wikitext = _CAPTION.sub(r"\1|-\n\1| ", wikitext) if keep.tables else cut_tables(wikitext)
-    return cut_links(wikitext, _dropped_link((*names.dropped_links, *keep.dropped_links)))
+    return cut_links(wikitext, dropped_link((*names.dropped_links, *keep.dropped_links)))
 
 
 _MARKS = (ANCHOR_START, ANCHOR_END, STYLE, CUT)
-
-
-@lru_cache(maxsize=16)
-def _dropped_link(names: tuple[str, ...]) -> re.Pattern:
-    """Return what the target of a dropped link begins with; blanks in a name may be underscores."""
-    pieces = [r"[\s_]+".join(map(re.escape, name.replace("_", " ").split())) for name in names]
-    return re.compile(rf"\s*(?:{'|'.join(filter(None, pieces))})\s*:", re.IGNORECASE)
 
 
 class _Walker:
@@ -96,7 +88,7 @@ class _Walker:
     def __init__(self, out: CleanText, keep: Keep, title: str) -> None:
         self.out, self.keep, self.title = out, keep, title
         self.names, self.rule_of = wiki_names(keep.language), rules_of(keep.language)
-        self.dropped_link = _dropped_link((*self.names.dropped_links, *keep.dropped_links))
+        self.dropped_link = dropped_link((*self.names.dropped_links, *keep.dropped_links))
         self.is_literal = False  # inside <nowiki> or <pre>
         self.dropping: int | None = None  # the level of the section that is being left out
 
