@@ -14,6 +14,7 @@ from tgl.config.used import used_settings
 from tgl.core.files import write_text
 from tgl.report import gather, method_figures, notes, profile_figures, profile_tables
 from tgl.report.csv_text import csv_text
+from tgl.report.found import what_was_found
 from tgl.report.gate import gates
 from tgl.report.limits import limits
 from tgl.report.methods import REFERENCE, Findings, chain_tables, findings
@@ -94,6 +95,7 @@ def write_report(results: Path, config: Config, output: Path) -> None:
         versions={name: _version(name) for name in PACKAGES} | {"python": platform.python_version()},
         counts=gather.stage_counts(results, config),
         gates=found,
+        sentences=what_was_found(config, found, method_findings, profile=profile, denominator=denominator),
         pictures=pictures,
         ratios=profile_tables.ratios(profile),
         factors=profile_tables.chains(seeds),
