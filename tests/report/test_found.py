@@ -51,8 +51,7 @@ def test_the_gate(gates, words):
 
 def test_the_profile_with_and_without_random_weights():
     assert sentences(small())[1].endswith(
-        "2 [1.5, 3.5] for updated facts (1 with random weights) and 3 [1.5, 3.5] for new entities (1 with random "
-        "weights) times as large."
+        "is 2 [1.5, 3.5] for updated facts (random weights: 1) and 3 [1.5, 3.5] for new entities (random weights: 1)."
     )
     assert "random" not in sentences(small(), table=profile(weights=("trained",)))[1]
     assert sentences(small(), table=profile(kinds=("unchanged",)))[1].startswith(
@@ -64,7 +63,7 @@ def test_the_plan_is_described_by_its_row():
     found = small(seeds=6)
     row = by_comparison(found).loc["full", "tgl_fp", 0.7]
     sentence = sentences(found, seeds=6)[2]
-    assert sentence.startswith("At 70% of the uptake of full, tgl_fp ")
+    assert sentence.startswith("At 70 % of the uptake of full, tgl_fp ")
     if math.isnan(row["difference"]):
         assert "has no result" in sentence
     else:
@@ -131,7 +130,7 @@ def test_without_a_comparison_that_is_stated():
 def test_the_power_is_that_of_the_t_test():
     found = changed(small(), **NUMBERS)
     shift = detectable(0.05, 3)
-    assert f"{shift:.3g} nats per token with 80% probability" in sentences(found)[4]
+    assert f"{shift:.3g} nats per token with 80 % probability" in sentences(found)[4]
     # The exact power, by the noncentral t distribution, is near 80 %.
     assert stats.nct.sf(stats.t.ppf(0.975, 20), 20, detectable(1.0, 20)) == pytest.approx(0.8, abs=0.02)
     assert np.isfinite(shift)

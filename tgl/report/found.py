@@ -61,13 +61,10 @@ def _profile(profile: pd.DataFrame, denominator: str) -> str:
             cell = own["trained"]
             text = f"{number(cell['mean'])} {interval(cell['low'], cell['high'])} for {LABELS[kind]}"
             random = own.get("random")
-            parts.append(text + (f" ({number(random['mean'])} with random weights)" if random else ""))
+            parts.append(text + (f" (random weights: {number(random['mean'])})" if random else ""))
     if not parts:
         return f"No salient span was profiled over {LABELS[denominator]}."
-    return (
-        f"Gradient norms of salient spans are, relative to {LABELS[denominator]} and on average over sublayers, "
-        f"{listed(parts)} times as large."
-    )
+    return f"Relative to {LABELS[denominator]}, the mean gradient norm over sublayers is {listed(parts)}."
 
 
 def _of_paper(verdicts: pd.DataFrame) -> pd.Series | None:
@@ -86,7 +83,7 @@ def _plan(verdicts: pd.DataFrame, config: Config) -> str:
     row = _of_paper(verdicts)
     if row is None:
         return f"No traced plan was compared with {REFERENCE} at equal uptake."
-    begin = f"At {config.report.level:.0%} of the uptake of {REFERENCE}, {row['method']} "
+    begin = f"At {100 * config.report.level:.0f} % of the uptake of {REFERENCE}, {row['method']} "
     if math.isnan(row["difference"]):
         return f"{begin}has no result: {row['verdict'].removeprefix('no verdict: ')}."
     less = row["difference"] < 0
@@ -126,7 +123,7 @@ def _power(verdicts: pd.DataFrame, config: Config) -> str:
     shift = number(detectable(row["error"], row["freedom"]))
     return (
         f"With {seeds} seeds, that comparison alone detects a difference of {shift} nats per token with "
-        f"{POWER:.0%} probability; a smaller one can be missed."
+        f"{100 * POWER:.0f} % probability; a smaller one can be missed."
     )
 
 
