@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import math
+import re
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -10,6 +12,10 @@ from markupsafe import Markup
 
 from tgl.report.rate_table import trained_in
 from tgl.train.methods import rate_text
+
+_SECTION = re.compile(r"<h2>([^<>]*)</h2>")
+_FEWEST_SECTIONS = 4
+_PICTURE = re.compile(r"<figure><svg([^<>]*>)(.*?</svg>\s*)<figcaption>(.*?)</figcaption>", re.DOTALL)
 
 
 def render(template: str, **values: object) -> str:
@@ -38,7 +44,35 @@ def render(template: str, **values: object) -> str:
         "svg": Markup,
     }
     environment.tests["startswith"] = str.startswith
-    return environment.get_template(template).render(**values)
+    return accessible(environment.get_template(template).render(**values))
+
+
+def accessible(page: str) -> str:
+    """Return a page with a list of contents, anchors, headers of columns, and texts that describe its pictures.
+
+    The texts are the captions. A page of fewer than four sections has no contents.
+    """
+    titles = [title.strip() for title in _SECTION.findall(page)]
+    names = iter(_anchors(titles))
+    page = _SECTION.sub(lambda match: f'<h2 id="{next(names)}">{match[1]}</h2>', page)
+    if len(titles) >= _FEWEST_SECTIONS:
+        links = "".join(
+            f'<li><a href="#{name}">{title}</a></li>'
+            for name, title in zip(_anchors(titles), titles, strict=True)
+        )
+        page = page.replace("<h2", f'<nav aria-label="Contents"><ul>{links}</ul></nav>\n<h2', 1)
+    page = re.sub(r"<th(?=[ >])(?! scope)", '<th scope="col"', page)
+    return _PICTURE.sub(_described, page)
+
+
+def _anchors(titles: list[str]) -> list[str]:
+    """Return a name for each title, such as `what-was-found`."""
+    return [re.sub(r"[^a-z0-9]+", "-", html.unescape(title).lower()).strip("-") for title in titles]
+
+
+def _described(match: re.Match) -> str:
+    caption = html.escape(" ".join(html.unescape(re.sub(r"<[^<>]+>", "", match[3])).split()), quote=True)
+    return f'<figure><svg role="img" aria-label="{caption}"{match[1]}{match[2]}<figcaption>{match[3]}</figcaption>'
 
 
 def number(value: float, digits: int = 3) -> str:
