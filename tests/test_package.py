@@ -29,6 +29,7 @@ def test_importing_the_package_or_reading_a_plan_imports_nothing_that_takes_seco
 def test_the_package_offers_what_its_documentation_names():
     assert set(tgl.__all__) == {
         "Plan",
+        "PlanCallback",
         "Profile",
         "Results",
         "load_model",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     __version__: str
     from tgl.models.checkpoint import load_model
     from tgl.models.tokenizer import load_tokenizer
+    from tgl.plans.callback import PlanCallback
     from tgl.plans.plan import Plan, load_plan, save_plan
     from tgl.profiling.profile import Profile, profile
     from tgl.report.results import Results, load_results
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Plan",
+    "PlanCallback",
     "Profile",
     "Results",
     "load_model",
@@ -38,6 +40,7 @@ __all__ = [
 
 _MODULES = {
     "Plan": "tgl.plans.plan",
+    "PlanCallback": "tgl.plans.callback",
     "load_plan": "tgl.plans.plan",
     "save_plan": "tgl.plans.plan",
     "Profile": "tgl.profiling.profile",
