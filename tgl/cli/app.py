@@ -29,6 +29,11 @@ GROUPS: dict[str, tuple[tuple[str, str, str], ...]] = {
             "Measure how much each sublayer takes up of new facts and disturbs old text.",
         ),
         ("plan", "profiles", "Turn a profile into a learning-rate multiplier for each sublayer."),
+        (
+            "export-plan",
+            "plan_export",
+            "Write a plan for other training tools, with the names of a model's parameters.",
+        ),
         ("base", "training", "Pretrain the base model, or load and adapt one."),
         (
             "train",

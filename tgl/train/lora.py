@@ -9,7 +9,7 @@ only to the value rows. This equals two separate adapters of rank r. The key is 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
@@ -48,23 +48,30 @@ def lora_config(
             known, the model has adapters already, or rank, alpha or `multipliers` is invalid.
     """
     _check(plan, model, rank, alpha=alpha, multipliers=multipliers)
-    ranks, alphas, fan_in_fan_out = {}, {}, False
+    ranks, alphas = {}, {}
     for unit in attention_units(plan, model):
         largest = max(phase.multipliers[unit.name] for phase in plan.phases)
         chosen = max(1, round(rank * largest)) if multipliers == "ranks" else rank
         for name in projections(unit):
             copies = 2 if name.endswith(_FUSED) else 1
             ranks[name], alphas[name] = chosen * copies, alpha * chosen / rank * copies
-            # GPT-2 has Conv1D, which stores the transposed matrix.
-            fan_in_fan_out |= not isinstance(model.get_submodule(name), nn.Linear)
+    config = adapter_config(model, list(ranks), rank, alpha=alpha)
+    config.rank_pattern = {f"^{name}$": value for name, value in ranks.items()}
+    config.alpha_pattern = {f"^{name}$": value for name, value in alphas.items()}
+    return config
+
+
+def adapter_config(
+    model: nn.Module, modules: Sequence[str], rank: int = 4, *, alpha: float = 16
+) -> LoraConfig:
+    """Return a peft configuration with adapters of one rank on linear layers of `model`, given by name."""
     return LoraConfig(
         task_type="CAUSAL_LM",
         r=rank,
         lora_alpha=alpha,
-        rank_pattern={f"^{name}$": value for name, value in ranks.items()},
-        alpha_pattern={f"^{name}$": value for name, value in alphas.items()},
-        target_modules=list(ranks),
-        fan_in_fan_out=fan_in_fan_out,
+        target_modules=list(modules),
+        # GPT-2 has Conv1D, which stores the transposed matrix.
+        fan_in_fan_out=any(not isinstance(model.get_submodule(name), nn.Linear) for name in modules),
     )
 
 

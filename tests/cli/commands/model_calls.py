@@ -55,6 +55,19 @@ def _plan(place):
     return Call(check, {"0": place.models / "profile.parquet", "method": "tgl_fp", "output": place.out})
 
 
+@CALLS.of("export-plan")
+def _export_plan(place):
+    def check(printed):
+        found = json.loads(place.out.read_text())
+        assert found["plan"] == json.loads((place.models / "plan.json").read_text())
+        assert any("transformer.h.1." in name for group in found["groups"] for name in group["parameters"])
+
+    folder = place.models
+    return Call(
+        check, {"0": folder / "plan.json", "model": folder / "base", "to": "json", "output": place.out}
+    )
+
+
 @CALLS.of("base")
 def _base(place):
     def check(printed):

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.cli.commands.calls import CALLS
-from tests.cli.running import NAMES, passes, refused
+from tests.cli.running import NAMES, passes, refused, tgl
+from tests.support.model_fixtures import plan_of
 from tgl.core.tables.write import write_table
+from tgl.plans.plan import save_plan
 
 # Inputs of each command by option, or number of the argument. Those of profile, along, plan, base, train and score
 # are broken in tests/cli/test_inputs.py.
@@ -22,13 +24,18 @@ INPUTS = {
     "explain": ["0"], "export": ["0"],
     "known-facts": ["facts", "wordings"], "counterfactual": ["facts", "wordings", "old-text", "new-text"],
     "interference": ["probes", "tokens"], "replicates": ["0"], "advise": ["0"],
+    "export-plan": ["0", "model"],
 }  # fmt: skip
 ELSEWHERE = {"profile", "along", "plan", "base", "train", "score"}
 # A collection may be no file: tests/snapshots/documents breaks it.
 WITHOUT_INPUTS = {"init", "world", "download", "documents"}
-FOLDERS = {("agree", "profile"), ("agree", "0"), ("agree", "moved"), ("pack", "tokenizer")} | {
-    (name, "0") for name in ("report", "across", "verify", "export", "replicates", "advise")
-}
+FOLDERS = {
+    ("export-plan", "model"),
+    ("agree", "profile"),
+    ("agree", "0"),
+    ("agree", "moved"),
+    ("pack", "tokenizer"),
+} | {(name, "0") for name in ("report", "across", "verify", "export", "replicates", "advise")}
 # Files that may hold any bytes.
 ANY_CONTENT = {("files", "0")}
 OUTPUTS = {
@@ -37,11 +44,21 @@ OUTPUTS = {
     "snapshot-probes": "output", "tokenizer": "output", "pack": "output", "report": "output", "across": "output",
     "export": "hub-layout", "known-facts": "output", "counterfactual": "output", "interference": "output",
     "replicates": "output", "advise": "output", "documents": "pages",
+    "export-plan": "output",
 }  # fmt: skip
 INTO_FOLDERS = {
     "world", "history", "agree", "tokenizer", "report", "across", "export", "counterfactual", "replicates",
 }  # fmt: skip
-IN_THE_PLACE_OF_AN_INPUT = ["files", "pages", "base-text", "diff", "wikidata", "snapshot-probes", "pack"]
+IN_THE_PLACE_OF_AN_INPUT = [
+    "files",
+    "pages",
+    "base-text",
+    "diff",
+    "wikidata",
+    "snapshot-probes",
+    "pack",
+    "export-plan",
+]
 
 
 def test_every_command_is_in_the_lists_of_refusals():
@@ -120,6 +137,27 @@ def test_a_missed_gate_fails_and_is_only_reported_without_binding(tmp_path):
     file.write_text(json.dumps([{"name": "facts", "value": 0.1, "limit": 0.5, "met": False}]))
     assert "facts" in refused("gate", file)
     assert "facts" in passes("gate", file, "--no-binding")
+
+
+@pytest.mark.parametrize(
+    ("to", "words"),
+    [("axolotI", "did you mean 'axolotl'"), ("trl", "axolotl, ms-swift, llama-factory, peft, json")],
+)
+def test_export_plan_refuses_an_unknown_format(to, words, place):
+    error = refused("export-plan", *CALLS["export-plan"](place).arguments(to=to))
+    assert f"found '{to}'" in error
+    assert words in error
+    assert not place.out.exists()
+
+
+def test_export_plan_prints_the_text_alone_without_an_output(place):
+    save_plan(plan_of([0.0, 0.0, 1.0, 1.0]), place.out)
+    status, printed, error = tgl(
+        "export-plan", place.out, f"--model={place.models / 'base'}", "--to=ms-swift"
+    )
+    assert status == 0
+    assert printed.startswith("--tuner_type full")
+    assert "ms-swift 3" in error
 
 
 def test_export_refuses_a_kind_that_no_table_has(place):
