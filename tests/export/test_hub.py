@@ -173,8 +173,8 @@ def other_table(path):
 @pytest.mark.parametrize(
     ("harm", "words"),
     [
-        (damaged, "expected by the manifest. The table is damaged"),
-        (other_table, "expected by the manifest. The table is damaged"),
+        (damaged, "expected by the manifest. The file is damaged"),
+        (other_table, "expected by the manifest. The file is damaged"),
         (lambda path: path.unlink(), "no such file, but the manifest lists it. Run `tgl verify"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Subcommands on results: report, gate, across, replicates, advise, verify, explain, export."""
+"""Subcommands on results: report, gate, across, replicates, advise, verify, explain, export, export-lm-eval."""
 
 from __future__ import annotations
 
@@ -143,3 +143,27 @@ def export(
     from tgl.export.hub import export_hub
 
     export_hub(results, hub_layout, table or (), say=say)
+
+
+@command("export-lm-eval")
+def export_lm_eval(
+    probes: Annotated[Path, typer.Argument(help="Table `probes`.")],
+    output: Annotated[Path, typer.Option(help="Folder that gets the tasks. It must not exist.")],
+    name: Annotated[
+        str, typer.Option(help="Name of the group of tasks, and beginning of the names of the tasks.")
+    ] = "tgl",
+    split: Annotated[str, typer.Option(help="The split of the probes: test or validation.")] = "test",
+    first_token: Annotated[
+        str,
+        typer.Option(
+            help="Text of the token that begins each context, for models without a begin-of-text token.",
+            metavar="TEXT",
+        ),
+    ] = "",
+) -> None:
+    """Write probes as tasks of EleutherAI's lm-evaluation-harness."""
+    Checked().table("probes", probes).output_folder(output)
+    from tgl.core.tables.read import read_table
+    from tgl.export.lm_eval import export_lm_eval
+
+    export_lm_eval(read_table(probes, "probes"), output, name, split=split, first_token=first_token, say=say)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import yaml
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from tgl.core.schemas import SCHEMAS
 from tgl.export.kinds import Kind, Table
@@ -68,16 +68,7 @@ def card(
     jobs = list({id(table.job): table.job for table in tables}.values())
     own_licences = licences(kind, sources, jobs)
     total = sum(file.rows for file in files)
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=False,  # HTML escaping is not needed, because `finalize` escapes every value for Markdown.
-        finalize=markdown,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["own"] = Markdown
-    return environment.get_template("card.md.j2").render(
+    return template("card.md.j2").render(
         header=Markdown(
             header(
                 name, experiment, files, licence=list(own_licences), languages=sources.languages, total=total
@@ -99,6 +90,20 @@ def card(
         wikipedias=sorted({dump.wikipedia for dump in sources.dumps if dump.wikipedia}),
         licences=own_licences,
     )
+
+
+def template(name: str) -> Template:
+    """Return a template of a card, which escapes every value for Markdown."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=False,  # HTML escaping is not needed, because `finalize` escapes every value for Markdown.
+        finalize=markdown,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["own"] = Markdown
+    return environment.get_template(name)
 
 
 def header(
@@ -169,7 +174,7 @@ def settings(tables: Sequence[Table]) -> list[Setting]:
     for rule, members in by_rule.items():
         values: dict[str, dict[str, list[str]]] = {}
         for table in members:
-            for key, value in _settings_of(table.job).items():
+            for key, value in settings_of(table.job).items():
                 values.setdefault(key, {}).setdefault(value, []).append(table.config)
         everywhere = len({table.config for table in members})
         for key, given in values.items():
@@ -179,7 +184,8 @@ def settings(tables: Sequence[Table]) -> list[Setting]:
     return found
 
 
-def _settings_of(job: Job) -> dict[str, str]:
+def settings_of(job: Job) -> dict[str, str]:
+    """Return the settings of a job by key, with file names instead of absolute paths."""
     found = {}
     for part, values in job.config.items():
         prefix = "" if part == "config" else f"{part.removesuffix('_config')}."

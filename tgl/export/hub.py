@@ -23,7 +23,7 @@ from tgl.export.card import DataFile, card
 from tgl.export.kinds import Kind, Table, read_kinds, tables_of
 from tgl.export.sources import sources_of
 from tgl.provenance.files import artifact_files
-from tgl.provenance.manifest import NAME, Manifest, read_manifest
+from tgl.provenance.manifest import NAME, File, Manifest, read_manifest
 
 
 def export_hub(
@@ -109,17 +109,27 @@ def _report_unknown(
 
 def _num_rows(results: Path, name: str, table: Table) -> int:
     """Return the number of rows of a table, after comparing it with the manifest."""
-    path = results / table.file.path
+    path = recorded_file(results, table.file)
+    read_table(path, name, SCHEMAS[name].names[:1])  # Raises an error if the file is another kind of table.
+    return pq.read_metadata(path).num_rows
+
+
+def recorded_file(results: Path, file: File) -> Path:
+    """Return the path of a file of an experiment, after comparing its content with the manifest.
+
+    Raises:
+        TglError: If the file is missing or differs from the manifest.
+    """
+    path = results / file.path
     if not path.is_file():
         raise TglError(f"{path}: no such file, but the manifest lists it. {_advice(results)}")
     found = sha256_file(path)
-    if found != table.file.sha256:
+    if found != file.sha256:
         raise TglError(
-            f"{path}: SHA-256 {found} found, {table.file.sha256} expected by the manifest. The table is damaged or was "
+            f"{path}: SHA-256 {found} found, {file.sha256} expected by the manifest. The file is damaged or was "
             f"changed. {_advice(results)}"
         )
-    read_table(path, name, SCHEMAS[name].names[:1])  # Raises an error if the file is another kind of table.
-    return pq.read_metadata(path).num_rows
+    return path
 
 
 def _advice(results: Path) -> str:

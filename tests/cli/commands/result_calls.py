@@ -66,3 +66,26 @@ def _export(place):
         assert (place.out / "probes" / "README.md").read_text().startswith("---\n")
 
     return Call(check, {"0": wiki_results(place), "hub-layout": place.out, "table": ["probes", "diff"]})
+
+
+@CALLS.of("export-lm-eval")
+def _export_lm_eval(place):
+    def check(printed):
+        lines = printed.splitlines()
+        names = [line.split(":")[0] for line in lines]
+        assert lines[0].startswith("mine_world_updated: ")
+        files = {"tgl_functions.py", "mine.yaml", *(f"{n}.{end}" for n in names for end in ("yaml", "jsonl"))}
+        assert {path.name for path in place.out.iterdir()} == files
+
+    return Call(check, {"0": place.models / "probes.parquet", "output": place.out, "name": "mine"})
+
+
+@CALLS.of("push")
+def _push(place):
+    def check(printed):
+        assert printed.splitlines()[-1].startswith("The configurations of this repository")
+        assert "dry run: nothing is uploaded; the same command with --go uploads it\n" in printed
+        assert "type: dataset, public\n" in printed
+        assert " bytes  probes/README.md\n" in printed
+
+    return Call(check, {"0": wiki_results(place), "to": "me/mine", "what": "dataset"})

@@ -21,10 +21,11 @@ INPUTS = {
     "pages": ["0", "previous"], "base-text": ["0"], "diff": ["0", "1"], "probes": ["base-pages", "facts", "wikidata"],
     "wikidata": ["0"], "snapshot-probes": ["0", "1", "2", "base-pages"], "tokenizer": ["0", "withhold"],
     "pack": ["0", "tokenizer", "withhold"], "report": ["0"], "gate": ["0"], "across": ["0"], "verify": ["0"],
-    "explain": ["0"], "export": ["0"],
+    "explain": ["0"], "export": ["0"], "push": ["0"],
     "known-facts": ["facts", "wordings"], "counterfactual": ["facts", "wordings", "old-text", "new-text"],
     "interference": ["probes", "tokens"], "replicates": ["0"], "advise": ["0"],
     "export-plan": ["0", "model"],
+    "export-lm-eval": ["0"],
 }  # fmt: skip
 ELSEWHERE = {"profile", "along", "plan", "base", "train", "score"}
 # A collection may be no file: tests/snapshots/documents breaks it.
@@ -35,7 +36,7 @@ FOLDERS = {
     ("agree", "0"),
     ("agree", "moved"),
     ("pack", "tokenizer"),
-} | {(name, "0") for name in ("report", "across", "verify", "export", "replicates", "advise")}
+} | {(name, "0") for name in ("report", "across", "verify", "export", "push", "replicates", "advise")}
 # Files that may hold any bytes.
 ANY_CONTENT = {("files", "0")}
 OUTPUTS = {
@@ -45,9 +46,11 @@ OUTPUTS = {
     "export": "hub-layout", "known-facts": "output", "counterfactual": "output", "interference": "output",
     "replicates": "output", "advise": "output", "documents": "pages",
     "export-plan": "output",
+    "export-lm-eval": "output",
 }  # fmt: skip
 INTO_FOLDERS = {
     "world", "history", "agree", "tokenizer", "report", "across", "export", "counterfactual", "replicates",
+    "export-lm-eval",
 }  # fmt: skip
 IN_THE_PLACE_OF_AN_INPUT = [
     "files",
@@ -63,7 +66,7 @@ IN_THE_PLACE_OF_AN_INPUT = [
 
 def test_every_command_is_in_the_lists_of_refusals():
     assert {*INPUTS, *ELSEWHERE, *WITHOUT_INPUTS} == set(NAMES)
-    assert {*OUTPUTS, *ELSEWHERE, "init", "check", "run", "gate", "verify", "explain"} == set(NAMES)
+    assert {*OUTPUTS, *ELSEWHERE, "init", "check", "run", "gate", "verify", "explain", "push"} == set(NAMES)
 
 
 def bad_input(folder: Path, kind: str) -> Path:
@@ -157,7 +160,7 @@ def test_export_plan_prints_the_text_alone_without_an_output(place):
     )
     assert status == 0
     assert printed.startswith("--tuner_type full")
-    assert "ms-swift 3" in error
+    assert "ms-swift 4" in error
 
 
 def test_export_refuses_a_kind_that_no_table_has(place):
@@ -165,3 +168,31 @@ def test_export_refuses_a_kind_that_no_table_has(place):
     error = refused("export", *good.arguments(table="pagse"))
     assert "pagse" in error
     assert "pages" in error
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        ({"split": "tset"}, "no probe of the split 'tset'; found: test, validation"),
+        ({"name": "a,b"}, "--name: found 'a,b'"),
+    ],
+)
+def test_export_lm_eval_refuses_an_unknown_split_and_an_odd_name(option, words, place):
+    good = CALLS["export-lm-eval"](place)
+    assert words in refused("export-lm-eval", *good.arguments(**option))
+    assert not place.out.exists()
+
+
+def test_export_lm_eval_refuses_a_folder_that_exists(place):
+    good = CALLS["export-lm-eval"](place)
+    place.out.mkdir()
+    assert f"{place.out}: exists already" in refused("export-lm-eval", *good.arguments())
+    assert list(place.out.iterdir()) == []
+
+
+def test_push_refuses_a_name_without_a_namespace_and_an_unknown_kind(place):
+    good = CALLS["push"](place)
+    assert "--to: found 'mine', expected NAMESPACE/NAME" in refused("push", *good.arguments(to="mine"))
+    assert "--what: found 'datasets' (did you mean 'dataset'?)" in refused(
+        "push", *good.arguments(what="datasets")
+    )
