@@ -3,22 +3,8 @@ import yaml
 
 import tgl.export.push as pushing
 from tests.export.experiment import DATES
-from tests.export.hub_host import serving
-from tests.export.push_experiment import BASE, FOLDERS, TOKEN, arrived, pushed, reported, with_checkpoints
+from tests.export.push_experiment import BASE, FOLDERS, arrived, pushed, reported
 from tgl.export.hub import export_hub
-
-
-@pytest.fixture
-def experiment(tmp_path):
-    return with_checkpoints(tmp_path)
-
-
-@pytest.fixture
-def hub(monkeypatch):
-    with serving() as host:
-        monkeypatch.setenv("HF_ENDPOINT", host.address)
-        monkeypatch.setenv("HF_TOKEN", TOKEN)
-        yield host
 
 
 def contents(folder):

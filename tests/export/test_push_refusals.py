@@ -6,7 +6,6 @@ import pytest
 import tgl.export.push as pushing
 from tests.cli.running import tgl as run
 from tests.export.experiment import DATES, recorded
-from tests.export.hub_host import serving
 from tests.export.push_experiment import (
     BASE,
     FOLDERS,
@@ -16,23 +15,9 @@ from tests.export.push_experiment import (
     failing,
     pushed,
     reported,
-    with_checkpoints,
 )  # fmt: skip
 from tgl.core.errors import TglError
 from tgl.export.push import push
-
-
-@pytest.fixture
-def experiment(tmp_path):
-    return with_checkpoints(tmp_path)
-
-
-@pytest.fixture
-def hub(monkeypatch):
-    with serving() as host:
-        monkeypatch.setenv("HF_ENDPOINT", host.address)
-        monkeypatch.setenv("HF_TOKEN", TOKEN)
-        yield host
 
 
 @pytest.mark.parametrize(
