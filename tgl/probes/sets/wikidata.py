@@ -66,6 +66,11 @@ def write_wikidata(
             say(
                 f"{path}: goes on in pass {resume.place[0]} of 2 after line {resume.place[1]}, as {resume.path} says"
             )
+        elif resume.path.exists():
+            say(
+                f"{resume.path}: not used, because it is damaged or of another dump, other settings or other code; "
+                "everything is read from the start"
+            )
         read_dump(path, facts, settings.sitelink, language=settings.language, resume=resume)
     queries = whole_queries(facts, settings.max_per_relation)
     counts = facts.counts
