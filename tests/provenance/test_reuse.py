@@ -141,6 +141,11 @@ def test_a_setting_that_names_a_file_or_folder_is_no_known_input(experiments, tm
     assert reuse(arguments(second.folder, config=config), second.folder)
 
 
+def test_a_path_that_begins_with_a_brace_is_no_settings(experiments):
+    _, second = experiments
+    assert reuse([*arguments(second.folder), "{odd}.parquet"], second.folder) is None
+
+
 def test_a_command_whose_outputs_depend_on_more_is_never_copied(experiments):
     first, second = experiments
     assert "train" not in REUSABLE

@@ -1,4 +1,4 @@
-"""A second experiment next to the first copies what it shares with it, and says so; a setting turns this off."""
+"""A second experiment next to the first copies what it shares with it, and names it; a setting turns this off."""
 
 import pytest
 

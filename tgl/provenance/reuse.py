@@ -6,6 +6,7 @@ is equal in all of these would write the same bytes.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -122,7 +123,8 @@ def _settings(arguments: Sequence[str]) -> Iterator[str]:
     """Yield every text in the settings that a command gets as JSON."""
     for argument in arguments:
         if argument.startswith("{"):
-            yield from _texts(json.loads(argument))
+            with contextlib.suppress(ValueError):  # the path of a file can begin with a brace too
+                yield from _texts(json.loads(argument))
 
 
 def _texts(value: object) -> Iterator[str]:
