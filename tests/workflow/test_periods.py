@@ -22,7 +22,7 @@ def drifts(workflow, methods=METHODS):
 def section(workflow, heading):
     """Return the part of the report's page from a heading to the next, and the cells of its tables' rows."""
     page = (workflow.results / "report" / "index.html").read_text()
-    (found,) = re.findall(rf"<h3>{re.escape(heading)}</h3>(.*?)<h[23]>", page, flags=re.S)
+    (found,) = re.findall(rf"<h3>{re.escape(heading)}</h3>(.*?)<h[23][ >]", page, flags=re.S)
     rows = re.findall(r"<tr>(.*?)</tr>", found, flags=re.S)
     return found, [re.findall(r"<td[^>]*>(.*?)</td>", row, flags=re.S) for row in rows if "<td" in row]
 
