@@ -19,6 +19,7 @@ ATTENTION = {
     "intermediate_size": 32,
     "max_position_embeddings": BLOCK,
 }
+# Mamba returns its logits in float32 whatever the type of the model: float64 cannot be exact there.
 STATE_SPACE = {
     "mamba2": {"state_size": 4, "expand": 2, "head_dim": 8, "num_heads": 4, "n_groups": 1, "chunk_size": 8},
     "falcon_mamba": {"state_size": 4, "intermediate_size": 32, "time_step_rank": 4},
@@ -34,4 +35,5 @@ def test_norms_of_every_other_known_architecture_are_those_of_autograd(kind):
     assert sum(coverage.num_scalars.values()) == sum(p.numel() for p in model.parameters())
     assert bool(coverage.copied) == (kind in STATE_SPACE)
     assert not coverage.autograd
-    assert check_norms(model, units, some_examples(2), coverage=coverage) < 1e-9
+    limit = 1e-6 if kind in STATE_SPACE else 1e-9
+    assert check_norms(model, units, some_examples(2), coverage=coverage) < limit

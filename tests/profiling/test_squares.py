@@ -176,11 +176,35 @@ def test_the_tied_product_is_the_inner_product_of_both_dense_gradients(
     close(whole, (dense_head + dense_embedding).square().sum((1, 2)))
 
 
-def test_fp32_sums_are_taken_in_double_precision():
-    # 2^24 + 1 does not exist in fp32: a sum of ones in fp32 would stop there.
+def test_long_sums_of_fp32_do_not_stop_at_2_to_the_24():
+    # 2^24 + 1 does not exist in fp32: a sum of ones in fp32 would stop there, 2e-4 too low.
     gradients = torch.ones(1, 1, 2**12 + 1)
     gradients[0, 0, 0] = 2.0**12
-    assert squares.bias_squares(gradients).tolist() == [2.0**24 + 2**12]
+    assert squares.bias_squares(gradients).tolist() == pytest.approx([2.0**24 + 2**12], rel=1e-6)
     ones = torch.ones(1, 1, 2**12 + 1)
     ones[0, 0, 0] = 2.0**12
-    assert squares.linear_squares(torch.ones(1, 1, 1), ones).tolist() == [2.0**24 + 2**12]
+    found = squares.linear_squares(torch.ones(1, 1, 1), ones).tolist()
+    assert found == pytest.approx([2.0**24 + 2**12], rel=1e-6)
+
+
+@given(st.integers(0, 99), st.lists(st.integers(1, 70), min_size=1, max_size=3), st.booleans())
+def test_a_sum_of_squares_is_over_all_dimensions_but_the_first(seed, shape, double):
+    values = torch.from_numpy(np.random.default_rng(seed).normal(size=shape))
+    values = values if double else values.float()
+    expected = values.double().square().reshape(len(values), -1).sum(1)
+    torch.testing.assert_close(
+        squares.sum_of_squares(values), expected, rtol=1e-12 if double else 1e-6, atol=0
+    )
+
+
+@given(st.integers(0, 99), st.integers(1, 4), st.integers(1, 9), st.integers(1, 5), st.integers(1, 5))
+def test_a_materialised_gradient_gives_its_square_and_its_sum(seed, batch, time, size_in, size_out):
+    inputs, gradients = drawn(seed, (batch, time, size_in), (batch, time, size_out))
+    found, total = squares.linear_squares_and_sum(inputs, gradients)
+    close(found, dense_linear(inputs, gradients))
+    close(total, torch.einsum("bti,bto->io", inputs, gradients))
+
+
+@pytest.mark.parametrize(("time", "expected"), [(32, False), (128, False), (512, True)])
+def test_the_sum_is_taken_from_the_examples_gradients_where_the_gram_form_costs_more(time, expected):
+    assert squares.sum_is_cheaper(time, 768, 3072) == expected

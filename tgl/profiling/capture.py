@@ -7,7 +7,7 @@ embedding tied to the output head, and copies of parameters for other modules.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
@@ -15,6 +15,7 @@ import torch
 from torch import nn
 from torch.func import functional_call
 from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
 
 from tgl.models.sublayers import Slice
 from tgl.profiling import squares
@@ -32,10 +33,12 @@ class Capture:
     Attributes:
         starts: Tensors at which the graph starts because the weights before them need no gradient.
         squares: The squared gradient norm of each example [batch], by parameter or part of one.
+        sums: The gradients of the summed loss, of the weights in `summed` of `hooked`.
     """
 
     starts: list[torch.Tensor] = field(default_factory=list)
     squares: dict[nn.Parameter | Slice, torch.Tensor] = field(default_factory=dict)
+    sums: dict[nn.Parameter, torch.Tensor] = field(default_factory=dict)
     # For each tied weight: inputs and gradients of head or embedding, until those of the other arrive.
     _halves: dict[nn.Parameter, tuple[torch.Tensor, torch.Tensor]] = field(default_factory=dict)
     # For each weight that acts several times: inputs and gradients of each call, and the function that takes all.
@@ -71,7 +74,13 @@ class Capture:
 
 
 @contextmanager
-def hooked(model: PreTrainedModel, coverage: Coverage, positions: torch.Tensor) -> Iterator[Capture]:
+def hooked(
+    model: PreTrainedModel,
+    coverage: Coverage,
+    positions: torch.Tensor,
+    *,
+    summed: Collection[nn.Parameter] = (),
+) -> Iterator[Capture]:
     """Hook the model for one forward and backward pass over a batch.
 
     The output head only receives the positions that predict targets, so the logits are [batch, targets, vocabulary].
@@ -82,6 +91,7 @@ def hooked(model: PreTrainedModel, coverage: Coverage, positions: torch.Tensor) 
         model: The model.
         coverage: The result of `cover`.
         positions: The positions that predict targets [batch, targets].
+        summed: Weights of linear maps that act once, of which `Capture.sums` is wanted.
     """
     capture, batch, head = Capture(), len(positions), model.get_output_embeddings()
     tied = {id(m.weight) for m in coverage.modules["embedding"]} & {id(head.weight)}
@@ -113,7 +123,12 @@ def hooked(model: PreTrainedModel, coverage: Coverage, positions: torch.Tensor) 
 
     def linear_back(module: nn.Module, seen: torch.Tensor, gradients: torch.Tensor) -> None:
         seen = _by_example(seen, batch)
-        capture.add(module.weight, squares.linear_squares(seen, gradients))
+        if module.weight in summed:
+            shape = (seen, gradients) if isinstance(module, Conv1D) else (gradients, seen)
+            found, capture.sums[module.weight] = squares.linear_squares_and_sum(*shape)
+        else:
+            found = squares.linear_squares(seen, gradients)
+        capture.add(module.weight, found)
         if module.bias is not None:
             capture.add(module.bias, squares.bias_squares(gradients))
         for part in coverage.slices.get(module.weight, ()):
@@ -165,7 +180,11 @@ def hooked(model: PreTrainedModel, coverage: Coverage, positions: torch.Tensor) 
             stack.enter_context(replaced(module, gru_forward(module, anchor, capture.add)))
         for module, split in coverage.copied.items():
             run = Copied(
-                module, split, batch=batch, anchor=anchor, take=lambda p, g: capture.add(p, _sums(g))
+                module,
+                split,
+                batch=batch,
+                anchor=anchor,
+                take=lambda p, g: capture.add(p, squares.sum_of_squares(g)),
             )
             stack.enter_context(replaced(module, run))
         yield capture
@@ -177,10 +196,6 @@ Back = Callable[[nn.Module, torch.Tensor, torch.Tensor], None]
 def _by_example(values: torch.Tensor, batch: int) -> torch.Tensor:
     """Return [batch, positions, size] from [batch, ..., size] or from [batch * time, size]."""
     return values.reshape(batch, -1, values.shape[-1])
-
-
-def _sums(gradients: torch.Tensor) -> torch.Tensor:
-    return squares.wide(gradients).flatten(1).square().sum(1, dtype=torch.float64)
 
 
 @torch.no_grad()

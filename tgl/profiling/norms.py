@@ -23,7 +23,9 @@ from tgl.models.streamed import gradients_to, streamed
 from tgl.models.sublayers import Slice, Sublayer
 from tgl.profiling.capture import hooked
 from tgl.profiling.coverage import Coverage, cover
-from tgl.profiling.squares import wide
+from tgl.profiling.losses import NO_TARGET, target_losses
+from tgl.profiling.mean import added, one_gradient, summed_by_hooks
+from tgl.profiling.squares import sum_of_squares, wide
 
 # Tokens per batch with padding, by device. Larger batches are not faster on a CPU, and the logits need memory.
 BATCH_TOKENS = {"cpu": 1024, "cuda": 16384}
@@ -107,7 +109,7 @@ def gradient_norms(
             progress.update(int((each != 0).any(1).sum()), len(examples))
             # A gradient that is not finite must not enter the mean, so such a batch is repeated one by one.
             if mean and torch.isfinite(norms).all():
-                total = [_added(*pair) for pair in zip(total, gradients, strict=True)]
+                total = added(total, gradients)
             elif mean and len(members) > 1:
                 waiting += [[number] for number in members]
     found = np.isfinite(each).all(1).sum()
@@ -211,25 +213,31 @@ def _one_batch(
     width = max(example.num_targets for example in examples)
     tokens = torch.zeros(len(examples), time, dtype=torch.long)
     positions = torch.zeros(len(examples), width, dtype=torch.long)
-    targets = torch.full((len(examples), width), -100)
+    targets = torch.full((len(examples), width), NO_TARGET)
     for row, example in enumerate(examples):
         ids = torch.tensor(example.ids)
         tokens[row, : len(ids) - 1] = ids[:-1]
         positions[row, : example.num_targets] = torch.arange(example.first - 1, len(ids) - 1)
         targets[row, : example.num_targets] = ids[example.first :]
     tokens, positions, targets = tokens.to(device), positions.to(device), targets.to(device)
+    head = model.get_output_embeddings()
+    summed = summed_by_hooks(coverage, wanted, lambda module: width if module is head else time)
     in_blocks: dict[nn.Parameter, torch.Tensor] = {}
-    with hooked(model, coverage, positions) as capture, gradients_to(model, in_blocks.__setitem__):
+    with (
+        hooked(model, coverage, positions, summed=summed) as capture,
+        gradients_to(model, in_blocks.__setitem__),
+    ):
         logits = model(input_ids=tokens, use_cache=False).logits  # [batch, targets, vocabulary]
-        losses = functional.cross_entropy(wide(logits).flatten(0, 1), targets.flatten(), reduction="none")
-        losses = losses.view(len(examples), width).sum(1) / (targets != -100).sum(1)
+        losses, outer = target_losses(logits, targets)
         starts = capture.starts
-        gradients = torch.autograd.grad(losses.sum(), [*starts, *wanted], allow_unused=True)[len(starts) :]
+        asked = [parameter for parameter in wanted if parameter not in summed]
+        found = torch.autograd.grad(logits, [*starts, *asked], grad_outputs=outer, allow_unused=True)
         capture.finish()
-    gradients = [_summed(in_blocks.get(p), own) for p, own in zip(wanted, gradients, strict=True)]
+    own = dict(zip(asked, found[len(starts) :], strict=True)) | capture.sums
+    gradients = [one_gradient(in_blocks.get(p), own.get(p)) for p in wanted]
     by_autograd = set(coverage.leftover)
     found = {
-        parameter: wide(gradient).square().sum(dtype=torch.float64)[None]
+        parameter: sum_of_squares(gradient[None])
         for parameter, gradient in zip(wanted, gradients, strict=True)
         if gradient is not None and parameter in by_autograd
     }
@@ -241,8 +249,8 @@ def _norms_of_mean(units: Sequence[Sublayer], sums: dict, count: int) -> np.ndar
     squares = {}
     for parameter, summed in sums.items():
         if summed is not None:
-            squares |= _squares_of(parameter, summed / count, units)
-    return np.array([_of_unit(unit, squares, 1).item() for unit in units])
+            squares |= _squares_of(parameter, summed, units)
+    return np.array([_of_unit(unit, squares, 1).item() for unit in units]) / count
 
 
 def _squares_of(
@@ -251,20 +259,9 @@ def _squares_of(
     """Return the squared norm [1] of a gradient, and of each of its parts that a unit has."""
     parts = [part for unit in units for part in unit.slices if part.parameter is parameter]
     return {
-        key: values.square().sum(dtype=torch.float64)[None]
+        key: sum_of_squares(values[None])
         for key, values in [(parameter, gradient), *((part, part.of(gradient)) for part in parts)]
     }
-
-
-def _summed(one: torch.Tensor | None, other: torch.Tensor | None) -> torch.Tensor | None:
-    return one + other if one is not None and other is not None else other if one is None else one
-
-
-def _added(total: torch.Tensor | None, gradient: torch.Tensor | None) -> torch.Tensor | None:
-    if total is None or gradient is None:
-        # Autograd can return the same tensor for two parameters. The total changes in place, so it must be a copy.
-        return total if gradient is None else wide(gradient).clone()
-    return total.add_(gradient)
 
 
 def _of_unit(unit: Sublayer, squares: dict, count: int) -> torch.Tensor:
