@@ -186,6 +186,40 @@ def opacus_way(model: PreTrainedModel, tokens: torch.Tensor) -> Callable[[], obj
     return run
 
 
+def bergson_way(model: PreTrainedModel, tokens: torch.Tensor) -> Callable[[], object]:
+    """Return a function that computes the norms of the gradients that Bergson collects of the blocks' matrices.
+
+    Bergson forms the gradient of each example and matrix; this takes its norm at once. `tgl` measures more: biases,
+    norms, embedding and output head too.
+    """
+    from bergson.collector.collector import HookCollectorBase
+
+    class Norms(HookCollectorBase):
+        def setup(self) -> None:
+            self.found = {}
+
+        def teardown(self) -> None:
+            pass
+
+        def process_batch(self, indices: list[int], **kwargs: object) -> None:
+            pass
+
+        def backward_hook(self, module: torch.nn.Module, g: torch.Tensor) -> None:
+            self.found[module._name] = self._compute_gradient(module, g).norm(dim=1)
+
+    matrices = {name for name, module in model.named_modules() if isinstance(module, Conv1D)}
+    model.requires_grad_(False)
+    model.get_input_embeddings().register_forward_hook(lambda module, ids, output: output.requires_grad_())
+    collector = Norms(model=model, target_modules=matrices)
+
+    def run() -> object:
+        with collector:
+            losses(model, tokens).sum().backward()
+        return collector.found
+
+    return run
+
+
 def prepare(job: Job) -> Callable[[], object]:
     """Return the function of a job, with its model and tokens."""
     torch.set_num_threads(1)
@@ -198,7 +232,8 @@ def prepare(job: Job) -> Callable[[], object]:
     if job.model == "eager":
         model.set_attn_implementation("eager")
     tokens = _tokens(job.shape, job.length, job.count)
-    return opacus_way(model, tokens) if job.way == "opacus" else ways(model, tokens)[job.way]
+    peers = {"opacus": opacus_way, "bergson": bergson_way}
+    return peers[job.way](model, tokens) if job.way in peers else ways(model, tokens)[job.way]
 
 
 def stopwatch(job: Job) -> Callable[[], float]:
