@@ -12,6 +12,9 @@ from tgl.core.errors import TglError
 from tgl.evaluate.spans import SpanTokens
 from tgl.models.checkpoint import save_model
 from tgl.models.matrices import adapter_parameters, model_units
+from tgl.plans.plan import load_plan
+from tgl.plans.settings import PlanConfig
+from tgl.plans.stage import write_plan
 from tgl.profiling.coverage import cover
 from tgl.profiling.norms import check_norms, gradient_norms
 
@@ -63,7 +66,7 @@ def test_both_kinds_of_units_together_are_all_parameters():
     assert {u.name for u in added} <= {u.name for u in own}
 
 
-def test_a_plan_from_adapters_trains_them_and_leaves_sublayers_without_any_alone():
+def test_a_plan_from_adapters_trains_them_and_leaves_sublayers_without_any_alone(tmp_path):
     model = adapted(targets=["q_proj"])
     before = left_as(model)
     found = profiled(model, adapters=True, twin=True)
@@ -72,6 +75,9 @@ def test_a_plan_from_adapters_trains_them_and_leaves_sublayers_without_any_alone
     assert found.about["adapters"]["without"] == ["block00.mlp", "block01.mlp"]
     plan = found.plan("tgl_fp")
     assert {plan.of(name) for name in ("block00.mlp", "block01.mlp")} == {0.0}
+    found.save(tmp_path)
+    write_plan(tmp_path / "profile.parquet", "tgl_fp", tmp_path / "plan.json", settings=PlanConfig(), seed=0)
+    assert load_plan(tmp_path / "plan.json").multipliers == plan.multipliers
     groups = plan.param_groups(model, 0.1)
     trained = {p for group in groups for p in group["params"]}
     assert trained

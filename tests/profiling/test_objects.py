@@ -1,11 +1,13 @@
 """Model objects in whatever state their owner left them: the same norms, and the object handed back as it was."""
 
 import copy
+import itertools
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from accelerate import dispatch_model
 from torch import nn
 from transformers import AutoModelForCausalLM
 
@@ -199,3 +201,30 @@ def test_experts_and_copies_are_measured_in_bf16(kind):
     exact = gradient_norms(model.float(), units, examples)
     assert rough.each == pytest.approx(exact.each, rel=0.2)
     assert rough.of_mean == pytest.approx(exact.of_mean, rel=0.2)
+
+
+def over_devices(model, devices):
+    """Return the model with its blocks on the given devices in turn, as accelerate places them."""
+    parts = [
+        "model.embed_tokens",
+        "model.rotary_emb",
+        "model.layers.0",
+        "model.layers.1",
+        "model.norm",
+        "lm_head",
+    ]
+    return dispatch_model(model, dict(zip(parts, itertools.cycle(devices), strict=False)), force_hooks=True)
+
+
+def test_a_model_that_accelerate_has_placed_has_the_same_norms():
+    expected = profiled(sharp_model("llama"))
+    assert_same(profiled(over_devices(sharp_model("llama"), ["cpu"])), expected)
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")
+def test_a_model_over_two_gpus_has_the_same_norms_and_no_twin():
+    expected = profiled(sharp_model("llama"))
+    found = profiled(over_devices(sharp_model("llama"), [0, 1]), twin=True)
+    assert found.about["devices"] == ["cuda:0", "cuda:1"]
+    assert set(found.profile["weights"]) == {"trained"}
+    np.testing.assert_allclose(found.norms["norm"], expected.norms["norm"], rtol=1e-4)

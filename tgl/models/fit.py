@@ -7,6 +7,7 @@ from transformers import PretrainedConfig, PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from tgl.core.errors import TglError
+from tgl.models.quantised import is_quantised
 from tgl.models.tokenizer import num_ids
 
 
@@ -83,28 +84,33 @@ def check_object(model: PreTrainedModel) -> None:
             f"model: {type(model).__name__} has no output head over the vocabulary, expected a causal language "
             "model. Load it with AutoModelForCausalLM."
         )
+    quantised = {
+        parameter for module in model.modules() if is_quantised(module) for parameter in module.parameters()
+    }
     for name, parameter in model.named_parameters():
         if parameter.is_meta:
             raise TglError(
                 f"model: '{name}' is on the device 'meta' and has no values, expected weights in memory. Load the "
                 "model without offloading, as tgl.load_model does."
             )
-        if not parameter.is_floating_point() or parameter.element_size() < 2:
+        if parameter not in quantised and (not parameter.is_floating_point() or parameter.element_size() < 2):
             raise TglError(
                 f"model: '{name}' is of type {parameter.dtype}, expected floating-point numbers of 16 bits or more. "
-                "Load the model without quantisation."
+                f"{_WITHOUT}"
             )
     for name, module in model.named_modules():
-        if any(part in _QUANTISED for part in type(module).__module__.split(".")):
+        if not is_quantised(module) and any(
+            part in _QUANTISED for part in type(module).__module__.split(".")
+        ):
             raise TglError(
-                f"model: '{name}' is a quantised {type(module).__name__}, expected weights in floating point. Load the "
-                "model without quantisation."
+                f"model: '{name}' is a quantised {type(module).__name__}, expected weights in floating point. "
+                f"{_WITHOUT}"
             )
-    if getattr(model, "is_quantized", False):
-        raise TglError(
-            "model: found quantised weights, expected floating point. Load it without quantisation."
-        )
+    if getattr(model, "is_quantized", False) and not quantised:
+        raise TglError(f"model: found quantised weights, expected floating point. {_WITHOUT}")
 
+
+_WITHOUT = "Load the model without quantisation, or with that of bitsandbytes."
 
 # Parts of the names of modules that define quantised layers.
 _QUANTISED = {

@@ -8,10 +8,14 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
+from tgl.models.quantised import unpack
+
 
 @contextmanager
 def measuring(model: nn.Module) -> Iterator[None]:
     """Turn off dropout, activation checkpointing and compiled calls in the block, and restore them afterwards.
+
+    Quantised weights that were packed for a CPU are unpacked, and packed again in their next call by bitsandbytes.
 
     RWKV is measured in training mode, which has no dropout. In evaluation mode it rescales its weights in place, which
     would scale their gradients and make equal checkpoints look different. If an earlier evaluation has rescaled the
@@ -25,6 +29,7 @@ def measuring(model: nn.Module) -> Iterator[None]:
     for module in modules:
         for name in _switches(module).keys() - {"training"}:
             setattr(module, name, _OFF[name])
+    unpack(modules)
     try:
         yield
     finally:
@@ -53,13 +58,14 @@ def own_weights(model: nn.Module) -> list[nn.Module]:
 def differentiating(model: nn.Module, wanted: Sequence[nn.Parameter]) -> Iterator[None]:
     """Measure (see `measuring`) with gradients for the `wanted` parameters only, and restore everything afterwards.
 
-    The block has gradients and full precision even if the caller has turned off gradients or uses autocast.
+    Quantised weights stay without. The block has gradients and full precision even if the caller has turned off
+    gradients or uses autocast.
     """
     flags = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
     for parameter, _ in flags:
         parameter.requires_grad_(False)
     for parameter in wanted:
-        parameter.requires_grad_(True)
+        parameter.requires_grad_(parameter.is_floating_point())
     try:
         device = next(model.parameters()).device.type
         exact = torch.autocast(device, enabled=False)
@@ -70,8 +76,9 @@ def differentiating(model: nn.Module, wanted: Sequence[nn.Parameter]) -> Iterato
             parameter.requires_grad_(flag)
 
 
-# Checkpointing (transformers) calls a block's modules twice, and a compiled call (torch) skips hooks.
-_OFF = {"gradient_checkpointing": False, "_compiled_call_impl": None}
+# Checkpointing (transformers) calls a block's modules twice, and a compiled call (torch) skips hooks. On some CPUs,
+# bitsandbytes packs weights in the first call without gradients, after which it has no gradients at all.
+_OFF = {"gradient_checkpointing": False, "_compiled_call_impl": None, "support_avx512bf16_for_cpu": False}
 
 
 def _switches(module: nn.Module) -> dict[str, object]:

@@ -86,7 +86,8 @@ def _refuse_quantised(path: Path, config: Mapping) -> None:
                 method = found.get("quant_method", "unknown") if isinstance(found, dict) else found
                 raise TglError(
                     f"{path}: found quantised weights ({key}: {method}), expected floating point for gradients. "
-                    "Give the original checkpoint, or a de-quantised one."
+                    "Give the original checkpoint, or a de-quantised one. A model that transformers has loaded with "
+                    "bitsandbytes can be given to tgl.profile as an object."
                 )
 
 

@@ -19,6 +19,7 @@ from tgl.core.errors import TglError, nearest
 from tgl.core.vocabulary import ADAPTER, EMBEDDING, UNRANKED
 from tgl.models.architecture import ARCHITECTURES, BlockLayout
 from tgl.models.layouts import LAYOUTS
+from tgl.models.quantised import num_scalars
 from tgl.models.structure import OUTSIDE, Parts, block_lists, parts_of
 
 
@@ -68,8 +69,8 @@ class Sublayer:
 
     @property
     def num_parameters(self) -> int:
-        """Number of scalar parameters; a tied weight counts once."""
-        whole = sum(parameter.numel() for parameter in self.parameters.values())
+        """Number of scalar parameters, dequantised; a tied weight counts once."""
+        whole = sum(num_scalars(own, self.owners.get(name)) for name, own in self.parameters.items())
         return whole + sum(
             s.parameter.numel() // s.parameter.shape[s.dim] * len(s.index) for s in self.slices
         )

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from tgl.core.errors import TglError
-from tgl.core.tables.read import read_table
+from tgl.core.tables.read import read_about, read_table
 from tgl.core.vocabulary import UNRANKED
 from tgl.plans.make import make_plan
 from tgl.plans.names import parse_plan, plan_id
@@ -59,8 +59,29 @@ def write_plan(
         if parsed.borrowed:
             rows = _borrowed(rows, name, profile, borrowed=others.get("borrowed"))
         plan, units = plan_from(rows, name, settings, seed=seed, origin=str(profile), model=network)
+        plan = with_the_rest(plan, read_about(profile))
     save_plan(plan, output)
     return describe(plan, units)
+
+
+def with_the_rest(plan: Plan, about: Mapping) -> Plan:
+    """Return a plan that also names the sublayers without adapters, in which it trains nothing.
+
+    They have no gradient to rank, so a profile of adapters has no row for them.
+
+    Args:
+        plan: The plan.
+        about: The metadata of the profile.
+    """
+    without = dict.fromkeys(about.get("adapters", {}).get("without", ()), 0.0)
+    if not without:
+        return plan
+    later = tuple(replace(phase, multipliers=_sorted(phase.multipliers | without)) for phase in plan.later)
+    return replace(plan, multipliers=_sorted(plan.multipliers | without), later=later)
+
+
+def _sorted(multipliers: Mapping[str, float]) -> dict[str, float]:
+    return dict(sorted(multipliers.items()))
 
 
 def _given(name: str, file: str, units: list[Unit], *, profile: str | Path) -> tuple[Plan, list[Unit]]:

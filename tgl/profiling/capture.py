@@ -100,7 +100,10 @@ def hooked(
 
     def at_targets(module: nn.Module, inputs: tuple) -> tuple:
         hidden = inputs[0]
-        return (hidden.gather(1, positions[:, :, None].expand(-1, -1, hidden.shape[2])), *inputs[1:])
+        return (
+            hidden.gather(1, positions.to(hidden.device)[:, :, None].expand(-1, -1, hidden.shape[2])),
+            *inputs[1:],
+        )
 
     def embedded(module: nn.Embedding, ids: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
         # The output can require gradients because of the caller's hooks, so this looks at the weight.
@@ -158,10 +161,12 @@ def hooked(
 
             def on_gradients(gradients: torch.Tensor) -> None:
                 gradients = _by_example(gradients, batch)
+                # Where the model is spread over devices, the module may have received its input from another one.
+                seen_here = seen.to(gradients.device)
                 if module.weight in coverage.repeated:
-                    capture.later(module, seen, gradients, back=back)
+                    capture.later(module, seen_here, gradients, back=back)
                 else:
-                    back(module, seen, gradients)
+                    back(module, seen_here, gradients)
 
             output.register_hook(on_gradients)
 

@@ -17,6 +17,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from tgl.core.errors import TglError
+from tgl.models.quantised import num_scalars
 from tgl.models.streamed import loaded
 from tgl.models.sublayers import Slice, Sublayer
 from tgl.profiling.copies import Copied, Split
@@ -56,7 +57,7 @@ class Coverage:
     @property
     def leftover(self) -> list[nn.Parameter]:
         """The parameters whose gradients autograd has to return."""
-        return [*self.autograd, *self.unused]
+        return [p for p in (*self.autograd, *self.unused) if p.is_floating_point()]
 
 
 def ways(coverage: Coverage) -> str:
@@ -101,7 +102,7 @@ def cover(model: PreTrainedModel, units: Sequence[Sublayer]) -> Coverage:
     by_way: dict[str, list[nn.Module]] = {way: [] for way in _FORMULAS}
     counts = Counter(dict.fromkeys(WAYS, 0))
     for parameter in parameters:
-        counts[ways[parameter]] += parameter.numel()
+        counts[ways[parameter]] += num_scalars(parameter, users[parameter][0][0])
         if ways[parameter] not in _FORMULAS:
             continue
         for module, own in users[parameter]:

@@ -13,6 +13,7 @@ from transformers import PreTrainedModel
 
 from tgl.core.errors import TglError
 from tgl.core.progress import duration
+from tgl.models.quantised import num_parameters
 from tgl.models.sublayers import block_modules
 from tgl.profiling.norms import default_batch_tokens
 
@@ -87,8 +88,8 @@ def estimate(
         adapters: Whether only adapters are measured, whose gradients are small.
     """
     size, device = dtype.itemsize, "cuda" if torch.cuda.is_available() else "cpu"
-    total = sum(parameter.numel() for parameter in shell.parameters())
-    blocks = [sum(parameter.numel() for parameter in block.parameters()) for block in block_modules(shell)]
+    total = num_parameters(shell)
+    blocks = [num_parameters(block) for block in block_modules(shell)]
     held = total - sum(blocks) + 2 * max(blocks) if stream else total
     in_memory = not any(parameter.is_meta for parameter in shell.parameters())
     tokens = min(default_batch_tokens(device, stream), sum(length for length, _ in lengths))

@@ -25,6 +25,7 @@ def target_losses(logits: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Te
         Losses in nats per token [batch], and the gradient by `logits` of the sum of the losses.
     """
     logs = functional.log_softmax(wide(logits.detach()), dim=-1)
+    targets = targets.to(logs.device)
     there = targets != NO_TARGET
     picked = targets.masked_fill(~there, 0)[:, :, None]
     counts = there.sum(1)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 import torch
 from torch import nn
 
+from tgl.models.quantised import is_quantised
 from tgl.profiling.coverage import Coverage
 from tgl.profiling.squares import sum_is_cheaper, wide
 
@@ -41,11 +42,17 @@ def summed_by_hooks(
 ) -> frozenset[nn.Parameter]:
     """Return the weights of which the hooks add up the examples' gradients, which is cheaper than by autograd.
 
-    A tied weight has gradients from two modules, and a repeated one from several calls; autograd adds these up.
+    A tied weight has gradients from two modules, and a repeated one from several calls; autograd adds these up. By a
+    quantised weight, autograd cannot differentiate.
     """
-    wanted = set(wanted) - coverage.repeated - {module.weight for module in coverage.embeddings}
+    wanted = set(wanted)
+    several = coverage.repeated | {module.weight for module in coverage.embeddings}
     return frozenset(
         module.weight
         for module in coverage.modules["linear"]
-        if module.weight in wanted and sum_is_cheaper(time_of(module), *module.weight.shape)
+        if module.weight in wanted
+        and (
+            is_quantised(module)
+            or (module.weight not in several and sum_is_cheaper(time_of(module), *module.weight.shape))
+        )
     )

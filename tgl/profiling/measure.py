@@ -24,6 +24,7 @@ from tgl.evaluate.score import max_length
 from tgl.models.checkpoint import inspect_model, load_model, random_twin, weights_hash
 from tgl.models.fit import check_tokenizer
 from tgl.models.matrices import adapter_parameters, model_units
+from tgl.models.quantised import has_quantised, num_parameters
 from tgl.models.streamed import streamed
 from tgl.models.sublayers import Sublayer, ranked, sublayers
 from tgl.models.tokenizer import load_tokenizer
@@ -136,7 +137,7 @@ def measure(
         "model": str(model) if by_name else trained.name_or_path or type(trained).__name__,
         "model_type": trained.config.model_type,
         "model_sha256": weights_hash(trained),
-        "num_parameters": sum(parameter.numel() for parameter in trained.parameters()),
+        "num_parameters": num_parameters(trained),
         "probes_sha256": _hash(json.dumps(rows, sort_keys=True).encode()),
         "text_sha256": _hash(np.ascontiguousarray(stream, dtype=np.int32).tobytes()),
         "text_tokens": len(stream),
@@ -154,6 +155,15 @@ def measure(
     if options.stream:
         about["stream"] = True
         say("stream: no norms of mean gradients, and no twin with random weights")
+    if has_quantised(trained):
+        about["quantised"] = True
+        say("quantised weights: gradients are by the dequantised weights")
+    devices = sorted({str(parameter.device) for parameter in trained.parameters()})
+    without = has_quantised(trained) or len(devices) > 1
+    if len(devices) > 1:
+        about["devices"] = devices
+    if without and options.twin:
+        say("no twin with random weights, which would need the whole model in fp32 on one device")
     if left := _without_adapters(trained, settings.unit, options.adapters):
         about["adapters"] = left
         say(f"adapters: {left['measured']}")
@@ -174,7 +184,7 @@ def measure(
         )
 
     add("trained", trained)
-    if options.twin and not options.stream and not options.adapters:
+    if options.twin and not options.stream and not options.adapters and not without:
         config, kind = trained.config, trained.dtype
         del trained  # So that memory need not hold both.
         add("random", random_twin(config, options.seed + 1_000_003).to(kind))

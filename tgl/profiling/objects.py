@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 from tgl.core.errors import TglError
 from tgl.models.fit import check_object
 from tgl.models.model_config import check_causal
+from tgl.models.quantised import has_quantised
 from tgl.models.sublayers import unwrapped
 
 
@@ -21,11 +22,12 @@ def measurable(model: nn.Module, dtype: torch.dtype = torch.float32) -> PreTrain
 
     Args:
         model: The model, or a wrapper around it.
-        dtype: float32 keeps single and double precision, and copies bf16 and fp16. bfloat16 copies all other types.
+        dtype: float32 keeps single and double precision, and copies bf16 and fp16. bfloat16 copies all other types. A
+            model with quantised weights keeps its types.
 
     Raises:
-        TglError: The object is not a causal language model of transformers, has quantised or sharded
-            weights, or has no weights in memory (device meta).
+        TglError: The object is not a causal language model of transformers, has weights that are sharded or
+            quantised otherwise than by bitsandbytes, or has no weights in memory (device meta).
     """
     network = unwrapped(model)
     if not isinstance(network, PreTrainedModel):
@@ -47,6 +49,8 @@ def measurable(model: nn.Module, dtype: torch.dtype = torch.float32) -> PreTrain
                 f"profile: the parameter '{name}' is sharded over devices; expected weights on one device. Load the "
                 "model without sharding"
             )
+    if has_quantised(network):
+        return network  # transformers cannot convert it; the sums are in fp32 all the same.
     types = {parameter.dtype for parameter in network.parameters()}
     if types == {dtype} or (dtype == torch.float32 and all(torch.finfo(own).bits >= 32 for own in types)):
         return network

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from tgl.core.vocabulary import UNRANKED
 from tgl.plans.names import parse_plan
 from tgl.plans.plan import Plan
 from tgl.plans.settings import PlanConfig
-from tgl.plans.stage import plan_from
+from tgl.plans.stage import plan_from, with_the_rest
 from tgl.profiling.measure import TABLES, Measured, Say, measure, quiet
 from tgl.profiling.options import Options
 from tgl.profiling.settings import ProfileConfig
@@ -92,11 +91,7 @@ class Profile(Measured):
         rows = self.profile.to_dict("records")
         origin = f"profile of {self.about.get('model')}"
         plan, _ = plan_from(rows, name, settings or PlanConfig(), seed=seed, origin=origin, model=model)
-        # Sublayers without adapters have no gradient to rank, and the plan trains nothing in them.
-        without = dict.fromkeys(self.about.get("adapters", {}).get("without", ()), 0.0)
-        return (
-            replace(plan, multipliers=dict(sorted((plan.multipliers | without).items()))) if without else plan
-        )
+        return with_the_rest(plan, self.about)
 
     @classmethod
     @file_errors()

@@ -39,7 +39,7 @@ def gru_forward(
         batch, time, _ = inputs.shape
         shape = (batch, time, 3 * module.hidden_size)
         # Zeros that are added to the products [batch, time, gates], to get their gradients.
-        to_inputs, to_states = ((anchor * 0).to(inputs.dtype).expand(shape) for _ in range(2))
+        to_inputs, to_states = ((anchor * 0).to(inputs).expand(shape) for _ in range(2))
         from_inputs = functional.linear(inputs, module.weight_ih_l0, _bias(module, "bias_ih_l0")) + to_inputs
         state = inputs.new_zeros(batch, module.hidden_size)
         before, states = [], []

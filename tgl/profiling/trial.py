@@ -14,6 +14,7 @@ from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from tgl.models.mode import measuring
+from tgl.models.quantised import is_quantised
 from tgl.profiling.copies import Split, leading, split_of
 from tgl.profiling.replaced import at_lookup
 
@@ -44,7 +45,7 @@ class Use:
 
 def formula(module: nn.Module) -> str | None:
     """Return the formula for the weight and bias of a module, by its class."""
-    if type(module) in (nn.Linear, Conv1D):
+    if type(module) in (nn.Linear, Conv1D) or is_quantised(module):
         return "linear"
     if isinstance(module, nn.Embedding) and module.max_norm is None and not module.scale_grad_by_freq:
         return "embedding"
