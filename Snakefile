@@ -4,7 +4,11 @@ from snakemake.utils import min_version
 min_version("9.20")
 
 
-configfile: f"{workflow.basedir}/config.yaml"
+# Of this file, also where another Snakefile includes it or imports it as a module.
+ROOT = workflow.current_basedir.get_path_or_uri(secret_free=True)
+
+
+configfile: f"{ROOT}/config.yaml"
 
 
 include: "workflow/rules/common.smk"

@@ -15,14 +15,18 @@ from tgl.core.reusable import REUSE
 from tgl.jobs.place import SWITCH
 
 
-def set_environment(workflow) -> None:
+def set_environment(workflow, root: str) -> None:
     """Set environment variables so that jobs find this interpreter and this package.
 
     A conda environment, if requested, takes precedence. Local jobs that use this interpreter are forked by a server
     (`tgl.jobs`).
+
+    Args:
+        workflow: Snakemake's workflow.
+        root: The folder of the Snakefile, in which the package may lie.
     """
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [workflow.basedir, os.environ.get("PYTHONPATH")]))
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     conda = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
     if conda:

@@ -2,7 +2,7 @@
 import sys
 from pathlib import Path
 
-sys.path.insert(0, workflow.basedir)
+sys.path.insert(0, ROOT)
 from tgl.core.layout import BASE, Layout
 from workflow.environment import offer_artifacts, set_environment
 from workflow.helpers import (
@@ -23,10 +23,13 @@ from workflow.helpers import (
 )
 from workflow.locks import clear_stale_locks
 
-set_environment(workflow)
+set_environment(workflow, ROOT)
 # Jobs read the rules again, but the run checked the files of probes before it started them.
+# Files of a Snakefile that imports this one as a module may have keys of its own.
 EXPERIMENT = Experiment(
-    config, workflow.configfiles, check_probes=workflow.is_main_process
+    config,
+    workflow.configfiles if workflow.modifier.is_main_snakefile() else [],
+    check_probes=workflow.is_main_process,
 )
 CONFIG = EXPERIMENT.config
 LAYOUT = EXPERIMENT.layout

@@ -1,0 +1,74 @@
+"""The workflow imported by another Snakefile, and started from the folder that Snakemake's catalogue expects."""
+
+import csv
+import re
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from tests.workflow.conftest import REPOSITORY, TINY
+
+pytestmark = pytest.mark.workflow
+
+
+def snakemake(folder, snakefile, *options):
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--snakefile",
+        str(REPOSITORY / snakefile),
+        "--cores",
+        "2",
+        *options,
+    ]
+    run = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    return run.returncode, run.stdout + run.stderr
+
+
+def test_another_workflow_imports_this_one_and_uses_its_results(tmp_path):
+    own = {
+        "ranking": "ranking.csv",
+        "tgl": yaml.safe_load(TINY) | {"methods": ["full", "random"], "seeds": [0]},
+    }
+    own["tgl"] |= {"gate": {"binding": False}, "agree": {"facts": 0}}
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump(own))
+    status, said = snakemake(tmp_path, "examples/module/Snakefile", "--configfile", "own.yaml")
+    assert status == 0, said
+    with open(tmp_path / "ranking.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["method"] for row in rows} == {"full", "random"}
+    assert [float(row["perplexity"]) for row in rows] == sorted(float(row["perplexity"]) for row in rows)
+    status, said = snakemake(tmp_path, "examples/module/Snakefile", "--configfile", "own.yaml", "--dry-run")
+    assert (status, "Nothing to be done" in said) == (0, True), said
+
+
+def test_keys_of_the_other_workflow_are_not_checked_but_those_of_this_one_are(tmp_path):
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump({"ranking": "ranking.csv", "tgl": {"sedes": [0]}}))
+    status, said = snakemake(tmp_path, "examples/module/Snakefile", "--configfile", "own.yaml", "--dry-run")
+    assert status != 0
+    assert "sedes" in said
+    assert "ranking" not in said
+
+
+def test_the_catalogues_snakefile_plans_the_same_jobs(tmp_path):
+    preset = ["--configfile", str(REPOSITORY / "workflow/presets/quick.yaml"), "--dry-run"]
+    counts = []
+    for snakefile in ("Snakefile", "workflow/Snakefile"):
+        status, said = snakemake(tmp_path, snakefile, *preset)
+        assert status == 0, said
+        counts.append(dict(re.findall(r"^(\w+) +(\d+)$", said, flags=re.M)))
+    root, catalogue = counts
+    assert root["train"] == "5"
+    for rule in ("all", "whole", "total"):
+        root.pop(rule, None), catalogue.pop(rule, None)
+    assert root == catalogue
+
+
+def test_the_entry_of_the_catalogue_names_what_the_repository_has():
+    entry = yaml.safe_load((REPOSITORY / ".snakemake-workflow-catalog.yml").read_text())["usage"]
+    assert entry["software-stack-deployment"]["conda"] == bool(list((REPOSITORY / "envs").glob("*.yaml")))
+    assert (REPOSITORY / "config" / "README.md").is_file()
+    assert (REPOSITORY / "workflow" / "Snakefile").is_file()
