@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run example test test-quick test-tables test-slurm test-faults test-fuzz lint format clean
+.PHONY: run example test test-quick test-tables test-slurm test-faults test-fuzz docs lint format clean
 
 run: .venv/installed
 	$(BIN)/snakemake
@@ -42,6 +42,11 @@ FUZZ ?= tests/fuzz
 test-fuzz: .venv/installed
 	TGL_FUZZ_CASES=$(CASES) TGL_FUZZ_LOG=.hypothesis/fuzz.jsonl OMP_NUM_THREADS=1 \
 		$(BIN)/python -m pytest -n logical --dist worksteal $(FUZZ)
+
+# The documentation as a site, in site/. Every warning is an error: a broken link, a page that no menu has.
+docs: .venv/installed
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo "site/index.html; with the search: $(BIN)/python -m http.server --directory site"
 
 lint: .venv/installed
 	$(BIN)/ruff check .

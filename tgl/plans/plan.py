@@ -13,12 +13,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from html import escape
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tgl.core.errors import TglError, nearest
 from tgl.core.faults import file_errors
 from tgl.core.files import write_text
 from tgl.core.json_text import read_json
 from tgl.core.vocabulary import EMBEDDING
+
+if TYPE_CHECKING:  # torch takes seconds to import, and commands that read plans do without
+    from torch import nn
 
 
 @dataclass(frozen=True)
@@ -167,7 +171,7 @@ class Plan:
         return sum(num_parameters[name] * value for name, value in self.multipliers.items()) / total
 
     def param_groups(
-        self, model, lr: float, weight_decay: float = 0.0, *, by_role: bool = False
+        self, model: nn.Module, lr: float, weight_decay: float = 0.0, *, by_role: bool = False
     ) -> list[dict]:
         """Freeze parameters of `model` according to the plan, and return parameter groups for any optimiser.
 

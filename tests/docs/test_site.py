@@ -1,0 +1,57 @@
+"""The documentation builds as a site without a warning, and is complete and searchable."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tests.support.paths import REPOSITORY
+from tgl.cli.app import GROUPS
+from tgl.core.schemas import SCHEMAS
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
+    environment = os.environ | {"NO_MKDOCS_2_WARNING": "1", "COVERAGE_CORE": "sysmon"}
+    run = subprocess.run(
+        command, cwd=REPOSITORY, capture_output=True, text=True, env=environment, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    return folder
+
+
+def test_every_command_and_every_table_is_in_the_reference(site):
+    commands = (site / "reference" / "commands.html").read_text(encoding="utf-8")
+    for name in (name for group in GROUPS.values() for name, _, _ in group):
+        assert f">tgl {name}<" in commands
+    tables = (site / "reference" / "tables.html").read_text(encoding="utf-8")
+    assert all(f'id="{name}"' in tables for name in SCHEMAS)
+    assert "train.learning_rates" in (site / "reference" / "keys.html").read_text(encoding="utf-8")
+
+
+def test_every_name_of_the_package_is_in_the_reference(site):
+    page = (site / "reference" / "python.html").read_text(encoding="utf-8")
+    import tgl
+
+    for name in tgl.__all__:
+        assert re.search(rf'id="tgl\.[\w.]*\.{name}"', page), name
+
+
+def test_the_search_index_has_the_pages(site):
+    index = json.loads((site / "search" / "search_index.json").read_text(encoding="utf-8"))
+    places = {entry["location"].partition("#")[0] for entry in index["docs"]}
+    assert {"index.html", "glossary.html", "faq.html", "reference/keys.html"} <= places | {"index.html"}
+    assert any("forgetting" in entry["text"] for entry in index["docs"])
+
+
+def test_nothing_is_loaded_from_another_host(site):
+    for page in site.rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        assert re.findall(r'<(?:script|img|link rel="stylesheet")[^>]+(?:src|href)="https?:', text) == [], (
+            page
+        )
