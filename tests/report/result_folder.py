@@ -159,6 +159,13 @@ def write_run(folder, config, world, asked, units, run, gain=0.0):
                 | {"low": 0.5, "high": 3.0, "multiplier": 1.0}
                 for unit in units
             ]
+    losses = [3.0 - learnt * step / (2 * config.train.steps) for step in range(config.train.steps)]
+    made = [
+        {"period": period, "step": step, "loss": loss, "gradient_norm": 1.0, "num_tokens": 8}
+        for period in config.periods
+        for step, loss in enumerate(losses)
+    ]
+    write_table(made, own / "steps.parquet", "steps")
     write_table(rates, own / "rates.parquet", "rates")
     write_table(drift, own / "drift.parquet", "drift")
 

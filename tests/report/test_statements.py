@@ -8,7 +8,7 @@ import pytest
 
 from tests.report.odd_runs import CASES
 from tests.report.result_folder import write_results
-from tgl.report import method_figures, profile_figures
+from tgl.report import method_figures, profile_figures, run_figures
 from tgl.report.stage import write_report
 
 
@@ -100,9 +100,11 @@ SENTENCES = {
     # The base model
     "was trained from scratch": scratch,
     "One model was studied (some/model)": no(scratch),
-    "Left: the base model after pretraining from scratch": both(scratch, lambda c, w: w.twin),
-    "Left: the loaded model after adaptation": lambda c, w: c.model.load and c.model.pretrain.steps and w.twin,
-    "Left: the loaded model.": lambda c, w: c.model.load and not c.model.pretrain.steps and w.twin,
+    "Model: the base model after pretraining from scratch": scratch,
+    "Model: the loaded model after adaptation": lambda c, w: c.model.load and c.model.pretrain.steps,
+    "Model: the loaded model.": lambda c, w: c.model.load and not c.model.pretrain.steps,
+    "A ratio that random weights show too was not learned": lambda c, w: w.twin,
+    "Multiplier of the learning rate by plan and block, mean over seeds": many,
     "along the base model's training from scratch": both(scratch, along),
     "along the adaptation of the loaded model": both(no(scratch), along),
     "Step 0 has random weights": both(scratch, lambda c, w: 0 in c.model.pretrain.kept),
@@ -208,7 +210,7 @@ def page(request, tmp_path_factory):
     folder = write_results(tmp_path_factory.mktemp("run"), config, world)
     with pytest.MonkeyPatch.context() as patch:
         # Drawing takes a third of the time of a report, and no sentence depends on it.
-        for module in (profile_figures, method_figures):
+        for module in (profile_figures, method_figures, run_figures):
             patch.setattr(module, "svg", lambda figure: "<svg/>")
         write_report(folder, config, folder / "report")
     plt.close("all")

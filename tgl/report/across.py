@@ -18,6 +18,7 @@ from tgl.core.errors import TglError
 from tgl.core.files import check_file, how_to_mend, write_text
 from tgl.core.layout import PATTERNS
 from tgl.core.tables.read import read_table
+from tgl.report.across_figures import uptake_across
 from tgl.report.csv_text import csv_text
 from tgl.report.gate import read_gates
 from tgl.report.page import render
@@ -85,6 +86,7 @@ def write_across(results: Sequence[Path], output: Path) -> None:
                 for (probe_set, kind), rows in headline.groupby(["set", "kind"], sort=False)
             ],
             uptake=joined["equal_uptake"].to_dict("records"),
+            picture=uptake_across(joined["equal_uptake"], joined["pooled"]),
             pooled=joined["pooled"].to_dict("records"),
             transfers=joined["transfers"].to_dict("records"),
         ),

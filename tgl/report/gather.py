@@ -18,7 +18,7 @@ from tgl.train.methods import method_folder
 
 def all_runs(results: Path, config: Config) -> Runs:
     """Return all runs and the base model. Reads the tables `scores` and `lm_loss` of one run at a time."""
-    probes = read_table(_layout(results, config).path("probes"), "probes").to_pandas()
+    probes = all_probes(results, config)
     subjects = dict(zip(probes["id"], probes["set"] + " " + probes["subject"], strict=True))
     found = Runs(probes, config.snapshots.dates, config.report.uptake)
     layout = _layout(results, config)
@@ -34,6 +34,11 @@ def all_runs(results: Path, config: Config) -> Runs:
             scores = scores.assign(subject=scores["probe"].map(subjects))
             found.add((method, rate, seed), scores, losses, steps=steps)
     return found
+
+
+def all_probes(results: Path, config: Config) -> pd.DataFrame:
+    """Return the table `probes`."""
+    return read_table(_layout(results, config).path("probes"), "probes").to_pandas()
 
 
 def _folder(method: str, rate: float) -> str:
@@ -136,6 +141,24 @@ def realised_rates(results: Path, config: Config) -> pd.DataFrame:
             peak = table.groupby(["period", "sublayer"], sort=False)[["learning_rate", "max_change"]].max()
             found.append(peak.reset_index().assign(method=name, seed=seed))
     return pd.concat(found, ignore_index=True)
+
+
+def training_losses(results: Path, config: Config) -> pd.DataFrame:
+    """Return the loss of each step of all runs, with the columns method, rate, seed, position and loss."""
+    found, layout = [], _layout(results, config)
+    for method, rate in config.runs:
+        for seed in config.seeds:
+            path = layout.path("steps", method=_folder(method, rate), seed=seed)
+            table = read_table(path, "steps").to_pandas()[["loss"]]
+            found.append(table.assign(method=method, rate=rate, seed=seed, position=range(len(table))))
+    return pd.concat(found, ignore_index=True)
+
+
+def scores_of(results: Path, config: Config, method: str, *, rate: float) -> pd.DataFrame:
+    """Return the tables `scores` of a method at a rate, of all seeds; the base model has no rate."""
+    layout = _layout(results, config)
+    paths = {seed: layout.path("scores", method=_folder(method, rate), seed=seed) for seed in config.seeds}
+    return _of_seeds(paths, "scores")
 
 
 def diff_examples(results: Path, config: Config, most: int) -> list[tuple[str, list[dict]]]:

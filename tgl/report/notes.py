@@ -56,9 +56,9 @@ def profile_notes(config: Config, profile: pd.DataFrame, denominator: str) -> di
         if many
         else "Bands: 95 % bootstrap limits over examples."
     )
+    block += f" Model: {base_model(config)}."
     means = "Mean over sublayers by denominator"
     if twin:
-        block += f" Left: {base_model(config)}. Right: the same architecture with random weights."
         means += "; filled: trained weights, hollow: random weights"
     reached = ["random spans"] if any(group.startswith("matched_span.") for group in groups) else []
     reached += ["random weights"] if twin else []

@@ -66,8 +66,8 @@ def profile_by_block(profile: pd.DataFrame, denominator: str) -> str:
     panels_of = [(kind, part) for kind in kinds for part in parts]
     with plt.rc_context(STYLE):
         figure, panels = plt.subplots(
-            len(panels_of), len(weights), figsize=(11, 2.5 * len(panels_of) + 0.4), sharex=True, sharey=True,
-            layout="constrained", squeeze=False,
+            len(panels_of), len(weights), figsize=(5.5 + 2.75 * len(weights), 2.5 * len(panels_of) + 0.4),
+            sharex=True, sharey=True, layout="constrained", squeeze=False,
         )  # fmt: skip
         for (kind, part), line in zip(panels_of, panels, strict=True):
             groups = [kind, "unchanged", *(f"{name}.{kind}" for name in COLOURS)]

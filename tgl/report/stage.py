@@ -14,12 +14,14 @@ from tgl.config.used import used_settings
 from tgl.core.files import write_text
 from tgl.report import gather, method_figures, notes, profile_figures, profile_tables
 from tgl.report.csv_text import csv_text
+from tgl.report.drill_down import probe_rows
 from tgl.report.found import what_was_found
 from tgl.report.gate import gates
 from tgl.report.limits import limits
 from tgl.report.methods import REFERENCE, Findings, chain_tables, findings
 from tgl.report.page import render
 from tgl.report.rate_table import rate_table
+from tgl.report.run_figures import plan_heatmap, training_curves
 from tgl.report.runs import BASE
 
 PACKAGES = ("torch", "transformers", "tokenizers", "deepspeed", "pandas", "pyarrow", "numpy", "snakemake")
@@ -29,7 +31,7 @@ HEADLINE = ("perplexity", "ranked_first", "exact_match", "new_minus_old", "log_l
 def write_report(results: Path, config: Config, output: Path) -> None:
     """Write the report of an experiment. The pages are self-contained and need no network.
 
-    Files in `output` besides the two pages and the figures:
+    Files in `output` besides the three pages and the figures:
 
     - measures.csv: every measure by method, rate, seed, checkpoint and probe set.
     - runs.csv: one value for each run, set, kind and measure.
@@ -61,6 +63,8 @@ def write_report(results: Path, config: Config, output: Path) -> None:
     drift = profile_tables.drift(gather.all_drifts(results, config))
     about = gather.profile_about(results, config)
     rates = rate_table(gather.realised_rates(results, config))
+    pictures["plans"] = plan_heatmap(plans)
+    pictures["training"] = training_curves(gather.training_losses(results, config))
     if by_step is not None:
         pictures["along_training"] = profile_figures.along_training(along)
         write_text(output / "along_training.csv", csv_text(by_step))
@@ -86,6 +90,19 @@ def write_report(results: Path, config: Config, output: Path) -> None:
             config=config,
             probes=gather.probe_examples(results, config, 4),
             diffs=gather.diff_examples(results, config, 6),
+        ),
+    )
+    rows, left_out = probe_rows(
+        gather.all_probes(results, config),
+        lambda method: gather.scores_of(results, config, method, rate=method_findings.rates.get(method, 0.0)),
+        list(method_findings.rates),
+        base=BASE,
+        start=config.snapshots.dates[0],
+    )
+    write_text(
+        output / "probes.html",
+        render(
+            "probes.html.j2", config=config, rows=rows, left_out=left_out, methods=list(method_findings.rates)
         ),
     )
     page = render(
@@ -157,9 +174,12 @@ def _pictures(
         if (probe_set, kind, measure) in known
     ]
     found = {
-        "profile": profile_figures.profile_by_block(profile, denominator),
+        "profile": profile_figures.profile_by_block(profile[profile["weights"] == "trained"], denominator),
         "denominators": profile_figures.ratio_by_denominator(profile),
     }
+    random = profile[profile["weights"] == "random"]
+    if len(random):
+        found["profile_random"] = profile_figures.profile_by_block(random, denominator)
     if wanted and summary["difference"].notna().any():
         found["differences"] = method_figures.differences(
             summary, [key for key, _ in wanted], [title for _, title in wanted]

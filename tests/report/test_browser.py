@@ -1,0 +1,65 @@
+"""The report in a real browser: no console message, and tables that sort and filter."""
+
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from tests.report.result_folder import World, configuration, write_results
+from tgl.report.stage import write_report
+
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed (apt-get install chromium)")
+
+# Sorts the first column of numbers and filters the first long table, then reports in the title.
+ACT = """
+<script>
+const long = [...document.querySelectorAll("table")].find((table) => table.rows.length > 13);
+const column = [...long.rows[0].cells].findIndex((cell) => cell.classList.contains("n"));
+const values = () => [...long.rows].slice(1).map((row) => numberOf(row.cells[column].textContent));
+const sorted = (list) => list.every((value, place) => !place || !(value < list[place - 1]));
+const before = values().length;
+long.rows[0].cells[column].querySelector("button").click();
+const rising = sorted(values());
+long.rows[0].cells[column].querySelector("button").click();
+const falling = sorted(values().reverse());
+const field = document.querySelector("input[type=search]");
+field.value = "no such words anywhere"; field.dispatchEvent(new Event("input"));
+const left = [...long.rows].slice(1).filter((row) => !row.hidden).length;
+document.title = `rows ${values().length === before} rising ${rising} falling ${falling} left ${left}`;
+</script>
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    config = configuration()
+    folder = write_results(tmp_path_factory.mktemp("run"), config, World())
+    write_report(folder, config, folder / "report")
+    return folder / "report"
+
+
+def opened(page, folder):
+    """Return the page as the browser leaves it, and what it logged to the console."""
+    command = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--dump-dom",
+               f"--user-data-dir={folder / 'browser'}", f"file://{page}"]  # fmt: skip
+    run = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    return run.stdout, [line for line in run.stderr.splitlines() if "CONSOLE" in line]
+
+
+@pytest.mark.parametrize("name", ["index", "examples", "probes"])
+def test_a_page_logs_nothing_to_the_console_and_needs_no_other_file(folder, name, tmp_path):
+    alone = tmp_path / f"{name}.html"
+    shutil.copy(folder / f"{name}.html", alone)
+    page, console = opened(alone, tmp_path)
+    assert console == []
+    assert "</html>" in page
+
+
+def test_tables_sort_by_a_column_and_rows_are_filtered(folder, tmp_path):
+    page = (folder / "index.html").read_text(encoding="utf-8").replace("</body>", ACT + "</body>")
+    (tmp_path / "acting.html").write_text(page, encoding="utf-8")
+    page, console = opened(tmp_path / "acting.html", tmp_path)
+    assert console == []
+    assert re.search("<title>(.*?)</title>", page)[1] == "rows true rising true falling true left 0"

@@ -1,0 +1,92 @@
+"""What each probe's answer was worth to the base model and to each method, as rows of a page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+# Probes on the page, at most; of each set, kind and period an equal share.
+MOST_PROBES = 600
+
+
+@dataclass(frozen=True)
+class ProbeRow:
+    """One test probe.
+
+    Attributes:
+        probe: Its row of the table `probes`.
+        before: Probability of the answer under the base model before its period, mean over seeds.
+        after: The same after the probe's period, by method.
+        old: Probability of the replaced answer before and, by method, after; None without a replaced answer.
+    """
+
+    probe: dict
+    before: float
+    after: Mapping[str, float]
+    old: tuple[float, Mapping[str, float]] | None
+
+
+def probe_rows(
+    probes: pd.DataFrame,
+    read_scores: Callable[[str], pd.DataFrame],
+    methods: list[str],
+    *,
+    base: str,
+    start: str,
+) -> tuple[list[ProbeRow], int]:
+    """Return the rows of the page, and how many test probes it leaves out.
+
+    Args:
+        probes: The table `probes`.
+        read_scores: Returns the table `scores` of a method at its chosen rate, of all seeds.
+        methods: The methods.
+        base: The name under which `read_scores` returns the base model's scores.
+        start: The checkpoint of the base model.
+    """
+    test = probes[probes["split"] == "test"]
+    groups = test.groupby(["set", "kind", "period"], sort=True)
+    share = max(1, MOST_PROBES // max(1, groups.ngroups))
+    chosen = pd.concat([rows.iloc[_spread(len(rows), share)] for _, rows in groups]) if len(test) else test
+    scores = read_scores(base)
+    before = _probabilities(scores[scores["checkpoint"] == start], chosen)
+    after = {}
+    for method in methods:
+        scores = read_scores(method)
+        after[method] = _probabilities(scores[scores["checkpoint"] == scores["period"]], chosen)
+    found = []
+    for probe in chosen.to_dict("records"):
+        name = probe["id"]
+        if name not in before.index or any(name not in table.index for table in after.values()):
+            continue  # Its score is not finite in some run, which the counts of the report include.
+        had = before.loc[name, "old"]
+        old = None if np.isnan(had) else (had, {method: after[method].loc[name, "old"] for method in methods})
+        found.append(
+            ProbeRow(
+                probe,
+                before.loc[name, "answer"],
+                {method: after[method].loc[name, "answer"] for method in methods},
+                old,
+            )
+        )
+    return found, len(test) - len(found)
+
+
+def _probabilities(scores: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
+    """Return the mean probability over seeds of answer and replaced answer, by probe."""
+    own = scores[scores["probe"].isin(chosen["id"])]
+    values = pd.DataFrame(
+        {
+            "probe": own["probe"],
+            "answer": np.exp(own["log_likelihood"]),
+            "old": np.exp(own["old_log_likelihood"]),
+        }
+    )
+    return values.groupby("probe").mean()
+
+
+def _spread(count: int, most: int) -> np.ndarray:
+    """Return at most `most` evenly spaced numbers below `count`."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))
