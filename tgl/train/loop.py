@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ import torch
 from tgl.core.progress import track
 from tgl.models.settings import OptimiserConfig
 from tgl.train.engines import Engine
+from tgl.train.metrics import Log, nowhere
 from tgl.train.processes import on_first
 from tgl.train.progress import TrainingLog, read_progress, read_tensors, save_progress
 from tgl.train.schedule import factor, warmup_steps
@@ -46,6 +47,7 @@ def train(
     say: Callable[[str], None] = print,
     look: Callable[[int], None] = lambda step: None,
     look_at: Collection[int] = (),
+    metrics: Log = nowhere,
 ) -> TrainingLog:
     """Run all steps, and resume from a saved state if there is one.
 
@@ -58,6 +60,7 @@ def train(
         say: Called with log lines.
         look: Called in all processes with the number of a step of `look_at` before the step, with whole weights.
         look_at: Numbers of steps.
+        metrics: Called with each step and its values (`tgl.train.metrics`).
 
     Raises:
         Stopped: SIGTERM or SIGINT arrived, and the state is saved.
@@ -81,6 +84,7 @@ def train(
                         with engine.whole():
                             look(step)
                     _step(engine, steps, step, log=log)
+                    metrics(step, _values(log.steps[-1], factor(step, settings)))
                     if step in watched:
                         log.rates[step] = engine.rates()
                     done, stop = step + 1, request.by_any()
@@ -125,6 +129,15 @@ def _step(engine: Engine, steps: Steps, step: int, *, log: TrainingLog) -> None:
             "num_tokens": tokens[:, 1:].numel(),
         }
     )
+
+
+def _values(row: Mapping[str, float], rate: float) -> dict[str, float]:
+    """Return what trackers get of a step; `rate` is the schedule's share of the learning rate."""
+    return {
+        "train/loss": row["loss"],
+        "train/gradient_norm": row["gradient_norm"],
+        "train/share_of_learning_rate": rate,
+    }
 
 
 def _watched_steps(settings: OptimiserConfig) -> set[int]:

@@ -19,6 +19,7 @@ from tgl.plans.plan import Plan
 from tgl.train.baseline import Baseline, Feed, Prepared, Start
 from tgl.train.engines import Engine, make_engine
 from tgl.train.loop import Steps, train
+from tgl.train.metrics import tracked
 from tgl.train.planning import drift_rows, plan_again, profile_again
 from tgl.train.processes import on_first
 from tgl.train.progress import TrainingLog
@@ -104,14 +105,17 @@ def _trained(
     def after(done: int) -> None:
         on_first(lambda: scores.score(done))
 
-    log = train(
-        steps,
-        period.folder / "training",
-        save_every=period.settings.checkpoint_steps,
-        say=say,
-        look=after,
-        look_at=scores.steps,
-    )
+    earlier = period.number * feed.num_steps
+    with tracked(period.run.state, say) as track:
+        log = train(
+            steps,
+            period.folder / "training",
+            save_every=period.settings.checkpoint_steps,
+            say=say,
+            look=after,
+            look_at=scores.steps,
+            metrics=lambda step, values: track(earlier + step, values),
+        )
     after(feed.num_steps)
     clipped = sum(row["gradient_norm"] > schedule.clip_norm for row in log.steps)
     say(f"gradients clipped in {clipped} of {feed.num_steps} steps of period {period.name}")
