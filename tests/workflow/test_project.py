@@ -156,7 +156,8 @@ def test_the_environment_of_a_rule_holds_all_that_its_stage_imports(rule):
     packages = {IMPORT_NAMES.get(p, p) for p in packages_of(REPOSITORY / "envs" / f"{name}.yaml")}
     found = {"typer"}.union(*(imports_of(module, set()) for module in modules))
     packages |= {"tgl"} | ({"markupsafe"} & found if "jinja2" in packages else set())  # it comes with jinja2
-    missing = found - packages - set(sys.stdlib_module_names)
+    # Imported only if TGL_METRICS names them.
+    missing = found - packages - set(sys.stdlib_module_names) - {"trackio", "wandb", "mlflow"}
     assert missing == set(), f"rule {rule}: envs/{name}.yaml lacks {sorted(missing)}"
 
 
