@@ -11,6 +11,9 @@ ROOT = workflow.current_basedir.get_path_or_uri(secret_free=True)
 configfile: f"{ROOT}/config.yaml"
 
 
+report: "workflow/report/workflow.rst"
+
+
 include: "workflow/rules/common.smk"
 include: "workflow/rules/snapshots.smk"
 include: "workflow/rules/pages.smk"

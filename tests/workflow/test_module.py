@@ -8,7 +8,7 @@ import sys
 import pytest
 import yaml
 
-from tests.workflow.conftest import REPOSITORY, TINY
+from tests.workflow.conftest import REPOSITORY, TINY, copy_of
 
 pytestmark = pytest.mark.workflow
 
@@ -72,3 +72,25 @@ def test_the_entry_of_the_catalogue_names_what_the_repository_has():
     assert entry["software-stack-deployment"]["conda"] == bool(list((REPOSITORY / "envs").glob("*.yaml")))
     assert (REPOSITORY / "config" / "README.md").is_file()
     assert (REPOSITORY / "workflow" / "Snakefile").is_file()
+
+
+def test_snakemakes_own_report_has_captions_and_categories(finished_tiny, tmp_path):
+    folder = copy_of(finished_tiny, tmp_path / "run").directory
+    page = tmp_path / "report.html"
+    settings = [
+        "--configfile",
+        str(REPOSITORY / "workflow/presets/quick.yaml"),
+        str(folder / "settings.yaml"),
+    ]
+    status, said = snakemake(folder, "Snakefile", *settings, "--report", str(page))
+    assert status == 0, said
+    text = page.read_text(encoding="utf-8")
+    for words in (
+        "Pages",
+        "Figures",
+        "Tables",
+        "The whole report: what was found",
+        "Training loss of every run",
+    ):
+        assert words in text, words
+    assert "gradient profiles, plans and continual pretraining, with controls" in text

@@ -20,7 +20,7 @@ def report(
     output: Annotated[Path, typer.Option(help="Folder that gets the report.")],
     settings: Annotated[WholeConfig, Keys("", only=())],
 ) -> None:
-    """Write the report: index.html, examples.html, figures, CSV tables, gate.json.
+    """Write the report: index.html and two more pages, figures, CSV tables, gate.json.
 
     --config must be the configuration of the experiment.
     """

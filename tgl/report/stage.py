@@ -1,4 +1,4 @@
-"""Stage `report`: write index.html, examples.html, figures, CSV tables and gate.json of an experiment."""
+"""Stage `report`: write three pages, figures, CSV tables and gate.json of an experiment."""
 
 from __future__ import annotations
 

@@ -34,10 +34,49 @@ rule report:
             )
         ],
     output:
-        page=report(path("report", file="index.html"), category="Report"),
-        examples=report(path("report", file="examples.html"), category="Report"),
+        page=report(
+            path("report", file="index.html"),
+            caption="../report/page.rst",
+            category="Pages",
+            labels={"page": "report"},
+        ),
+        examples=report(
+            path("report", file="examples.html"),
+            caption="../report/examples.rst",
+            category="Pages",
+            labels={"page": "examples"},
+        ),
+        probes_page=report(
+            path("report", file="probes.html"),
+            caption="../report/probes.rst",
+            category="Pages",
+            labels={"page": "probes"},
+        ),
+        profile_figure=report(
+            path("report", file="profile.svg"),
+            caption="../report/profile.rst",
+            category="Figures",
+            labels={"figure": "profile"},
+        ),
+        plans_figure=report(
+            path("report", file="plans.svg"),
+            caption="../report/plans.rst",
+            category="Figures",
+            labels={"figure": "plans"},
+        ),
+        training_figure=report(
+            path("report", file="training.svg"),
+            caption="../report/training.rst",
+            category="Figures",
+            labels={"figure": "training"},
+        ),
         measures=path("report", file="measures.csv"),
-        summary=path("report", file="summary.csv"),
+        summary=report(
+            path("report", file="summary.csv"),
+            caption="../report/summary.rst",
+            category="Tables",
+            labels={"table": "summary"},
+        ),
         gate=path("report", file="gate.json"),
     log:
         path("log", job="report"),
