@@ -77,7 +77,11 @@ GROUPS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("pack", "text", "Tokenise base text or new sentences, and pack them into blocks."),
     ),
     "Results": (
-        ("report", "results", "Write the report: index.html and two more pages, figures, CSV tables, gate.json."),
+        (
+            "report",
+            "results",
+            "Write the report: index.html and two more pages, figures, CSV tables, gate.json.",
+        ),
         ("gate", "results", "Fail if a gate of the report was missed."),
         ("across", "results", "Compare finished experiments: index.html and CSV tables."),
         ("replicates", "results", "Compare methods over experiments that are replicates of one another."),

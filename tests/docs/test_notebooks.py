@@ -1,0 +1,37 @@
+"""The notebooks of the documentation run as they stand, in an empty folder and without a network."""
+
+import os
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from tests.support.paths import REPOSITORY
+
+pytestmark = pytest.mark.workflow
+
+NOTEBOOKS = sorted((REPOSITORY / "docs" / "tutorials").glob("*.ipynb"))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_runs_and_gives_the_kinds_of_output_that_it_shows(path, tmp_path, monkeypatch):
+    bin_folder = REPOSITORY / ".venv" / "bin"
+    monkeypatch.setenv("PATH", f"{bin_folder}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
+    monkeypatch.setenv("JUPYTER_PLATFORM_DIRS", "1")
+    shown = nbformat.read(path, as_version=4)
+    run = nbformat.read(path, as_version=4)
+    place = {"metadata": {"path": str(tmp_path)}}
+    NotebookClient(run, timeout=600, kernel_name="python3", resources=place).execute()
+    for before, after in zip(shown.cells, run.cells, strict=True):
+        if before.cell_type == "code":
+            kinds = [{output.output_type for output in cell.outputs} - {"stream"} for cell in (before, after)]
+            assert kinds[0] == kinds[1], before.source
+
+
+def test_notebooks_are_committed_with_their_output():
+    assert len(NOTEBOOKS) == 2
+    for path in NOTEBOOKS:
+        cells = nbformat.read(path, as_version=4).cells
+        assert any(cell.get("outputs") for cell in cells)
+        assert not any(output.output_type == "error" for cell in cells for output in cell.get("outputs", ()))
