@@ -1,6 +1,6 @@
 """Print what a screen chose on validation probes, from its raw table of scores by step.
 
-    python -m benchmarks.evidence.screen docs/evidence/pretrained/screen2-steps.csv --level 0.9
+    python -m benchmarks.evidence.screen docs/evidence/pretrained/screen{2,3}-steps.csv --level 0.7
 
 For each method: the rate that forgets least where the method has learned a share of what `full` learns, the nats per
 token that unchanged facts have lost there, and whether the rate is the smallest or largest that was tried. A rate whose
@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Sequence
+from pathlib import Path
 
 import pandas as pd
 
@@ -51,15 +53,22 @@ def screened(rows: pd.DataFrame, level: float) -> tuple[float, pd.DataFrame]:
     return start - goal, pd.DataFrame(found).sort_values("lost", kind="stable")
 
 
+def joined(paths: Sequence[str | Path]) -> pd.DataFrame:
+    """Return the rows of raw tables. A row that two of them have is counted once."""
+    return pd.concat([pd.read_csv(path) for path in paths], ignore_index=True).drop_duplicates(
+        ignore_index=True
+    )
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("table")
+    parser.add_argument("tables", nargs="+", help="raw tables; the base model's rows can be in several")
     parser.add_argument("--level", type=float, default=0.9)
     options = parser.parse_args()
-    uptake, table = screened(pd.read_csv(options.table), options.level)
+    uptake, table = screened(joined(options.tables), options.level)
     print(f"level {options.level:.0%}: {uptake:.2f} nats per token learned")
     for row in table.itertuples():
         rate = "-" if math.isnan(row.rate) else rate_text(row.rate)
