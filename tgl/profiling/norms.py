@@ -235,7 +235,12 @@ def _one_batch(
         targets[row, : example.num_targets] = ids[example.first :]
     tokens, positions, targets = tokens.to(device), positions.to(device), targets.to(device)
     head = model.get_output_embeddings()
-    summed = summed_by_hooks(coverage, wanted, lambda module: width if module is head else time)
+    # The blocks of a streamed model return the gradients of their weights themselves (`gradients_to`).
+    summed = (
+        frozenset()
+        if streamed(model)
+        else summed_by_hooks(coverage, wanted, lambda module: width if module is head else time)
+    )
     in_blocks: dict[nn.Parameter, torch.Tensor] = {}
     with (
         hooked(model, coverage, positions, summed=summed) as capture,
