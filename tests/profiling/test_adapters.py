@@ -1,5 +1,7 @@
 """Models with peft adapters: their own parameters and those of the adapters, each by autograd or by a merge."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -12,7 +14,7 @@ from tgl.core.errors import TglError
 from tgl.evaluate.spans import SpanTokens
 from tgl.models.checkpoint import save_model
 from tgl.models.matrices import adapter_parameters, model_units
-from tgl.plans.plan import load_plan
+from tgl.plans.plan import load_plan, save_plan
 from tgl.plans.settings import PlanConfig
 from tgl.plans.stage import write_plan
 from tgl.profiling.coverage import cover
@@ -78,6 +80,15 @@ def test_a_plan_from_adapters_trains_them_and_leaves_sublayers_without_any_alone
     found.save(tmp_path)
     write_plan(tmp_path / "profile.parquet", "tgl_fp", tmp_path / "plan.json", settings=PlanConfig(), seed=0)
     assert load_plan(tmp_path / "plan.json").multipliers == plan.multipliers
+    save_plan(
+        plan, tmp_path / "mine.json"
+    )  # as if written by hand, with all sublayers or with those of the profile
+    own = {name: value for name, value in plan.multipliers.items() if not name.endswith("mlp")}
+    save_plan(replace(plan, multipliers=own), tmp_path / "own.json")
+    for name in ("mine", "own"):
+        given = f"file:{tmp_path / name}.json"
+        write_plan(tmp_path / "profile.parquet", given, tmp_path / "read.json", settings=PlanConfig(), seed=0)
+        assert load_plan(tmp_path / "read.json").multipliers == plan.multipliers
     groups = plan.param_groups(model, 0.1)
     trained = {p for group in groups for p in group["params"]}
     assert trained

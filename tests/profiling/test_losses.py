@@ -32,3 +32,12 @@ def test_the_gradient_has_the_type_of_the_logits_and_the_losses_are_single_preci
     losses, gradient = target_losses(torch.randn(1, 2, 5).bfloat16(), torch.tensor([[3, NO_TARGET]]))
     assert (losses.dtype, gradient.dtype) == (torch.float32, torch.bfloat16)
     assert gradient[0, 1].abs().max() == 0
+
+
+def test_a_logit_of_minus_infinity_at_padded_places_changes_nothing():
+    logits = torch.randn(2, 3, 5)
+    logits[:, :, 0] = -torch.inf
+    targets = torch.tensor([[1, 2, 3], [4, NO_TARGET, NO_TARGET]])
+    losses, gradient = target_losses(logits, targets)
+    assert torch.isfinite(losses).all()
+    assert torch.isfinite(gradient).all()

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional
-from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
+from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, OlmoConfig, OlmoForCausalLM
 
 from tests.profiling.profiled_objects import profiled
 from tests.support.model_fixtures import BLOCK, VOCABULARY, sharp_model, some_examples
@@ -111,7 +111,8 @@ def test_a_profile_says_that_weights_are_quantised_and_has_no_twin(capsys):
     assert found.about["quantised"] is True
     assert found.about["num_parameters"] == expected.about["num_parameters"]
     assert set(found.profile["weights"]) == {"trained"} != set(expected.profile["weights"])
-    trained = expected.norms[expected.norms["weights"] == "trained"]
+    trained = expected.norms[expected.norms["weights"] == "trained"].query("example >= 0")
+    assert (found.norms["example"] >= 0).all()  # no norms of mean gradients
     np.testing.assert_allclose(found.norms["norm"], trained["norm"], rtol=1e-5)
     for parameter in model.parameters():
         assert parameter.requires_grad == parameter.is_floating_point()
@@ -125,6 +126,44 @@ def test_weights_that_another_library_quantised_are_refused():
             profiled(model)
     finally:
         Linear4bit.__module__ = "bitsandbytes.nn.modules"
+
+
+def test_a_quantised_map_that_text_does_not_use_has_no_norm_and_stops_the_profile_once_it_is_used():
+    model, _ = pair_of_models()
+    model.tower = Linear4bit(nn.Linear(16, 16, bias=False))
+    units = sublayers(model)
+    coverage = cover(model, units)
+    assert coverage.num_scalars["unused"] == 256
+    found = gradient_norms(model, units, some_examples(3), coverage=coverage)
+    assert np.isfinite(found.of_mean).all()
+    original = model.model.norm.forward
+    model.model.norm.forward = lambda hidden: original(hidden + model.tower(hidden))
+    with pytest.raises(TglError, match="did not use is used by"):
+        gradient_norms(model, units, some_examples(3), coverage=coverage)
+
+
+def test_a_quantised_map_that_sees_a_part_of_the_tokens_is_refused():
+    model, _ = pair_of_models()
+    mlp = model.model.layers[0].mlp
+    original = mlp.forward
+    mlp.forward = lambda hidden: original(hidden.flatten(0, 1)[:5]).sum() + hidden
+    with pytest.raises(TglError, match="a quantised weight of a Linear4bit is used in a way"):
+        cover(model, sublayers(model))
+
+
+def test_blocks_of_quantised_weights_alone_are_compared_with_autograd():
+    config = OlmoConfig(
+        vocab_size=VOCABULARY, hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2,
+        max_position_embeddings=BLOCK, pad_token_id=0, bos_token_id=0, eos_token_id=0,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    model = OlmoForCausalLM(config)
+    for path, module in list(model.named_modules()):
+        if isinstance(module, nn.Linear) and ".layers." in path:
+            parent, _, name = path.rpartition(".")
+            setattr(model.get_submodule(parent), name, Linear4bit(module))
+    units = sublayers(model)
+    assert check_norms(model, units, some_examples(2), coverage=cover(model, units)) < 1e-3
 
 
 @pytest.mark.skipif(
@@ -150,9 +189,9 @@ def test_a_model_of_bitsandbytes_is_profiled(bits, tmp_path):
         else:
             values = module.state.CB.float() * module.state.SCB[:, None] / 127
         plain.get_submodule(path).weight.data = values.float()
-    expected = profiled(plain)
+    expected = profiled(plain).norms.query("example >= 0")
     # Eight bits also quantise the activations.
-    np.testing.assert_allclose(found.norms["norm"], expected.norms["norm"], rtol=1e-4 if bits == 4 else 0.1)
+    np.testing.assert_allclose(found.norms["norm"], expected["norm"], rtol=1e-4 if bits == 4 else 0.1)
 
 
 @pytest.mark.skipif(

@@ -32,6 +32,20 @@ document.title = `rows ${values().length === before} rising ${rising} falling ${
 """
 
 
+# The cells of this table show two numbers each.
+TWO_LINES = """
+<script>
+document.body.innerHTML = `<table><tr><th>a</th><th class="n">p</th></tr>
+  <tr><td>x</td><td data-value="0.5">0.5<br>0.01</td></tr>
+  <tr><td>y</td><td data-value="3e-05">3.0e-05<br>2.2e-04</td></tr>
+  <tr><td>z</td><td data-value="0.02">0.02<br>0.9</td></tr></table>`;
+const table = document.querySelector("table");
+sortBy(table, table.rows[0].cells[1]);
+document.title = [...table.rows].slice(1).map((row) => row.cells[0].textContent).join("");
+</script>
+"""
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     config = configuration()
@@ -63,3 +77,11 @@ def test_tables_sort_by_a_column_and_rows_are_filtered(folder, tmp_path):
     page, console = opened(tmp_path / "acting.html", tmp_path)
     assert console == []
     assert re.search("<title>(.*?)</title>", page)[1] == "rows true rising true falling true left 0"
+
+
+def test_a_cell_with_two_numbers_sorts_by_the_first(folder, tmp_path):
+    page = (folder / "index.html").read_text(encoding="utf-8").replace("</body>", TWO_LINES + "</body>")
+    (tmp_path / "acting.html").write_text(page, encoding="utf-8")
+    page, console = opened(tmp_path / "acting.html", tmp_path)
+    assert console == []
+    assert re.search("<title>(.*?)</title>", page)[1] == "yzx"

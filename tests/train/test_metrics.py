@@ -53,7 +53,7 @@ def test_a_tracker_gets_every_step_under_the_names_of_the_run(state, kept):
     send(state, said.append)
     assert kept[0] == ("begins", "own", "mine", "gpt2-2x16/full-plain-lr0.003/seed0")
     assert kept[1:] == [*enumerate(VALUES), "ends"]
-    assert said[0].startswith("metrics: own in ")
+    assert said[0].startswith("metrics: own, by default in ")
 
 
 def test_only_the_first_process_sends(state, kept, monkeypatch):
@@ -113,6 +113,22 @@ def test_a_tracker_that_fails_at_a_step_is_left_out_and_training_goes_on(state, 
     assert [line for line in said if "failed" in line] == [
         "metrics: failing failed at step 1 and gets no further values (ConnectionError: gone)"
     ]
+
+
+def test_a_tracker_that_fails_to_close_neither_fails_the_run_nor_hides_why_it_ended(state, kept, monkeypatch):
+    @contextlib.contextmanager
+    def failing(folder, experiment, run):
+        yield lambda step, values: None
+        raise ConnectionError("gone")
+
+    monkeypatch.setattr(metrics, "TRACKERS", {"failing": failing} | metrics.TRACKERS)
+    monkeypatch.setenv("TGL_METRICS", "failing,own")
+    said = []
+    send(state, said.append)
+    assert said[-1] == "metrics: failing did not close (ConnectionError: gone)"
+    assert kept[-1] == "ends"
+    with pytest.raises(KeyboardInterrupt), tracked(state, said.append):
+        raise KeyboardInterrupt
 
 
 def found_by_tensorboard(folder):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -45,9 +45,9 @@ def write_plan(
     rows = read_table(profile, "profile").to_pylist()
     parsed = parse_plan(name)
     if parsed.file is not None:
-        plan, units = _given(
-            name, parsed.file, units_of(rows, "full", settings, origin=str(profile)), profile=profile
-        )
+        units = units_of(rows, "full", settings, origin=str(profile))
+        without = read_about(profile).get("adapters", {}).get("without", ())
+        plan, units = _given(name, parsed.file, units, profile=profile, without=without)
     else:
         network = None
         if model is not None and POLICIES.get(parsed.policy).measure:
@@ -84,9 +84,15 @@ def _sorted(multipliers: Mapping[str, float]) -> dict[str, float]:
     return dict(sorted(multipliers.items()))
 
 
-def _given(name: str, file: str, units: list[Unit], *, profile: str | Path) -> tuple[Plan, list[Unit]]:
-    """Return a plan that was written by hand, with the numbers of parameters that it trains, and the units."""
-    plan, size = load_plan(file), sizes(units)
+def _given(
+    name: str, file: str, units: list[Unit], *, profile: str | Path, without: Collection[str] = ()
+) -> tuple[Plan, list[Unit]]:
+    """Return a plan that was written by hand, with the numbers of parameters that it trains, and the units.
+
+    It may name the sublayers `without` adapters, which have no parameters to train.
+    """
+    plan, size = load_plan(file), sizes(units) | dict.fromkeys(without, 0)
+    plan = with_the_rest(plan, {"adapters": {"without": set(without) - set(plan.multipliers)}})
     if set(plan.multipliers) != set(size):
         strange = sorted(set(plan.multipliers) ^ set(size))
         raise TglError(

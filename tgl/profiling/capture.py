@@ -17,6 +17,8 @@ from torch.func import functional_call
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
+from tgl.core.errors import TglError
+from tgl.models.quantised import is_quantised
 from tgl.models.sublayers import Slice
 from tgl.profiling import squares
 from tgl.profiling.copies import Copied
@@ -91,7 +93,7 @@ def hooked(
         model: The model.
         coverage: The result of `cover`.
         positions: The positions that predict targets [batch, targets].
-        summed: Weights of linear maps that act once, of which `Capture.sums` is wanted.
+        summed: Weights of linear maps of which `Capture.sums` is wanted; no tied ones.
     """
     capture, batch, head = Capture(), len(positions), model.get_output_embeddings()
     tied = {id(m.weight) for m in coverage.modules["embedding"]} & {id(head.weight)}
@@ -172,7 +174,16 @@ def hooked(
 
         return hook
 
+    def used_after_all(module: nn.Module, *_: object) -> None:
+        raise TglError(
+            f"gradient norms: a quantised {type(module).__name__} that a trial with a few tokens did not use is used "
+            "by an example, so its norm is not known. Load the model without quantisation"
+        )
+
     with ExitStack() as stack:
+        for module in model.modules():
+            if is_quantised(module) and module.weight in set(coverage.unused):
+                stack.callback(module.register_forward_hook(used_after_all).remove)
         stack.callback(head.register_forward_pre_hook(at_targets).remove)
         for module in coverage.embeddings:
             stack.enter_context(at_lookup(module, embedded))

@@ -76,7 +76,7 @@ def cover(model: PreTrainedModel, units: Sequence[Sublayer]) -> Coverage:
     """Determine how to compute the norm of each parameter, from one small forward pass. The model does not change.
 
     Raises:
-        TglError: The model has no output head.
+        TglError: The model has no output head, or a quantised weight that no formula covers.
     """
     head = model.get_output_embeddings()
     if head is None:
@@ -99,6 +99,13 @@ def cover(model: PreTrainedModel, units: Sequence[Sublayer]) -> Coverage:
         owners = [module for module, _ in users[parameter]]
         if any(owner in inside for owner in owners):
             ways[parameter] = "copies" if all(owner in inside for owner in owners) else "autograd"
+    for parameter in parameters:
+        if not parameter.is_floating_point() and ways[parameter] not in ("linear", "unused"):
+            raise TglError(
+                f"{type(model).__name__}: a quantised weight of a {type(users[parameter][0][0]).__name__} is used in a "
+                "way that the formula of linear maps does not cover, and autograd cannot differentiate it. Load the "
+                "model without quantisation"
+            )
     by_way: dict[str, list[nn.Module]] = {way: [] for way in _FORMULAS}
     counts = Counter(dict.fromkeys(WAYS, 0))
     for parameter in parameters:

@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 
 from tgl.core.errors import TglError
 from tgl.core.progress import duration
-from tgl.models.quantised import num_parameters
+from tgl.models.quantised import is_quantised, num_parameters
 from tgl.models.sublayers import block_modules
 from tgl.profiling.norms import default_batch_tokens
 
@@ -75,7 +75,7 @@ def estimate(
     dtype: torch.dtype,
     stream: bool,
     twin: bool,
-    adapters: bool = False,
+    without_mean: bool = False,
 ) -> Estimate:
     """Estimate memory and time of a profile.
 
@@ -85,7 +85,8 @@ def estimate(
         dtype: Type of weights and activations.
         stream: Whether the blocks are read from disk when they run.
         twin: Whether a twin with random weights is measured after the model.
-        adapters: Whether only adapters are measured, whose gradients are small.
+        without_mean: Whether the norm of the mean gradient is left out, or only that of adapters is measured, whose
+            gradients are small.
     """
     size, device = dtype.itemsize, "cuda" if torch.cuda.is_available() else "cpu"
     total = num_parameters(shell)
@@ -107,7 +108,7 @@ def estimate(
     operations *= 2 if twin and not stream else 1
     return Estimate(
         weights=0 if in_memory else held * size,
-        gradients=0 if stream or adapters else 2 * total * 4,
+        gradients=0 if stream or without_mean else 2 * total * 4,
         batch=tokens * activations * size + logits,
         seconds=operations / (REACHED * matrix_speed(dtype, device)),
         available=_available(device),
@@ -116,7 +117,10 @@ def estimate(
 
 def _width(block: nn.Module) -> int:
     """Return how many numbers the maps of a block keep for each token: their inputs and outputs."""
-    return sum(sum(p.shape[-2:]) for p in block.parameters() if p.dim() > 1)
+    packed = [module for module in block.modules() if is_quantised(module)]
+    held = {parameter for module in packed for parameter in module.parameters(recurse=False)}
+    whole = sum(sum(p.shape[-2:]) for p in block.parameters() if p.dim() > 1 and p not in held)
+    return whole + sum(module.in_features + module.out_features for module in packed)
 
 
 def _residual(shell: PreTrainedModel) -> int:

@@ -29,7 +29,7 @@ def target_losses(logits: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Te
     there = targets != NO_TARGET
     picked = targets.masked_fill(~there, 0)[:, :, None]
     counts = there.sum(1)
-    losses = -(logs.gather(2, picked)[:, :, 0] * there).sum(1) / counts
+    losses = -logs.gather(2, picked)[:, :, 0].masked_fill(~there, 0.0).sum(1) / counts
     gradient = logs.exp_()
     gradient.scatter_add_(2, picked, gradient.new_full((1, 1, 1), -1.0).expand_as(picked))
     gradient.mul_((there.to(gradient.dtype) / counts[:, None])[:, :, None])

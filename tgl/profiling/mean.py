@@ -46,7 +46,7 @@ def summed_by_hooks(
     quantised weight, autograd cannot differentiate.
     """
     wanted = set(wanted)
-    several = coverage.repeated | {module.weight for module in coverage.embeddings}
+    several = coverage.repeated | {module.weight for module in coverage.embeddings} | set(coverage.leftover)
     return frozenset(
         module.weight
         for module in coverage.modules["linear"]

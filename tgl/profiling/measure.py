@@ -116,8 +116,8 @@ def measure(
         groups.lengths(),
         dtype=dtype,
         stream=options.stream,
-        twin=options.twin and not options.adapters,
-        adapters=options.adapters,
+        twin=options.twin and not options.adapters and not _without_twin(shell),
+        without_mean=options.adapters or has_quantised(shell),
     )
     say(expected.line())
     expected.check()
@@ -157,11 +157,10 @@ def measure(
         say("stream: no norms of mean gradients, and no twin with random weights")
     if has_quantised(trained):
         about["quantised"] = True
-        say("quantised weights: gradients are by the dequantised weights")
-    devices = sorted({str(parameter.device) for parameter in trained.parameters()})
-    without = has_quantised(trained) or len(devices) > 1
-    if len(devices) > 1:
+        say("quantised weights: gradients are by the dequantised weights; no norms of mean gradients")
+    if len(devices := _devices(trained)) > 1:
         about["devices"] = devices
+    without = _without_twin(trained)
     if without and options.twin:
         say("no twin with random weights, which would need the whole model in fp32 on one device")
     if left := _without_adapters(trained, settings.unit, options.adapters):
@@ -191,6 +190,15 @@ def measure(
     return Measured(
         **{table: to_arrow(rows, table).to_pandas() for table, rows in found.items()}, about=about
     )
+
+
+def _devices(model: PreTrainedModel) -> list[str]:
+    return sorted({str(parameter.device) for parameter in model.parameters()})
+
+
+def _without_twin(model: PreTrainedModel) -> bool:
+    """Return whether a twin of the model could be too large: it would be in fp32 on one device."""
+    return has_quantised(model) or len(_devices(model)) > 1
 
 
 def _without_adapters(model: PreTrainedModel, unit: str, adapters: bool) -> dict | None:
@@ -253,8 +261,8 @@ def _measure(
     total = sum(coverage.num_scalars.values())
     found = {}
     for name, group in groups.groups.items():
-        # The mean gradient is as large as the model.
-        mean = streamed(network) is None
+        # The mean gradient is as large as the model in fp32.
+        mean = streamed(network) is None and not has_quantised(network)
         norms = gradient_norms(network, units, group.examples, coverage=coverage, mean=mean)
         if not found:
             finite = [group.examples[number] for number in np.flatnonzero(norms.finite)]

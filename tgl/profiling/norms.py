@@ -170,6 +170,9 @@ def check_norms(
             of the parameters.
     """
     found = gradient_norms(model, units, examples, coverage=coverage, mean=False).each
+    coarsest = max(
+        torch.finfo(p.dtype).eps for unit in units for p in unit.touched() if p.is_floating_point()
+    )
     if any(map(is_quantised, (owner for unit in units for owner in unit.owners.values()))):
         ends = {min(unit.block for unit in units if unit.block >= 0), max(unit.block for unit in units)}
         found = found[:, [unit.block in ends for unit in units]]
@@ -177,9 +180,6 @@ def check_norms(
     exact = np.stack([_by_autograd(model, units, example) for example in examples])
     deviation = np.abs(found - exact) / np.maximum(exact, np.finfo(np.float64).tiny)
     number, worst = np.unravel_index(int(deviation.argmax()), deviation.shape)
-    coarsest = max(
-        torch.finfo(p.dtype).eps for unit in units for p in unit.touched() if p.is_floating_point()
-    )
     if not deviation[number, worst] < max(CHECK_TOLERANCE, 8 * coarsest):
         raise TglError(
             f"gradient norms: the norm of '{units[worst].name}' is {found[number, worst]:.6g} by hooks and "
@@ -249,7 +249,7 @@ def _one_batch(
         logits = model(input_ids=tokens, use_cache=False).logits  # [batch, targets, vocabulary]
         losses, outer = target_losses(logits, targets)
         starts = capture.starts
-        asked = [parameter for parameter in wanted if parameter not in summed]
+        asked = [p for p in wanted if p not in summed and p.is_floating_point()]
         found = torch.autograd.grad(logits, [*starts, *asked], grad_outputs=outer, allow_unused=True)
         capture.finish()
     own = dict(zip(asked, found[len(starts) :], strict=True)) | capture.sums

@@ -60,7 +60,7 @@ def probe_rows(
     for probe in chosen.to_dict("records"):
         name = probe["id"]
         if name not in before.index or any(name not in table.index for table in after.values()):
-            continue  # Its score is not finite in some run, which the counts of the report include.
+            continue  # Some method did not score it at the end of its period.
         had = before.loc[name, "old"]
         old = None if np.isnan(had) else (had, {method: after[method].loc[name, "old"] for method in methods})
         found.append(

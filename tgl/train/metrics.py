@@ -7,9 +7,10 @@ of a configuration, and nothing runs again because of them. All of them write to
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 from tgl.core.errors import TglError, nearest
@@ -57,12 +58,14 @@ def tracked(state: Path, say: Say) -> Iterator[Log]:
         for name in names:
             with naming_extra(f"{NAMES}={name}"):
                 try:
-                    logs[name] = stack.enter_context(TRACKERS[name](folder / name, experiment, run))
+                    tracker = TRACKERS[name](folder / name, experiment, run)
+                    logs[name] = tracker.__enter__()
+                    stack.callback(_closed, name, tracker, say)
                 except (ImportError, TglError):
                     raise
                 except Exception as error:  # Each tracker raises errors of its own kinds.
                     raise TglError(f"{NAMES}: {name} does not start ({brief(error)})") from None
-            say(f"metrics: {name} in {folder / name}")
+            say(f"metrics: {name}, by default in {folder / name}")
 
         def log(step: int, values: Mapping[str, float]) -> None:
             for name, own in list(logs.items()):
@@ -73,6 +76,14 @@ def tracked(state: Path, say: Say) -> Iterator[Log]:
                     say(f"metrics: {name} failed at step {step} and gets no further values ({brief(error)})")
 
         yield log
+
+
+def _closed(name: str, tracker: AbstractContextManager, say: Say) -> None:
+    """Close a tracker. What fails there must not end a run whose training is done, nor hide why it ended."""
+    try:
+        tracker.__exit__(None, None, None)
+    except Exception as error:
+        say(f"metrics: {name} did not close ({brief(error)})")
 
 
 @contextmanager
@@ -123,9 +134,11 @@ def _mlflow(folder: Path, experiment: str, run: str) -> Iterator[Log]:
 
     folder.mkdir(parents=True, exist_ok=True)
     place = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{folder / 'mlflow.db'}"
-    client = mlflow.MlflowClient(tracking_uri=place)
-    known = client.get_experiment_by_name(experiment)
-    number = known.experiment_id if known else client.create_experiment(experiment)
+    with open(folder / ".lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # Jobs of one experiment start at the same time.
+        client = mlflow.MlflowClient(tracking_uri=place)
+        known = client.get_experiment_by_name(experiment)
+        number = known.experiment_id if known else client.create_experiment(experiment)
     own = client.create_run(number, run_name=run).info.run_id
 
     def log(step: int, values: Mapping[str, float]) -> None:

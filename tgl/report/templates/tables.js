@@ -1,6 +1,9 @@
 // Sort a table by a click on a header, and filter the rows of a long table.
 const LONG = 12;
-const valueOf = (row, column) => row.cells[column]?.textContent.trim() ?? "";
+const valueOf = (row, column) => {
+  const cell = row.cells[column];
+  return (cell?.dataset.value ?? cell?.textContent ?? "").trim();
+};
 const numberOf = (text) => {
   const found = text.replace(/,/g, "").match(/^[×]?(-?\d[\d.]*(?:e[-+]?\d+)?)/i);
   return found ? Number(found[1]) : NaN;
