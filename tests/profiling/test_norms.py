@@ -287,3 +287,27 @@ def test_the_check_measures_the_largest_deviation_of_any_unit(monkeypatch):
         factor = deviation
         with pytest.raises(TglError, match=r"'block01\.attention'"):
             check_norms(model, units, [example], coverage=coverage)
+
+
+def test_a_head_with_a_bias_that_is_tied_to_an_embedding_looked_up_twice_has_its_whole_gradient(monkeypatch):
+    class Twice(torch.nn.Module):
+        def __init__(self, inner):
+            super().__init__()
+            self.inner = inner
+
+        def forward(self, ids):
+            return 0.5 * (self.inner(ids) + self.inner(ids.clone()))
+
+        @property
+        def weight(self):
+            return self.inner.weight
+
+    monkeypatch.setattr(squares, "_PASS", 0)  # Hooks add up gradients at any size.
+    model = sharp_model("gpt2").double()
+    model.lm_head.bias = torch.nn.Parameter(torch.zeros(model.config.vocab_size, dtype=torch.float64))
+    model.transformer.wte = Twice(model.transformer.wte)
+    examples = some_examples(4)
+    each, of_mean, _ = naive(model, examples)
+    found = measured(model, examples)
+    assert found.each == pytest.approx(each, rel=1e-9)
+    assert found.of_mean == pytest.approx(of_mean, rel=1e-9)
