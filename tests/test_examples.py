@@ -53,7 +53,7 @@ def moved(model, before):
 
 def test_every_program_is_run_here_and_says_how_it_is_called():
     names = {path.name for path in EXAMPLES.iterdir() if path.is_file()}
-    assert names == {"own_optimiser.py", "hf_trainer.py", "lora.py"}
+    assert names == {"own_optimiser.py", "hf_trainer.py", "lora.py", "sft_trainer.py"}
     for name in names:
         assert f"    python examples/{name} MODEL PROFILE_FOLDER" in ast.get_docstring(
             ast.parse((EXAMPLES / name).read_text()), clean=False
@@ -117,3 +117,18 @@ def test_adapters_have_ranks_that_follow_the_profile_and_can_be_loaded(given, mo
     assert all(torch.equal(found[name], wanted[name]) for name in wanted)
     scales = {layer.scaling["default"] for _, layer in adapted.named_modules() if hasattr(layer, "lora_A")}
     assert scales == {4.0}
+
+
+def test_the_trainer_of_trl_trains_the_plan_s_sublayers_and_no_other(given, monkeypatch, tmp_path):
+    pytest.importorskip("trl", reason="trl is not installed: pip install trl")
+    before = parameters_of(load_model(given / "model"))
+    run(
+        monkeypatch,
+        "sft_trainer.py",
+        given / "model",
+        given / "profile",
+        given / "text.txt",
+        tmp_path / "out",
+    )
+    trained = AutoModelForCausalLM.from_pretrained(tmp_path / "out")
+    assert moved(trained, before) == set(Profile.load(given / "profile").plan("tgl_fp").trained())
