@@ -213,7 +213,7 @@ def completed(*words):
     ("words", "offered"),
     [
         (("tgl", "tr"), ["train"]),
-        (("tgl", "ex"), ["export-plan", "explain", "export", "export-lm-eval"]),
+        (("tgl", "ex"), ["export-plan", "explain", "export", "export-crate", "export-lm-eval"]),
         (("tgl", "train", "--lear"), ["--learning-rate"]),
         (("tgl", "train", "--token-c"), []),
         (("tgl", "world", "--candi"), ["--candidates"]),

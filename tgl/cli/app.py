@@ -93,6 +93,7 @@ GROUPS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("verify", "results", "Read every artifact again and compare it with the manifest."),
         ("explain", "results", "Show how an artifact was made: settings, code, versions, cost, inputs."),
         ("export", "results", "Copy tables into folders that `datasets.load_dataset` reads, with cards."),
+        ("export-crate", "results", "Describe a run as an RO-Crate, for archives of research data."),
         ("push", "push", "Upload a checkpoint, the tables or the report to the Hugging Face Hub."),
         ("export-lm-eval", "results", "Write probes as tasks of EleutherAI's lm-evaluation-harness."),
     ),

@@ -145,6 +145,20 @@ def export(
     export_hub(results, hub_layout, table or (), say=say)
 
 
+@command("export-crate")
+def export_crate(
+    results: Annotated[Path, typer.Argument(help="Folder of an experiment, such as results/default.")],
+) -> None:
+    """Describe a run as an RO-Crate, for archives of research data.
+
+    This writes ro-crate-metadata.json into the folder of the experiment. It names every file with its hash, every job and all package versions.
+    """
+    Checked().folder("an experiment's folder of results", results)
+    from tgl.export.crate import export_crate
+
+    say(f"wrote {export_crate(results)}")
+
+
 @command("export-lm-eval")
 def export_lm_eval(
     probes: Annotated[Path, typer.Argument(help="Table `probes`.")],

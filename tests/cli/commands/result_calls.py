@@ -59,6 +59,17 @@ def _explain(place):
     return Call(lambda printed: equal(printed.splitlines()[0], "probes/probes.parquet"), {"0": file})
 
 
+@CALLS.of("export-crate")
+def _export_crate(place):
+    results = wiki_results(place)
+
+    def check(printed):
+        assert printed == f"wrote {results / 'ro-crate-metadata.json'}\n"
+        assert json.loads((results / "ro-crate-metadata.json").read_text())["@graph"]
+
+    return Call(check, {"0": results})
+
+
 @CALLS.of("export")
 def _export(place):
     def check(printed):

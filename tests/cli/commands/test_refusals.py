@@ -25,7 +25,7 @@ INPUTS = {
     "known-facts": ["facts", "wordings"], "counterfactual": ["facts", "wordings", "old-text", "new-text"],
     "interference": ["probes", "tokens"], "replicates": ["0"], "advise": ["0"],
     "export-plan": ["0", "model"],
-    "export-lm-eval": ["0"],
+    "export-lm-eval": ["0"], "export-crate": ["0"],
 }  # fmt: skip
 ELSEWHERE = {"profile", "along", "plan", "base", "train", "score"}
 # A collection may be no file: tests/snapshots/documents breaks it.
@@ -36,7 +36,10 @@ FOLDERS = {
     ("agree", "0"),
     ("agree", "moved"),
     ("pack", "tokenizer"),
-} | {(name, "0") for name in ("report", "across", "verify", "export", "push", "replicates", "advise")}
+} | {
+    (name, "0")
+    for name in ("report", "across", "verify", "export", "export-crate", "push", "replicates", "advise")
+}
 # Files that may hold any bytes.
 ANY_CONTENT = {("files", "0")}
 OUTPUTS = {
@@ -66,7 +69,18 @@ IN_THE_PLACE_OF_AN_INPUT = [
 
 def test_every_command_is_in_the_lists_of_refusals():
     assert {*INPUTS, *ELSEWHERE, *WITHOUT_INPUTS} == set(NAMES)
-    assert {*OUTPUTS, *ELSEWHERE, "init", "check", "run", "gate", "verify", "explain", "push"} == set(NAMES)
+    assert {
+        *OUTPUTS,
+        *ELSEWHERE,
+        "init",
+        "check",
+        "run",
+        "gate",
+        "verify",
+        "explain",
+        "push",
+        "export-crate",
+    } == set(NAMES)
 
 
 def bad_input(folder: Path, kind: str) -> Path:
