@@ -151,7 +151,8 @@ def export_crate(
 ) -> None:
     """Describe a run as an RO-Crate, for archives of research data.
 
-    This writes ro-crate-metadata.json into the folder of the experiment. It names every file with its hash, every job and all package versions.
+    This writes ro-crate-metadata.json into the folder of the experiment. It names every file with its hash, every job
+    and all package versions.
     """
     Checked().folder("an experiment's folder of results", results)
     from tgl.export.crate import export_crate
