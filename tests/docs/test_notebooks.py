@@ -1,6 +1,8 @@
 """The notebooks of the documentation run as they stand, in an empty folder and without a network."""
 
 import os
+import sys
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -15,13 +17,17 @@ NOTEBOOKS = sorted((REPOSITORY / "docs" / "tutorials").glob("*.ipynb"))
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs_and_gives_the_kinds_of_output_that_it_shows(path, tmp_path, monkeypatch):
-    bin_folder = REPOSITORY / ".venv" / "bin"
-    monkeypatch.setenv("PATH", f"{bin_folder}{os.pathsep}{os.environ['PATH']}")
+    programs = Path(sys.executable).parent
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
-    monkeypatch.setenv("JUPYTER_PLATFORM_DIRS", "1")
+    own = tmp_path / "jupyter"  # The home directory may not be writable.
+    for variable in ("JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR", "IPYTHONDIR"):
+        monkeypatch.setenv(variable, str(own))
+    folder = tmp_path / "notebook"
+    folder.mkdir()
     shown = nbformat.read(path, as_version=4)
     run = nbformat.read(path, as_version=4)
-    place = {"metadata": {"path": str(tmp_path)}}
+    place = {"metadata": {"path": str(folder)}}
     NotebookClient(run, timeout=600, kernel_name="python3", resources=place).execute()
     for before, after in zip(shown.cells, run.cells, strict=True):
         if before.cell_type == "code":
