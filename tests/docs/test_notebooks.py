@@ -23,6 +23,9 @@ def test_a_notebook_runs_and_gives_the_kinds_of_output_that_it_shows(path, tmp_p
     own = tmp_path / "jupyter"  # The home directory may not be writable.
     for variable in ("JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR", "IPYTHONDIR"):
         monkeypatch.setenv(variable, str(own))
+    # An engine that ran in this process may have left them; the Trainer would look for other processes.
+    for variable in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(variable, raising=False)
     folder = tmp_path / "notebook"
     folder.mkdir()
     shown = nbformat.read(path, as_version=4)
