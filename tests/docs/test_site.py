@@ -17,7 +17,7 @@ from tgl.core.schemas import SCHEMAS
 def site(tmp_path_factory):
     folder = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
-    environment = os.environ | {"NO_MKDOCS_2_WARNING": "1", "COVERAGE_CORE": "sysmon"}
+    environment = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
     run = subprocess.run(
         command, cwd=REPOSITORY, capture_output=True, text=True, env=environment, check=False
     )

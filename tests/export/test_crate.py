@@ -57,17 +57,25 @@ def test_every_job_is_an_action_whose_references_exist(graph, experiment):
     for action, job in zip(actions, manifest.jobs, strict=True):
         assert len(action["object"]) == len(job.inputs)
         assert [entry["@id"] for entry in action["result"]] == [file.path for file in job.files]
-        assert action["startTime"] <= action["endTime"] if "startTime" in action else True
+        assert ("endTime" in action) == (job.finished is not None)
+        if job.seconds is not None:
+            assert action["startTime"] <= action["endTime"]
         for reference in [*action["object"], *action["result"], action["instrument"]]:
             assert reference["@id"] in graph, reference
 
 
-def test_a_path_outside_the_experiment_is_a_reference_and_no_part(graph):
-    parts = {part["@id"] for part in graph["./"]["hasPart"]}
-    outside = [name for name in graph if name.startswith("file://")]
-    for name in outside:
-        if name not in parts:
-            assert graph[name]["@type"] == "CreativeWork"
+def test_an_input_of_which_nothing_is_kept_is_a_reference_and_no_part(experiment):
+    manifest = read_manifest(experiment.folder / "manifest.json")
+    job = next(job for job in manifest.jobs if job.inputs)
+    elsewhere = job.inputs[0].model_copy(update={"path": "/data/some text.txt"})
+    changed = manifest.model_copy(
+        update={"jobs": [job.model_copy(update={"inputs": [elsewhere]})], "sources": []}
+    )
+    found = {entity["@id"]: entity for entity in crate(changed, "x")["@graph"]}
+    name = "file:///data/some%20text.txt"
+    assert found[name]["@type"] == "CreativeWork"
+    assert found["#job-0"]["object"] == [{"@id": name}]
+    assert {"@id": name} not in found["./"]["hasPart"]
 
 
 def test_an_experiment_without_a_job_is_refused(tmp_path):

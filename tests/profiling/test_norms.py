@@ -10,7 +10,6 @@ from tests.support.model_fixtures import ARCHITECTURES, sharp_model, some_exampl
 from tgl.core.errors import TglError
 from tgl.evaluate.spans import SpanTokens
 from tgl.models.sublayers import sublayers
-from tgl.profiling import squares
 from tgl.profiling.coverage import cover
 from tgl.profiling.norms import CHECK_TOLERANCE, check_norms, gradient_norms
 
@@ -94,17 +93,6 @@ def test_float64_norms_and_losses_equal_those_of_a_naive_loop(kind):
     for batch_tokens, mean in ((1024, False), (64, True)):
         found = measured(model, examples, batch_tokens=batch_tokens, mean=mean)
         agrees(found, reference(kind), EXACT.get(kind, 1e-9))
-
-
-@pytest.mark.parametrize("kind", ARCHITECTURES)
-def test_gradients_that_hooks_sum_give_the_same_norm_of_the_mean(kind, monkeypatch):
-    calls = []
-    original = squares.linear_squares_and_sum
-    monkeypatch.setattr(squares, "_PASS", 0)  # at any size
-    monkeypatch.setattr(squares, "linear_squares_and_sum", lambda *a: calls.append(1) or original(*a))
-    found = measured(sharp_model(kind).double(), some_examples(COUNT), batch_tokens=64)
-    agrees(found, reference(kind), EXACT.get(kind, 1e-9))
-    assert bool(calls) == (kind not in ("mamba", "tgl_gru"))  # whose mixers run with copies
 
 
 @few
@@ -287,27 +275,3 @@ def test_the_check_measures_the_largest_deviation_of_any_unit(monkeypatch):
         factor = deviation
         with pytest.raises(TglError, match=r"'block01\.attention'"):
             check_norms(model, units, [example], coverage=coverage)
-
-
-def test_a_head_with_a_bias_that_is_tied_to_an_embedding_looked_up_twice_has_its_whole_gradient(monkeypatch):
-    class Twice(torch.nn.Module):
-        def __init__(self, inner):
-            super().__init__()
-            self.inner = inner
-
-        def forward(self, ids):
-            return 0.5 * (self.inner(ids) + self.inner(ids.clone()))
-
-        @property
-        def weight(self):
-            return self.inner.weight
-
-    monkeypatch.setattr(squares, "_PASS", 0)  # Hooks add up gradients at any size.
-    model = sharp_model("gpt2").double()
-    model.lm_head.bias = torch.nn.Parameter(torch.zeros(model.config.vocab_size, dtype=torch.float64))
-    model.transformer.wte = Twice(model.transformer.wte)
-    examples = some_examples(4)
-    each, of_mean, _ = naive(model, examples)
-    found = measured(model, examples)
-    assert found.each == pytest.approx(each, rel=1e-9)
-    assert found.of_mean == pytest.approx(of_mean, rel=1e-9)

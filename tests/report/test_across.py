@@ -13,9 +13,7 @@ from tgl.config.report_settings import ReportConfig
 from tgl.core.errors import TglError
 from tgl.core.schemas import SCHEMAS
 from tgl.core.tables.write import write_table
-from tgl.report import across_figures
 from tgl.report.across import base_profiles, carried_over, pooled_uptake, write_across
-from tgl.report.across_figures import uptake_across
 from tgl.report.methods import findings
 
 GATE = {"name": "facts known", "value": 0.9, "limit": 0.75, "met": True}
@@ -289,26 +287,3 @@ def test_what_files_say_is_text_in_the_page_and_no_formula_in_the_tables(told, t
     assert "<script>" not in page  # it has no script of its own
     assert "a<b" not in page
     assert pd.read_csv(tmp_path / "out/gate.csv")["name"].tolist() == ["'" + hostile]
-
-
-def test_the_figure_has_a_mark_for_each_planned_difference_of_each_experiment(monkeypatch):
-    kept = []
-    monkeypatch.setattr(across_figures, "svg", lambda figure: kept.append(figure) or "<svg/>")
-    row = {"reference": "full", "share": 0.7, "low": -0.2, "high": 0.1, "verdict": "better"}
-    table = pd.DataFrame(
-        [
-            row | {"experiment": name, "method": method, "difference": value}
-            for name, value in (("one", -0.1), ("two", 0.05)) for method in ("tgl_fp", "last")
-        ]
-        + [row | {"experiment": "one", "method": "random", "difference": 0.5, "verdict": ""}]
-    )  # fmt: skip
-    pooled = pd.DataFrame([row | {"method": "last", "difference": -0.02}])
-    assert uptake_across(table, pooled) == "<svg/>"
-    (panel,) = kept[0].axes
-    marks = [float(x) for container in panel.containers for x in container.lines[0].get_xdata()]
-    assert sorted(marks) == [-0.1, -0.1, -0.02, 0.05, 0.05]
-    assert [text.get_text() for text in panel.get_yticklabels()] == [
-        "tgl_fp over full, at 70%",
-        "last over full, at 70%",
-    ]
-    assert uptake_across(table[table["verdict"] == ""], pooled) is None

@@ -71,17 +71,14 @@ def test_a_page_logs_nothing_to_the_console_and_needs_no_other_file(folder, name
     assert "</html>" in page
 
 
-def test_tables_sort_by_a_column_and_rows_are_filtered(folder, tmp_path):
-    page = (folder / "index.html").read_text(encoding="utf-8").replace("</body>", ACT + "</body>")
+@pytest.mark.parametrize(
+    ("script", "title"),
+    [(ACT, "rows true rising true falling true left 0"), (TWO_LINES, "yzx")],
+    ids=["a column sorts and rows are filtered", "a cell with two numbers sorts by the first"],
+)
+def test_the_script_of_the_tables(script, title, folder, tmp_path):
+    page = (folder / "index.html").read_text(encoding="utf-8").replace("</body>", script + "</body>")
     (tmp_path / "acting.html").write_text(page, encoding="utf-8")
     page, console = opened(tmp_path / "acting.html", tmp_path)
     assert console == []
-    assert re.search("<title>(.*?)</title>", page)[1] == "rows true rising true falling true left 0"
-
-
-def test_a_cell_with_two_numbers_sorts_by_the_first(folder, tmp_path):
-    page = (folder / "index.html").read_text(encoding="utf-8").replace("</body>", TWO_LINES + "</body>")
-    (tmp_path / "acting.html").write_text(page, encoding="utf-8")
-    page, console = opened(tmp_path / "acting.html", tmp_path)
-    assert console == []
-    assert re.search("<title>(.*?)</title>", page)[1] == "yzx"
+    assert re.search("<title>(.*?)</title>", page)[1] == title

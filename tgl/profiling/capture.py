@@ -180,9 +180,10 @@ def hooked(
             "by an example, so its norm is not known. Load the model without quantisation"
         )
 
+    unused = set(coverage.unused)
     with ExitStack() as stack:
         for module in model.modules():
-            if is_quantised(module) and module.weight in set(coverage.unused):
+            if is_quantised(module) and module.weight in unused:
                 stack.callback(module.register_forward_hook(used_after_all).remove)
         stack.callback(head.register_forward_pre_hook(at_targets).remove)
         for module in coverage.embeddings:

@@ -94,10 +94,7 @@ def gradient_norms(
     each, losses = np.zeros((len(examples), len(units))), np.zeros(len(examples))
     total: list[torch.Tensor | None] = [None] * len(wanted)
     waiting = batches(examples, 1 if coverage.autograd else batch_tokens)
-    with (
-        differentiating(model, wanted),
-        bar("gradient norms", "examples") as progress,
-    ):
+    with differentiating(model, wanted), bar("gradient norms", "examples") as progress:
         while waiting:
             members = waiting.pop()
             losses[members], squares, gradients = _one_batch(
