@@ -1,6 +1,7 @@
 """The table of comparisons at equal uptake: its family, its words, and which curves decide what."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -151,6 +152,15 @@ def test_the_best_rate_at_the_edge_gives_no_verdict_whichever_side_has_it(edge):
     assert row["verdict"] == AT_THE_EDGE
     assert row["rate" if edge == "m" else "reference_rate"] == 0.3
     assert row["p_value"] < 0.05
+
+
+@pytest.mark.parametrize("edge", ["m", "full"])
+def test_a_rate_is_not_at_the_edge_when_an_earlier_experiment_tried_larger_ones(edge):
+    curves = of(noisy(sizes=(8, 40, 60), apart=0.3), {edge: largest_rate()})
+    for rates, word in (([0.1, 0.5], "worse"), ([0.1, 0.2], AT_THE_EDGE)):
+        row = at(compared(replace(curves, tried={edge: rates})), "m")
+        assert row["verdict"] == word
+        assert row["rate" if edge == "m" else "reference_rate"] == 0.3
 
 
 def test_a_single_rate_is_at_the_edge():

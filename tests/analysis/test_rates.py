@@ -75,8 +75,14 @@ def test_each_method_has_its_own_rate_in_the_order_of_the_table():
 
 def test_the_smallest_and_the_largest_rate_are_at_the_edge_and_what_lies_between_is_not():
     tried = table(**{key: {0.001: 1.0, 0.01: 1.0, 0.1: 1.0} for key in ("low", "middle", "high")})
-    assert at_the_edge(tried, {"low": 0.001, "middle": 0.01, "high": 0.1}) == ["low", "high"]
+    assert at_the_edge(tried, {"low": 0.001, "middle": 0.01, "high": 0.1}, {}) == ["low", "high"]
 
 
 def test_a_single_rate_is_no_edge():
-    assert at_the_edge(table(full={0.01: 1.0}), {"full": 0.01}) == []
+    assert at_the_edge(table(full={0.01: 1.0}), {"full": 0.01}, {}) == []
+
+
+def test_rates_of_an_earlier_experiment_count_as_tried():
+    tried = table(**{key: {0.001: 1.0, 0.01: 2.0} for key in ("below", "above", "other")})
+    chosen = dict.fromkeys(("below", "above", "other"), 0.001)
+    assert at_the_edge(tried, chosen, {"below": [0.0001, 0.001], "above": [0.1]}) == ["above", "other"]

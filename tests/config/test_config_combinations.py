@@ -58,6 +58,10 @@ ECBD = {"sets": ["ecbd"], "ecbd": {"files": ["a.json"], "period": "20200101"}}
             "report.comparisons: 'full' is compared with itself",
         ),
         (
+            {"methods": ["full"], "report": {"tried_rates": {"last": [0.1]}}},
+            "report.tried_rates: 'last' is none of the methods; remove it, or add it to methods",
+        ),
+        (
             {
                 "methods": ["full", "tgl_fp"],
                 "report": {"comparisons": [["tgl_fp", "full"], ["tgl_fp", "full"]]},

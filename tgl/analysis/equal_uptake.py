@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 
@@ -42,11 +42,18 @@ class MethodCurves:
         validation: By method and rate, on validation probes.
         test: By method and rate, on test probes.
         steps: Number of scored points of a curve in a period, with its end.
+        tried: Rates of an earlier experiment by method. They count when a best rate must not be the smallest or largest.
     """
 
     validation: Mapping[str, Mapping[float, Curves]]
     test: Mapping[str, Mapping[float, Curves]]
     steps: int
+    tried: Mapping[str, Sequence[float]] = field(default_factory=dict)
+
+    def at_the_edge(self, method: str, rate: float) -> bool:
+        """Return whether a rate is the smallest or the largest that a method was tried with."""
+        tried = (*self.validation[method], *self.tried.get(method, ()))
+        return rate in (min(tried), max(tried))
 
 
 def at_equal_uptake(
@@ -118,11 +125,7 @@ def _row(curves: MethodCurves, method: str, reference: str, *, share: float) -> 
         "p_value": apart.p_value(),
         "equivalent": apart.equivalent(MARGIN * abs(found.lost)),
     }
-    edges = [
-        name
-        for name, own in ((method, rate), (reference, other_rate))
-        if own in (min(curves.validation[name]), max(curves.validation[name]))
-    ]
+    edge = curves.at_the_edge(method, rate) or curves.at_the_edge(reference, other_rate)
     number = whole.uptake.shape[1]
     if found.reached < number:
         word = NOT_REACHED
@@ -133,7 +136,7 @@ def _row(curves: MethodCurves, method: str, reference: str, *, share: float) -> 
     elif math.isnan(apart.error):
         word = TOO_CLOSE
     else:
-        word = AT_THE_EDGE if edges else ""
+        word = AT_THE_EDGE if edge else ""
     return found, row | {"verdict": word}
 
 

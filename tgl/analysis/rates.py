@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import pandas as pd
 
 from tgl.analysis.values import own_period
@@ -44,11 +46,21 @@ def chosen_rates(found: pd.DataFrame) -> dict[str, float]:
     return {method: rates[method] for method in found["method"].unique()}
 
 
-def at_the_edge(found: pd.DataFrame, chosen: dict[str, float]) -> list[str]:
-    """Return the methods whose chosen rate is the smallest or largest of at least two tried."""
-    tried = found.groupby("method")["rate"].agg(["min", "max"])
+def at_the_edge(
+    found: pd.DataFrame, chosen: Mapping[str, float], earlier: Mapping[str, Sequence[float]]
+) -> list[str]:
+    """Return the methods whose chosen rate is the smallest or largest of at least two tried.
+
+    Args:
+        found: What `criteria` returns.
+        chosen: What `chosen_rates` returns.
+        earlier: Rates of an earlier experiment by method, which count as tried.
+    """
+    tried = {
+        method: {*rates, *earlier.get(method, ())} for method, rates in found.groupby("method")["rate"]
+    }
     return [
         method
         for method, rate in chosen.items()
-        if tried.loc[method, "min"] < tried.loc[method, "max"] and rate in set(tried.loc[method])
+        if len(tried[method]) > 1 and rate in (min(tried[method]), max(tried[method]))
     ]

@@ -205,6 +205,9 @@ def _method_problems(config: Config) -> Iterator[str]:
     for method in config.train.method_rates:
         if method not in config.methods:
             yield f"train.method_rates: '{method}' is none of the methods; remove it, or add it to methods"
+    for method in config.report.tried_rates:
+        if method not in config.methods:
+            yield f"report.tried_rates: '{method}' is none of the methods; remove it, or add it to methods"
     yield from twice("seeds", config.seeds)
     yield from twice("methods", config.methods)
 

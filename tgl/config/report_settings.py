@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from tgl.core.config_types import Flag, Number, Section, twice
+from tgl.core.config_types import Flag, Number, Rate, Section, twice
 from tgl.train.methods import Method
 
 Pair = Annotated[list[Method], Field(min_length=2, max_length=2)]
@@ -57,6 +57,13 @@ class ReportConfig(Section):
         description=(
             "Planned comparisons at equal uptake as [method, reference], one family for Holm's correction. []: all "
             "methods with full, and each traced plan with its controls. Set it before the run."
+        ),
+    )
+    tried_rates: dict[Method, Annotated[list[Rate], Field(min_length=1, max_length=100)]] = Field(
+        {},
+        description=(
+            "Learning rates that an earlier experiment, such as a screen, tried for single methods. They count with "
+            "those of this one when a best rate must not be the smallest or largest tried."
         ),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -73,14 +74,15 @@ def curves_of(results: Sequence[Path], config: Config) -> tuple[MethodCurves, li
     if len(results) > 1 or len(config.seeds) == 1:
         rows = pd.concat([step_rows(folder, config) for folder in results], ignore_index=True)
         kept, lines = whole_runs(rows, config)
-        return replicate_curves(kept, config.report.uptake), lines
+        curves = replicate_curves(kept, config.report.uptake)
+        return replace(curves, tried=config.report.tried_rates), lines
     curves = gather.all_runs(results[0], config).curves()
     if curves is None:
         raise TglError(
             f"{results[0]}: found no facts to learn or no unchanged facts among the probes, expected both. Choose the "
             "kinds with report.uptake"
         )
-    return curves, []
+    return replace(curves, tried=config.report.tried_rates), []
 
 
 def advice_lines(found: Advice, level: float) -> Iterator[str]:

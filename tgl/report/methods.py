@@ -86,7 +86,7 @@ def findings(runs: Runs, settings: ReportConfig) -> Findings:
         runs=_runs(values),
         rates=rates,
         criteria=found,
-        edges=at_the_edge(found, rates),
+        edges=at_the_edge(found, rates, settings.tried_rates),
         summary=compare(values, rates, REFERENCE),
         equal_uptake=uptake,
         curves=points,
@@ -101,7 +101,9 @@ def _uptake(runs: Runs, methods: list[str], settings: ReportConfig) -> tuple[pd.
         return pd.DataFrame(), pd.DataFrame()
     planned = [(method, reference) for method, reference in settings.comparisons]
     return (
-        at_equal_uptake(curves, planned or all_comparisons(methods), primary=settings.level),
+        at_equal_uptake(
+            replace(curves, tried=settings.tried_rates), planned or all_comparisons(methods), primary=settings.level
+        ),
         curve_points(curves),
     )
 

@@ -6,6 +6,7 @@ Each replicate is one value: the mean over its probes and seeds. Intervals are o
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +44,7 @@ def write_replicates(results: Sequence[Path], config: Config, output: Path) -> l
     rows = pd.concat([step_rows(folder, config) for folder in results], ignore_index=True)
     write_text(output / "steps.csv", csv_text(rows))
     kept, lines = whole_runs(rows, config)
-    curves = replicate_curves(kept, config.report.uptake)
+    curves = replace(replicate_curves(kept, config.report.uptake), tried=config.report.tried_rates)
     methods = [method for method in config.methods if method in curves.test]
     planned = [(method, reference) for method, reference in config.report.comparisons]
     table = at_equal_uptake(
