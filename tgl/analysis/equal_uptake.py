@@ -42,7 +42,8 @@ class MethodCurves:
         validation: By method and rate, on validation probes.
         test: By method and rate, on test probes.
         steps: Number of scored points of a curve in a period, with its end.
-        tried: Rates of an earlier experiment by method. They count when a best rate must not be the smallest or largest.
+        tried: Rates of an earlier experiment by method. They count when a best rate must not be the smallest or largest
+            one.
     """
 
     validation: Mapping[str, Mapping[float, Curves]]
