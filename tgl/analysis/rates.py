@@ -56,9 +56,7 @@ def at_the_edge(
         chosen: What `chosen_rates` returns.
         earlier: Rates of an earlier experiment by method, which count as tried.
     """
-    tried = {
-        method: {*rates, *earlier.get(method, ())} for method, rates in found.groupby("method")["rate"]
-    }
+    tried = {method: {*rates, *earlier.get(method, ())} for method, rates in found.groupby("method")["rate"]}
     return [
         method
         for method, rate in chosen.items()

@@ -102,7 +102,9 @@ def _uptake(runs: Runs, methods: list[str], settings: ReportConfig) -> tuple[pd.
     planned = [(method, reference) for method, reference in settings.comparisons]
     return (
         at_equal_uptake(
-            replace(curves, tried=settings.tried_rates), planned or all_comparisons(methods), primary=settings.level
+            replace(curves, tried=settings.tried_rates),
+            planned or all_comparisons(methods),
+            primary=settings.level,
         ),
         curve_points(curves),
     )
