@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from tests.support.browser import needs_browser, opened
 from tests.support.paths import REPOSITORY
 from tgl.cli.app import GROUPS
 from tgl.core.schemas import SCHEMAS
@@ -47,6 +48,14 @@ def test_the_search_index_has_the_pages(site):
     places = {entry["location"].partition("#")[0] for entry in index["docs"]}
     assert {"index.html", "glossary.html", "faq.html", "reference/keys.html"} <= places | {"index.html"}
     assert any("forgetting" in entry["text"] for entry in index["docs"])
+
+
+@needs_browser
+def test_the_search_finds_pages_without_a_server(site, tmp_path):
+    address = f"file://{site}/index.html?q=forgetting"
+    page, console = opened(address, tmp_path, "--virtual-time-budget=10000")
+    assert console == []
+    assert int(re.search(r"(\d+) matching documents", page)[1]) > 3
 
 
 def test_nothing_is_loaded_from_another_host(site):

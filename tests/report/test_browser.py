@@ -2,15 +2,14 @@
 
 import re
 import shutil
-import subprocess
 
 import pytest
 
 from tests.report.result_folder import World, configuration, write_results
+from tests.support.browser import needs_browser, opened
 from tgl.report.stage import write_report
 
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed (apt-get install chromium)")
+pytestmark = needs_browser
 
 # Sorts the first column of numbers and filters the first long table, then reports in the title.
 ACT = """
@@ -54,19 +53,11 @@ def folder(tmp_path_factory):
     return folder / "report"
 
 
-def opened(page, folder):
-    """Return the page as the browser leaves it, and what it logged to the console."""
-    command = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--dump-dom",
-               f"--user-data-dir={folder / 'browser'}", f"file://{page}"]  # fmt: skip
-    run = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    return run.stdout, [line for line in run.stderr.splitlines() if "CONSOLE" in line]
-
-
 @pytest.mark.parametrize("name", ["index", "examples", "probes"])
 def test_a_page_logs_nothing_to_the_console_and_needs_no_other_file(folder, name, tmp_path):
     alone = tmp_path / f"{name}.html"
     shutil.copy(folder / f"{name}.html", alone)
-    page, console = opened(alone, tmp_path)
+    page, console = opened(f"file://{alone}", tmp_path / "browser")
     assert console == []
     assert "</html>" in page
 
@@ -79,6 +70,6 @@ def test_a_page_logs_nothing_to_the_console_and_needs_no_other_file(folder, name
 def test_the_script_of_the_tables(script, title, folder, tmp_path):
     page = (folder / "index.html").read_text(encoding="utf-8").replace("</body>", script + "</body>")
     (tmp_path / "acting.html").write_text(page, encoding="utf-8")
-    page, console = opened(tmp_path / "acting.html", tmp_path)
+    page, console = opened(f"file://{tmp_path}/acting.html", tmp_path / "browser")
     assert console == []
     assert re.search("<title>(.*?)</title>", page)[1] == title

@@ -2,6 +2,7 @@
 
 import csv
 import re
+import shutil
 import subprocess
 import sys
 
@@ -53,6 +54,46 @@ def test_keys_of_the_other_workflow_are_not_checked_but_those_of_this_one_are(tm
     assert "ranking" not in said
 
 
+@pytest.fixture
+def deployed(tmp_path):
+    """A folder as snakedeploy writes it: the configuration, and a Snakefile that imports the workflow from git."""
+    source, folder = tmp_path / "source", tmp_path / "deployed"
+    (source / "workflow").mkdir(parents=True)
+    (source / "workflow" / "Snakefile").write_text((REPOSITORY / "workflow" / "Snakefile").read_text())
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@t", "-C", str(source)]
+    for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "all"], ["tag", "v1"]):
+        subprocess.run([*git, *command], check=True)
+    (folder / "workflow").mkdir(parents=True)
+    shutil.copytree(REPOSITORY / "config", folder / "config")
+    (folder / "workflow" / "Snakefile").write_text(
+        f"""
+configfile: "config/config.yaml"
+module tgl:
+    snakefile: "git+file://{source}/workflow/Snakefile@v1"
+    config: config
+use rule * from tgl
+"""
+    )
+    return folder
+
+
+def test_a_workflow_deployed_from_an_address_has_the_rules_of_the_installed_package(deployed):
+    status, said = snakemake(deployed, deployed / "workflow" / "Snakefile", "--dry-run")
+    assert status == 0, said
+    assert re.search(r"^train +20$", said, flags=re.M), said
+
+
+def test_a_deployed_workflow_without_the_package_says_what_to_install(deployed, monkeypatch):
+    blocked = deployed / "blocked" / "tgl"
+    blocked.mkdir(parents=True)
+    (blocked / "__init__.py").write_text("raise ImportError('no tgl')")
+    monkeypatch.setenv("PYTHONPATH", str(blocked.parent))
+    status, said = snakemake(deployed, deployed / "workflow" / "Snakefile", "--dry-run")
+    assert status != 0
+    assert "the package tgl is not installed in " in said
+    assert "pip install 'tgl[all]'" in said
+
+
 def test_the_catalogues_snakefile_plans_the_same_jobs(tmp_path):
     preset = ["--configfile", str(REPOSITORY / "workflow/presets/quick.yaml"), "--dry-run"]
     counts = []
@@ -71,6 +112,7 @@ def test_the_entry_of_the_catalogue_names_what_the_repository_has():
     entry = yaml.safe_load((REPOSITORY / ".snakemake-workflow-catalog.yml").read_text())["usage"]
     assert entry["software-stack-deployment"]["conda"] == bool(list((REPOSITORY / "envs").glob("*.yaml")))
     assert (REPOSITORY / "config" / "README.md").is_file()
+    assert (REPOSITORY / "config" / "config.yaml").read_text() == (REPOSITORY / "config.yaml").read_text()
     assert (REPOSITORY / "workflow" / "Snakefile").is_file()
 
 
