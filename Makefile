@@ -46,7 +46,7 @@ test-fuzz: .venv/installed
 # The documentation as a site, in site/. Every warning is an error: a broken link, a page that no menu has.
 docs: .venv/installed
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
-	@echo "site/index.html; with the search: $(BIN)/python -m http.server --directory site"
+	@echo site/index.html
 
 lint: .venv/installed
 	$(BIN)/ruff check .

@@ -62,6 +62,46 @@ def test_a_page_logs_nothing_to_the_console_and_needs_no_other_file(folder, name
     assert "</html>" in page
 
 
+# Opens each picture, chooses nothing, then all, and another panel; reports the numbers of lines in the title.
+CHOOSE = """
+<script>
+const found = [];
+for (const live of document.querySelectorAll("details.live")) live.open = true;
+setTimeout(() => {
+  for (const live of document.querySelectorAll("details.live")) {
+    const chart = Chart.getChart(live.querySelector("canvas"));
+    const count = () => chart.data.datasets.filter((set) => !set.isLimit).length;
+    const [all, none] = live.querySelectorAll(".choices button");
+    const first = count(); none.click(); const empty = count(); all.click(); const whole = count();
+    live.querySelector("input[type=checkbox]").click();
+    const without = count();
+    const panels = live.querySelector("select");
+    let name = "";
+    if (panels) {
+      panels.selectedIndex = panels.options.length - 1; panels.dispatchEvent(new Event("change"));
+      name = chart.data.datasets.some((set) => set.label.includes("new entities"));
+    }
+    found.push(`${first > 0} ${empty} ${whole >= first} ${without < whole} ${name}`);
+  }
+  document.title = found.join(", ");
+}, 300);
+</script>
+"""
+
+
+def test_pictures_open_and_groups_and_panels_can_be_chosen(folder, tmp_path):
+    page = (folder / "index.html").read_text(encoding="utf-8")
+    number = page.count('<script type="application/json" class="chart"')
+    assert number >= 2
+    (tmp_path / "choosing.html").write_text(page.replace("</body>", CHOOSE + "</body>"), encoding="utf-8")
+    shown, console = opened(
+        f"file://{tmp_path}/choosing.html", tmp_path / "browser", "--virtual-time-budget=5000"
+    )
+    assert console == []
+    seen = re.search("<title>(.*?)</title>", shown)[1].split(", ")
+    assert seen == ["true 0 true true true"] + ["true 0 true true "] * (number - 1)
+
+
 @pytest.mark.parametrize(
     ("script", "title"),
     [(ACT, "rows true rising true falling true left 0"), (TWO_LINES, "yzx")],

@@ -101,9 +101,13 @@ def test_the_same_numbers_give_the_same_bytes_and_others_others(name, seeds):
 
 
 @pytest.mark.parametrize("weights", [("trained", "random"), ("trained",)])
-def test_there_is_a_panel_for_each_traced_kind_part_and_kind_of_weights(weights):
-    table = profile(("updated", "new_entity"), weights=weights)
-    assert panels(profile_by_block(table, "window")) == 2 * len(PARTS) * len(weights)
+@pytest.mark.parametrize(
+    ("others", "columns"),
+    [((), 1), (("unchanged",), 1), (("unchanged", "shuffled.updated", "capitalised.new_entity"), 3)],
+)
+def test_there_is_a_panel_for_each_traced_kind_part_weights_and_other_group(weights, others, columns):
+    table = profile(("updated", "new_entity", *others), weights=weights)
+    assert panels(profile_by_block(table, "window")) == 2 * len(PARTS) * len(weights) * columns
     assert panels(ratio_by_denominator(table)) == len(DENOMINATORS)
 
 
@@ -115,10 +119,17 @@ def whole_figure():
 @pytest.mark.parametrize("group", [*PROFILED_KINDS, *CONTROLS])
 def test_every_group_has_its_band_and_line_in_every_panel_it_belongs_to(group):
     svg = whole_figure()
-    # Traced kinds stand in panels of their own; unchanged facts and the controls in those of each traced kind.
-    rows = 1 if group in SALIENT_KINDS else 2
-    assert len(bands(svg, group)) == rows * len(PARTS) * 2
-    assert len(lines(svg, group)) == rows * len(PARTS) * 2 + rows  # and one in each legend
+    # A traced kind is in every panel of its rows; unchanged facts and each control have one column.
+    lines_of_panels = len(PARTS) * 2 * (1 if group in SALIENT_KINDS else 2)
+    columns = 1 + len(CONTROLS) if group in SALIENT_KINDS else 1
+    assert len(bands(svg, group)) == lines_of_panels * columns
+    assert len(lines(svg, group)) == lines_of_panels * columns
+
+
+def test_a_panel_has_two_bands_at_most():
+    axes = re.findall(r'<g id="axes_\d+">.*?(?=<g id="axes_|\Z)', whole_figure(), flags=re.DOTALL)
+    assert len(axes) == 2 * 2 * len(PARTS) * (1 + len(CONTROLS))
+    assert {found.count("fill-opacity: 0.15") for found in axes} == {2}
 
 
 @pytest.mark.parametrize("missing", [*PROFILED_KINDS, *CONTROLS])

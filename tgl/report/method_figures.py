@@ -13,6 +13,7 @@ from tgl.analysis.compare import BETTER, WORSE
 from tgl.report.figures import STYLE, svg
 
 MOST_COLUMNS = 5
+_MOST_NUMBERS = 8  # Periods of a matrix whose cells have room for numbers.
 COLOURS = {BETTER: "#2d6a4f", WORSE: "#9d0208"}
 
 
@@ -119,6 +120,78 @@ def equal_uptake(table: pd.DataFrame, reference: str) -> str:
             panel.set_ylim(len(rows) - 0.5, -0.5)
             panel.set_title(f"at {share:.0%} of the uptake of {reference}", fontsize=11)
         return svg(figure)
+
+
+def forgetting_matrix(matrix: pd.DataFrame, base: str) -> str:
+    """Draw what happens to each period's facts along a chain: one panel for each method, a row for each checkpoint.
+
+    Numbers are perplexities; with more than eight periods they are left out. The colour is the log perplexity minus
+    that right after the facts' own period: red means forgotten. Cells before the own period have no colour.
+
+    Args:
+        matrix: Table `matrix` of the findings, of two or more periods.
+        base: Name of the base model in it, whose row is the first of every panel.
+
+    Returns:
+        The figure as SVG text.
+    """
+    periods = sorted(matrix["period"].unique())
+    before = matrix[matrix["method"] == base]
+    methods = [method for method in dict.fromkeys(matrix["method"]) if method != base]
+    columns = min(MOST_COLUMNS - 1, len(methods))
+    lines = math.ceil(len(methods) / columns)
+    with plt.rc_context(STYLE | {"axes.spines.left": False, "axes.spines.bottom": False}):
+        height = lines * (0.9 + 0.34 * (len(periods) + 1))
+        figure, grid = plt.subplots(lines, columns, figsize=(11, height), layout="constrained", squeeze=False)
+        for panel in grid.ravel()[len(methods) :]:
+            panel.set_axis_off()
+        tables = {}
+        for method in methods:
+            rows = pd.concat([before, matrix[matrix["method"] == method]])
+            tables[method] = rows.pivot(index="checkpoint", columns="period", values="value")[periods]
+        own = {method: _since_own_period(table) for method, table in tables.items()}
+        most = max(0.05, *(np.nanmax(np.abs(values), initial=0.0) for values in own.values()))
+        for number, (panel, method) in enumerate(zip(grid.ravel(), methods, strict=False)):
+            table = tables[method]
+            image = panel.pcolormesh(
+                own[method], cmap="RdBu_r", vmin=-most, vmax=most, edgecolors="#dddddd", linewidth=0.4
+            )
+            if len(periods) <= _MOST_NUMBERS:
+                _numbers(panel, table.to_numpy(), own[method] / most)
+            panel.set_xticks(np.arange(len(periods)) + 0.5, periods, fontsize=8)
+            names = [base, *table.index[1:]] if len(before) else list(table.index)
+            panel.set_yticks(
+                np.arange(len(names)) + 0.5, names if number % columns == 0 else [""] * len(names), fontsize=8
+            )
+            panel.invert_yaxis()
+            panel.tick_params(length=0)
+            panel.set_title(method, fontsize=10, loc="left")
+        figure.supxlabel("facts of", fontsize=9)
+        figure.supylabel("checkpoint", fontsize=9)
+        bar = figure.colorbar(image, ax=grid.ravel().tolist(), fraction=0.03, pad=0.01)
+        bar.set_label("nats per token lost since the own period", fontsize=9)
+        bar.outline.set_visible(False)
+        return svg(figure)
+
+
+def _numbers(panel, values: np.ndarray, shades: np.ndarray) -> None:
+    """Write perplexities into the cells of a heatmap whose colours are `shades`, from -1 to 1."""
+    for row, column in np.ndindex(values.shape):
+        shade = shades[row, column]
+        colour = "#777777" if np.isnan(shade) else "white" if abs(shade) > 0.6 else "black"
+        text = f"{math.exp(values[row, column]):.3g}" if np.isfinite(values[row, column]) else "–"
+        panel.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=8, color=colour)
+
+
+def _since_own_period(table: pd.DataFrame) -> np.ndarray:
+    """Return each value minus that at the checkpoint of its column; NaN before it.
+
+    Args:
+        table: Values by checkpoint (rows, in order) and period (columns), which is also the name of a checkpoint.
+    """
+    apart = table.to_numpy() - np.array([table[period].get(period, np.nan) for period in table.columns])
+    early = np.array([[checkpoint < period for period in table.columns] for checkpoint in table.index])
+    return np.where(early, np.nan, apart)
 
 
 def _point(panel, row: pd.Series, y: int, *, columns: tuple[str, str, str]) -> None:

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from tgl.report.rate_table import trained_in
 from tgl.train.methods import rate_text
 
+_TEMPLATES = Path(__file__).with_name("templates")
 _SECTION = re.compile(r"<h2>([^<>]*)</h2>")
 _FEWEST_SECTIONS = 4
 _PICTURE = re.compile(r"<figure><svg([^<>]*>)(.*?</svg>\s*)<figcaption>(.*?)</figcaption>", re.DOTALL)
@@ -28,7 +29,7 @@ def render(template: str, **values: object) -> str:
         **values: Variables of the template.
     """
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).with_name("templates")),
+        loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -44,7 +45,13 @@ def render(template: str, **values: object) -> str:
         "svg": Markup,
     }
     environment.tests["startswith"] = str.startswith
+    environment.globals["library"] = _library
     return accessible(environment.get_template(template).render(**values))
+
+
+def _library(name: str) -> Markup:
+    """Return a script of this package that is no template, such as a library in one line."""
+    return Markup(_TEMPLATES.joinpath(name).read_text(encoding="utf-8"))
 
 
 def accessible(page: str) -> str:

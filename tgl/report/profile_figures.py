@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from tgl.core.files import write_text
+from tgl.core.vocabulary import SALIENT_KINDS
 from tgl.report.figures import STYLE, plt, svg
 
 COLOURS = {
@@ -29,7 +30,7 @@ LABELS = {
     "window": "windows of plain text",
 }
 _DECADE_SHARE = 5  # A narrower range has too few round numbers for the ticks of a logarithmic axis.
-_WEIGHTS = (("trained", "trained model"), ("random", "same model, random weights"))
+WEIGHTS = ("trained", "random")
 
 
 def label(group: str) -> str:
@@ -48,9 +49,10 @@ def write_profile_figures(profile: pd.DataFrame, folder: str | Path) -> None:
 
 
 def profile_by_block(profile: pd.DataFrame, denominator: str) -> str:
-    """Draw the relative norm by block, with one row of panels for each traced kind and part.
+    """Draw the relative norm by block: a row of panels for each traced kind and part, a column for each other group.
 
-    Lines are means over seeds. Bands extend from the lowest to the highest bootstrap limit of any seed.
+    A panel has two bands only, so that they can be told apart. Lines are means over seeds. Bands extend from the lowest
+    to the highest bootstrap limit of any seed.
 
     Args:
         profile: Rows of the table `profile` of one or several seeds.
@@ -60,32 +62,43 @@ def profile_by_block(profile: pd.DataFrame, denominator: str) -> str:
         The figure as SVG text.
     """
     rows = profile[(profile["denominator"] == denominator) & (profile["block"] >= 0)]
-    kinds = [kind for kind in ("updated", "new_entity") if kind in set(rows["group"])] or ["unchanged"]
     parts = list(dict.fromkeys(rows.sort_values(["block", "part"])["part"]))
-    weights = [(key, title) for key, title in _WEIGHTS if key in set(rows["weights"])]
-    panels_of = [(kind, part) for kind in kinds for part in parts]
+    weights = [key for key in WEIGHTS if key in set(rows["weights"])]
+    kinds, measured = traced_kinds(rows), set(rows["group"])
+    others = ["unchanged"] if "unchanged" in measured - set(kinds) else []
+    others += [name for name in COLOURS if any(f"{name}.{kind}" in measured for kind in kinds)]
+    lines = [(key, kind, part) for key in weights for kind in kinds for part in parts]
+    size = (1.4 + max(2.1 * len(others), 4.2), 1.9 * len(lines) + 0.7)
     with plt.rc_context(STYLE):
         figure, panels = plt.subplots(
-            len(panels_of), len(weights), figsize=(5.5 + 2.75 * len(weights), 2.5 * len(panels_of) + 0.4),
-            sharex=True, sharey=True, layout="constrained", squeeze=False,
+            len(lines), max(1, len(others)), figsize=size, sharex=True, sharey=True, layout="constrained", squeeze=False
         )  # fmt: skip
-        for (kind, part), line in zip(panels_of, panels, strict=True):
-            groups = [kind, "unchanged", *(f"{name}.{kind}" for name in COLOURS)]
-            for panel, (key, title) in zip(line, weights, strict=True):
-                chosen = rows[(rows["weights"] == key) & (rows["part"] == part)]
-                for group in dict.fromkeys(groups):
-                    _band(panel, chosen[chosen["group"] == group], "block", group=group)
+        for (key, kind, part), line in zip(lines, panels, strict=True):
+            chosen = rows[(rows["weights"] == key) & (rows["part"] == part)]
+            for panel, other in zip(line, others or [kind], strict=True):
+                group = other if other in ("unchanged", kind) else f"{other}.{kind}"
+                for name in dict.fromkeys((group, kind)):
+                    _band(panel, chosen[chosen["group"] == name], "block", group=name)
                 panel.axhline(1, color="#444444", linewidth=0.8, linestyle=":")
                 panel.set_yscale("log")
-                panel.set_title(f"{LABELS[kind]}, {part.replace('_', ' ')}: {title}", fontsize=10)
-            if part == parts[0]:
-                line[-1].legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+            of_weights = "\nrandom weights" if key == "random" else ""
+            line[0].set_ylabel(
+                f"{LABELS[kind]}\n{part.replace('_', ' ')}{of_weights}", fontsize=9, color=COLOURS[kind]
+            )
         _plain_ticks(panels[0][0])
+        for panel, other in zip(panels[0], others, strict=False):
+            panel.set_title(f"and {LABELS[other]}", fontsize=9, color=COLOURS[other])
         for panel in panels[-1]:
-            panel.set_xlabel("block")
+            panel.set_xlabel("block", fontsize=9)
             panel.xaxis.get_major_locator().set_params(integer=True)
         figure.supylabel(f"gradient norm divided by that of {LABELS[denominator]}", fontsize=10)
         return svg(figure)
+
+
+def traced_kinds(rows: pd.DataFrame) -> list[str]:
+    """Return the kinds that rows of a profile trace: updated facts and new entities, else unchanged facts."""
+    measured = set(rows["group"])
+    return [kind for kind in SALIENT_KINDS if kind in measured] or ["unchanged"]
 
 
 def along_training(rows: pd.DataFrame) -> str:

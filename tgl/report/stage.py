@@ -13,6 +13,7 @@ from tgl.config.root import Config
 from tgl.config.used import used_settings
 from tgl.core.files import write_text
 from tgl.report import gather, method_figures, notes, profile_figures, profile_tables
+from tgl.report.charts import profile_chart, training_chart, uptake_chart
 from tgl.report.csv_text import csv_text
 from tgl.report.drill_down import probe_rows
 from tgl.report.found import what_was_found
@@ -64,7 +65,14 @@ def write_report(results: Path, config: Config, output: Path) -> None:
     about = gather.profile_about(results, config)
     rates = rate_table(gather.realised_rates(results, config))
     pictures["plans"] = plan_heatmap(plans)
-    pictures["training"] = training_curves(gather.training_losses(results, config))
+    losses = gather.training_losses(results, config)
+    pictures["training"] = training_curves(losses)
+    charts = {
+        "profile": profile_chart(profile[profile["weights"] == "trained"], denominator),
+        "training": training_chart(losses, REFERENCE),
+    }
+    if len(method_findings.curves):
+        charts["uptake"] = uptake_chart(method_findings.curves, method_findings.rates, REFERENCE)
     if by_step is not None:
         pictures["along_training"] = profile_figures.along_training(along)
         write_text(output / "along_training.csv", csv_text(by_step))
@@ -114,6 +122,7 @@ def write_report(results: Path, config: Config, output: Path) -> None:
         gates=found,
         sentences=what_was_found(config, found, method_findings, profile=profile, denominator=denominator),
         pictures=pictures,
+        charts=charts,
         ratios=profile_tables.ratios(profile),
         factors=profile_tables.chains(seeds),
         equal_loss=profile_tables.equal_loss(seeds),
@@ -188,6 +197,8 @@ def _pictures(
         found["uptake"] = method_figures.uptake_curves(
             method_findings.curves, method_findings.rates, REFERENCE
         )
+    if method_findings.matrix["period"].nunique() > 1:
+        found["forgetting_matrix"] = method_figures.forgetting_matrix(method_findings.matrix, BASE)
     of_reference = method_findings.equal_uptake.get("reference", pd.Series(dtype=object)) == REFERENCE
     if of_reference.any():
         found["equal_uptake"] = method_figures.equal_uptake(method_findings.equal_uptake, REFERENCE)
