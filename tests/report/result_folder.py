@@ -59,6 +59,7 @@ def write_results(folder: Path, config: Config, world: World | None = None) -> P
     units = [f"block{n:02d}.{part}" for n in range(config.model.layers) for part in ("attention", "mlp")]
     for name in ("base", *config.periods):
         write_table([], folder / "tokens" / f"{name}.parquet", "tokens", counts={"tokens": 10})
+        write_table([], folder / "withheld" / f"{name}.parquet", "withheld")
     for old, new in zip(config.snapshots.dates, config.periods, strict=False):
         write_table([], folder / "diff" / f"{old}_{new}" / "0.parquet", "diff", counts={"changed": 0})
     for date in config.snapshots.dates:
@@ -137,6 +138,13 @@ def write_run(folder, config, world, asked, units, run, gain=0.0):
             )
     write_table(scores, own / "scores.parquet", "scores")
     write_table(losses, own / "lm_loss.parquet", "lm_loss")
+    written = [
+        {"checkpoint": checkpoint, "probe": probe["id"], "text": f"{method} after {checkpoint}"}
+        for checkpoint in checkpoints
+        for probe in asked[::7]
+        if probe["split"] == "test"
+    ]
+    write_table(written, own / "generations.parquet", "generations")
     if method == "base":
         return
     if steps:

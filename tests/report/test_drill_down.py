@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from tgl.report import drill_down
-from tgl.report.drill_down import probe_rows
+from tgl.report.drill_down import continuations, probe_rows, withheld_of
 
 PERIODS = ("2020", "2021")
 
@@ -79,3 +79,33 @@ def test_a_probe_without_a_score_in_some_run_is_counted_as_left_out():
 
 def test_no_test_probe_gives_no_row():
     assert rows_of(probes(split="validation")) == ([], 0)
+
+
+def written(name, asked, checkpoints=("2019", *PERIODS)):
+    return pd.DataFrame(
+        {"checkpoint": checkpoint, "probe": probe, "text": f"{name} {checkpoint}"}
+        for checkpoint in checkpoints
+        for probe in asked
+    )
+
+
+def test_continuations_are_those_of_the_base_model_and_after_the_probes_own_period():
+    asked = ["updated-2020-0-test", "unchanged-2021-1-test"]
+    tables = {name: written(name, asked) for name in ("base", "full", "tgl_fp")}
+    found = continuations(probes(), tables.__getitem__, ["full", "tgl_fp"], base="base", start="2019")
+    assert [(row.probe["id"], row.before, row.after) for row in found] == [
+        ("updated-2020-0-test", "base 2019", {"full": "full 2020", "tgl_fp": "tgl_fp 2020"}),
+        ("unchanged-2021-1-test", "base 2019", {"full": "full 2021", "tgl_fp": "tgl_fp 2021"}),
+    ]
+
+
+def test_a_probe_that_one_method_was_not_asked_is_left_out():
+    asked = ["updated-2020-0-test", "unchanged-2021-1-test"]
+    tables = {"base": written("base", asked), "full": written("full", asked[:1])}
+    found = continuations(probes(), tables.__getitem__, ["full"], base="base", start="2019")
+    assert [row.probe["id"] for row in found] == asked[:1]
+
+
+def test_pieces_left_out_of_training_text_are_found_by_probe():
+    pieces = pd.DataFrame({"probe": ["a", "b", "a"], "text": ["One.", "Two.", "(One.)"], "times": [2, 1, 1]})
+    assert withheld_of(pieces, ["a", "c"]) == {"a": [("One.", 2), ("(One.)", 1)]}

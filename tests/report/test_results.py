@@ -29,8 +29,8 @@ def results(folder):
 
 def test_the_names_are_those_of_the_tables_that_are_there(results):
     assert results.names == [
-        "agreement", "along", "along_examples", "comparisons", "diff", "drift", "lm_loss", "norms", "pages",
-        "probes", "profile", "rates", "scores", "steps", "tokens",
+        "agreement", "along", "along_examples", "comparisons", "diff", "drift", "generations", "lm_loss",
+        "norms", "pages", "probes", "profile", "rates", "scores", "steps", "tokens", "withheld",
     ]  # fmt: skip
 
 

@@ -55,6 +55,25 @@ def test_sentences_are_cut_out_and_the_rest_stays(withheld, text, left, number):
     assert withheld.counts == {"withheld_sentences": number}
 
 
+def test_each_removed_piece_is_kept_with_the_probes_that_asked_for_it(withheld):
+    withheld("One is here. Two is here. Foo (Two is here. It left.) ok.\nTwo is here.\n It’s “so”.")
+    rows = {(row["probe"], row["text"]): row["times"] for row in withheld.rows()}
+    assert rows == {
+        ("1", "Two is here."): 2,
+        ("1", "Foo (Two is here. It left.) ok."): 1,
+        ("2", "It’s “so”."): 1,
+    }
+    assert sum(rows.values()) == withheld.counts["withheld_sentences"]
+
+
+def test_a_sentence_of_two_probes_is_counted_once_and_shown_for_both(tmp_path):
+    write_table([probe(1, "Two is here."), probe(2, "Two is here.")], tmp_path / "probes", "probes")
+    both = Withheld(tmp_path / "probes", "en")
+    both("One. Two is here.")
+    assert both.counts == {"withheld_sentences": 1}
+    assert [(row["probe"], row["times"]) for row in both.rows()] == [("1", 1), ("2", 1)]
+
+
 @given(
     st.lists(st.sampled_from(["One is here.", "Two is here.", " ", "\n", "x.", 'It\'s "so".']), max_size=20)
 )

@@ -78,12 +78,16 @@ def pack(
     settings: Annotated[TokensConfig, Keys("tokens", only=("block_size",))],
     text: TextKeys,
     withhold: Withhold = None,
+    withheld: Annotated[
+        Path | None, typer.Option(help="Table `withheld` to write: what was left out because of --withhold.")
+    ] = None,
 ) -> None:
     """Tokenise base text or new sentences, and pack them into blocks."""
     if kind not in ("pages", "diff"):
         raise TglError(f"--kind: found '{kind}', expected pages or diff")
     given = Checked().table(kind, *tables, rows=kind == "pages").table("probes", withhold, rows=False)
-    given.tokenizer(tokenizer).output(output)
+    given.tokenizer(tokenizer).output(*filter(None, [output, withheld]))
+    from tgl.core.tables.write import write_table
     from tgl.text.stage import write_packed
 
     without = _withheld(withhold, text.language)
@@ -96,6 +100,8 @@ def pack(
         holdout_share=text.holdout_share,
         withheld=without,
     )
+    if withheld:
+        write_table(without.rows() if without else [], withheld, "withheld")
     if without:
         say(str(without.counts))
 

@@ -86,7 +86,9 @@ def score(
             metavar="NAME=TABLE",
         ),
     ],
-    output: Annotated[Path, typer.Option(help="Folder that gets scores.parquet and lm_loss.parquet.")],
+    output: Annotated[
+        Path, typer.Option(help="Folder that gets the tables scores, lm_loss and generations.")
+    ],
     checkpoint: Annotated[str, typer.Option(help="Name of the checkpoint in the tables.", metavar="NAME")],
     settings: Annotated[TokensConfig, Keys("tokens", only=("block_size",))],
     merge_adapter: MergeAdapter = False,
@@ -95,7 +97,7 @@ def score(
     """Score the test probes and the held-out texts of a checkpoint."""
     texts = named_paths(text)
     given = Checked().model(model).table("probes", probes).table("tokens", *texts.values())
-    given.output(output / "scores.parquet", output / "lm_loss.parquet")
+    given.output(*(output / f"{name}.parquet" for name in ("scores", "lm_loss", "generations")))
     from tgl.evaluate.stage import score_checkpoint
     from tgl.models.checkpoint import load_model
     from tgl.models.tokenizer import load_tokenizer
@@ -130,7 +132,8 @@ def train(
     profile: Annotated[Path, typer.Option(help="Table `profile` that the plan was made from.")],
     plan: Annotated[Path, typer.Option(help="The plan, as `tgl plan` writes it.")],
     tables: Annotated[
-        Path, typer.Option(help="Folder that gets the tables scores, lm_loss, steps, rates, drift.")
+        Path,
+        typer.Option(help="Folder that gets the tables scores, lm_loss, generations, steps, rates, drift."),
     ],
     state: State,
     learning_rate: LearningRate,

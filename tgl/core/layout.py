@@ -27,6 +27,7 @@ PATTERNS = {
     # tokens of the base text (`BASE`) and of each period
     "tokenizer": "tokens/tokenizer",
     "tokens": "tokens/{period}.parquet",
+    "withheld": "withheld/{period}.parquet",
     # models: the base model, its weights during pretraining, and the checkpoint of each method after each period
     "base_model": "models/{model}/base/seed{seed}",
     "kept_model": "models/{model}/base/seed{seed}/along/{step}",
@@ -48,6 +49,7 @@ PATTERNS = {
     # measurements of the base model and of each method
     "scores": "scores/{model}/{method}/seed{seed}/scores.parquet",
     "lm_loss": "scores/{model}/{method}/seed{seed}/lm_loss.parquet",
+    "generations": "scores/{model}/{method}/seed{seed}/generations.parquet",
     "step_scores": "scores/{model}/{method}/seed{seed}/step_scores.parquet",
     "step_losses": "scores/{model}/{method}/seed{seed}/step_losses.parquet",
     "steps": "scores/{model}/{method}/seed{seed}/steps.parquet",

@@ -73,6 +73,7 @@ SCHEMAS: dict[str, pa.Schema] = {
         ]
     ),
     "tokens": pa.schema([("part", pa.string()), ("tokens", pa.list_(pa.int32()))]),
+    "withheld": pa.schema([("probe", pa.string()), ("text", pa.string()), ("times", pa.int64())]),
     "norms": pa.schema(
         [
             ("weights", pa.string()),
@@ -204,6 +205,7 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("negative_log_likelihood", pa.float64()),
         ]
     ),
+    "generations": pa.schema([("checkpoint", pa.string()), ("probe", pa.string()), ("text", pa.string())]),
     "step_scores": pa.schema(
         [
             ("checkpoint", pa.string()),

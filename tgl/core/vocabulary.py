@@ -31,7 +31,7 @@ TRAIN, HELD_OUT = "train", "held_out"
 TEXT_PARTS = (TRAIN, HELD_OUT)
 
 # The tables of one run of continual pretraining.
-RUN_TABLES = ("scores", "lm_loss", "steps", "rates", "drift")
+RUN_TABLES = ("scores", "lm_loss", "generations", "steps", "rates", "drift")
 # Further tables of a run that is also scored between its first and last step (`train.score_at`).
 STEP_TABLES = ("step_scores", "step_losses")
 

@@ -1,4 +1,4 @@
-"""Stage `score`: score a checkpoint and write the tables `scores` and `lm_loss`."""
+"""Stage `score`: score a checkpoint and write the tables `scores`, `lm_loss` and `generations`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 from tgl.core.tables.read import read_table
 from tgl.core.tables.write import write_table
 from tgl.core.vocabulary import HELD_OUT, TEST, VALIDATION
+from tgl.evaluate.generate import generations
 from tgl.evaluate.score import score_probes, text_loss
 from tgl.models.fit import check_block_size, check_tokenizer
 from tgl.models.tokenizer import first_token
@@ -29,7 +30,7 @@ def score_checkpoint(
     block_size: int,
     folder: Path,
 ) -> None:
-    """Score all validation and test probes and the held-out part of each text.
+    """Score all validation and test probes and the held-out part of each text, and continue a few probes.
 
     A text without a held-out part gives a row with 0 tokens.
 
@@ -40,7 +41,7 @@ def score_checkpoint(
         texts: Path of a table `tokens` for each name of a text.
         checkpoint: Name of the model in the tables.
         block_size: Number of tokens of a block.
-        folder: Folder for scores.parquet and lm_loss.parquet.
+        folder: Folder for scores.parquet, lm_loss.parquet and generations.parquet.
 
     Raises:
         TglError: If model, tokenizer, texts and block size do not fit together. This is checked before scoring starts.
@@ -54,6 +55,8 @@ def score_checkpoint(
     write_table(
         score_probes(model, tokenizer, asked, checkpoint=checkpoint), folder / "scores.parquet", "scores"
     )
+    continued = generations(model, tokenizer, asked, checkpoint=checkpoint)
+    write_table(continued, folder / "generations.parquet", "generations")
     rows = []
     for name, path in texts.items():
         stream = read_stream(path, HELD_OUT)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,6 +72,66 @@ def probe_rows(
             )
         )
     return found, len(test) - len(found)
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """How models go on after the text before a probe's span.
+
+    Attributes:
+        probe: Its row of the table `probes`.
+        before: What the base model writes.
+        after: What each method writes after the probe's period, by method.
+    """
+
+    probe: dict
+    before: str
+    after: Mapping[str, str]
+
+
+def continuations(
+    probes: pd.DataFrame,
+    read_generations: Callable[[str], pd.DataFrame],
+    methods: list[str],
+    *,
+    base: str,
+    start: str,
+) -> list[Continuation]:
+    """Return what all models write after the probes that were asked. The arguments are those of `probe_rows`.
+
+    Args:
+        probes: The table `probes`.
+        read_generations: Returns the table `generations` of a method at its chosen rate, of one seed.
+        methods: The methods.
+        base: The name under which `read_generations` returns those of the base model.
+        start: The checkpoint of the base model.
+    """
+    own_period = dict(zip(probes["id"], probes["period"], strict=True))
+
+    def texts(name: str, checkpoint: str | None = None) -> dict[str, str]:
+        rows = read_generations(name).to_dict("records")
+        return {
+            row["probe"]: row["text"]
+            for row in rows
+            if row["checkpoint"] == (checkpoint or own_period.get(row["probe"]))
+        }
+
+    before, after = texts(base, start), {method: texts(method) for method in methods}
+    asked = probes[probes["id"].isin(before)].to_dict("records")
+    return [
+        Continuation(probe, before[probe["id"]], {method: own[probe["id"]] for method, own in after.items()})
+        for probe in asked
+        if all(probe["id"] in own for own in after.values())
+    ]
+
+
+def withheld_of(pieces: pd.DataFrame, probes: Iterable[str]) -> dict[str, list[tuple[str, int]]]:
+    """Return (piece, how often it was left out) of each probe, from the table `withheld`."""
+    own = pieces[pieces["probe"].isin(set(probes))]
+    return {
+        probe: list(zip(rows["text"], rows["times"], strict=True))
+        for probe, rows in own.groupby("probe", sort=False)
+    }
 
 
 def _probabilities(scores: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:

@@ -161,6 +161,20 @@ def scores_of(results: Path, config: Config, method: str, *, rate: float) -> pd.
     return _of_seeds(paths, "scores")
 
 
+def generations_of(results: Path, config: Config, method: str, *, rate: float) -> pd.DataFrame:
+    """Return the table `generations` of a method at a rate, of the first seed; the base model has no rate."""
+    place = {"method": _folder(method, rate), "seed": config.seeds[0]}
+    return read_table(_layout(results, config).path("generations", **place), "generations").to_pandas()
+
+
+def withheld_pieces(results: Path, config: Config) -> pd.DataFrame:
+    """Return the tables `withheld` of all texts as one: columns probe, text, times."""
+    layout = _layout(results, config)
+    paths = [layout.path("withheld", period=name) for name in (BASE, *config.periods)]
+    whole = pd.concat([read_table(path, "withheld").to_pandas() for path in paths], ignore_index=True)
+    return whole.groupby(["probe", "text"], sort=False)["times"].sum().reset_index()
+
+
 def diff_examples(results: Path, config: Config, most: int) -> list[tuple[str, list[dict]]]:
     """Return (period, rows of `diff`) with at most `most` evenly spaced rows of each kind."""
     dates, found, layout = config.snapshots.dates, [], _layout(results, config)

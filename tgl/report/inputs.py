@@ -23,6 +23,7 @@ def inputs_of(results: Path, config: Config) -> Iterator[tuple[str, str]]:
             yield "diff", layout.path("diff", old=old, period=new, shard=shard)
     for name in (BASE, *config.periods):
         yield "tokens", layout.path("tokens", period=name)
+        yield "withheld", layout.path("withheld", period=name)
     for seed in config.seeds:
         for name in ("profile", "norms", "comparisons"):
             yield name, layout.path(name, seed=seed, period=config.periods[0])
@@ -30,11 +31,11 @@ def inputs_of(results: Path, config: Config) -> Iterator[tuple[str, str]]:
             yield name, layout.path(name, seed=seed)
         if config.agree.facts:
             yield "agreement", layout.path("agreement", seed=seed)
-        for name in ("scores", "lm_loss"):
+        for name in ("scores", "lm_loss", "generations"):
             yield name, layout.path(name, method=BASE, seed=seed)
         for method, rate in config.runs:
             folder = method_folder(method, rate)
-            for name in ("scores", "lm_loss", "rates", "drift"):
+            for name in ("scores", "lm_loss", "generations", "rates", "drift"):
                 yield name, layout.path(name, method=folder, seed=seed)
             for name in STEP_TABLES if config.train.score_at else ():
                 yield name, layout.path(name, method=folder, seed=seed)

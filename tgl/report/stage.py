@@ -15,7 +15,7 @@ from tgl.core.files import write_text
 from tgl.report import gather, method_figures, notes, profile_figures, profile_tables
 from tgl.report.charts import profile_chart, training_chart, uptake_chart
 from tgl.report.csv_text import csv_text
-from tgl.report.drill_down import probe_rows
+from tgl.report.drill_down import continuations, probe_rows, withheld_of
 from tgl.report.found import what_was_found
 from tgl.report.gate import gates
 from tgl.report.limits import limits
@@ -100,19 +100,7 @@ def write_report(results: Path, config: Config, output: Path) -> None:
             diffs=gather.diff_examples(results, config, 6),
         ),
     )
-    rows, left_out = probe_rows(
-        gather.all_probes(results, config),
-        lambda method: gather.scores_of(results, config, method, rate=method_findings.rates.get(method, 0.0)),
-        list(method_findings.rates),
-        base=BASE,
-        start=config.snapshots.dates[0],
-    )
-    write_text(
-        output / "probes.html",
-        render(
-            "probes.html.j2", config=config, rows=rows, left_out=left_out, methods=list(method_findings.rates)
-        ),
-    )
+    write_text(output / "probes.html", _probes_page(results, config, method_findings))
     page = render(
         "index.html.j2",
         config=config,
@@ -155,6 +143,33 @@ def write_report(results: Path, config: Config, output: Path) -> None:
     )
     write_text(output / "index.html", page)
     write_text(output / "gate.json", json.dumps(found, indent=1) + "\n")
+
+
+def _probes_page(results: Path, config: Config, found: Findings) -> str:
+    probes, start = gather.all_probes(results, config), config.snapshots.dates[0]
+    methods = list(found.rates)
+    rows, left_out = probe_rows(
+        probes,
+        lambda method: gather.scores_of(results, config, method, rate=found.rates.get(method, 0.0)),
+        methods,
+        base=BASE,
+        start=start,
+    )
+    return render(
+        "probes.html.j2",
+        config=config,
+        rows=rows,
+        left_out=left_out,
+        methods=methods,
+        withheld=withheld_of(gather.withheld_pieces(results, config), [row.probe["id"] for row in rows]),
+        continuations=continuations(
+            probes,
+            lambda method: gather.generations_of(results, config, method, rate=found.rates.get(method, 0.0)),
+            methods,
+            base=BASE,
+            start=start,
+        ),
+    )
 
 
 def _shown_denominator(profile: pd.DataFrame, config: Config) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from tgl.core.tables.read import read_table
@@ -24,46 +25,59 @@ class Withheld:
 
     Attributes:
         counts: The number of removed pieces, as `withheld_sentences`.
+        removed: How often each piece was removed, by (probe id, piece).
     """
 
     def __init__(self, probes: str | Path, language: str) -> None:
-        table = read_table(probes, "probes", ["set", "text"]).to_pylist()
-        self._keys = frozenset(sentence_key(row["text"]) for row in table if row["set"] == "snapshots")
+        self._ids: dict[str, list[str]] = defaultdict(list)
+        for row in read_table(probes, "probes", ["id", "set", "text"]).to_pylist():
+            if row["set"] == "snapshots":
+                self._ids[sentence_key(row["text"])].append(row["id"])
         self._by_beginning: dict[tuple[str, ...], list[str]] = defaultdict(list)
-        for key in self._keys:
+        for key in self._ids:
             self._by_beginning[tuple(key.split(" ")[:2])].append(key)
         self._language = language
         self.counts = {"withheld_sentences": 0}
+        self.removed: Counter[tuple[str, str]] = Counter()
 
     def __call__(self, text: str) -> str:
         """Return a text without these sentences, and without lines that contained nothing else."""
         return "\n".join(line for line in map(self._line, text.split("\n")) if line is not None)
 
+    def rows(self) -> Iterator[dict]:
+        """Yield the rows of the table `withheld`: what was removed so far."""
+        for (probe, text), times in self.removed.items():
+            yield {"probe": probe, "text": text, "times": times}
+
     def _line(self, line: str) -> str | None:
-        if sentence_key(line) in self._keys:
-            self.counts["withheld_sentences"] += 1
+        if keys := self._ids.keys() & {sentence_key(line)}:
+            self._remove(line, keys)
             return None
         folded = " ".join(line.split())
-        cuts = [
-            (start, start + len(sentence))
-            for start, sentence in split_sentences(folded, self._language)
-            if self._holds_one(sentence)
-        ]
+        cuts = []
+        for start, sentence in split_sentences(folded, self._language):
+            if keys := self._held_by(sentence):
+                self._remove(sentence, keys)
+                cuts.append((start, start + len(sentence)))
         if not cuts:
             return line
-        self.counts["withheld_sentences"] += len(cuts)
         for start, end in reversed(cuts):
             folded = folded[:start] + folded[end:].removeprefix(" ")
         return folded.rstrip() or None
 
-    def _holds_one(self, piece: str) -> bool:
-        """Return whether a piece is or contains such a sentence, for example after "Inc." or in brackets."""
+    def _remove(self, piece: str, keys: Iterable[str]) -> None:
+        self.counts["withheld_sentences"] += 1
+        self.removed.update((probe, piece.strip()) for key in keys for probe in self._ids[key])
+
+    def _held_by(self, piece: str) -> set[str]:
+        """Return the sentences that a piece is or contains, for example after "Inc." or in brackets, as keys."""
         key = sentence_key(piece)
-        if key in self._keys:
-            return True
+        if key in self._ids:
+            return {key}
         words = [word.lstrip(_OPENING) for word in key.split(" ")]
-        return any(
-            found in key
+        return {
+            found
             for beginning in zip(words, words[1:], strict=False)
             for found in self._by_beginning.get(beginning, ())
-        )
+            if found in key
+        }

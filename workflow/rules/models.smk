@@ -50,6 +50,7 @@ rule score_base:
     output:
         scores=path("scores", method=BASE),
         lm_loss=path("lm_loss", method=BASE),
+        generations=path("generations", method=BASE),
     log:
         path("log", job="score_base/seed{seed}"),
     benchmark:

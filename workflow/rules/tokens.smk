@@ -35,7 +35,8 @@ rule pack_base:
         tokenizer=f"{TOKENIZER}/tokenizer.json",
         withheld=WITHHELD,
     output:
-        BASE_TOKENS,
+        tokens=BASE_TOKENS,
+        withheld=path("withheld", period=BASE),
     log:
         path("log", job="pack/base"),
     benchmark:
@@ -55,8 +56,8 @@ rule pack_base:
     message:
         "Packing the base text"
     shell:
-        "python -m tgl.jobs pack {input.tables:q} --kind pages {params.withhold:q} --tokenizer {params.folder:q} --output {output:q} "
-        "--holdout-share {params.holdout_share} --config {params.config:q} > {log:q} 2>&1"
+        "python -m tgl.jobs pack {input.tables:q} --kind pages {params.withhold:q} --tokenizer {params.folder:q} --output {output.tokens:q} "
+        "--withheld {output.withheld:q} --holdout-share {params.holdout_share} --config {params.config:q} > {log:q} 2>&1"
 
 
 rule pack_period:
@@ -65,7 +66,8 @@ rule pack_period:
         tokenizer=f"{TOKENIZER}/tokenizer.json",
         withheld=WITHHELD,
     output:
-        path("tokens"),
+        tokens=path("tokens"),
+        withheld=path("withheld"),
     log:
         path("log", job="pack/{period}"),
     benchmark:
@@ -85,5 +87,5 @@ rule pack_period:
     message:
         "Packing the new text of {wildcards.period}"
     shell:
-        "python -m tgl.jobs pack {input.tables:q} --kind diff {params.withhold:q} --tokenizer {params.folder:q} --output {output:q} "
-        "--holdout-share {params.holdout_share} --config {params.config:q} > {log:q} 2>&1"
+        "python -m tgl.jobs pack {input.tables:q} --kind diff {params.withhold:q} --tokenizer {params.folder:q} --output {output.tokens:q} "
+        "--withheld {output.withheld:q} --holdout-share {params.holdout_share} --config {params.config:q} > {log:q} 2>&1"

@@ -26,6 +26,7 @@ rule train:
         ),
         scores=path("scores", method=METHOD),
         lm_loss=path("lm_loss", method=METHOD),
+        generations=path("generations", method=METHOD),
         steps=path("steps", method=METHOD),
         rates=path("rates", method=METHOD),
         drift=path("drift", method=METHOD),

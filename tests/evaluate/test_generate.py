@@ -1,0 +1,76 @@
+"""Greedy continuations of a few probes."""
+
+import pyarrow as pa
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.model_fixtures import probe, tiny_model, tiny_tokenizer, write_probes
+from tgl.core.tables.read import read_table
+from tgl.evaluate.generate import PROBES, TOKENS, generations, greedy, sampled
+from tgl.models.tokenizer import first_token
+
+
+def table(tmp_path, rows) -> pa.Table:
+    return read_table(write_probes(tmp_path / "probes.parquet", rows), "probes")
+
+
+def alone(model, ids, count):
+    """Return the likeliest next tokens of one context without padding."""
+    with torch.no_grad():
+        for _ in range(count):
+            logits = model(input_ids=torch.tensor([ids])).logits[0, -1]
+            ids = [*ids, int(logits.argmax())]
+    return ids[-count:]
+
+
+def test_each_context_goes_on_as_it_does_alone():
+    model = tiny_model(spread=6).eval()
+    contexts = [[1], [2, 3, 4, 5], [7, 7], [1, 9, 4]]
+    assert greedy(model, contexts, 5) == [alone(model, ids, 5) for ids in contexts]
+    assert greedy(model, [], 5) == []
+
+
+def test_a_row_has_the_text_after_the_left_side_of_the_span(tmp_path):
+    rows = [
+        probe("a", "Anna Berg lives in Oslo", "Oslo", split="test"),
+        probe("b", "Anna Berg lives in Oslo", "Oslo", split="validation"),
+    ]
+    model, tokenizer = tiny_model(spread=6).eval(), tiny_tokenizer()
+    (row,) = generations(model, tokenizer, table(tmp_path, rows), checkpoint="now")
+    left = tokenizer("Anna Berg lives in", add_special_tokens=False)["input_ids"]
+    expected = tokenizer.decode(alone(model, [first_token(tokenizer), *left], TOKENS))
+    assert row == {"checkpoint": "now", "probe": "a", "text": expected}
+
+
+def test_a_long_context_loses_its_left_side_but_not_the_first_token(tmp_path):
+    model, tokenizer = tiny_model(spread=6).eval(), tiny_tokenizer()
+    positions = model.config.max_position_embeddings
+    text = "Anna Berg lives in " * positions + "Oslo"
+    (row,) = generations(
+        model, tokenizer, table(tmp_path, [probe("a", text, "Oslo", split="test")]), checkpoint="now"
+    )
+    left = tokenizer(text[: -len(" Oslo")], add_special_tokens=False)["input_ids"]
+    ids = [first_token(tokenizer), *left[-(positions - TOKENS - 1) :]]
+    assert row["text"] == tokenizer.decode(alone(model, ids, TOKENS))
+
+
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from("xyz"), st.sampled_from("12")), max_size=60))
+def test_every_group_has_an_equal_share_and_at_least_one_probe(groups):
+    rows = [{"id": n, "set": s, "kind": k, "period": p} for n, (s, k, p) in enumerate(groups)]
+    chosen = sampled(rows)
+    assert len({row["id"] for row in chosen}) == len(chosen)
+    keys = set(groups)
+    share = max(1, PROBES // max(1, len(keys)))
+    for key in keys:
+        own = [row for row in chosen if (row["set"], row["kind"], row["period"]) == key]
+        assert len(own) == min(share, groups.count(key))
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_the_model_never_reads_beyond_its_positions(count):
+    model = tiny_model(spread=6).eval()
+    positions = model.config.max_position_embeddings
+    contexts = [[1] * (positions - count)]
+    assert len(greedy(model, contexts, count)[0]) == count

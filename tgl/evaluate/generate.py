@@ -1,0 +1,86 @@
+"""How a model goes on after the text before a probe's span, by greedy decoding, for a few probes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+from transformers import PreTrainedModel
+from transformers.tokenization_utils_base import PreTrainedTokenizerBase
+
+from tgl.core.vocabulary import TEST
+from tgl.evaluate.score import max_length
+from tgl.evaluate.spans import span_tokens
+
+PROBES = 12  # Probes of all sets, kinds and periods together, at least one of each.
+TOKENS = 16  # New tokens.
+
+
+def generations(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, probes: pa.Table, *, checkpoint: str
+) -> Iterator[dict]:
+    """Yield the rows of the table `generations`.
+
+    Args:
+        model: A causal language model.
+        tokenizer: Its tokenizer.
+        probes: Table `probes`. Evenly spaced test probes of each set, kind and period are asked.
+        checkpoint: Name of the model in the rows.
+
+    Raises:
+        TglError: A span cannot be tokenised.
+    """
+    model.eval()
+    rows = sampled(probes.filter(pc.equal(probes["split"], TEST)).to_pylist())
+    length = max(2, max_length(model) - TOKENS)
+    contexts = []
+    for row in rows:
+        # The span is not read, so a long one must not take the room of its context.
+        span = (row["span_start"], row["span_end"])
+        tokens = span_tokens(tokenizer, row["text"], span, max_length=max_length(model))
+        contexts.append([tokens.ids[0], *tokens.ids[1 : tokens.first][-(length - 1) :]])
+    for row, ids in zip(rows, greedy(model, contexts, TOKENS), strict=True):
+        yield {"checkpoint": checkpoint, "probe": row["id"], "text": tokenizer.decode(ids)}
+
+
+def sampled(rows: list[dict]) -> list[dict]:
+    """Return evenly spaced rows of each set, kind and period: equal shares of `PROBES`, at least one of each."""
+    groups: dict[tuple, list[dict]] = {}
+    for row in rows:
+        groups.setdefault((row["set"], row["kind"], row["period"]), []).append(row)
+    share = max(1, PROBES // max(1, len(groups)))
+    return [
+        group[place]
+        for group in groups.values()
+        for place in np.unique(np.linspace(0, len(group) - 1, min(share, len(group))).round().astype(int))
+    ]
+
+
+@torch.no_grad()
+def greedy(model: PreTrainedModel, contexts: list[list[int]], count: int) -> list[list[int]]:
+    """Return the next `count` tokens of each context, each time the likeliest.
+
+    Contexts are padded on the right. The model is causal, so the token after a context does not depend on the padding.
+
+    Args:
+        model: A causal language model.
+        contexts: Token ids. With the new tokens none may be longer than the model's positions.
+        count: Number of new tokens.
+    """
+    if not contexts:
+        return []
+    device = next(model.parameters()).device
+    lengths = torch.tensor([len(ids) for ids in contexts])
+    tokens = torch.zeros(len(contexts), int(lengths.max()) + count, dtype=torch.long)
+    for row, ids in enumerate(contexts):
+        tokens[row, : len(ids)] = torch.tensor(ids)
+    every = torch.arange(len(contexts))
+    for step in range(count):
+        width = int(lengths.max()) + step
+        logits = model(input_ids=tokens[:, :width].to(device)).logits
+        last = logits[every.to(device), (lengths + step - 1).to(device)]
+        tokens[every, lengths + step] = last.argmax(-1).cpu()
+    return [tokens[row, size : size + count].tolist() for row, size in enumerate(lengths.tolist())]
