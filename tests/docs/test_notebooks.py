@@ -39,7 +39,7 @@ def test_a_notebook_runs_and_gives_the_kinds_of_output_that_it_shows(path, tmp_p
 
 
 def test_notebooks_are_committed_with_their_output():
-    assert len(NOTEBOOKS) == 2
+    assert len(NOTEBOOKS) == 5
     for path in NOTEBOOKS:
         cells = nbformat.read(path, as_version=4).cells
         assert any(cell.get("outputs") for cell in cells)
