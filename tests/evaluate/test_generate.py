@@ -1,5 +1,7 @@
 """Greedy continuations of a few probes."""
 
+import copy
+
 import pyarrow as pa
 import pytest
 import torch
@@ -42,6 +44,20 @@ def test_a_row_has_the_text_after_the_left_side_of_the_span(tmp_path):
     left = tokenizer("Anna Berg lives in", add_special_tokens=False)["input_ids"]
     expected = tokenizer.decode(alone(model, [first_token(tokenizer), *left], TOKENS))
     assert row == {"checkpoint": "now", "probe": "a", "text": expected}
+
+
+def test_a_continuation_ends_with_the_text(tmp_path):
+    model, tokenizer = tiny_model(spread=6).eval(), copy.deepcopy(tiny_tokenizer())
+    tokenizer.bos_token = tokenizer.convert_ids_to_tokens(first_token(tokenizer))
+    asked = table(tmp_path, [probe("a", "Anna Berg lives in Oslo", "Oslo", split="test")])
+    (whole,) = generations(model, tokenizer, asked, checkpoint="now")
+    left = [first_token(tokenizer), *tokenizer("Anna Berg lives in", add_special_tokens=False)["input_ids"]]
+    ids = alone(model, left, TOKENS)
+    tokenizer.eos_token = tokenizer.convert_ids_to_tokens(ids[3])
+    (row,) = generations(model, tokenizer, asked, checkpoint="now")
+    first = ids.index(ids[3])
+    assert row["text"] == tokenizer.decode(ids[:first])
+    assert whole["text"].startswith(row["text"])
 
 
 def test_a_long_context_loses_its_left_side_but_not_the_first_token(tmp_path):

@@ -43,6 +43,8 @@ def generations(
         tokens = span_tokens(tokenizer, row["text"], span, max_length=max_length(model))
         contexts.append([tokens.ids[0], *tokens.ids[1 : tokens.first][-(length - 1) :]])
     for row, ids in zip(rows, greedy(model, contexts, TOKENS), strict=True):
+        # What comes after the end of a text is another text.
+        ids = ids[: ids.index(tokenizer.eos_token_id)] if tokenizer.eos_token_id in ids else ids
         yield {"checkpoint": checkpoint, "probe": row["id"], "text": tokenizer.decode(ids)}
 
 
