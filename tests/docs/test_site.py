@@ -1,10 +1,12 @@
 """The documentation builds as a site without a warning, and is complete and searchable."""
 
+import html
 import json
 import os
 import re
 import subprocess
 import sys
+from urllib.parse import unquote
 
 import pytest
 
@@ -48,6 +50,28 @@ def test_the_search_index_has_the_pages(site):
     places = {entry["location"].partition("#")[0] for entry in index["docs"]}
     assert {"index.html", "glossary.html", "faq.html", "reference/keys.html"} <= places | {"index.html"}
     assert any("forgetting" in entry["text"] for entry in index["docs"])
+
+
+def test_every_link_of_the_site_leads_to_a_page_and_an_anchor(site):
+    pages = {page: page.read_text(encoding="utf-8") for page in site.rglob("*.html")}
+    broken = []
+    for page, text in pages.items():
+        for link in re.findall(r'<a [^>]*?href="([^"]*)"', text):
+            target, _, anchor = html.unescape(link).partition("#")
+            if re.match(r"[a-z]+:", target):
+                continue
+            to = (page.parent / unquote(target)).resolve() if target else page
+            if to == site or page.name == "404.html":
+                continue
+            ids = (
+                anchor
+                and to in pages
+                and not re.search(rf'(?:id|name)="{re.escape(unquote(anchor))}"', pages[to])
+            )
+            if not to.is_file() or ids:
+                broken.append((str(page.relative_to(site)), link))
+    assert broken == []
+    assert len(pages) > 40
 
 
 @needs_browser

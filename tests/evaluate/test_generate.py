@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from transformers import GPT2Config, GPT2LMHeadModel
 
 from tests.support.model_fixtures import probe, tiny_model, tiny_tokenizer, write_probes
 from tgl.core.tables.read import read_table
@@ -84,9 +85,17 @@ def test_every_group_has_an_equal_share_and_at_least_one_probe(groups):
         assert len(own) == min(share, groups.count(key))
 
 
-@pytest.mark.parametrize("count", [1, 3])
-def test_the_model_never_reads_beyond_its_positions(count):
+@pytest.mark.parametrize("positions", [16, 17, 18, 40])
+def test_a_model_of_few_positions_writes_fewer_tokens(tmp_path, positions):
+    config = GPT2Config(
+        n_layer=1, n_embd=8, n_head=2, n_positions=positions, vocab_size=len(tiny_tokenizer())
+    )
+    asked = table(tmp_path, [probe("a", "Anna Berg lives in Oslo", "Oslo", split="test")])
+    (row,) = generations(GPT2LMHeadModel(config).eval(), tiny_tokenizer(), asked, checkpoint="now")
+    assert isinstance(row["text"], str)
+
+
+def test_many_contexts_are_computed_in_batches_and_keep_their_order():
     model = tiny_model(spread=6).eval()
-    positions = model.config.max_position_embeddings
-    contexts = [[1] * (positions - count)]
-    assert len(greedy(model, contexts, count)[0]) == count
+    contexts = [[1 + n % 7] * (1 + (5 * n) % 13) for n in range(21)]
+    assert greedy(model, contexts, 3) == [alone(model, ids, 3) for ids in contexts]

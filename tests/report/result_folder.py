@@ -22,7 +22,7 @@ DATES = ["20190101", "20200101", "20210101"]
 @dataclass(frozen=True)
 class World:
     """What a folder holds. frozen: by (plan, seed) the sublayers that the plan freezes; drift: whether it was measured;
-    subjects: test subjects of a kind and period; later: plans with a second phase.
+    subjects: test subjects of a kind and period; later: plans with a second phase; withheld: rows of each such table.
     """
 
     kinds: tuple[str, ...] = KINDS
@@ -37,6 +37,7 @@ class World:
     frozen: dict[tuple[str, int], set[str]] = field(default_factory=dict)
     later: tuple[str, ...] = ()
     note: str = ""
+    withheld: tuple[dict, ...] = ()
 
 
 def configuration(**changes) -> Config:
@@ -59,7 +60,7 @@ def write_results(folder: Path, config: Config, world: World | None = None) -> P
     units = [f"block{n:02d}.{part}" for n in range(config.model.layers) for part in ("attention", "mlp")]
     for name in ("base", *config.periods):
         write_table([], folder / "tokens" / f"{name}.parquet", "tokens", counts={"tokens": 10})
-        write_table([], folder / "withheld" / f"{name}.parquet", "withheld")
+        write_table(list(world.withheld), folder / "withheld" / f"{name}.parquet", "withheld")
     for old, new in zip(config.snapshots.dates, config.periods, strict=False):
         write_table([], folder / "diff" / f"{old}_{new}" / "0.parquet", "diff", counts={"changed": 0})
     for date in config.snapshots.dates:
@@ -139,7 +140,7 @@ def write_run(folder, config, world, asked, units, run, gain=0.0):
     write_table(scores, own / "scores.parquet", "scores")
     write_table(losses, own / "lm_loss.parquet", "lm_loss")
     written = [
-        {"checkpoint": checkpoint, "probe": probe["id"], "text": f"{method} after {checkpoint}"}
+        {"checkpoint": checkpoint, "probe": probe["id"], "text": f"{method} after {checkpoint} {world.note}"}
         for checkpoint in checkpoints
         for probe in asked[::7]
         if probe["split"] == "test"

@@ -1,5 +1,7 @@
 """The report in a real browser: no console message, and tables that sort and filter."""
 
+import html
+import json
 import re
 import shutil
 
@@ -100,6 +102,45 @@ def test_pictures_open_and_groups_and_panels_can_be_chosen(folder, tmp_path):
     assert console == []
     seen = re.search("<title>(.*?)</title>", shown)[1].split(", ")
     assert seen == ["true 0 true true true"] + ["true 0 true true "] * (number - 1)
+
+
+# A curve that turns back, with limits: are all points inside, what is shown next to a limit, and what by the keyboard?
+CURVE = {
+    "x": "a", "y": "b", "log": False, "groups": ["m"], "shown": ["m"], "panels": [], "source": "a table",
+    "lines": [{"group": "m", "name": "m at 1", "panel": "", "colour": "#112233", "dashed": False,
+               "x": [0, 1, 3, 4, 2], "y": [0, 1, 2, None, 4], "low": [-1, 0, 1, None, 3], "high": [1, 2, 3, None, 9]}],
+}  # fmt: skip
+HOVER = """
+<script>
+const live = document.querySelector("details.live");
+live.open = true;
+setTimeout(() => {
+  const canvas = live.querySelector("canvas"), chart = Chart.getChart(canvas), { x, y } = chart.scales;
+  const inside = x.min <= 0 && x.max >= 4 && y.min <= -1 && y.max >= 9;
+  const box = canvas.getBoundingClientRect();
+  const at = { clientX: box.left + x.getPixelForValue(2), clientY: box.top + y.getPixelForValue(8.9), bubbles: true };
+  canvas.dispatchEvent(new MouseEvent("mousemove", at));
+  setTimeout(() => {
+    const hovered = chart.tooltip.body.map((part) => part.lines.join()).join();
+    for (let n = 0; n < 2; n++) canvas.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowRight" }));
+    document.title = [inside, hovered, live.querySelector("[aria-live]").textContent].join("; ");
+  }, 300);
+}, 300);
+</script>
+"""
+
+
+def test_a_chart_shows_all_points_and_reads_them_to_the_mouse_and_the_keyboard(folder, tmp_path):
+    page = (folder / "index.html").read_text(encoding="utf-8")
+    chart = re.compile(r'(<script type="application/json" class="chart"[^>]*>).*?(</script>)', re.DOTALL)
+    page = chart.sub(lambda match: match[1] + json.dumps(CURVE) + match[2], page, count=1)
+    (tmp_path / "hovering.html").write_text(page.replace("</body>", HOVER + "</body>"), encoding="utf-8")
+    shown, console = opened(
+        f"file://{tmp_path}/hovering.html", tmp_path / "browser", "--virtual-time-budget=5000"
+    )
+    assert console == []
+    title = html.unescape(re.search("<title>(.*?)</title>", shown)[1])
+    assert title == "true; m at 1: 4 [3, 9] at 2; m at 1: 1 [0, 2] at 1"
 
 
 @pytest.mark.parametrize(

@@ -31,14 +31,16 @@ def norms(groups, seeds=(0,)):
     )  # fmt: skip
 
 
-def test_every_run_has_its_line_of_losses():
+def test_every_rate_has_its_mean_loss_with_the_smallest_and_largest_over_seeds():
     chart = training_chart(losses(3), "full")
-    assert [line["name"] for line in chart["lines"]] == [
-        f"{method} at 0.003, seed {seed}" for method in ("full", "last") for seed in (0, 1)
-    ]
-    assert chart["lines"][1]["x"] == [0, 1, 2]
-    assert chart["lines"][1]["y"] == pytest.approx([6, 6 - 1 / 3, 6 - 2 / 3], rel=1e-4)
-    assert all(set(line) == LINE_KEYS for line in chart["lines"])
+    assert [line["name"] for line in chart["lines"]] == ["full at 0.003", "last at 0.003"]
+    line = chart["lines"][1]
+    assert line["x"] == [0, 1, 2]
+    assert line["low"] == pytest.approx([5, 5 - 1 / 3, 5 - 2 / 3], rel=1e-4)
+    assert line["y"] == pytest.approx([5.5, 5.5 - 1 / 3, 5.5 - 2 / 3], rel=1e-4)
+    assert line["high"] == pytest.approx([6, 6 - 1 / 3, 6 - 2 / 3], rel=1e-4)
+    assert set(line) == LINE_KEYS | {"low", "high"}
+    assert all(set(line) == LINE_KEYS for line in training_chart(losses(3, seeds=(0,)), "full")["lines"])
     assert chart["groups"] == ["full", "last"]
 
 
@@ -46,7 +48,7 @@ def test_every_run_has_its_line_of_losses():
 def test_long_runs_keep_their_mean_in_few_points(steps):
     (line,) = training_chart(losses(steps, ("full",), (0,)), "full")["lines"]
     size = -(-steps // MOST_POINTS)
-    assert len(line["y"]) == -(-steps // size) <= MOST_POINTS
+    assert len(line["y"]) == len(line["x"]) == -(-steps // size) <= MOST_POINTS
     whole = losses(steps, ("full",), (0,))["loss"].to_numpy()
     assert line["y"][0] == pytest.approx(whole[:size].mean(), rel=1e-4)
     last = steps - (len(line["y"]) - 1) * size

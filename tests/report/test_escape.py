@@ -31,7 +31,9 @@ def results(tmp_path_factory):
         model={"load": EVIL, "pretrain": {"steps": 0}},
     )  # fmt: skip
     folder = tmp_path_factory.mktemp("run") / EVIL
-    write_results(folder, config, World(note=f"no random subset {EVIL}"))
+    new, *_ = config.periods
+    left_out = {"probe": f"snapshots-updated-{new}-test-0", "text": f"left out {EVIL}", "times": 2}
+    write_results(folder, config, World(note=f"no random subset {EVIL}", withheld=(left_out,)))
     probes = read_table(folder / "probes" / "probes.parquet", "probes").to_pandas()
     probes = probes.assign(text=EVIL, relation=EVIL, span_start=1, span_end=4)
     write_table(probes, folder / "probes" / "probes.parquet", "probes", counts={EVIL: 1})
@@ -66,6 +68,15 @@ def without_escapes(page, scripts=1):
 def test_a_report_shows_markup_of_its_inputs_as_text(results, name):
     scripts = 3 if name == "index.html" else 1  # tables, and pictures with their library
     without_escapes((results / "report" / name).read_text(encoding="utf-8"), scripts)
+
+
+def test_what_models_write_and_what_is_left_out_of_text_are_shown_as_text(results):
+    page = html.unescape((results / "report" / "probes.html").read_text(encoding="utf-8"))
+    assert f"<li>left out {EVIL} (6 times)</li>" in page  # of the base text and two periods
+    assert (
+        f"full-plain-lr0.002 after 20210101 no random subset {EVIL}" in page
+        or f"no random subset {EVIL}</td>" in page
+    )
 
 
 def test_experiments_side_by_side_show_markup_as_text(results, tmp_path):

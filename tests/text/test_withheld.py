@@ -31,7 +31,7 @@ def probe(number, text, name="snapshots"):
 def withheld(tmp_path):
     rows = [probe(1, "Two is here."), probe(2, "It’s “so”."), probe(3, "One is here.", "world")]
     write_table(rows, tmp_path / "probes", "probes")
-    return Withheld(tmp_path / "probes", "en")
+    return Withheld(tmp_path / "probes", "en", keep=True)
 
 
 @pytest.mark.parametrize(
@@ -66,9 +66,25 @@ def test_each_removed_piece_is_kept_with_the_probes_that_asked_for_it(withheld):
     assert sum(rows.values()) == withheld.counts["withheld_sentences"]
 
 
+def test_a_piece_that_holds_several_sentences_gives_rows_in_the_order_of_the_sentences(tmp_path):
+    names = [f"{word} is here." for word in ("Zeta", "Alpha", "Mid", "Beta", "Nu")]
+    write_table([probe(n, name) for n, name in enumerate(names)], tmp_path / "probes", "probes")
+    found = Withheld(tmp_path / "probes", "en", keep=True)
+    found("Foo (" + " ".join(names) + ") ok.")
+    assert [row["probe"] for row in found.rows()] == ["1", "3", "2", "4", "0"]
+
+
+def test_pieces_are_kept_only_on_request(tmp_path):
+    write_table([probe(1, "Two is here.")], tmp_path / "probes", "probes")
+    without = Withheld(tmp_path / "probes", "en")
+    without("One. Two is here.")
+    assert without.counts == {"withheld_sentences": 1}
+    assert list(without.rows()) == []
+
+
 def test_a_sentence_of_two_probes_is_counted_once_and_shown_for_both(tmp_path):
     write_table([probe(1, "Two is here."), probe(2, "Two is here.")], tmp_path / "probes", "probes")
-    both = Withheld(tmp_path / "probes", "en")
+    both = Withheld(tmp_path / "probes", "en", keep=True)
     both("One. Two is here.")
     assert both.counts == {"withheld_sentences": 1}
     assert [(row["probe"], row["times"]) for row in both.rows()] == [("1", 1), ("2", 1)]

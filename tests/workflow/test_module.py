@@ -5,6 +5,8 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
+from importlib.metadata import version
 
 import pytest
 import yaml
@@ -90,8 +92,21 @@ def test_a_deployed_workflow_without_the_package_says_what_to_install(deployed, 
     monkeypatch.setenv("PYTHONPATH", str(blocked.parent))
     status, said = snakemake(deployed, deployed / "workflow" / "Snakefile", "--dry-run")
     assert status != 0
-    assert "the package tgl is not installed in " in said
-    assert "pip install 'tgl[all]'" in said
+    assert "found no installed package tgl in " in said
+    assert f"pip install 'tgl[all]=={version('tgl')}'" in said
+
+
+def test_a_deployed_workflow_of_another_version_than_the_package_is_refused(deployed):
+    source = deployed.parent / "source"
+    snakefile = source / "workflow" / "Snakefile"
+    snakefile.write_text(snakefile.read_text().replace(f'VERSION = "{version("tgl")}"', 'VERSION = "9.9"'))
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@t", "-C", str(source)]
+    subprocess.run([*git, "commit", "-qam", "later"], check=True)
+    subprocess.run([*git, "tag", "-f", "v1"], check=True, capture_output=True)
+    status, said = snakemake(deployed, deployed / "workflow" / "Snakefile", "--dry-run")
+    assert status != 0
+    assert f"found {version('tgl')} in " in said
+    assert "expected tgl 9.9" in said
 
 
 def test_the_catalogues_snakefile_plans_the_same_jobs(tmp_path):
@@ -113,7 +128,9 @@ def test_the_entry_of_the_catalogue_names_what_the_repository_has():
     assert entry["software-stack-deployment"]["conda"] == bool(list((REPOSITORY / "envs").glob("*.yaml")))
     assert (REPOSITORY / "config" / "README.md").is_file()
     assert (REPOSITORY / "config" / "config.yaml").read_text() == (REPOSITORY / "config.yaml").read_text()
-    assert (REPOSITORY / "workflow" / "Snakefile").is_file()
+    snakefile = (REPOSITORY / "workflow" / "Snakefile").read_text()
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    assert f'VERSION = "{project["version"]}"' in snakefile
 
 
 def test_snakemakes_own_report_has_captions_and_categories(finished_tiny, tmp_path):

@@ -40,7 +40,11 @@ GROUPS: dict[str, tuple[tuple[str, str, str], ...]] = {
             "training",
             "Train a base model by one plan on all periods, and score it after each period.",
         ),
-        ("score", "training", "Score the test probes and the held-out texts of a checkpoint."),
+        (
+            "score",
+            "training",
+            "Score the test probes and the held-out texts of a checkpoint, and continue a few probes.",
+        ),
         (
             "known-facts",
             "facts",

@@ -90,7 +90,7 @@ def pack(
     from tgl.core.tables.write import write_table
     from tgl.text.stage import write_packed
 
-    without = _withheld(withhold, text.language)
+    without = _withheld(withhold, text.language, keep=withheld is not None)
     write_packed(
         tables,
         kind,
@@ -106,9 +106,9 @@ def pack(
         say(str(without.counts))
 
 
-def _withheld(probes: Path | None, language: str):
+def _withheld(probes: Path | None, language: str, *, keep: bool = False):
     if probes is None:
         return None
     from tgl.text.withheld import Withheld
 
-    return Withheld(probes, language)
+    return Withheld(probes, language, keep=keep)

@@ -94,7 +94,7 @@ def score(
     merge_adapter: MergeAdapter = False,
     threads: Threads = 1,
 ) -> None:
-    """Score the test probes and the held-out texts of a checkpoint."""
+    """Score the test probes and the held-out texts of a checkpoint, and continue a few probes."""
     texts = named_paths(text)
     given = Checked().model(model).table("probes", probes).table("tokens", *texts.values())
     given.output(*(output / f"{name}.parquet" for name in ("scores", "lm_loss", "generations")))

@@ -1,19 +1,18 @@
-"""Data of the pictures that a reader can ask: lines by group, which `templates/charts.js` draws with Chart.js."""
+"""Data of the interactive charts: lines by group, which `templates/charts.js` draws with Chart.js."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.colors import to_hex
 
-from tgl.report.profile_figures import COLOURS, LABELS, label, traced_kinds
+from tgl.report.method_figures import method_colours
+from tgl.report.profile_figures import COLOURS, LABELS, compared_groups, label, traced_kinds
 from tgl.train.methods import rate_text
 
-MOST_POINTS = 200  # Points of a line; of more, neighbours are averaged.
-_SHOWN = 4  # Methods that are shown before the reader chooses others.
+MOST_POINTS = 100  # Points of a line; of more, neighbours are averaged.
+_SHOWN = 4  # Methods that are shown before the reader selects others.
 _DIGITS = 5
 
 
@@ -25,7 +24,7 @@ def uptake_chart(points: pd.DataFrame, rates: Mapping[str, float], reference: st
         rates: The rate of each method that the still picture shows. Curves at other rates are dashed.
         reference: Method that is drawn in black.
     """
-    colours = _colours(list(rates), reference)
+    colours = method_colours(list(rates), reference)
     lines = [
         _line(
             method,
@@ -42,41 +41,50 @@ def uptake_chart(points: pd.DataFrame, rates: Mapping[str, float], reference: st
         lines,
         groups=list(rates),
         shown=list(rates),
+        source="curves.csv",
     )
 
 
 def training_chart(losses: pd.DataFrame, reference: str) -> dict:
-    """Return the training loss of every run by step.
+    """Return the training loss by step of each method and rate: mean, smallest and largest over seeds.
 
     Args:
         losses: Columns method, rate, seed, position (steps since the first of the run) and loss (nats per token).
         reference: Method that is drawn in black.
     """
     methods = list(dict.fromkeys(losses["method"]))
-    colours = _colours(methods, reference)
-    lines = [
-        _line(
-            method,
-            f"{method} at {rate_text(rate)}, seed {seed}",
-            (_thinned(run["position"]), _thinned(run["loss"])),
-            colour=colours[method],
-        )
-        for (method, rate, seed), run in losses.groupby(["method", "rate", "seed"], sort=False)
-    ]
-    return _chart(("step", "training loss, nats per token"), lines, groups=methods, shown=methods[:_SHOWN])
+    colours = method_colours(methods, reference)
+    lines = []
+    for (method, rate), runs in losses.groupby(["method", "rate"], sort=False):
+        steps = runs.groupby("position")["loss"]
+        mean, low, high = (_thinned(values) for values in (steps.mean(), steps.min(), steps.max()))
+        at = _thinned(pd.Series(steps.mean().index))
+        line = _line(method, f"{method} at {rate_text(rate)}", (at, mean), colour=colours[method])
+        limits = {"low": _numbers(low), "high": _numbers(high)} if runs["seed"].nunique() > 1 else {}
+        lines.append(line | limits)
+    return _chart(
+        ("step", "training loss, nats per token"),
+        lines,
+        groups=methods,
+        shown=methods[:_SHOWN],
+        source="table steps",
+    )
 
 
 def profile_chart(profile: pd.DataFrame, denominator: str) -> dict:
     """Return the relative norm by block of each group, with one panel for each traced kind and part.
 
-    Values are means over seeds, and limits the outermost of any seed, as in `profile_figures.profile_by_block`.
+    Args:
+        profile: Rows of the table `profile` of one or several seeds. Values are means over seeds, and limits the
+            outermost of any seed, as in `profile_figures.profile_by_block`.
+        denominator: Denominator of the relative norm.
     """
     rows = profile[(profile["denominator"] == denominator) & (profile["block"] >= 0)]
     parts = list(dict.fromkeys(rows.sort_values(["block", "part"])["part"]))
     lines, groups = [], []
     for kind in traced_kinds(rows):
         for part in parts:
-            for group in dict.fromkeys([kind, "unchanged", *(f"{name}.{kind}" for name in COLOURS)]):
+            for group in dict.fromkeys([kind, *compared_groups(kind)]):
                 own = rows[(rows["part"] == part) & (rows["group"] == group)].groupby("block")
                 if not len(own):
                     continue
@@ -89,15 +97,16 @@ def profile_chart(profile: pd.DataFrame, denominator: str) -> dict:
     groups = list(dict.fromkeys(groups))
     shown = [name for name in groups if name in {LABELS[kind] for kind in (*traced_kinds(rows), "unchanged")}]
     axes = ("block", f"gradient norm divided by that of {LABELS[denominator]}")
-    return _chart(axes, lines, groups=groups, shown=shown) | {"log": True}
+    return _chart(axes, lines, groups=groups, shown=shown, source="table profile") | {"log": True}
 
 
 def _chart(
-    axes: tuple[str, str], lines: Sequence[dict], *, groups: Sequence[str], shown: Sequence[str]
+    axes: tuple[str, str], lines: Sequence[dict], *, groups: Sequence[str], shown: Sequence[str], source: str
 ) -> dict:
     panels = list(dict.fromkeys(line["panel"] for line in lines if line["panel"]))
     return {
         "x": axes[0], "y": axes[1], "log": False, "groups": list(groups), "shown": list(shown), "panels": panels,
+        "source": source,
         "lines": list(lines),
     }  # fmt: skip
 
@@ -114,15 +123,6 @@ def _line(
         "group": group, "name": name, "panel": "", "colour": colour, "dashed": dashed, "x": _numbers(points[0]),
         "y": _numbers(points[1]),
     }  # fmt: skip
-
-
-def _colours(methods: Sequence[str], reference: str) -> dict[str, str]:
-    """Return the colours of `method_figures.uptake_curves`. The reference has the page's own, for dark pages."""
-    shades = plt.get_cmap("tab20")
-    return {
-        method: "" if method == reference else to_hex(shades(number % 20))
-        for number, method in enumerate(methods)
-    }
 
 
 def _numbers(values: Sequence[float]) -> list[float | None]:

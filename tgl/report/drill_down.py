@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from tgl.core.spacing import evenly_spaced
+
 # Probes on the page, at most; of each set, kind and period an equal share.
 MOST_PROBES = 600
 
@@ -49,7 +51,9 @@ def probe_rows(
     test = probes[probes["split"] == "test"]
     groups = test.groupby(["set", "kind", "period"], sort=True)
     share = max(1, MOST_PROBES // max(1, groups.ngroups))
-    chosen = pd.concat([rows.iloc[_spread(len(rows), share)] for _, rows in groups]) if len(test) else test
+    chosen = (
+        pd.concat([rows.iloc[evenly_spaced(len(rows), share)] for _, rows in groups]) if len(test) else test
+    )
     scores = read_scores(base)
     before = _probabilities(scores[scores["checkpoint"] == start], chosen)
     after = {}
@@ -76,12 +80,12 @@ def probe_rows(
 
 @dataclass(frozen=True)
 class Continuation:
-    """How models go on after the text before a probe's span.
+    """Greedy continuations of the text before a probe's span.
 
     Attributes:
         probe: Its row of the table `probes`.
-        before: What the base model writes.
-        after: What each method writes after the probe's period, by method.
+        before: That of the base model.
+        after: Those of each method after the probe's period, by method.
     """
 
     probe: dict
@@ -97,7 +101,7 @@ def continuations(
     base: str,
     start: str,
 ) -> list[Continuation]:
-    """Return what all models write after the probes that were asked. The arguments are those of `probe_rows`.
+    """Return the continuations of the probes that every model has.
 
     Args:
         probes: The table `probes`.
@@ -145,8 +149,3 @@ def _probabilities(scores: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
         }
     )
     return values.groupby("probe").mean()
-
-
-def _spread(count: int, most: int) -> np.ndarray:
-    """Return at most `most` evenly spaced numbers below `count`."""
-    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.colors import to_hex
 
 from tgl.analysis.compare import BETTER, WORSE
 from tgl.report.figures import STYLE, svg
@@ -74,7 +75,7 @@ def uptake_curves(points: pd.DataFrame, rates: Mapping[str, float], reference: s
     """
     with plt.rc_context(STYLE):
         figure, panel = plt.subplots(figsize=(9, 5.5), layout="constrained")
-        colours = plt.get_cmap("tab20")
+        colours = method_colours(list(rates), reference)
         for number, (method, rate) in enumerate(rates.items()):
             own = points[(points["method"] == method) & (points["rate"] == rate)]
             plain = "+" not in method
@@ -83,13 +84,22 @@ def uptake_curves(points: pd.DataFrame, rates: Mapping[str, float], reference: s
             panel.plot(
                 own["uptake"], own["forgetting"], marker=marker, markersize=4, label=method,
                 linestyle="-" if plain else "--", linewidth=2.2 if method == reference else 1.2,
-                color="black" if method == reference else colours(number % 20),
+                color=colours[method] or "black",
             )  # fmt: skip
         panel.axhline(0.0, color="#444444", linewidth=0.8, linestyle=":")
         panel.set_xlabel("learned, nats per token of the facts to learn")
         panel.set_ylabel("forgotten, nats per token of unchanged facts")
         panel.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
         return svg(figure)
+
+
+def method_colours(methods: Sequence[str], reference: str) -> dict[str, str]:
+    """Return the colour of each method, which repeats after twenty; "" for the reference, which is black or white."""
+    shades = plt.get_cmap("tab20")
+    return {
+        method: "" if method == reference else to_hex(shades(number % 20))
+        for number, method in enumerate(methods)
+    }
 
 
 def equal_uptake(table: pd.DataFrame, reference: str) -> str:

@@ -51,7 +51,8 @@ def profile_notes(config: Config, profile: pd.DataFrame, denominator: str) -> di
     groups = set(profile["group"])
     controls = " and their controls" if any("." in group for group in groups) else ""
     block = f"Gradient norm of each sublayer for salient spans{controls}, divided by that of {LABELS[denominator]}. "
-    block += "Each column adds one other group. " if len(groups) > 1 else ""
+    others = any(group == "unchanged" or "." in group for group in groups)
+    block += "Each column adds one other group. " if others and groups != {"unchanged"} else ""
     block += (
         "Lines: mean over seeds; bands: the widest 95 % bootstrap limits over examples of any seed."
         if many

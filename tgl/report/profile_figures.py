@@ -82,12 +82,15 @@ def profile_by_block(profile: pd.DataFrame, denominator: str) -> str:
                 panel.axhline(1, color="#444444", linewidth=0.8, linestyle=":")
                 panel.set_yscale("log")
             of_weights = "\nrandom weights" if key == "random" else ""
-            line[0].set_ylabel(
-                f"{LABELS[kind]}\n{part.replace('_', ' ')}{of_weights}", fontsize=9, color=COLOURS[kind]
-            )
+            line[0].set_ylabel(f"{LABELS[kind]}\n{part.replace('_', ' ')}{of_weights}", fontsize=9)
         _plain_ticks(panels[0][0])
         for panel, other in zip(panels[0], others, strict=False):
-            panel.set_title(f"and {LABELS[other]}", fontsize=9, color=COLOURS[other])
+            style = "-" if other == "unchanged" else "--"
+            sample = plt.Line2D([], [], color=COLOURS[other], linestyle=style, marker="o", markersize=2.5)
+            panel.legend(
+                [sample], [LABELS[other]], frameon=False, fontsize=9, handlelength=1.5,
+                loc="lower center", bbox_to_anchor=(0.5, 1.0), borderaxespad=0.2,
+            )  # fmt: skip
         for panel in panels[-1]:
             panel.set_xlabel("block", fontsize=9)
             panel.xaxis.get_major_locator().set_params(integer=True)
@@ -99,6 +102,11 @@ def traced_kinds(rows: pd.DataFrame) -> list[str]:
     """Return the kinds that rows of a profile trace: updated facts and new entities, else unchanged facts."""
     measured = set(rows["group"])
     return [kind for kind in SALIENT_KINDS if kind in measured] or ["unchanged"]
+
+
+def compared_groups(kind: str) -> list[str]:
+    """Return the groups that a traced kind is shown with: unchanged facts, and its controls."""
+    return ["unchanged", *(f"{name}.{kind}" for name in COLOURS)]
 
 
 def along_training(rows: pd.DataFrame) -> str:

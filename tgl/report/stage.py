@@ -147,10 +147,10 @@ def write_report(results: Path, config: Config, output: Path) -> None:
 
 def _probes_page(results: Path, config: Config, found: Findings) -> str:
     probes, start = gather.all_probes(results, config), config.snapshots.dates[0]
-    methods = list(found.rates)
+    methods, rate_of = list(found.rates), found.rates | {BASE: 0.0}
     rows, left_out = probe_rows(
         probes,
-        lambda method: gather.scores_of(results, config, method, rate=found.rates.get(method, 0.0)),
+        lambda method: gather.scores_of(results, config, method, rate=rate_of[method]),
         methods,
         base=BASE,
         start=start,
@@ -164,7 +164,7 @@ def _probes_page(results: Path, config: Config, found: Findings) -> str:
         withheld=withheld_of(gather.withheld_pieces(results, config), [row.probe["id"] for row in rows]),
         continuations=continuations(
             probes,
-            lambda method: gather.generations_of(results, config, method, rate=found.rates.get(method, 0.0)),
+            lambda method: gather.generations_of(results, config, method, rate=rate_of[method]),
             methods,
             base=BASE,
             start=start,

@@ -25,10 +25,10 @@ class Withheld:
 
     Attributes:
         counts: The number of removed pieces, as `withheld_sentences`.
-        removed: How often each piece was removed, by (probe id, piece).
+        removed: How often each piece was removed, by (probe id, piece), if `keep` is true.
     """
 
-    def __init__(self, probes: str | Path, language: str) -> None:
+    def __init__(self, probes: str | Path, language: str, *, keep: bool = False) -> None:
         self._ids: dict[str, list[str]] = defaultdict(list)
         for row in read_table(probes, "probes", ["id", "set", "text"]).to_pylist():
             if row["set"] == "snapshots":
@@ -36,7 +36,7 @@ class Withheld:
         self._by_beginning: dict[tuple[str, ...], list[str]] = defaultdict(list)
         for key in self._ids:
             self._by_beginning[tuple(key.split(" ")[:2])].append(key)
-        self._language = language
+        self._language, self._keep = language, keep
         self.counts = {"withheld_sentences": 0}
         self.removed: Counter[tuple[str, str]] = Counter()
 
@@ -67,7 +67,8 @@ class Withheld:
 
     def _remove(self, piece: str, keys: Iterable[str]) -> None:
         self.counts["withheld_sentences"] += 1
-        self.removed.update((probe, piece.strip()) for key in keys for probe in self._ids[key])
+        if self._keep:
+            self.removed.update((probe, piece.strip()) for key in sorted(keys) for probe in self._ids[key])
 
     def _held_by(self, piece: str) -> set[str]:
         """Return the sentences that a piece is or contains, for example after "Inc." or in brackets, as keys."""

@@ -80,6 +80,7 @@ def _identity(run: Run) -> dict:
         "learning_rate": run.learning_rate,
         "seed": run.seed,
         "periods": run.periods,
+        "tables": sorted(run.tables),  # Finished periods of a run by an older version may lack one.
     }
 
 

@@ -4,6 +4,7 @@ rule report:
         files=[path("files", date=date) for date in DATES],
         diffs=[path for period in PERIODS for path in EXPERIMENT.diffs(period)],
         probes=PROBES,
+        withheld=[path("withheld", period=period) for period in (BASE, *PERIODS)],
         profiles=expand(PROFILE, seed=CONFIG.seeds),
         agreement=expand(
             path("agreement"), seed=CONFIG.seeds if CONFIG.agree.facts else []
@@ -14,6 +15,11 @@ rule report:
         scores=[
             path("scores", method=method, seed=seed)
             for method in METHODS
+            for seed in CONFIG.seeds
+        ],
+        generations=[
+            path("generations", method=method, seed=seed)
+            for method in (BASE, *METHODS)
             for seed in CONFIG.seeds
         ],
         step_scores=[
