@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from tgl.core.spacing import thinned
 from tgl.report.method_figures import method_colours
 from tgl.report.profile_figures import COLOURS, LABELS, compared_groups, label, traced_kinds
 from tgl.train.methods import rate_text
@@ -57,8 +58,10 @@ def training_chart(losses: pd.DataFrame, reference: str) -> dict:
     lines = []
     for (method, rate), runs in losses.groupby(["method", "rate"], sort=False):
         steps = runs.groupby("position")["loss"]
-        mean, low, high = (_thinned(values) for values in (steps.mean(), steps.min(), steps.max()))
-        at = _thinned(pd.Series(steps.mean().index))
+        mean, low, high = (
+            thinned(values, MOST_POINTS) for values in (steps.mean(), steps.min(), steps.max())
+        )
+        at = thinned(steps.mean().index, MOST_POINTS)
         line = _line(method, f"{method} at {rate_text(rate)}", (at, mean), colour=colours[method])
         limits = {"low": _numbers(low), "high": _numbers(high)} if runs["seed"].nunique() > 1 else {}
         lines.append(line | limits)
@@ -130,11 +133,3 @@ def _numbers(values: Sequence[float]) -> list[float | None]:
     return [
         float(f"{value:.{_DIGITS}g}") if np.isfinite(value) else None for value in np.asarray(values, float)
     ]
-
-
-def _thinned(values: pd.Series) -> np.ndarray:
-    """Return at most `MOST_POINTS` numbers: means of as many neighbours as needed."""
-    numbers = values.to_numpy(dtype=float)
-    size = -(-len(numbers) // MOST_POINTS)
-    starts = np.arange(0, len(numbers), max(1, size))
-    return np.add.reduceat(numbers, starts) / np.diff([*starts, len(numbers)])

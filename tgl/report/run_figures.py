@@ -10,11 +10,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
+from tgl.core.spacing import thinned
 from tgl.plans.plan import Plan
 from tgl.report.figures import STYLE, svg
 
 _UNIT = re.compile(r"block(\d+)\.(.+)")
 _MOST_COLUMNS = 4
+_MOST_POINTS = 200  # Points of a line; of more steps, neighbours are averaged.
 
 
 def plan_heatmap(plans: Sequence[tuple[int, Plan]]) -> str:
@@ -94,7 +96,8 @@ def training_curves(losses: pd.DataFrame) -> str:
             panel.set_axis_off()
         for panel, method in zip(grid.ravel(), methods, strict=False):
             for (rate, _), run in losses[losses["method"] == method].groupby(["rate", "seed"]):
-                panel.plot(run["position"], run["loss"], linewidth=0.7, color=shades[rates.index(rate)])
+                at, loss = (thinned(run[name], _MOST_POINTS) for name in ("position", "loss"))
+                panel.plot(at, loss, linewidth=0.7, color=shades[rates.index(rate)])
             panel.set_title(method, fontsize=9, loc="left")
         lines_of_rates = [plt.Line2D([], [], color=shade) for shade in shades]
         figure.legend(
