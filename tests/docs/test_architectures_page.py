@@ -1,0 +1,49 @@
+"""The tables of the page on architectures, recomputed from the committed tables."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from tests.support.paths import REPOSITORY
+
+EVIDENCE = REPOSITORY / "docs" / "evidence" / "architectures"
+SECTIONS = {"gpt2": "## GPT-2", "llama": "## Llama"}
+
+
+def shown(name):
+    """Return the rows of a section's table."""
+    section = (EVIDENCE / "README.md").read_text().split(SECTIONS[name], 1)[1].split("\n## ", 1)[0]
+    rows = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("| `")]
+    return [tuple(cell.strip() for cell in row) for row in rows if len(row) == 3]
+
+
+@pytest.mark.parametrize("name", SECTIONS)
+def test_the_page_shows_the_comparisons_with_full_at_half_of_its_uptake(name):
+    table = pd.read_csv(EVIDENCE / f"{name}-equal_uptake.csv")
+    rows = table[(table["reference"] == "full") & (table["share"] == 0.5)]
+    assert len(rows) == 5
+    assert set(rows["seeds"]) == {8}
+    assert shown(name) == [
+        (f"`{row.method}`", f"{row.difference:.3f} [{row.low:.3f}, {row.high:.3f}]", row.verdict)
+        for row in rows.itertuples()
+    ]
+
+
+def test_the_gates_are_as_the_page_says():
+    missed = {
+        name: [
+            gate["name"]
+            for gate in json.loads((EVIDENCE / f"{name}-gate.json").read_text())
+            if not gate["met"]
+        ]
+        for name in SECTIONS
+    }
+    assert missed == {"gpt2": ["plain training lowers the perplexity of updated probes, times"], "llama": []}
+
+
+def test_full_learns_half_in_gpt_2_without_forgetting():
+    table = pd.read_csv(EVIDENCE / "gpt2-equal_uptake.csv").query("reference == 'full' and share == 0.5")
+    assert {f"{value:.3f}" for value in table["reference_forgetting"]} == {"-0.021"}
+    assert set(table["reference_rate"]) == {0.0001875}
+    assert (table["reference_rate"] < table["rate"]).all()
