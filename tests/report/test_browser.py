@@ -64,6 +64,22 @@ def test_a_page_logs_nothing_to_the_console_and_needs_no_other_file(folder, name
     assert "</html>" in page
 
 
+def test_a_report_of_many_methods_and_blocks_stays_small_and_works(tmp_path):
+    plans = ("full", "tgl_fp", "random", "inverse", "last")
+    baselines = ("", "+replay", "+mix_review", "+recadam", "+ewc")
+    config = configuration(
+        methods=[plan + baseline for baseline in baselines for plan in plans],
+        train={"learning_rates": [0.001, 0.002], "steps": 200, "score_at": [50, 100]}, model={"layers": 30},
+    )  # fmt: skip
+    folder = write_results(tmp_path / "run", config, World())
+    write_report(folder, config, folder / "report")
+    page = folder / "report" / "index.html"
+    assert page.stat().st_size < 3_000_000
+    shown, console = opened(f"file://{page}", tmp_path / "browser")
+    assert console == []
+    assert "full+mix_review" in shown
+
+
 # Opens each picture, chooses nothing, then all, and another panel; reports the numbers of lines in the title.
 CHOOSE = """
 <script>

@@ -12,7 +12,7 @@ from tgl.report.method_figures import method_colours
 from tgl.report.profile_figures import COLOURS, LABELS, compared_groups, label, traced_kinds
 from tgl.train.methods import rate_text
 
-MOST_POINTS = 100  # Points of a line; of more, neighbours are averaged.
+MOST_POINTS = 80  # Points of a line; of more, neighbours are averaged.
 _SHOWN = 4  # Methods that are shown before the reader selects others.
 _DIGITS = 5
 

@@ -29,6 +29,7 @@ LABELS = {
     "capitalised": "capitalised words",
     "window": "windows of plain text",
 }
+_MOST_MARKS = 12  # More blocks make a line without marks, which also halves the file.
 _DECADE_SHARE = 5  # A narrower range has too few round numbers for the ticks of a logarithmic axis.
 WEIGHTS = ("trained", "random")
 
@@ -191,7 +192,8 @@ def _band(panel: plt.Axes, rows: pd.DataFrame, along: str, *, group: str) -> Non
     mean, low, high = found["relative_norm"].mean(), found["low"].min(), found["high"].max()
     is_kind, colour = "." not in group, _colour(group)
     panel.plot(
-        mean.index, mean, color=colour, linewidth=1.8 if is_kind else 1.1, marker="o", markersize=2.5,
+        mean.index, mean, color=colour, linewidth=1.8 if is_kind else 1.1, markersize=2.5,
+        marker="o" if len(mean) <= _MOST_MARKS else "",
         linestyle="-" if is_kind else "--", label=LABELS[group.partition(".")[0]],
     )  # fmt: skip
     panel.fill_between(mean.index, low, high, color=colour, alpha=0.15, linewidth=0)
