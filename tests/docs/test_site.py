@@ -77,9 +77,16 @@ def test_every_link_of_the_site_leads_to_a_page_and_an_anchor(site):
 @needs_browser
 def test_the_search_finds_pages_without_a_server(site, tmp_path):
     address = f"file://{site}/index.html?q=forgetting"
-    page, console = opened(address, tmp_path, "--virtual-time-budget=10000")
-    assert console == []
-    assert int(re.search(r"(\d+) matching documents", page)[1]) > 3
+    for attempt in range(
+        4
+    ):  # The search runs beside the page, whose time the browser cuts short on a busy machine.
+        page, console = opened(
+            address, tmp_path / str(attempt), f"--virtual-time-budget={10_000 * 2**attempt}"
+        )
+        assert console == []
+        if found := re.search(r"(\d+) matching documents", page):
+            break
+    assert int(found[1]) > 3
 
 
 def test_nothing_is_loaded_from_another_host(site):
