@@ -79,7 +79,7 @@ def test_the_search_finds_pages_without_a_server(site, tmp_path):
     address = f"file://{site}/index.html?q=forgetting"
     for attempt in range(
         4
-    ):  # The search runs beside the page, whose time the browser cuts short on a busy machine.
+    ):  # The search runs in parallel to the page, whose time the browser cuts short on a busy machine.
         page, console = opened(
             address, tmp_path / str(attempt), f"--virtual-time-budget={10_000 * 2**attempt}"
         )
