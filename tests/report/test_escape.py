@@ -73,10 +73,7 @@ def test_a_report_shows_markup_of_its_inputs_as_text(results, name):
 def test_what_models_write_and_what_is_left_out_of_text_are_shown_as_text(results):
     page = html.unescape((results / "report" / "probes.html").read_text(encoding="utf-8"))
     assert f"<li>left out {EVIL} (6 times)</li>" in page  # of the base text and two periods
-    assert (
-        f"full-plain-lr0.002 after 20210101 no random subset {EVIL}" in page
-        or f"no random subset {EVIL}</td>" in page
-    )
+    assert f"<td>full after 20210101 no random subset {EVIL}</td>" in page
 
 
 def test_experiments_side_by_side_show_markup_as_text(results, tmp_path):

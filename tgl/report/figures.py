@@ -33,5 +33,5 @@ def svg(figure: Figure) -> str:
     figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     plt.close(figure)
     text = buffer.getvalue()
-    # Hundredths of a point are below what a screen or printer shows, and a third of the bytes less.
+    # Hundredths of a point are below what a screen or printer shows, and the page must stay small.
     return _PATH.sub(lambda path: _DECIMALS.sub(r"\1", path[0]), text[text.index("<svg") :])

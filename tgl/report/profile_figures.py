@@ -29,7 +29,7 @@ LABELS = {
     "capitalised": "capitalised words",
     "window": "windows of plain text",
 }
-_MOST_MARKS = 12  # More blocks make a line without marks, which also halves the file.
+_MOST_MARKS = 12  # Lines over more blocks have no marks, which makes the file smaller.
 _DECADE_SHARE = 5  # A narrower range has too few round numbers for the ticks of a logarithmic axis.
 WEIGHTS = ("trained", "random")
 
