@@ -30,7 +30,6 @@ from tgl.analysis.equal_uptake import (
     ONE_SEED,
     TOO_CLOSE,
     MethodCurves,
-    curve_points,
 )
 from tgl.analysis.uptake import LEVELS, Curves
 
@@ -243,25 +242,6 @@ def test_the_words_of_a_family_do_not_depend_on_the_order_of_the_comparisons():
         assert one[column].sort_index().equals(two[column].sort_index())
     assert one.loc[("m0", 0.7), "verdict"] == "worse"
     assert one.loc[("m2", 0.7), "verdict"] == "better"
-
-
-def test_the_points_of_a_curve_are_gains_and_losses_since_its_start():
-    low, high = curves_of(LEARNED, FLAT, start=(6.0, 2.0)), curves_of(LEARNED, STEEP)
-    low.uptake[1, 0] -= 0.4 * low.weights[0]  # one of four seeds learns more at first
-    curves = MethodCurves({}, {"full": {0.1: low, 0.2: high}, "m": {0.1: high}}, 3)
-    found = curve_points(curves)
-    assert list(found.columns) == ["method", "rate", "point", "uptake", "forgetting"]
-    keys = [("full", 0.1), ("full", 0.2), ("m", 0.1)]
-    assert list(found.groupby(["method", "rate"], sort=False).groups) == keys
-    assert found["point"].tolist() == [0, 1, 2, 3] * 3
-    assert found["uptake"].tolist() == pytest.approx([0.0, 1.1, 2.0, 3.0, *LEARNED, *LEARNED])
-    assert found["forgetting"].tolist() == pytest.approx([*FLAT, *STEEP, *STEEP])
-
-
-def test_only_test_probes_are_drawn_as_points():
-    curves = of({"full": curves_of(LEARNED, STEEP)})
-    found = curve_points(curves)
-    assert found["forgetting"].tolist() == pytest.approx(STEEP * 3)
 
 
 @pytest.mark.parametrize("sizes", [(4, 20, 30), (8, 40, 60)])

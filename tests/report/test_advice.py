@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from tests.report.test_replicates import config_of, write_experiment
+from tgl.core.errors import TglError
 from tgl.core.layout import Layout
 from tgl.report.advice import run_seconds, write_advice
+from tgl.report.replicates import write_replicates
 from tgl.train.methods import method_folder
 
 
@@ -81,3 +83,21 @@ def test_a_share_of_replay_is_recommended_only_over_what_has_run(tmp_path):
     lines = write_advice(folders, config_of(methods), budget=None, output=None)
     assert "recommended: last at learning rate 0.2" in lines
     assert not any(line.startswith("replay") for line in lines)
+
+
+def test_a_file_of_curves_gives_the_advice_of_its_experiments(replicates, tmp_path):
+    write_replicates(replicates, config_of(), tmp_path)
+    lines = write_advice(replicates, config_of(), budget=None, output=None)
+    assert write_advice([tmp_path / "curves.csv"], config_of(), budget=None, output=None) == lines
+    assert any(line.startswith("recommended: last") for line in lines)
+
+
+def test_a_file_is_given_alone_and_is_a_table_of_curves(replicates, tmp_path):
+    write_replicates(replicates, config_of(), tmp_path)
+    with pytest.raises(TglError, match=r"found 2 files and folders, expected one file curves\.csv alone"):
+        write_advice([tmp_path / "curves.csv", replicates[0]], config_of(), budget=None, output=None)
+    with pytest.raises(TglError, match="found no column replicate, point, to_learn, unchanged"):
+        write_advice([tmp_path / "steps.csv"], config_of(), budget=None, output=None)
+    (tmp_path / "curves.csv").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(TglError, match=r"found no CSV table .*, expected the file curves\.csv of a report"):
+        write_advice([tmp_path / "curves.csv"], config_of(), budget=None, output=None)

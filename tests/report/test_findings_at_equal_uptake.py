@@ -6,6 +6,7 @@ import pytest
 
 from tests.report.score_world import RATES, probes
 from tests.report.small_findings import by_comparison, small
+from tgl.analysis.curve_points import mean_points
 from tgl.analysis.equal_uptake import AT_THE_EDGE, NOT_MEASURED, NOT_REACHED
 
 
@@ -90,12 +91,14 @@ def test_uptake_is_that_of_the_kinds_in_the_settings(kinds):
         return table.assign(log_likelihood=table["log_likelihood"] - 2.0 * less)
 
     found = small(change=entities_learn_less, report={"uptake": kinds})
-    ends = found.curves[(found.curves["method"] == "full") & (found.curves["rate"] == 0.01)]
+    points = mean_points(found.curves)
+    ends = points[(points["method"] == "full") & (points["rate"] == 0.01)]
     assert ends["uptake"].iloc[-1] == pytest.approx(3.0 - 1.0 / len(kinds), abs=0.05)
 
 
 def test_curves_lead_from_the_start_through_the_scored_steps(findings_found):
-    own = findings_found.curves[findings_found.curves["method"] == "full"]
+    points = mean_points(findings_found.curves)
+    own = points[points["method"] == "full"]
     assert set(own["rate"]) == set(RATES)
     for rate, end in zip(RATES, (1.0, 3.0, 3.2), strict=True):
         line = own[own["rate"] == rate]

@@ -139,27 +139,3 @@ def _row(curves: MethodCurves, method: str, reference: str, *, share: float) -> 
     else:
         word = AT_THE_EDGE if edge else ""
     return found, row | {"verdict": word}
-
-
-def curve_points(curves: MethodCurves) -> pd.DataFrame:
-    """Return the points of every curve on test probes, as means over seeds.
-
-    Returns:
-        A table with the columns method, rate, point (0: the base model), uptake and forgetting: nats per token that the
-        facts to learn have gained, and that unchanged facts have lost, since the base model.
-    """
-    rows = []
-    for method, by_rate in curves.test.items():
-        for rate, own in by_rate.items():
-            up, down = (means.mean(1) for means in own.means())
-            rows += [
-                {
-                    "method": method,
-                    "rate": rate,
-                    "point": point,
-                    "uptake": up[0] - u,
-                    "forgetting": d - down[0],
-                }
-                for point, (u, d) in enumerate(zip(up, down, strict=True))
-            ]
-    return pd.DataFrame(rows, columns=["method", "rate", "point", "uptake", "forgetting"])

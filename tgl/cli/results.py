@@ -82,7 +82,9 @@ def replicates(
 def advise(
     results: Annotated[
         list[Path],
-        typer.Argument(help="Folder of an experiment with several seeds, or folders of its replicates."),
+        typer.Argument(
+            help="Folder of an experiment with several seeds, folders of its replicates, or a file curves.csv."
+        ),
     ],
     settings: Annotated[WholeConfig, Keys("", only=())],
     budget: Annotated[
@@ -97,7 +99,9 @@ def advise(
 
     --config must be the configuration of the experiments.
     """
-    given = Checked().folder("an experiment's folder of results", *results)
+    folders = [path for path in results if not path.is_file()]
+    given = Checked().folder("an experiment's folder of results, or a file curves.csv", *folders)
+    given.file("the curves of a report", *(path for path in results if path.is_file()))
     if output is not None:
         given.output(output)
     from tgl.report.advice import write_advice

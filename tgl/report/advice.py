@@ -12,6 +12,7 @@ import pandas as pd
 
 from tgl.analysis.advice import Advice, advise
 from tgl.analysis.compare import BETTER
+from tgl.analysis.curve_points import curves_from
 from tgl.analysis.equal_uptake import MethodCurves
 from tgl.config.root import Config
 from tgl.core.errors import TglError
@@ -31,7 +32,8 @@ def write_advice(
     """Return advice as lines, and write it as JSON.
 
     Args:
-        results: The folder of one experiment with several seeds, or those of experiments that are replicates.
+        results: The folder of one experiment with several seeds, or those of experiments that are replicates, or one
+            file curves.csv.
         config: Their configuration.
         budget: Hours of computing for further replicates; None: they are not considered.
         output: The JSON file to write, or None.
@@ -69,8 +71,18 @@ def _records(table: pd.DataFrame) -> list[dict]:
 def curves_of(results: Sequence[Path], config: Config) -> tuple[MethodCurves, list[str]]:
     """Return the curves of all methods, and a line for each run that is left out because it is not everywhere.
 
-    With several folders, or one seed, each experiment is one replicate. Otherwise the seeds are.
+    With several folders, or one seed, each experiment is one replicate. Otherwise the seeds are. A file holds means of
+    replicates.
+
+    Raises:
+        TglError: There is nothing to compare, or a file that is given with others or is no table of curves.
     """
+    if files := [path for path in results if path.is_file()]:
+        if len(results) > 1:
+            raise TglError(
+                f"{files[0]}: found {len(results)} files and folders, expected one file curves.csv alone"
+            )
+        return replace(curves_from(_table(files[0])), tried=config.report.tried_rates), []
     if len(results) > 1 or len(config.seeds) == 1:
         rows = pd.concat([step_rows(folder, config) for folder in results], ignore_index=True)
         kept, lines = whole_runs(rows, config)
@@ -83,6 +95,15 @@ def curves_of(results: Sequence[Path], config: Config) -> tuple[MethodCurves, li
             "kinds with report.uptake"
         )
     return replace(curves, tried=config.report.tried_rates), []
+
+
+def _table(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_csv(path, dtype={"method": str, "split": str})
+    except (OSError, ValueError) as error:
+        raise TglError(
+            f"{path}: found no CSV table ({error}), expected the file curves.csv of a report"
+        ) from error
 
 
 def advice_lines(found: Advice, level: float) -> Iterator[str]:

@@ -21,7 +21,7 @@ def uptake_chart(points: pd.DataFrame, rates: Mapping[str, float], reference: st
     """Return the curves of uptake and forgetting of all methods and rates.
 
     Args:
-        points: Table `curves` of the findings.
+        points: Means of the curves over seeds (`tgl.analysis.curve_points.mean_points`).
         rates: The rate of each method that the still picture shows. Curves at other rates are dashed.
         reference: Method that is drawn in black.
     """

@@ -66,7 +66,7 @@ def uptake_curves(points: pd.DataFrame, rates: Mapping[str, float], reference: s
     """Draw the curve of each method at one rate: more uptake to the right, more forgetting upwards.
 
     Args:
-        points: Table `curves` of the findings.
+        points: Means of the curves over seeds (`tgl.analysis.curve_points.mean_points`).
         rates: The rate of each method.
         reference: Method that is drawn in black.
 

@@ -8,7 +8,8 @@ import pandas as pd
 
 from tgl.analysis.chain import mean_cells, transfers_of
 from tgl.analysis.compare import compare, spread
-from tgl.analysis.equal_uptake import at_equal_uptake, curve_points
+from tgl.analysis.curve_points import curve_points
+from tgl.analysis.equal_uptake import at_equal_uptake
 from tgl.analysis.power import seeds_needed
 from tgl.analysis.rates import at_the_edge, chosen_rates, mean_criteria
 from tgl.analysis.values import RATIOS, Values, exp
@@ -36,7 +37,7 @@ class Findings:
         summary: Comparisons with the reference at the chosen rates (`tgl.analysis.compare.compare`).
         equal_uptake: Comparisons at equal uptake (`tgl.analysis.equal_uptake`). Empty without facts to learn or without
             unchanged facts.
-        curves: Points of each curve of uptake and forgetting. Empty in the same cases.
+        curves: Points of each curve of uptake and forgetting by split and seed. Empty in the same cases.
         matrix: Log perplexity of each period's lasting facts at each checkpoint (`tgl.analysis.chain.mean_cells`).
         transfers: Backward transfer and forgetting (`tgl.analysis.chain.transfers_of`).
         power: Number of seeds needed by set, kind and method.

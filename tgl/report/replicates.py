@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tgl.analysis.equal_uptake import MethodCurves, at_equal_uptake, curve_points
+from tgl.analysis.curve_points import curve_points
+from tgl.analysis.equal_uptake import MethodCurves, at_equal_uptake
 from tgl.analysis.uptake import Curves
 from tgl.config.root import Config
 from tgl.core.errors import TglError

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from tgl.analysis.curve_points import mean_points
 from tgl.config.root import Config
 from tgl.config.used import used_settings
 from tgl.core.files import write_text
@@ -72,7 +73,7 @@ def write_report(results: Path, config: Config, output: Path) -> None:
         "training": training_chart(losses, REFERENCE),
     }
     if len(method_findings.curves):
-        charts["uptake"] = uptake_chart(method_findings.curves, method_findings.rates, REFERENCE)
+        charts["uptake"] = uptake_chart(mean_points(method_findings.curves), method_findings.rates, REFERENCE)
     if by_step is not None:
         pictures["along_training"] = profile_figures.along_training(along)
         write_text(output / "along_training.csv", csv_text(by_step))
@@ -210,7 +211,7 @@ def _pictures(
         )
     if len(method_findings.curves):
         found["uptake"] = method_figures.uptake_curves(
-            method_findings.curves, method_findings.rates, REFERENCE
+            mean_points(method_findings.curves), method_findings.rates, REFERENCE
         )
     if method_findings.matrix["period"].nunique() > 1:
         found["forgetting_matrix"] = method_figures.forgetting_matrix(method_findings.matrix, BASE)
