@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.analysis.curve_world import curves_of, world
 from tests.analysis.method_curves import FLAT, LEARNED, STEEP, noisy, of, tried
 from tgl.analysis.advice import advise
-from tgl.analysis.curve_points import COLUMNS, curve_points, curves_from, mean_points
+from tgl.analysis.curve_points import COLUMNS, curve_points, curves_from, mean_points, most_learned_rate
 from tgl.analysis.equal_uptake import MethodCurves, at_equal_uptake
 from tgl.core.errors import TglError
 
@@ -44,6 +44,17 @@ def test_only_test_probes_are_in_the_means():
     curves = of({"full": curves_of(LEARNED, STEEP)})
     assert set(curve_points(curves)["split"]) == {"validation", "test"}
     assert mean_points(curve_points(curves))["forgetting"].tolist() == pytest.approx(STEEP * 3)
+
+
+def test_the_rate_that_learns_most_is_that_of_the_end_on_validation_probes():
+    early, late, test = ([0.0, 2.0, 1.0], [0.0, 0.5, 1.5], [0.0, 3.0, 3.0])
+    by_rate = {rate: curves_of(learned, [0.0] * 3) for rate, learned in ((0.1, early), (0.2, late))}
+    other = {0.3: curves_of([0.0, 4.0, 4.0], [0.0] * 3)}
+    curves = MethodCurves({"full": by_rate, "m": other}, {"full": {0.1: curves_of(test, [0.0] * 3)}}, 2)
+    points = curve_points(curves)
+    assert most_learned_rate(points, "full") == 0.2
+    assert most_learned_rate(points, "last") is None
+    assert most_learned_rate(curve_points(MethodCurves({}, {}, 2)), "full") is None
 
 
 def test_no_curve_gives_an_empty_table():

@@ -62,6 +62,18 @@ def mean_points(points: pd.DataFrame) -> pd.DataFrame:
     return gained[["uptake", "forgetting"]].reset_index()
 
 
+def most_learned_rate(points: pd.DataFrame, method: str) -> float | None:
+    """Return the rate at which a method has learned most by the end, on validation probes; None without such points.
+
+    Args:
+        points: The table of `curve_points`.
+        method: The method.
+    """
+    own = points[(points["split"] == VALIDATION) & (points["method"] == method)]
+    ends = own[own["point"] == own["point"].max()].groupby("rate")["to_learn"].mean()
+    return None if ends.empty else float(ends.idxmin())
+
+
 def curves_from(points: pd.DataFrame) -> MethodCurves:
     """Return the curves that `curve_points` has made a table of. A replicate is one value in them, without subjects.
 

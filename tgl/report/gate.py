@@ -26,7 +26,8 @@ def gates(measures: pd.DataFrame, settings: GateConfig, periods: list[str], *, b
     before the probe's period, and at the checkpoint of its own period. It is a geometric mean over seeds and periods.
 
     Args:
-        measures: Measures by seed of the methods 'base' and 'full', the latter at one learning rate.
+        measures: Measures by seed of the methods 'base' and 'full', the latter at the learning rate where
+            it learns most.
         settings: Limits of the gates.
         periods: Names of the periods, in order.
         base: Name of the checkpoint of the base model.
