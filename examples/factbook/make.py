@@ -1,6 +1,7 @@
 """Make the files of this folder from The World Factbook, as an example for text of one's own.
 
-    python examples/factbook/make.py FOLDER
+    python examples/factbook/make.py FOLDER                    # the files of this folder
+    python examples/factbook/make.py FOLDER --all OUTPUT       # all countries at all dates of FOLDER, in OUTPUT
 
 FOLDER has factbook-YYYY-MM-DD.jsonl.xz with lines {id, title, text}, a document for each country whose lines are
 'field: text'. They were made from the yearly states of github.com/factbook/factbook.json. The World Factbook is in the
@@ -10,20 +11,22 @@ A sentence that changed is trained on alone. So each line here begins with the n
 not know whose population it reads.
 """
 
+import argparse
 import json
 import lzma
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 HERE = Path(__file__).parent
-DATES = {"2020-11-27": "20201127", "2021-12-30": "20211230", "2022-12-29": "20221229"}
+DATES = ("2020-11-27", "2021-12-30", "2022-12-29")
 COUNTRIES = (
     "ag al ar as au ba be bg bl bm bo br bu ca cb ci ch co cs cu cy da ec eg ei en es et ez fi fr gg gh gm gr gt ha "
     "ho hr hu ic id in iz ja jm jo ke ks lg lh mo mx my ni no np pe pl po"
 ).split()
 # These come later, so that each period has new documents.
-LATER = {"20211230": ("ec", "gt", "jm", "my"), "20221229": ("ei", "gh", "ic", "np")}
+LATER = {"2021-12-30": ("ec", "gt", "jm", "my"), "2022-12-29": ("ei", "gh", "ic", "np")}
 FIELDS = {
     "Background", "Location", "Coastline", "Climate", "Natural resources", "Population", "Population growth rate",
     "Birth rate", "Net migration rate", "Urbanization - urban population",
@@ -48,26 +51,56 @@ def lines_of(document: dict) -> dict[str, str]:
     return found
 
 
-def main(folder: Path) -> None:
-    """Write a collection for each date, and the probes."""
-    dates = list(DATES.values())
-    first = {code: date for date in dates[1:] for code in LATER[date]}
-    countries = {}
-    for name, date in DATES.items():
-        with lzma.open(folder / f"factbook-{name}.jsonl.xz", "rt", encoding="utf-8") as lines:
+def main() -> None:
+    """Write the example, or all countries at all dates."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--all", type=Path, metavar="OUTPUT", help="folder that gets all countries and dates")
+    options = parser.parse_args()
+    if options.all is None:
+        write(options.folder, HERE, DATES, later=LATER, codes=COUNTRIES)
+        return
+    dates = sorted(path.name[9:19] for path in options.folder.glob("factbook-????-??-??.jsonl.xz"))
+    if len(dates) < 2:
+        sys.exit(
+            f"{options.folder}: found {len(dates)} files factbook-YYYY-MM-DD.jsonl.xz, expected at least two"
+        )
+    options.all.mkdir(parents=True, exist_ok=True)
+    write(options.folder, options.all, dates, later={}, codes=None)
+
+
+def write(
+    folder: Path, output: Path, dates: Sequence[str], *, later: dict[str, tuple], codes: Sequence[str] | None
+) -> None:
+    """Write a collection for each date, and the probes.
+
+    Args:
+        folder: Folder of the states of the Factbook.
+        output: Folder to write.
+        dates: The dates, in order.
+        later: The countries that come in at later dates.
+        codes: The countries; None: all.
+    """
+    first = {code: date for date, own in later.items() for code in own}
+    countries: dict[str, dict[str, tuple[str, dict[str, str]]]] = {}
+    for date in dates:
+        with lzma.open(folder / f"factbook-{date}.jsonl.xz", "rt", encoding="utf-8") as lines:
             documents = {row["id"]: row for row in map(json.loads, lines)}
-        chosen = [code for code in COUNTRIES if date >= first.get(code, dates[0])]
-        countries[date] = {code: (documents[code]["title"], lines_of(documents[code])) for code in chosen}
-        with lzma.open(HERE / f"{name}.jsonl.xz", "wt", encoding="utf-8", preset=9) as output:
+        chosen = [code for code in codes or documents if date >= first.get(code, dates[0])]
+        found = {code: (documents[code]["title"], lines_of(documents[code])) for code in chosen}
+        countries[date] = {code: (title, fields) for code, (title, fields) in found.items() if fields}
+        with lzma.open(output / f"{date}.jsonl.xz", "wt", encoding="utf-8", preset=9) as written:
             for code, (title, fields) in countries[date].items():
                 text = "\n".join(stated(title, field, value) for field, value in fields.items())
-                output.write(
+                written.write(
                     json.dumps({"id": code, "title": title, "text": text}, ensure_ascii=False) + "\n"
                 )
-    with open(HERE / "probes.jsonl", "w", encoding="utf-8") as output:
-        for earlier, later in zip(dates, dates[1:], strict=False):
-            for probe in probes_of(countries[earlier], countries[later], later):
-                output.write(json.dumps(probe, ensure_ascii=False) + "\n")
+    with open(output / "probes.jsonl", "w", encoding="utf-8") as written:
+        for earlier, date in zip(dates, dates[1:], strict=False):
+            for probe in probes_of(countries[earlier], countries[date], date.replace("-", "")):
+                written.write(json.dumps(probe, ensure_ascii=False) + "\n")
 
 
 def stated(title: str, field: str, value: str) -> str:
@@ -107,4 +140,4 @@ def span_of(value: str) -> str:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main()
