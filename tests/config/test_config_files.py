@@ -132,3 +132,16 @@ def test_a_matching_file_that_no_rule_can_take_is_refused(tmp_path, name):
     (tmp_path / name).touch()
     with pytest.raises(TglError, match=r"the file .* matches: .*rename"):
         matching_files(str(tmp_path), "a*.xml")
+
+
+def test_the_word_null_of_the_command_line_is_no_value():
+    """Snakemake's --config gives every value inside {} as text."""
+    config = check({"plan": {"borrow": "null"}, "data_root": "null", "model": {"load": "null"}})
+    assert (config.plan.borrow, config.data_root, config.model.load) == (None, None, None)
+    with pytest.raises(TglError, match="experiment"):
+        check({"experiment": "null"})
+
+
+def test_a_heading_null_in_a_list_stays_a_word():
+    config = load_config({"pages": {"drop_sections": ["null", "Notes"]}})
+    assert config.pages.drop_sections == ["null", "Notes"]

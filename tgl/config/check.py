@@ -39,10 +39,18 @@ def check(raw: dict, origin: str = "configuration") -> Config:
         check_values(raw, _MOST_VALUES)
     except ValueError as error:
         raise TglError(f"{origin}: {error}, expected a configuration. Simplify it") from None
-    config, problems = validated(Config, raw)
+    config, problems = validated(Config, _with_nulls(raw))
     if config is not None:
         # The configuration without its faulty keys can still have impossible combinations; report those too.
         problems += [*combination_problems(config), *path_problems(config)]
     if problems or config is None:
         raise TglError(problem_list(origin, problems))
     return config
+
+
+def _with_nulls(raw: Mapping) -> dict:
+    """Return a mapping in which the word null stands for no value, because Snakemake's --config gives it as text."""
+    return {
+        key: _with_nulls(value) if isinstance(value, Mapping) else None if value == "null" else value
+        for key, value in raw.items()
+    }
