@@ -4,7 +4,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tgl.cli import app
-from tgl.config.check import load_config
+from tgl.config.check import check, load_config
 from tgl.config.files import matching_files
 from tgl.core.config_check import load_section
 from tgl.core.errors import TglError
