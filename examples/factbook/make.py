@@ -1,7 +1,7 @@
 """Make the files of this folder from The World Factbook, as an example for text of one's own.
 
     python examples/factbook/make.py FOLDER                    # the files of this folder
-    python examples/factbook/make.py FOLDER --all OUTPUT       # all countries at all dates of FOLDER, in OUTPUT
+    python examples/factbook/make.py FOLDER --all OUTPUT       # the same countries at all dates of FOLDER, in OUTPUT
 
 FOLDER has factbook-YYYY-MM-DD.jsonl.xz with lines {id, title, text}, a document for each country whose lines are
 'field: text'. They were made from the yearly states of github.com/factbook/factbook.json. The World Factbook is in the
@@ -52,15 +52,15 @@ def lines_of(document: dict) -> dict[str, str]:
 
 
 def main() -> None:
-    """Write the example, or all countries at all dates."""
+    """Write the example, or its countries at all dates."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--all", type=Path, metavar="OUTPUT", help="folder that gets all countries and dates")
+    parser.add_argument("--all", type=Path, metavar="OUTPUT", help="folder that gets the files of all dates")
     options = parser.parse_args()
     if options.all is None:
-        write(options.folder, HERE, DATES, later=LATER, codes=COUNTRIES)
+        write(options.folder, HERE, DATES)
         return
     dates = sorted(path.name[9:19] for path in options.folder.glob("factbook-????-??-??.jsonl.xz"))
     if len(dates) < 2:
@@ -68,27 +68,23 @@ def main() -> None:
             f"{options.folder}: found {len(dates)} files factbook-YYYY-MM-DD.jsonl.xz, expected at least two"
         )
     options.all.mkdir(parents=True, exist_ok=True)
-    write(options.folder, options.all, dates, later={}, codes=None)
+    write(options.folder, options.all, dates)
 
 
-def write(
-    folder: Path, output: Path, dates: Sequence[str], *, later: dict[str, tuple], codes: Sequence[str] | None
-) -> None:
+def write(folder: Path, output: Path, dates: Sequence[str]) -> None:
     """Write a collection for each date, and the probes.
 
     Args:
         folder: Folder of the states of the Factbook.
         output: Folder to write.
         dates: The dates, in order.
-        later: The countries that come in at later dates.
-        codes: The countries; None: all.
     """
-    first = {code: date for date, own in later.items() for code in own}
+    first = {code: date for date, own in LATER.items() for code in own}
     countries: dict[str, dict[str, tuple[str, dict[str, str]]]] = {}
     for date in dates:
         with lzma.open(folder / f"factbook-{date}.jsonl.xz", "rt", encoding="utf-8") as lines:
             documents = {row["id"]: row for row in map(json.loads, lines)}
-        chosen = [code for code in codes or documents if date >= first.get(code, dates[0])]
+        chosen = [code for code in COUNTRIES if date >= first.get(code, dates[0])]
         found = {code: (documents[code]["title"], lines_of(documents[code])) for code in chosen}
         countries[date] = {code: (title, fields) for code, (title, fields) in found.items() if fields}
         with lzma.open(output / f"{date}.jsonl.xz", "wt", encoding="utf-8", preset=9) as written:
