@@ -8,7 +8,7 @@ import pandas as pd
 
 from tgl.analysis.chain import mean_cells, transfers_of
 from tgl.analysis.compare import compare, spread
-from tgl.analysis.curve_points import curve_points
+from tgl.analysis.curve_points import COLUMNS, curve_points
 from tgl.analysis.equal_uptake import at_equal_uptake
 from tgl.analysis.power import seeds_needed
 from tgl.analysis.rates import at_the_edge, chosen_rates, mean_criteria
@@ -99,7 +99,7 @@ def findings(runs: Runs, settings: ReportConfig) -> Findings:
 
 def _uptake(runs: Runs, methods: list[str], settings: ReportConfig) -> tuple[pd.DataFrame, pd.DataFrame]:
     if (curves := runs.curves()) is None:
-        return pd.DataFrame(), pd.DataFrame()
+        return pd.DataFrame(), pd.DataFrame(columns=COLUMNS)
     planned = [(method, reference) for method, reference in settings.comparisons]
     return (
         at_equal_uptake(
