@@ -94,7 +94,8 @@ def advise(curves: MethodCurves, *, reference: str, primary: float) -> Advice:
         rate, forgetting = best_rate(by_rate, level)
         values = {"rate": math.nan, "forgetting": math.nan}
         if rate is not None:
-            values = {"rate": rate, "forgetting": forgetting[rate]}
+            start = float(by_rate[rate].means()[1][0].mean())
+            values = {"rate": rate, "forgetting": forgetting[rate] - start}
         rows.append({"method": method, **values})
     ranking = pd.DataFrame(rows).sort_values(
         "forgetting", kind="stable", na_position="last", ignore_index=True
