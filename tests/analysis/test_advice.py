@@ -28,6 +28,8 @@ def test_a_method_that_forgets_much_less_is_recommended_at_the_rate_chosen_on_va
     assert row["high"] < 0
     assert found.undecided() == []
     assert found.ranking["method"].tolist() == ["last", "full"]
+    # 70 % of 3 nats is a tenth of the way from the third point, 0.2 nats lost, to the last one, 0.4 nats.
+    assert found.ranking["forgetting"].iloc[0] == pytest.approx(0.22)
 
 
 def test_nothing_is_recommended_when_the_test_probes_do_not_bear_the_choice_out():
