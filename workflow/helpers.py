@@ -76,6 +76,18 @@ class Experiment:
         file = parse_plan(self.plan_names()[wildcards.plan]).file
         return [] if file is None else [file]
 
+    def borrowed_profile(self, wildcards) -> list[str]:
+        """Return the profile of another experiment with the same model, for plans named .borrowed; none without one.
+
+        It is that of the other experiment's first period, whose date can differ from the one here.
+        """
+        if self.config.plan.borrow is None:
+            return []
+        other = Layout(self.config.plan.borrow, self.config.model.name)
+        own = Path(other.path("profile", seed=wildcards.seed, period=self.periods[0]))
+        found = sorted(own.parents[1].glob(f"*/{own.name}"))
+        return [str(found[0] if found else own)]
+
     def interference(self, wildcards) -> list[str]:
         """Return the table `interference` that a plan depends on; none for most plans."""
         name = parse_plan(self.plan_names()[wildcards.plan])

@@ -80,7 +80,7 @@ def test_preset_dry_runs_with_the_settings_for_a_gpu_over_it(preset, tmp_path):
 
 def _borrowed_profiles(preset, folder, model):
     """Put files where a preset expects the profiles of the experiment that must have run before."""
-    for seed in range(8) if preset == "domains/records" else ():
+    for seed in range(8) if preset in ("domains/records", "domains/factbook") else ():
         path = folder / f"results/domains-encyclopedia/profile/{model}/seed{seed}/20200101/profile.parquet"
         path.parent.mkdir(parents=True)
         path.touch()

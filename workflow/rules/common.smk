@@ -3,7 +3,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, ROOT)
-from tgl.core.layout import BASE, Layout
+from tgl.core.layout import BASE
 from workflow.environment import offer_artifacts, set_environment
 from workflow.helpers import (
     Experiment,
@@ -53,12 +53,6 @@ BASE_TOKENS = path("tokens", period=BASE)
 PERIOD_TOKENS = {period: path("tokens", period=period) for period in PERIODS}
 # The base model's profile, from the first period's probes. With profile.periods 'each', runs start from it.
 PROFILE = path("profile", period=PERIODS[0])
-# The profile of another experiment with the same model, for plans named .borrowed.
-BORROWED_PROFILE = (
-    Layout(CONFIG.plan.borrow, CONFIG.model.name).path("profile", period=PERIODS[0])
-    if CONFIG.plan.borrow
-    else []
-)
 PLAN = path("plan")
 PLANS = EXPERIMENT.plan_names()
 # The folder name of a method consists of plan, baseline and learning rate.

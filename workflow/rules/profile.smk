@@ -140,7 +140,7 @@ rule plan:
     input:
         profile=PROFILE,
         model=f"{BASE_MODEL}/model.safetensors",
-        borrowed=BORROWED_PROFILE,
+        borrowed=EXPERIMENT.borrowed_profile,
         interference=EXPERIMENT.interference,
         given=EXPERIMENT.plan_file,
     output:
