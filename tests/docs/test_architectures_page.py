@@ -45,6 +45,20 @@ def test_every_gate_is_met_and_that_of_gpt_2_has_the_value_of_the_page():
     assert f"where the value is {value:.1f}." in (EVIDENCE / "README.md").read_text()
 
 
+def test_gpt_neo_missed_its_gates_with_the_values_of_the_page_and_has_no_verdict():
+    gates = {gate["name"]: gate for gate in json.loads((EVIDENCE / "gpt_neo-gate.json").read_text())}
+    known = gates["unchanged facts that the base model ranks first"]
+    gain = gates["plain training lowers the perplexity of updated probes, times"]
+    assert not known["met"]
+    assert not gain["met"]
+    page = " ".join((EVIDENCE / "README.md").read_text().split())
+    assert f"ranks {known['value']:.0%} of the unchanged facts first".replace("%", " %") in page
+    assert f"updated facts {gain['value']:.1f} times" in page
+    table = pd.read_csv(EVIDENCE / "gpt_neo-equal_uptake.csv").query("reference == 'full' and share == 0.5")
+    assert set(table["verdict"]) == {"no verdict: not reached in every seed"}
+    assert len(table) == 5
+
+
 def test_full_learns_half_in_gpt_2_without_forgetting():
     table = pd.read_csv(EVIDENCE / "gpt2-equal_uptake.csv").query("reference == 'full' and share == 0.5")
     assert {f"{value:.3f}" for value in table["reference_forgetting"]} == {"-0.021"}
