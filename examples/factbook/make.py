@@ -85,8 +85,7 @@ def write(folder: Path, output: Path, dates: Sequence[str]) -> None:
         with lzma.open(folder / f"factbook-{date}.jsonl.xz", "rt", encoding="utf-8") as lines:
             documents = {row["id"]: row for row in map(json.loads, lines)}
         chosen = [code for code in COUNTRIES if date >= first.get(code, dates[0])]
-        found = {code: (documents[code]["title"], lines_of(documents[code])) for code in chosen}
-        countries[date] = {code: (title, fields) for code, (title, fields) in found.items() if fields}
+        countries[date] = {code: (documents[code]["title"], lines_of(documents[code])) for code in chosen}
         with lzma.open(output / f"{date}.jsonl.xz", "wt", encoding="utf-8", preset=9) as written:
             for code, (title, fields) in countries[date].items():
                 text = "\n".join(stated(title, field, value) for field, value in fields.items())

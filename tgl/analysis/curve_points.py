@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from tgl.analysis.equal_uptake import MethodCurves
-from tgl.analysis.uptake import Curves
+from tgl.analysis.uptake import Curves, most_learned
 from tgl.core.errors import TglError
 from tgl.core.vocabulary import TEST, VALIDATION
 
@@ -69,9 +69,8 @@ def most_learned_rate(points: pd.DataFrame, method: str) -> float | None:
         points: The table of `curve_points`.
         method: The method.
     """
-    own = points[(points["split"] == VALIDATION) & (points["method"] == method)]
-    ends = own[own["point"] == own["point"].max()].groupby("rate")["to_learn"].mean()
-    return None if ends.empty else float(ends.idxmin())
+    by_rate = curves_from(points[points["method"] == method]).validation.get(method)
+    return most_learned(by_rate) if by_rate else None
 
 
 def curves_from(points: pd.DataFrame) -> MethodCurves:

@@ -57,7 +57,8 @@ def write_report(results: Path, config: Config, output: Path) -> None:
     by_step = profile_tables.along(along_examples) if len(along) else None
     agreement = gather.all_agreements(results, config)
     plans = gather.all_plans(results, config)
-    # The gates ask whether the facts can be learned at all, so they do not use a rate that was chosen to forget little.
+    # The gates ask whether the facts can be learned at all, so they do not use a rate that was chosen to forget little,
+    # unless there are no curves to choose another one by.
     rate = most_learned_rate(method_findings.curves, REFERENCE) or method_findings.rates[REFERENCE]
     of_gate = (measures["method"] == BASE) | ((measures["method"] == REFERENCE) & (measures["rate"] == rate))
     found = gates(measures[of_gate], config.gate, config.periods, base=config.snapshots.dates[0])
