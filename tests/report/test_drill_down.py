@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tgl.core.errors import TglError
 from tgl.report import drill_down
 from tgl.report.drill_down import continuations, probe_rows, withheld_of
 
@@ -99,11 +100,11 @@ def test_continuations_are_those_of_the_base_model_and_after_the_probes_own_peri
     ]
 
 
-def test_a_probe_that_one_method_was_not_asked_is_left_out():
+def test_a_method_that_did_not_continue_a_probe_is_refused():
     asked = ["updated-2020-0-test", "unchanged-2021-1-test"]
     tables = {"base": written("base", asked), "full": written("full", asked[:1])}
-    found = continuations(probes(), tables.__getitem__, ["full"], base="base", start="2019")
-    assert [row.probe["id"] for row in found] == asked[:1]
+    with pytest.raises(TglError, match=r"of full lack 1 of the 2 .* 'unchanged-2021-1-test' first"):
+        continuations(probes(), tables.__getitem__, ["full"], base="base", start="2019")
 
 
 def test_pieces_left_out_of_training_text_are_found_by_probe():

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from tgl.core.errors import TglError
 from tgl.core.spacing import evenly_spaced
 
 # Probes on the page, at most; of each set, kind and period an equal share.
@@ -101,7 +102,7 @@ def continuations(
     base: str,
     start: str,
 ) -> list[Continuation]:
-    """Return the continuations of the probes that every model has.
+    """Return the continuations of the probes that the base model continued.
 
     Args:
         probes: The table `probes`.
@@ -109,6 +110,9 @@ def continuations(
         methods: The methods.
         base: The name under which `read_generations` returns those of the base model.
         start: The checkpoint of the base model.
+
+    Raises:
+        TglError: A method did not continue one of them.
     """
     own_period = dict(zip(probes["id"], probes["period"], strict=True))
 
@@ -121,11 +125,15 @@ def continuations(
         }
 
     before, after = texts(base, start), {method: texts(method) for method in methods}
-    asked = probes[probes["id"].isin(before)].to_dict("records")
+    for method, own in after.items():
+        if missing := sorted(before.keys() - own.keys()):
+            raise TglError(
+                f"the generations of {method} lack {len(missing)} of the {len(before)} probes that the base model "
+                f"continued, '{missing[0]}' first. Expected the same probes. Make both again."
+            )
     return [
         Continuation(probe, before[probe["id"]], {method: own[probe["id"]] for method, own in after.items()})
-        for probe in asked
-        if all(probe["id"] in own for own in after.values())
+        for probe in probes[probes["id"].isin(before)].to_dict("records")
     ]
 
 

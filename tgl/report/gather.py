@@ -8,6 +8,7 @@ import pandas as pd
 
 from tgl.config.root import Config
 from tgl.core.layout import BASE, Layout
+from tgl.core.spacing import evenly_spaced
 from tgl.core.tables.read import read_about, read_counts, read_table
 from tgl.plans.names import plan_id
 from tgl.plans.plan import Plan, load_plan
@@ -185,7 +186,8 @@ def diff_examples(results: Path, config: Config, most: int) -> list[tuple[str, l
             rows += read_table(path, "diff").to_pylist()
         chosen = []
         for kind in ("new_page", "changed"):
-            chosen += _spread([row for row in rows if row["kind"] == kind], most)
+            of_kind = [row for row in rows if row["kind"] == kind]
+            chosen += [of_kind[place] for place in evenly_spaced(len(of_kind), most)]
         found.append((new, chosen))
     return found
 
@@ -196,7 +198,10 @@ def probe_examples(results: Path, config: Config, most: int) -> list[tuple[str, 
     groups: dict[tuple, list[dict]] = {}
     for row in rows:
         groups.setdefault((row["set"], row["kind"], row["period"]), []).append(row)
-    return [(" · ".join(key), _spread(found, most)) for key, found in sorted(groups.items())]
+    return [
+        (" · ".join(key), [found[place] for place in evenly_spaced(len(found), most)])
+        for key, found in sorted(groups.items())
+    ]
 
 
 def _layout(results: Path, config: Config) -> Layout:
@@ -211,11 +216,6 @@ def _profile(results: Path, config: Config, name: str, *, seed: int) -> str:
 def _of_seeds(paths: dict[int, str], name: str) -> pd.DataFrame:
     tables = [read_table(path, name).to_pandas().assign(seed=seed) for seed, path in paths.items()]
     return pd.concat(tables, ignore_index=True)
-
-
-def _spread(rows: list[dict], most: int) -> list[dict]:
-    step = max(1, len(rows) // most)
-    return rows[::step][:most]
 
 
 def _added(paths: list[str]) -> dict[str, int]:
