@@ -69,8 +69,8 @@ def test_what_the_code_imports_is_declared_and_what_is_declared_is_imported():
                 imported |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom):
                 imported.add(node.module.partition(".")[0])
-    # markupsafe comes with jinja2, and huggingface_hub with transformers and datasets.
-    imported -= {"tgl", "workflow", "markupsafe", "huggingface_hub"} | sys.stdlib_module_names
+    # markupsafe comes with jinja2.
+    imported -= {"tgl", "workflow", "markupsafe"} | sys.stdlib_module_names
     declared = {import_name(requirement) for requirement in PROJECT["dependencies"]}
     assert not declared & set(EXTRAS)
     assert imported == (declared | set(EXTRAS)) - FOUND_BY_OTHERS
