@@ -32,7 +32,8 @@ def by_lowest_rate(points: pd.DataFrame, level: float) -> pd.DataFrame:
 
     Returns:
         A table with the columns lowest, method, rate, reference_rate, seeds, forgetting, reference_forgetting,
-        difference, low and high, in nats per token. NaN where a method does not reach the level.
+        difference, low and high, in nats per token, and the last three with a rate of its own for each seed. NaN where
+        a method does not reach the level.
     """
     own = points["method"] == REFERENCE
     found = []
@@ -42,7 +43,8 @@ def by_lowest_rate(points: pd.DataFrame, level: float) -> pd.DataFrame:
         table = at_equal_uptake(curves, pairs, primary=level)
         found.append(table[table["share"] == level].assign(lowest=lowest))
     columns = ["lowest", "method", "rate", "reference_rate", "seeds", "forgetting", "reference_forgetting"]
-    return pd.concat(found, ignore_index=True)[[*columns, "difference", "low", "high"]]
+    numbers = [f"{start}{name}" for start in ("", "own_rates_") for name in ("difference", "low", "high")]
+    return pd.concat(found, ignore_index=True)[[*columns, *numbers]]
 
 
 def picture(points: pd.DataFrame, level: float, *, other_rates: Sequence[float]) -> str:
@@ -83,9 +85,9 @@ def main() -> None:
     for lowest, rows in table.groupby("lowest", sort=False):
         print(f"full from rate {rate_text(lowest)}: best at {rate_text(rows['reference_rate'].iloc[0])}")
         for row in rows.itertuples():
-            print(
-                f"  {row.method:20}{row.difference:8.3f} [{row.low:.3f}, {row.high:.3f}], {row.seeds} seeds"
-            )
+            own = f"{row.own_rates_difference:.3f} [{row.own_rates_low:.3f}, {row.own_rates_high:.3f}]"
+            apart = f"{row.difference:8.3f} [{row.low:.3f}, {row.high:.3f}]"
+            print(f"  {row.method:20}{apart}, {row.seeds} seeds; own rates: {own}")
 
 
 if __name__ == "__main__":

@@ -21,9 +21,22 @@ def tried(middle, others=None, rates=RATES):
 VALIDATION = tried(curves_of(LEARNED, FLAT), curves_of(LEARNED, STEEP))
 
 
+def with_seeds(curves, number):
+    """Return curves with this number of seeds, all like the first, unless they have as many already."""
+    if curves.uptake.shape[1] == number:
+        return curves
+    return Curves(
+        *(np.repeat(side[:, :1], number, 1) for side in (curves.uptake, curves.forgetting)), curves.weights
+    )
+
+
 def of(test, validation=None, steps=3):
     """Return curves of methods; test: by method one curve for all rates; validation: of some methods by rate."""
-    own = dict.fromkeys(test, VALIDATION) | (validation or {})
+    number = next(iter(test.values())).uptake.shape[1]
+    own = {
+        name: {rate: with_seeds(curves, number) for rate, curves in by_rate.items()}
+        for name, by_rate in (dict.fromkeys(test, VALIDATION) | (validation or {})).items()
+    }
     return MethodCurves(own, {name: dict.fromkeys(own[name], curves) for name, curves in test.items()}, steps)
 
 

@@ -36,7 +36,10 @@ def test_nothing_is_recommended_when_the_test_probes_do_not_bear_the_choice_out(
     full, own = world(np.random.default_rng(2), 6, 20, 30, apart=0.0)
     found = advise(of({"full": full, "last": own}, chosen("last")), reference="full", primary=0.7)
     assert found.method == "last"
-    assert found.reason == "last over full: no significant difference (Holm's correction for 1 comparisons)"
+    assert (
+        found.reason
+        == "last compared with full: no significant difference (Holm's correction for 1 comparisons)"
+    )
     assert found.undecided() == ["full"]
     assert found.needed() >= 2
 
@@ -53,7 +56,7 @@ def test_nothing_is_recommended_when_full_is_best_on_validation():
 def test_one_replicate_recommends_nothing_however_large_the_difference(seed):
     full, own = world(np.random.default_rng(seed), 1, 20, 30, apart=-3.0)
     found = advise(of({"full": full, "last": own}, chosen("last")), reference="full", primary=0.7)
-    assert found.reason == "last over full: no verdict: one seed"
+    assert found.reason == "last compared with full: no verdict: one seed"
     assert found.needed() is None
 
 

@@ -8,7 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.analysis.curve_world import curves_of, world
-from tgl.analysis.uptake import best_rate, compared, forgetting_at, level_of, most_learned
+from tgl.analysis.uptake import (
+    Curves,
+    at_rates,
+    best_rate,
+    compared,
+    forgetting_at,
+    level_of,
+    most_learned,
+    rate_of_each_seed,
+)
 
 NAN = math.nan
 
@@ -90,6 +99,20 @@ def test_the_best_rate_forgets_least_at_the_level_among_those_that_reach_it():
     assert math.isnan(found[0.3])
     assert best_rate(curves, 0.0)[0] is None
     assert most_learned(curves) == 0.1  # the smaller of equal ones
+
+
+def test_each_seed_has_the_rate_that_is_best_for_it_and_reaches_the_level():
+    slow, fast = curves_of([0.0, 0.1, 0.2, 0.3], FLAT), curves_of(LEARNED, STEEP)
+    mixed = Curves(fast.uptake.copy(), slow.forgetting, fast.weights)
+    mixed.uptake[:, 0] = slow.uptake[:, 0]  # at the lower rate the first seed learns too little
+    curves = {0.2: fast, 0.1: mixed}
+    level = 5.0 - 1.5
+    assert best_rate(curves, level)[0] == 0.2
+    assert rate_of_each_seed(curves, level) == [0.2, 0.1, 0.1, 0.1]
+    own = at_rates(curves, [0.2, 0.1, 0.1, 0.1])
+    assert np.array_equal(own.means()[0], np.stack([fast.means()[0][:, 0], *mixed.means()[0].T[1:]], axis=1))
+    assert np.array_equal(own.means()[1], np.stack([fast.means()[1][:, 0], *mixed.means()[1].T[1:]], axis=1))
+    assert rate_of_each_seed({0.1: mixed}, level) == [None, 0.1, 0.1, 0.1]
 
 
 def test_a_difference_in_forgetting_is_found_with_its_sign_and_size():

@@ -25,11 +25,15 @@ def section(name):
 @pytest.mark.parametrize("name", SECTIONS)
 def test_the_page_shows_every_comparison_at_half_of_the_uptake(name):
     rows = [line.strip("|").split("|") for line in section(name).splitlines() if line.startswith("| `")]
-    shown = [tuple(cell.strip() for cell in row) for row in rows if len(row) == 4]
+    shown = [tuple(cell.strip() for cell in row) for row in rows if len(row) == 5]
     expected = []
     for row in compared(name).itertuples():
-        interval = "" if pd.isna(row.low) else f"{row.difference:.3f} [{row.low:.3f}, {row.high:.3f}]"
-        expected.append((f"`{row.method}`", f"`{row.reference}`", interval, row.verdict))
+        interval = f"{row.difference:.3f} [{row.low:.3f}, {row.high:.3f}]"
+        own = f"{row.own_rates_difference:.3f}"
+        if not pd.isna(row.own_rates_low):
+            own += f" [{row.own_rates_low:.3f}, {row.own_rates_high:.3f}]"
+        assert row.lower_rates_fall_short
+        expected.append((f"`{row.method}`", f"`{row.reference}`", interval, row.verdict, own))
     assert shown == expected
     assert len(shown) >= 5
 

@@ -22,19 +22,25 @@ def shown(row, columns=("ratio", "low", "high")):
     return f"{value} [{low}, {high}]"
 
 
+def with_seeds(row):
+    return shown(row) + ("" if row["seeds"] == 8 else f" ({row['seeds']} seeds)")
+
+
 def test_the_shares_are_those_of_the_table_at_70_percent():
     table = pd.read_csv(FOLDER / "share" / "equal_uptake.csv").query("reference == 'full' and share == 0.7")
     table = table.set_index("method")
     for share in ("10", "25", "50", "75"):
         ((label, *cells),) = rows_of("share.md", f"{share} %")
         assert label == f"{share} %"
-        assert cells == [shown(table.loc[f"{rule}.top{share}"]) for rule in RULES]
+        assert cells == [with_seeds(table.loc[f"{rule}.top{share}"]) for rule in RULES]
 
 
 def test_no_share_differs_significantly_from_full():
     table = pd.read_csv(FOLDER / "share" / "equal_uptake.csv").query("reference == 'full'")
-    assert len(table) == 36
-    assert set(table["verdict"]) == {"no difference shown", "reached in some seeds"}
+    assert table["verdict"].value_counts().to_dict() == {
+        "no difference shown": 21,
+        "reached in some seeds": 15,
+    }
 
 
 def test_backward_transfer_over_five_periods_is_that_of_the_table():
@@ -54,4 +60,4 @@ def test_each_single_sublayer_has_the_forgetting_of_the_table_at_half_of_the_upt
     table = pd.read_csv(FOLDER / "storage" / "equal_uptake.csv").query("reference == 'full' and share == 0.5")
     row = table.set_index("method").loc[f"only.{number}"]
     ((*_, cell),) = rows_of("storage.md", SUBLAYERS[number])
-    assert cell == shown(row) + ("" if row["seeds"] == 8 else f" ({row['seeds']} seeds)")
+    assert cell == with_seeds(row)

@@ -1,9 +1,11 @@
 """The numbers of the page on the search, recomputed from the committed tables."""
 
 import json
+import re
 
 import pandas as pd
 import pytest
+import yaml
 
 from benchmarks.evidence.lowest_rate import by_lowest_rate
 from tests.support.paths import REPOSITORY
@@ -56,7 +58,7 @@ def test_the_curves_give_the_same_differences(over_full):
 
 
 def test_advice_recommends_nothing(advice):
-    found = "last.unchanged+replay.1 over full: no significant difference"
+    found = "last.unchanged+replay.1 compared with full: no significant difference"
     assert advice.reason == f"{found} (Holm's correction for 13 comparisons)"
 
 
@@ -88,3 +90,29 @@ def test_with_a_higher_lowest_rate_full_forgets_more():
 
 def test_every_gate_is_met():
     assert all(gate["met"] for gate in json.loads((FOLDER / "gate.json").read_text()))
+
+
+def test_the_differences_with_own_rates_are_those_of_the_text(over_full):
+    rows = over_full.set_index("method")
+    assert rows["lower_rates_fall_short"].all()
+    assert rows["own_rates_difference"].idxmin() == "full+fggm.0.3"
+    assert rows.loc["full+replay.0.33", "own_rates_difference"] > 0
+    row = rows.loc["full+lowest_neurons.0.05"]
+    shown = f"{row.own_rates_difference:.3f} [{row.own_rates_low:.3f}, {row.own_rates_high:.3f}]"
+    assert f"difference to `full` is {shown}" in " ".join(PAGE.split())
+
+
+def test_the_confirmation_uses_worlds_that_nothing_else_has_used():
+    used = {0}  # the default
+    for path in PRESETS.rglob("*.yaml"):
+        used.add(
+            ((yaml.safe_load(path.read_text()).get("snapshots") or {}).get("synthetic") or {}).get("seed", 0)
+        )
+    for page in (
+        (FOLDER.parent / "methods" / "README.md").read_text().split("`snapshots.synthetic.seed` ")[1:]
+    ):
+        used |= {int(number) for number in re.findall(r"\d+", page[:7])}
+    text = (PRESETS / "search-confirmation.yaml").read_text()
+    worlds = {int(number) for number in re.findall(r"search-world\{([0-9,]+)\}", text)[0].split(",")}
+    assert worlds == {11, 12, 13, 14}
+    assert used == {0, 1, 2, 11}  # 11 is that of the preset itself

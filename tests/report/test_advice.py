@@ -36,9 +36,9 @@ def test_the_better_plan_is_recommended_with_its_rate_and_interval(replicates, t
     lines = write_advice(replicates, config_of(), budget=None, output=tmp_path / "advice.json")
     assert lines[0] == "compared: forgetting of unchanged facts at 70% of what full learns, 2 methods"
     assert lines[1] == "recommended: last at learning rate 0.2"
-    assert "over full: forgets -0." in lines[2]
+    assert "compared with full: forgets -0." in lines[2]
     assert "better, 4 replicates" in lines[2]
-    assert lines[3].startswith("plan: last (over full: ")
+    assert lines[3].startswith("plan: last (compared with full: ")
     written = json.loads((tmp_path / "advice.json").read_text())
     assert (written["recommended"], written["method"], written["rate"]) == (True, "last", 0.2)
     assert written["comparisons"][0]["high"] < 0
@@ -47,7 +47,7 @@ def test_the_better_plan_is_recommended_with_its_rate_and_interval(replicates, t
 
 def test_one_replicate_gives_no_recommendation_and_says_why(replicates):
     lines = write_advice(replicates[:1], config_of(), budget=None, output=None)
-    assert "no recommendation: last over full: no verdict: one seed" in lines
+    assert "no recommendation: last compared with full: no verdict: one seed" in lines
     assert "least forgetting on validation probes: last at learning rate 0.2" in lines
     assert any(line.startswith("plan: no recommendation") for line in lines)
 

@@ -53,7 +53,9 @@ def test_a_grid_without_the_best_rate_of_full_recommends_nothing(points):
     found = advice_from(high, range(8))
     row = found.over("full")
     assert row["high"] < 0
-    assert found.reason == f"{found.method} over full: no verdict: best rate at the edge of those tried"
+    assert (
+        found.reason == f"{found.method} compared with full: no verdict: best rate at the edge of those tried"
+    )
 
 
 def test_what_the_full_study_finds_better_is_recommended_and_screens_agree_in_direction(points):

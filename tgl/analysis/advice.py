@@ -114,7 +114,9 @@ def _reason(method: str, reference: str, table: pd.DataFrame) -> str:
         return f"no method forgets less than {reference} on validation probes"
     row = table[table["reference"] == reference].iloc[0]
     if row["verdict"] == BETTER:
-        return ""
+        if row["own_rates_difference"] < 0:
+            return ""
+        return f"{method} compared with {reference}: not better if each replicate has a rate of its own"
     if row["verdict"].startswith("no verdict"):
-        return f"{method} over {reference}: {row['verdict']}"
-    return f"{method} over {reference}: {row['verdict']} (Holm's correction for {len(table)} comparisons)"
+        return f"{method} compared with {reference}: {row['verdict']}"
+    return f"{method} compared with {reference}: {row['verdict']} (Holm's correction for {len(table)} comparisons)"

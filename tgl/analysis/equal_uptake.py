@@ -14,10 +14,12 @@ from tgl.analysis.uptake import (
     MARGIN,
     AtLevel,
     Curves,
+    at_rates,
     best_rate,
     compared,
     level_of,
     most_learned,
+    rate_of_each_seed,
 )
 
 # Why a planned comparison has no verdict.
@@ -30,7 +32,7 @@ DESCRIPTIVE = ""
 COLUMNS = (
     "reference", "method", "share", "rate", "reference_rate", "seeds", "uptake", "forgetting",
     "reference_forgetting", "difference", "error", "freedom", "low", "high", "p_value", "p_holm", "equivalent",
-    "verdict",
+    "lower_rates_fall_short", "own_rates_seeds", "own_rates_difference", "own_rates_low", "own_rates_high", "verdict",
 )  # fmt: skip
 
 
@@ -75,6 +77,9 @@ def at_equal_uptake(
         learned. `forgetting` and `reference_forgetting` are nats per token of unchanged facts lost since the base
         model. `difference` is the first minus the second, with standard error, degrees of freedom and 95 % confidence
         interval. `equivalent`: two one-sided tests place it within 10 % of the reference's forgetting.
+        `lower_rates_fall_short`: of the method or of the reference, a rate below the best one was tried and does not
+        reach the level in every seed. So the number of steps sets the best rate. `own_rates_*`: the same comparison
+        when each seed has the rate that is best on its own validation probes, without a verdict.
     """
     rows, results, words = [], {}, {}
     for method, reference in comparisons:
@@ -102,9 +107,15 @@ def _row(curves: MethodCurves, method: str, reference: str, *, share: float) -> 
     """Return the result of one comparison and its row. The verdict is empty if nothing stands against one."""
     top = most_learned(curves.validation[reference])
     level = float(level_of(curves.validation[reference][top].means()[0], share))
-    rate, other_rate = (best_rate(curves.validation[name], level)[0] for name in (method, reference))
+    (rate, lost), (other_rate, other_lost) = (
+        best_rate(curves.validation[name], level) for name in (method, reference)
+    )
     row = dict.fromkeys(COLUMNS, math.nan) | {"reference": reference, "method": method, "seeds": 0}
     row |= {"rate": rate or math.nan, "reference_rate": other_rate or math.nan, "equivalent": False}
+    row |= {
+        "lower_rates_fall_short": False,
+        **_at_own_rates(curves, method, reference, level=level, share=share),
+    }
     if rate is None or other_rate is None:
         return None, row | {"verdict": NOT_REACHED}
     whole = curves.test[reference][top]
@@ -125,6 +136,8 @@ def _row(curves: MethodCurves, method: str, reference: str, *, share: float) -> 
         "high": high,
         "p_value": apart.p_value(),
         "equivalent": apart.equivalent(MARGIN * abs(found.lost)),
+        "lower_rates_fall_short": _falls_short_below(rate, lost)
+        or _falls_short_below(other_rate, other_lost),
     }
     edge = curves.at_the_edge(method, rate) or curves.at_the_edge(reference, other_rate)
     number = whole.uptake.shape[1]
@@ -139,3 +152,30 @@ def _row(curves: MethodCurves, method: str, reference: str, *, share: float) -> 
     else:
         word = AT_THE_EDGE if edge else ""
     return found, row | {"verdict": word}
+
+
+def _falls_short_below(rate: float, lost: Mapping[float, float]) -> bool:
+    return any(math.isnan(value) for lower, value in lost.items() if lower < rate)
+
+
+def _at_own_rates(
+    curves: MethodCurves, method: str, reference: str, *, level: float, share: float
+) -> dict[str, float]:
+    """Return the comparison in which each seed has its own rates, over the seeds that reach the level."""
+    rates = [rate_of_each_seed(curves.validation[name], level) for name in (method, reference)]
+    found = {"own_rates_seeds": 0}
+    if any(rate is None for own in rates for rate in own):
+        found["own_rates_seeds"] = sum(None not in pair for pair in zip(*rates, strict=True))
+        return found
+    own, other = (
+        at_rates(curves.test[name], of) for name, of in zip((method, reference), rates, strict=True)
+    )
+    whole = curves.test[reference][most_learned(curves.validation[reference])]
+    result = compared(own, other, whole, share=share)
+    low, high = result.difference.interval()
+    return {
+        "own_rates_seeds": result.reached,
+        "own_rates_difference": result.difference.mean,
+        "own_rates_low": low,
+        "own_rates_high": high,
+    }

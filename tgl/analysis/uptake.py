@@ -7,13 +7,14 @@ curve is a straight line, so a level lies between two measured points.
 
 A level is a share of what the reference learns by the end. It is computed again whenever seeds or subjects are left out
 for the error, so the error includes that of the level. The learning rate of a method is the one with the least
-forgetting at the level on validation probes. All other numbers are from test probes.
+forgetting at the level on validation probes, among the rates at which every seed reaches it. All other numbers are from
+test probes.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -122,6 +123,35 @@ def best_rate(curves: Mapping[float, Curves], level: float) -> tuple[float | Non
         found[rate] = float(forgetting_at(uptake.T, forgetting.T, level).mean())
     reached = {rate: value for rate, value in found.items() if not math.isnan(value)}
     return (min(reached, key=lambda rate: (reached[rate], rate)) if reached else None), found
+
+
+def rate_of_each_seed(curves: Mapping[float, Curves], level: float) -> list[float | None]:
+    """Return for each seed the rate with the least forgetting at a level, by this seed alone; None if none reaches it.
+
+    Args:
+        curves: The curves of a method on validation probes by rate.
+        level: The level of uptake on validation probes.
+    """
+    rates = sorted(curves)
+    means = [curves[rate].means() for rate in rates]
+    found = np.array([forgetting_at(uptake.T, forgetting.T, level) for uptake, forgetting in means])
+    best = np.where(np.isnan(found), np.inf, found).argmin(0)
+    return [None if math.isnan(found[number, seed]) else rates[number] for seed, number in enumerate(best)]
+
+
+def at_rates(curves: Mapping[float, Curves], rates: Sequence[float]) -> Curves:
+    """Return the curves of one method whose seeds have rates of their own.
+
+    Args:
+        curves: The curves of a method by rate.
+        rates: The rate of each seed.
+    """
+    chosen = [curves[rate] for rate in rates]
+    return Curves(
+        np.stack([own.uptake[:, seed] for seed, own in enumerate(chosen)], axis=1),
+        np.stack([own.forgetting[:, seed] for seed, own in enumerate(chosen)], axis=1),
+        chosen[0].weights,
+    )
 
 
 def most_learned(curves: Mapping[float, Curves]) -> float:

@@ -20,7 +20,7 @@ HEAD = """\
 # yaml-language-server: $schema=config/schema.json
 
 # The default experiment: a synthetic world as MediaWiki dumps, a small GPT-2 from scratch, five plans, four seeds.
-# `make run` runs it in 6 to 12 minutes on two cores.
+# `make run` runs it in 4 to 6 minutes on two cores.
 #
 # A preset (workflow/presets/) or another --configfile overrides single keys. Only settings that change a result are
 # here; cores and memory are in profiles/. The comment above a key explains it.

@@ -155,9 +155,13 @@ def _part(what: str, value: str, found: Advice, *, other: str) -> str:
 def _difference(found: Advice, other: str) -> str:
     row = found.over(other)
     if math.isnan(row["difference"]):
-        return f"over {other}: {row['verdict']}"
+        return f"compared with {other}: {row['verdict']}"
     apart = f"{row['difference']:.3f} [{row['low']:.3f}, {row['high']:.3f}] nats per token"
-    return f"over {other}: forgets {apart}, {row['verdict']}, {row['seeds']:.0f} replicates"
+    own = f"{row['own_rates_difference']:.3f} [{row['own_rates_low']:.3f}, {row['own_rates_high']:.3f}]"
+    return (
+        f"compared with {other}: forgets {apart} more, {row['verdict']}, {row['seeds']:.0f} replicates; with rates "
+        f"chosen in each replicate: {own}"
+    )
 
 
 def _budget_lines(found: Advice, results: Sequence[Path], config: Config, *, budget: float) -> Iterator[str]:

@@ -195,8 +195,9 @@ def uptake_notes(config: Config, table: pd.DataFrame, reference: str) -> dict[st
     many = ", means over seeds" if len(config.seeds) > 1 else ""
     curves = (
         f"Nats per token that {learned} gain and that unchanged facts lose since the base model{many}, test "
-        f"probes{together(config)}. Each line is a method at its chosen rate; marks are the scored steps. Lower and "
-        "further right is better."
+        f"probes{together(config)}. Each line is a method at its chosen rate, which has the smallest validation "
+        "perplexity at the end; marks are the scored steps. Lower and further right is better. The comparisons below "
+        "take the rate that forgets least at the level."
     )
     if table.empty:
         return {"curves": curves, "figure": "", "table": ""}
@@ -208,13 +209,30 @@ def uptake_notes(config: Config, table: pd.DataFrame, reference: str) -> dict[st
     text = (
         "Forgetting is what unchanged facts lose since the base model, in nats per token. The level is a share of the "
         "reference's uptake; the rates are those of method and reference; seeds are those that reach the level. "
-        "Each method is compared at the rate that "
-        f"forgets least at this level on validation probes. Verdicts are given at {config.report.level:.0%} of the "
-        f"reference's uptake, with Holm correction for the {planned} planned comparisons; the other levels are shown "
+        "Each method is compared at the rate that forgets least at this level on validation probes, among the rates at "
+        f"which every seed reaches it. {_own_rates(config, table)}"
+        f"Verdicts are given at {config.report.level:.0%} of the reference's uptake, with Holm correction for the "
+        f"{planned} planned comparisons; the other levels are shown "
         "without verdicts. Equivalent: two one-sided tests place the difference within 10 % of the reference's "
         "forgetting."
     )
     return {"curves": curves, "figure": figure, "table": text}
+
+
+def _own_rates(config: Config, table: pd.DataFrame) -> str:
+    """Describe what the table states about other choices of the rates; "" with one rate a method."""
+    if len(config.runs) == len(config.methods):
+        return ""
+    text = (
+        "Own rates: the difference when each seed has the rate that is best on its own validation probes. A verdict "
+        "whose sign changes there depends on how rates are chosen. "
+    )
+    if table["lower_rates_fall_short"].any():
+        text += (
+            "*: for the method or the reference, lower rates do not reach the level in every seed. So the number of "
+            "steps sets the best rate, and with more steps a lower one could forget less. "
+        )
+    return text
 
 
 def without_verdict(table: pd.DataFrame) -> str:

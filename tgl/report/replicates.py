@@ -62,7 +62,11 @@ def write_replicates(results: Sequence[Path], config: Config, output: Path) -> l
 def _line(row) -> str:
     lost = f"forgets {row.forgetting:.3f} instead of {row.reference_forgetting:.3f} nats"
     apart = f"difference {row.difference:.3f} [{row.low:.3f}, {row.high:.3f}]"
-    return f"{row.method} over {row.reference}: {lost} ({apart}): {row.verdict}"
+    own = f"{row.own_rates_difference:.3f} [{row.own_rates_low:.3f}, {row.own_rates_high:.3f}]"
+    return (
+        f"{row.method} compared with {row.reference}: {lost} ({apart}): {row.verdict}; with rates chosen in each "
+        f"replicate: {own}"
+    )
 
 
 def whole_runs(rows: pd.DataFrame, config: Config) -> tuple[pd.DataFrame, list[str]]:

@@ -87,7 +87,7 @@ def _replicates(place):
     settings = config_of().model_dump(mode="json")
 
     def check(printed):
-        assert "last over full: forgets " in printed
+        assert "last compared with full: forgets " in printed
         for name in ("steps", "curves", "equal_uptake"):
             assert len((place.out / f"{name}.csv").read_text().splitlines()) > 3
 
