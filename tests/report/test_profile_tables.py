@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
-from tgl.report.profile_tables import agreements, along, chains, drift, equal_loss, paired, ratios
+from tgl.report.profile_tables import agreements, along, chains, drift, equal_loss, flat, paired, ratios
 
 
 def profile_row(group, denominator, value, low, high, seed=0, weights="trained", sublayer="all", examples=8):
@@ -35,6 +35,15 @@ def test_ratios_stand_side_by_side_and_are_means_over_seeds_with_the_widest_limi
     assert table[0]["examples"] == 6
     assert list(table[1]["over"]) == ["window"]
     assert table[2]["over"]["window"]["mean"] == 7.0
+    rows = flat(table)
+    assert rows[
+        ["weights", "denominator", "mean", "low", "high", "examples", "seeds"]
+    ].to_numpy().tolist() == [
+        ["trained", "window", 3.0, 1.0, 4.5, 6, 2],
+        ["trained", "unchanged", 1.1, 0.9, 1.2, 6, 2],
+        ["trained", "window", 3.0, 2.0, 4.0, 8, 1],
+        ["random", "window", 7.0, 6.0, 8.0, 8, 1],
+    ]
 
 
 def comparison(sublayer, seed=0, ratio=2.0, p_value=0.01, shape_p_value=0.5, pairs=9, **changes):

@@ -13,7 +13,7 @@ from tests.support.paths import REPOSITORY
 
 RESULTS = REPOSITORY / "results/default/report"
 COMMITTED = REPOSITORY / "docs/evidence/default"
-TABLES = ("summary.csv", "equal_uptake.csv", "power.csv", "gate.json")
+TABLES = ("summary.csv", "equal_uptake.csv", "power.csv", "ratios.csv", "drift.csv", "gate.json")
 # Extensions of the instruction set that change the order of sums.
 _EXTENSIONS = ("avx2", "avx512f", "avx512_bf16", "amx_tile")
 

@@ -12,6 +12,7 @@ from tgl.profiling.factors import at_equal_loss, factors
 from tgl.report.profile_figures import LABELS, label
 
 LEVEL = 0.05
+DRIFT = ("method", "period", "correlation", "jaccard", "mean", "first_mean", "seeds")
 
 
 def ratios(profile: pd.DataFrame) -> list[dict]:
@@ -34,6 +35,19 @@ def ratios(profile: pd.DataFrame) -> list[dict]:
         about = {"examples": int(found["num_examples"].min()), "seeds": int(found["seed"].nunique())}
         table.append({"weights": weights, "group": label(group), "over": cells, **about})
     return table
+
+
+def flat(table: list[dict]) -> pd.DataFrame:
+    """Return the rows of `ratios` as a table: weights, group, examples, seeds, denominator, mean, low, high."""
+    return pd.DataFrame(
+        {
+            **{name: row[name] for name in ("weights", "group", "examples", "seeds")},
+            "denominator": denominator,
+            **cell,
+        }
+        for row in table
+        for denominator, cell in row["over"].items()
+    )
 
 
 def chains(seeds: list[pd.DataFrame]) -> list[tuple[str, list[dict]]]:

@@ -39,6 +39,7 @@ def write_report(results: Path, config: Config, output: Path) -> None:
     - runs.csv: one value for each run, set, kind and measure.
     - summary.csv: means, intervals and paired differences to `full` at the rates chosen on validation.
     - rates.csv, curves.csv, equal_uptake.csv, chain.csv, transfers.csv, power.csv: the other tables on methods.
+    - ratios.csv, drift.csv: the profile by group and denominator, and how it changes between periods.
     - along_training.csv: the factors of the profile at each training step, if checkpoints were kept.
     - gate.json: a list of {name, value, limit, met}.
 
@@ -63,6 +64,7 @@ def write_report(results: Path, config: Config, output: Path) -> None:
     of_gate = (measures["method"] == BASE) | ((measures["method"] == REFERENCE) & (measures["rate"] == rate))
     found = gates(measures[of_gate], config.gate, config.periods, base=config.snapshots.dates[0])
     pictures = _pictures(profile, method_findings, config, denominator=denominator)
+    ratios = profile_tables.ratios(profile)
     drift = profile_tables.drift(gather.all_drifts(results, config))
     about = gather.profile_about(results, config)
     rates = rate_table(gather.realised_rates(results, config))
@@ -90,6 +92,8 @@ def write_report(results: Path, config: Config, output: Path) -> None:
         "chain": method_findings.matrix,
         "transfers": method_findings.transfers,
         "power": method_findings.power,
+        "ratios": profile_tables.flat(ratios),
+        "drift": pd.DataFrame(drift, columns=profile_tables.DRIFT),
     }
     for name, table in tables.items():
         write_text(output / f"{name}.csv", csv_text(table))
@@ -113,7 +117,7 @@ def write_report(results: Path, config: Config, output: Path) -> None:
         sentences=what_was_found(config, found, method_findings, profile=profile, denominator=denominator),
         pictures=pictures,
         charts=charts,
-        ratios=profile_tables.ratios(profile),
+        ratios=ratios,
         factors=profile_tables.chains(seeds),
         equal_loss=profile_tables.equal_loss(seeds),
         by_step=by_step,
