@@ -97,6 +97,7 @@ def has(kind):
 
 
 SENTENCES = {
+    "when each seed has the rate that is best on its own": both(uptake, methods_compared, no(one_rate_each)),
     # The base model
     "was trained from scratch": scratch,
     "One model was studied (some/model)": no(scratch),

@@ -189,7 +189,7 @@ def methods_note(config: Config, summary: pd.DataFrame, reference: str) -> str:
 
 
 def uptake_notes(config: Config, table: pd.DataFrame, reference: str) -> dict[str, str]:
-    """Return the notes on equal uptake: captions of both figures (`curves`, `figure`), and the note on the table."""
+    """Return the notes on equal uptake: captions of both figures, notes on both tables."""
     names = {"updated": "updated facts", "new_entity": "new entities"}
     learned = listed(names[kind] for kind in config.report.uptake)
     many = ", means over seeds" if len(config.seeds) > 1 else ""
@@ -200,7 +200,7 @@ def uptake_notes(config: Config, table: pd.DataFrame, reference: str) -> dict[st
         "take the rate that forgets least at the level."
     )
     if table.empty:
-        return {"curves": curves, "figure": "", "table": ""}
+        return {"curves": curves, "figure": "", "table": "", "own_rates": ""}
     figure = (
         f"Forgetting minus that of {reference} where both have learned the same: a share of what {reference} learns by "
         "the end. In nats per token of unchanged facts; below 0: less forgotten. Hollow: no verdict."
@@ -210,29 +210,27 @@ def uptake_notes(config: Config, table: pd.DataFrame, reference: str) -> dict[st
         "Forgetting is what unchanged facts lose since the base model, in nats per token. The level is a share of the "
         "reference's uptake; the rates are those of method and reference; seeds are those that reach the level. "
         "Each method is compared at the rate that forgets least at this level on validation probes, among the rates at "
-        f"which every seed reaches it. {_own_rates(config, table)}"
+        f"which every seed reaches it. {_short_of_level(table)}"
         f"Verdicts are given at {config.report.level:.0%} of the reference's uptake, with Holm correction for the "
         f"{planned} planned comparisons; the other levels are shown "
         "without verdicts. Equivalent: two one-sided tests place the difference within 10 % of the reference's "
         "forgetting."
     )
-    return {"curves": curves, "figure": figure, "table": text}
-
-
-def _own_rates(config: Config, table: pd.DataFrame) -> str:
-    """Describe what the table states about other choices of the rates; "" with one rate a method."""
-    if len(config.runs) == len(config.methods):
-        return ""
-    text = (
-        "Own rates: the difference when each seed has the rate that is best on its own validation probes. A verdict "
-        "whose sign changes there depends on how rates are chosen. "
+    own_rates = (
+        f"The same comparisons at {config.report.level:.0%} when each seed has the rate that is best on its own "
+        "validation probes, without verdicts. A verdict whose sign changes here depends on how rates are chosen."
     )
-    if table["lower_rates_fall_short"].any():
-        text += (
-            "*: for the method or the reference, lower rates do not reach the level in every seed. So the number of "
-            "steps sets the best rate, and with more steps a lower one could forget less. "
-        )
-    return text
+    return {"curves": curves, "figure": figure, "table": text, "own_rates": own_rates}
+
+
+def _short_of_level(table: pd.DataFrame) -> str:
+    """Explain the asterisk of the table at equal uptake; "" if no row has it."""
+    if not table["lower_rates_fall_short"].any():
+        return ""
+    return (
+        "*: for the method or the reference, lower rates do not reach the level in every seed. So the number of steps "
+        "sets the best rate, and with more steps a lower one could forget less. "
+    )
 
 
 def without_verdict(table: pd.DataFrame) -> str:
