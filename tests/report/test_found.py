@@ -115,6 +115,13 @@ def test_the_family_counts_and_names_what_is_significant():
     assert (f"; {without} " in sentence) == (without > 0)
 
 
+@pytest.mark.parametrize(("own", "changes"), [(-0.1, False), (0.1, True), (math.nan, False)])
+def test_a_significant_difference_whose_sign_depends_on_the_choice_of_rates_is_named(own, changes):
+    found = changed(small(), **NUMBERS | {"verdict": "better", "own_rates_difference": own})
+    words = "; for tgl_fp, the sign of the difference changes when each seed has its own best rate"
+    assert (words in sentences(found)[3]) == changes
+
+
 def test_without_a_comparison_that_is_stated():
     found = small()
     found = type(found)(**{**vars(found), "equal_uptake": pd.DataFrame()})

@@ -110,6 +110,14 @@ def _family(verdicts: pd.DataFrame) -> str:
     verb = "is" if len(found) < 2 else "are"
     text = f"Of {len(verdicts)} planned comparisons, {len(found) or 'none'} {verb} significant"
     text += f": {listed(found)}" if found else ""
+    turned = [
+        row["method"]
+        for _, row in pd.concat([better, worse]).iterrows()
+        if row["difference"] * row["own_rates_difference"] < 0
+    ]
+    if turned:
+        names = listed(dict.fromkeys(turned))
+        text += f"; for {names}, the sign of the difference changes when each seed has its own best rate"
     return text + (f"; {without} {'has' if without == 1 else 'have'} no verdict." if without else ".")
 
 
