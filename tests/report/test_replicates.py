@@ -12,7 +12,7 @@ from tgl.config.check import load_config
 from tgl.core.errors import TglError
 from tgl.core.layout import Layout
 from tgl.core.tables.write import write_table
-from tgl.report.replicates import replicate_curves, step_rows, whole_runs, write_replicates
+from tgl.report.replicates import replicate_curves, shown, step_rows, whole_runs, write_replicates
 from tgl.train.methods import method_folder
 
 RATES = (0.1, 0.2, 0.3)
@@ -174,3 +174,15 @@ def test_one_replicate_alone_has_no_verdict(experiments):
     assert row["verdict"] == "no verdict: one seed"
     assert row["difference"] == pytest.approx(-0.1 * 0.7 * 0.5 * END)
     assert math.isnan(row["low"])
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ((0.1234, 0.01, 0.2), "0.123 [0.010, 0.200]"),
+        ((-0.5, math.nan, math.nan), "-0.500"),
+        ((math.nan, math.nan, math.nan), "no result"),
+    ],
+)
+def test_a_difference_is_shown_without_what_is_not_known(values, text):
+    assert shown(*values) == text

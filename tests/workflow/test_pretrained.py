@@ -101,7 +101,7 @@ def test_the_replicates_and_advise_commands_read_the_results(finished):
     }
     settings.write_text(yaml.safe_dump(given))
     printed = passes("replicates", finished.results, "--output", output, "--config", settings)
-    assert "last over full: forgets " in printed
+    assert "last compared with full: " in printed
     assert set(pd.read_csv(output / "steps.csv")["method"]) == {"base", *METHODS}
     printed = passes("advise", finished.results, "--config", settings, "--budget", 1)
     assert "no recommendation: " in printed

@@ -20,7 +20,7 @@ from tgl.core.files import write_text
 from tgl.core.layout import Layout
 from tgl.report import gather
 from tgl.report.methods import REFERENCE
-from tgl.report.replicates import replicate_curves, step_rows, whole_runs
+from tgl.report.replicates import replicate_curves, shown, step_rows, whole_runs
 from tgl.train.methods import method_folder, parse_method, rate_text, split_baseline
 
 NONE = "no recommendation"
@@ -156,11 +156,11 @@ def _difference(found: Advice, other: str) -> str:
     row = found.over(other)
     if math.isnan(row["difference"]):
         return f"compared with {other}: {row['verdict']}"
-    apart = f"{row['difference']:.3f} [{row['low']:.3f}, {row['high']:.3f}] nats per token"
-    own = f"{row['own_rates_difference']:.3f} [{row['own_rates_low']:.3f}, {row['own_rates_high']:.3f}]"
+    apart = shown(row["difference"], row["low"], row["high"])
+    own = shown(row["own_rates_difference"], row["own_rates_low"], row["own_rates_high"])
     return (
-        f"compared with {other}: forgets {apart} more, {row['verdict']}, {row['seeds']:.0f} replicates; with rates "
-        f"chosen in each replicate: {own}"
+        f"compared with {other}: forgets {apart} nats per token more, {row['verdict']}, {row['seeds']:.0f} replicates; "
+        f"with rates chosen in each replicate: {own}"
     )
 
 

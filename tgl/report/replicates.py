@@ -5,6 +5,7 @@ Each replicate is one value: the mean over its probes and seeds. Intervals are o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -60,13 +61,22 @@ def write_replicates(results: Sequence[Path], config: Config, output: Path) -> l
 
 
 def _line(row) -> str:
+    if math.isnan(row.difference):
+        return f"{row.method} compared with {row.reference}: {row.verdict}"
     lost = f"forgets {row.forgetting:.3f} instead of {row.reference_forgetting:.3f} nats"
-    apart = f"difference {row.difference:.3f} [{row.low:.3f}, {row.high:.3f}]"
-    own = f"{row.own_rates_difference:.3f} [{row.own_rates_low:.3f}, {row.own_rates_high:.3f}]"
+    apart = shown(row.difference, row.low, row.high)
+    own = shown(row.own_rates_difference, row.own_rates_low, row.own_rates_high)
     return (
-        f"{row.method} compared with {row.reference}: {lost} ({apart}): {row.verdict}; with rates chosen in each "
-        f"replicate: {own}"
+        f"{row.method} compared with {row.reference}: {lost} (difference {apart}): {row.verdict}; with rates chosen in "
+        f"each replicate: {own}"
     )
+
+
+def shown(mean: float, low: float, high: float) -> str:
+    """Return a difference with its interval as text, without what is NaN."""
+    if math.isnan(mean):
+        return "no result"
+    return f"{mean:.3f}" if math.isnan(low) else f"{mean:.3f} [{low:.3f}, {high:.3f}]"
 
 
 def whole_runs(rows: pd.DataFrame, config: Config) -> tuple[pd.DataFrame, list[str]]:
