@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from tests.analysis.curve_world import curves_of, world
-from tests.analysis.method_curves import FLAT, LEARNED, STEEP, noisy, of, tried
+from tests.analysis.method_curves import FLAT, LEARNED, STEEP, noisy, of, tried, without_first_seed
 from tgl.analysis.advice import advise
+from tgl.analysis.equal_uptake import MethodCurves
 from tgl.core.errors import TglError
 
 CHEAP = [0.0, 0.1, 0.2, 0.4]
@@ -97,3 +98,17 @@ def test_of_equal_methods_few_are_recommended():
             of({"full": full, "last": own}, chosen("last")), reference="full", primary=0.7
         ).reason
     assert recommended <= 200 * 0.05 + 3 * math.sqrt(200 * 0.05 * 0.95)
+
+
+def test_a_method_that_is_better_only_at_a_rate_for_all_replicates_is_not_recommended():
+    """At the lower rate `full` forgets least, but one seed learns too little there."""
+    cheap, middle, dear = (curves_of(LEARNED, lost, num_seeds=8) for lost in ([0.0] * 4, FLAT, STEEP))
+    short = without_first_seed(cheap)
+    split = {"full": {0.1: short, 0.2: dear, 0.3: dear}, "last": {0.1: dear, 0.2: middle, 0.3: dear}}
+    found = advise(MethodCurves(split, split, 3), reference="full", primary=0.7)
+    assert found.over("full")["verdict"] == "better"
+    assert found.over("full")["own_rates_difference"] > 0
+    assert (
+        found.reason
+        == "last compared with full: not shown to be better if each replicate has a rate of its own"
+    )

@@ -116,7 +116,7 @@ def _reason(method: str, reference: str, table: pd.DataFrame) -> str:
     if row["verdict"] == BETTER:
         if row["own_rates_difference"] < 0:
             return ""
-        return f"{method} compared with {reference}: not better if each replicate has a rate of its own"
+        return f"{method} compared with {reference}: not shown to be better if each replicate has a rate of its own"
     if row["verdict"].startswith("no verdict"):
         return f"{method} compared with {reference}: {row['verdict']}"
     return f"{method} compared with {reference}: {row['verdict']} (Holm's correction for {len(table)} comparisons)"
