@@ -40,7 +40,10 @@ def run(folder: Path, ending: str, processes: int = 2, nodes: int = 1, state: st
         os.kill(os.getpid(), signal.SIGKILL)
     if ending == "starter killed" and last:
         os.kill(os.getppid(), signal.SIGKILL)
-    if ending in ("waits", "starter killed"):
+    if ending == "reports late":
+        speaks = several.first_to_speak
+        several.first_to_speak = lambda: time.sleep(2) or speaks()
+    if ending in ("waits", "reports late", "starter killed"):
         several.on_first(lambda: (folder / "begun").touch())
         time.sleep(600)
     assert several.total(torch.ones(1)).item() == processes * nodes

@@ -73,8 +73,8 @@ def test_a_killed_process_is_named_and_ends_the_others(tmp_path):
     assert "the same command goes on from the last saved state" in line
 
 
-def waiting(folder):
-    process, end = several(folder, "waits"), time.monotonic() + 120
+def waiting(folder, ending="waits"):
+    process, end = several(folder, ending), time.monotonic() + 120
     while not (folder / "begun").exists():
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < end, "never began"
@@ -96,6 +96,15 @@ def test_a_signal_is_one_line_and_its_status(tmp_path, number, to):
     assert line.startswith("tgl several: stopped by SIG")
     assert line.endswith("the same command goes on from the last saved state")
     assert time.monotonic() - start < 30
+
+
+def test_a_signal_passed_on_during_the_report_does_not_lose_it(tmp_path):
+    """The starter passes SIGTERM on to processes that had it themselves, and that still have to report it."""
+    process = waiting(tmp_path, "reports late")
+    os.killpg(process.pid, signal.SIGTERM)
+    status, _, lines = ended(process)
+    assert status == 128 + signal.SIGTERM
+    assert [line.partition(";")[0] for line in lines] == ["tgl several: stopped by SIGTERM"]
 
 
 def test_processes_whose_starter_was_killed_end_too(tmp_path):

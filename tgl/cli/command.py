@@ -23,7 +23,7 @@ from tgl.cli.section_options import with_sections
 from tgl.core.config_types import MOST_SEED
 from tgl.core.errors import Stopped, TglError
 from tgl.core.faults import told
-from tgl.core.interruptions import interruptible
+from tgl.core.interruptions import interruptible, noted
 from tgl.core.terminal import one_line, write
 
 Seed = Annotated[
@@ -48,13 +48,15 @@ def command(name: str):
 
         @functools.wraps(function)
         def run(*args, **kwargs):
-            try:
-                with interruptible():
-                    function(*args, **kwargs)
-            except (typer.Exit, typer.Abort):
-                raise
-            except BaseException as error:
-                raise typer.Exit(report(name, error, kwargs)) from None
+            # A second SIGTERM, which the starting process passes on, must not end this one before its report.
+            with noted(lambda number: None):
+                try:
+                    with interruptible():
+                        function(*args, **kwargs)
+                except (typer.Exit, typer.Abort):
+                    raise
+                except BaseException as error:
+                    raise typer.Exit(report(name, error, kwargs)) from None
 
         signature = inspect.signature(function, eval_str=True)
         run.__signature__ = signature.replace(parameters=map(_named, signature.parameters.values()))

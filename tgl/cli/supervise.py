@@ -47,7 +47,7 @@ def supervise(
     for number in (number for number, handler in before.items() if handler is not signal.SIG_IGN):
         signal.signal(number, lambda number, frame: received.append(number))
     try:
-        statuses = _statuses(processes, received)
+        statuses = _statuses(processes, received, first_to_speak)
         failures = {name: status for name, status in statuses.items() if status}
         if not failures or done():
             return 0
@@ -55,7 +55,6 @@ def supervise(
             return 128 + received[0]
         name, status = _cause(failures, lost_peer)
         if status < 0:
-            first_to_speak()
             _report(_killed(name, processes[name].pid, -status))
             return 128 - status
         if status == lost_peer:
@@ -73,7 +72,9 @@ def _report(text: str) -> None:
     print(f"tgl: {text}", file=sys.stderr, flush=True)
 
 
-def _statuses(processes: Mapping[str, subprocess.Popen], received: list[int]) -> dict[str, int]:
+def _statuses(
+    processes: Mapping[str, subprocess.Popen], received: list[int], first_to_speak: Callable[[], bool]
+) -> dict[str, int]:
     """Return the exit status of each process in the order of their ends, those that this ends not among them."""
     statuses: dict[str, int] = {}
     running = dict(processes)
@@ -91,6 +92,8 @@ def _statuses(processes: Mapping[str, subprocess.Popen], received: list[int]) ->
             # Failures come in groups: what ends in the same moment by itself is recorded as well.
             time.sleep(_TICK)
             statuses |= {name: status for name, p in running.items() if (status := p.poll()) is not None}
+            if min(statuses.values()) < 0:
+                first_to_speak()  # about the kill, before the others notice that they are to end
             _signal(running, signal.SIGTERM)
             deadline = now + _GRACE
         elif deadline is not None and now > deadline:
