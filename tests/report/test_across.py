@@ -96,7 +96,7 @@ def test_an_experiment_with_a_single_period_and_no_gates_stands_beside_a_whole_o
     write_across(folders, tmp_path / "out")
     assert set(pd.read_csv(tmp_path / "out" / "transfers.csv")["experiment"]) == {"whole"}
     page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
-    assert "Pooled over" not in page  # not all experiments compare it
+    assert "no verdict: has one in 1 of 2 experiments" in page
 
 
 def test_experiments_without_any_equal_uptake_are_written_all_the_same(told, tmp_path):
@@ -136,6 +136,8 @@ def uptake_row(experiment, difference, error=0.1, method="tgl_fp", share=0.7, **
     found = {
         "experiment": experiment, "reference": "full", "method": method, "share": share, "seeds": 4,
         "difference": difference, "error": error, "freedom": 3.0, "reference_forgetting": 1.0,
+        "own_rates_seeds": 4, "own_rates_difference": difference / 2, "own_rates_error": error,
+        "own_rates_freedom": 3.0,
         "verdict": "no significant difference",
     }  # fmt: skip
     return found | changes
@@ -184,14 +186,30 @@ def test_worlds_that_contradict_each_other_give_no_significant_difference():
     ],
 )
 def test_a_comparison_without_a_verdict_in_one_world_is_not_pooled_and_stays_in_the_family(change):
-    assert pool(uptake_row("a", -0.5), uptake_row("b", **{"difference": -0.5} | change)).empty
+    partly = [uptake_row("a", -0.5), uptake_row("b", **{"difference": -0.5} | change)]
+    (found,) = pool(*partly).to_dict("records")
+    assert found["verdict"] == "no verdict: has one in 1 of 2 experiments"
+    assert math.isnan(found["difference"])
+    assert math.isnan(found["p_holm"])
     good = [uptake_row(name, -0.2, method="random") for name in "ab"]
     (alone,) = pool(*good).to_dict("records")
-    (among,) = pool(*good, uptake_row("a", -0.5), uptake_row("b", **{"difference": -0.5} | change)).to_dict(
-        "records"
-    )
+    among = pool(*good, *partly).set_index("method").loc["random"]
     assert among["p_value"] == alone["p_value"] == alone["p_holm"]
     assert among["p_holm"] == pytest.approx(2 * alone["p_value"])
+
+
+def test_differences_at_own_rates_are_pooled_where_every_world_has_one():
+    found = pool(uptake_row("a", -0.2, 0.03), uptake_row("b", -0.4, 0.04, verdict=AT_THE_EDGE)).iloc[0]
+    assert found["verdict"] == "no verdict: has one in 1 of 2 experiments"
+    half = 2.494175 * 0.025
+    assert found["own_rates_difference"] == pytest.approx(-0.15)
+    assert (found["own_rates_low"], found["own_rates_high"]) == pytest.approx(
+        (-0.15 - half, -0.15 + half), rel=1e-4
+    )
+    missing = {"own_rates_seeds": 3, "own_rates_difference": math.nan, "own_rates_error": math.nan}
+    found = pool(uptake_row("a", -0.2, 0.03), uptake_row("b", -0.4, 0.04, **missing)).iloc[0]
+    assert math.isnan(found["own_rates_difference"])
+    assert found["difference"] == pytest.approx(-0.3)
 
 
 def test_rows_of_other_levels_are_not_pooled_and_not_counted():
@@ -203,7 +221,7 @@ def test_rows_of_other_levels_are_not_pooled_and_not_counted():
 
 def test_a_comparison_of_one_world_is_not_pooled():
     found = pool(uptake_row("a", -0.5), uptake_row("b", -0.5), uptake_row("a", -0.5, method="random"))
-    assert found["method"].tolist() == ["tgl_fp"]
+    assert found.set_index("method")["difference"].isna().to_dict() == {"tgl_fp": False, "random": True}
 
 
 def test_all_planned_comparisons_are_one_family():

@@ -32,7 +32,8 @@ DESCRIPTIVE = ""
 COLUMNS = (
     "reference", "method", "share", "rate", "reference_rate", "seeds", "uptake", "forgetting",
     "reference_forgetting", "difference", "error", "freedom", "low", "high", "p_value", "p_holm", "equivalent",
-    "lower_rates_fall_short", "own_rates_seeds", "own_rates_difference", "own_rates_low", "own_rates_high", "verdict",
+    "lower_rates_fall_short", "own_rates_seeds", "own_rates_difference", "own_rates_error", "own_rates_freedom",
+    "own_rates_low", "own_rates_high", "verdict",
 )  # fmt: skip
 
 
@@ -176,6 +177,8 @@ def _at_own_rates(
     return {
         "own_rates_seeds": result.reached,
         "own_rates_difference": result.difference.mean,
+        "own_rates_error": result.difference.error,
+        "own_rates_freedom": result.difference.freedom,
         "own_rates_low": low,
         "own_rates_high": high,
     }

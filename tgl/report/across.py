@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,9 +29,15 @@ NEEDED = {
     "summary": ("set", "kind", "measure", "method", "rate", "mean", "low", "high", "difference", "difference_is",
                 "difference_low", "difference_high", "verdict"),
     "equal_uptake": ("reference", "method", "share", "seeds", "difference", "error", "freedom", "low", "high",
-                     "reference_forgetting", "verdict"),
+                     "reference_forgetting", "own_rates_seeds", "own_rates_difference", "own_rates_error",
+                     "own_rates_freedom", "verdict"),
     "transfers": ("method", "backward_transfer", "low", "high", "forgetting"),
 }  # fmt: skip
+
+_POOLED_COLUMNS = (
+    "reference", "method", "share", "difference", "low", "high", "reference_forgetting", "p_value", "p_holm",
+    "equivalent", "own_rates_difference", "own_rates_low", "own_rates_high", "verdict",
+)  # fmt: skip
 
 
 def write_across(results: Sequence[Path], output: Path) -> None:
@@ -96,8 +103,8 @@ def write_across(results: Sequence[Path], output: Path) -> None:
 def pooled_uptake(table: pd.DataFrame, num_experiments: int) -> pd.DataFrame:
     """Pool the planned comparisons at equal uptake over experiments.
 
-    Only rows with a verdict in every experiment are pooled. The others stay in the family of Holm's correction, which
-    all planned comparisons form.
+    Only comparisons with a verdict in every experiment are pooled. The others are rows without numbers, and they stay
+    in the family of Holm's correction, which all planned comparisons form.
 
     Args:
         table: Rows of `equal_uptake.csv` of all experiments, with a column `experiment`.
@@ -105,37 +112,65 @@ def pooled_uptake(table: pd.DataFrame, num_experiments: int) -> pd.DataFrame:
 
     Returns:
         A table with the columns reference, method, share, difference, low, high, reference_forgetting (a mean),
-        p_value, p_holm, equivalent and verdict.
+        p_value, p_holm, equivalent, own_rates_difference, own_rates_low, own_rates_high and verdict. The `own_rates_*`
+        are pooled if every experiment has them, over the seeds that reach the level; they have no verdict.
     """
     if table.empty:
         return table
     planned = table[table["verdict"] != ""]
     groups = dict(list(planned.groupby(["reference", "method", "share"], sort=False)))
-    estimates = {}
-    for key, rows in groups.items():
-        usable = rows[rows["error"].notna() & ~rows["verdict"].str.startswith("no verdict")]
-        if len(usable) == num_experiments:
-            parts = [
-                Estimate(row.difference, row.error, int(row.seeds), row.freedom)
-                for row in usable.itertuples()
-            ]
-            estimates[key] = pooled(parts), float(usable["reference_forgetting"].mean())
-    corrected = holm_levels({key: estimates[key][0].p_value() if key in estimates else 1.0 for key in groups})
+    usable = {
+        key: rows[rows["error"].notna() & ~rows["verdict"].str.startswith("no verdict")]
+        for key, rows in groups.items()
+    }
+    estimates = {
+        key: _pooled(rows, "seeds", "difference", "error", "freedom")
+        for key, rows in usable.items()
+        if len(rows) == num_experiments
+    }
+    corrected = holm_levels({key: estimates[key].p_value() if key in estimates else 1.0 for key in groups})
     rows = []
-    for key, (found, lost) in estimates.items():
+    for key, parts in groups.items():
+        row = dict.fromkeys(_POOLED_COLUMNS, math.nan)
+        row |= dict(zip(("reference", "method", "share"), key, strict=True))
+        row |= {"equivalent": False, **_own_rates(parts, num_experiments)}
+        if key not in estimates:
+            rows.append(
+                row
+                | {"verdict": f"no verdict: has one in {len(usable[key])} of {num_experiments} experiments"}
+            )
+            continue
+        found, lost = estimates[key], float(parts["reference_forgetting"].mean())
         low, high = found.interval()
         p_holm, level, passed = corrected[key]
-        rows.append(
-            dict(zip(("reference", "method", "share"), key, strict=True))
-            | {"difference": found.mean, "low": low, "high": high, "reference_forgetting": lost}
-            | {
-                "p_value": found.p_value(),
-                "p_holm": p_holm,
-                "equivalent": found.equivalent(MARGIN * abs(lost)),
-            }
-            | {"verdict": verdict(found, level, passed, measure="perplexity")}
-        )
-    return pd.DataFrame(rows)
+        row |= {"difference": found.mean, "low": low, "high": high, "reference_forgetting": lost}
+        row |= {
+            "p_value": found.p_value(),
+            "p_holm": p_holm,
+            "equivalent": found.equivalent(MARGIN * abs(lost)),
+        }
+        rows.append(row | {"verdict": verdict(found, level, passed, measure="perplexity")})
+    return pd.DataFrame(rows, columns=_POOLED_COLUMNS)
+
+
+def _pooled(rows: pd.DataFrame, *columns: str) -> Estimate:
+    """Pool the estimates of the rows; columns: those of the number of seeds, the mean, the error and the freedom."""
+    return pooled(
+        [
+            Estimate(mean, error, int(seeds), freedom)
+            for seeds, mean, error, freedom in rows[list(columns)].itertuples(index=False)
+        ]
+    )
+
+
+def _own_rates(rows: pd.DataFrame, num_experiments: int) -> dict[str, float]:
+    whole = rows[rows["own_rates_error"].notna()]
+    if len(whole) < num_experiments:
+        return {}
+    columns = ("own_rates_seeds", "own_rates_difference", "own_rates_error", "own_rates_freedom")
+    found = _pooled(whole, *columns)
+    low, high = found.interval()
+    return {"own_rates_difference": found.mean, "own_rates_low": low, "own_rates_high": high}
 
 
 def base_profiles(folder: Path) -> dict[str, pd.DataFrame]:

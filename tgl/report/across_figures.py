@@ -24,7 +24,8 @@ def uptake_across(uptake: pd.DataFrame, pooled: pd.DataFrame) -> str | None:
     found = uptake[(uptake["verdict"].fillna("") != "") & uptake["difference"].notna()]
     if found.empty:
         return None
-    both = pd.concat([found, pooled.assign(experiment=_POOLED)], ignore_index=True) if len(pooled) else found
+    marks = pooled[pooled["difference"].notna()] if len(pooled) else pooled
+    both = pd.concat([found, marks.assign(experiment=_POOLED)], ignore_index=True) if len(marks) else found
     comparisons = list(dict.fromkeys(zip(both["method"], both["reference"], both["share"], strict=True)))
     experiments = list(dict.fromkeys(both["experiment"]))
     colours = plt.get_cmap("tab10")
