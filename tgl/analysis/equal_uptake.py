@@ -108,6 +108,7 @@ def _row(curves: MethodCurves, method: str, reference: str, *, share: float) -> 
     """Return the result of one comparison and its row. The verdict is empty if nothing stands against one."""
     top = most_learned(curves.validation[reference])
     level = float(level_of(curves.validation[reference][top].means()[0], share))
+    whole = curves.test[reference][top]
     (rate, lost), (other_rate, other_lost) = (
         best_rate(curves.validation[name], level) for name in (method, reference)
     )
@@ -115,11 +116,10 @@ def _row(curves: MethodCurves, method: str, reference: str, *, share: float) -> 
     row |= {"rate": rate or math.nan, "reference_rate": other_rate or math.nan, "equivalent": False}
     row |= {
         "lower_rates_fall_short": False,
-        **_at_own_rates(curves, method, reference, level=level, share=share),
+        **_at_own_rates(curves, method, reference, whole, level=level, share=share),
     }
     if rate is None or other_rate is None:
         return None, row | {"verdict": NOT_REACHED}
-    whole = curves.test[reference][top]
     theirs = curves.test[reference][other_rate]
     found = compared(curves.test[method][rate], theirs, whole, share=share)
     apart = found.difference
@@ -160,7 +160,7 @@ def _falls_short_below(rate: float, lost: Mapping[float, float]) -> bool:
 
 
 def _at_own_rates(
-    curves: MethodCurves, method: str, reference: str, *, level: float, share: float
+    curves: MethodCurves, method: str, reference: str, whole: Curves, *, level: float, share: float
 ) -> dict[str, float]:
     """Return the comparison in which each seed has its own rates, over the seeds that reach the level."""
     rates = [rate_of_each_seed(curves.validation[name], level) for name in (method, reference)]
@@ -171,7 +171,6 @@ def _at_own_rates(
     own, other = (
         at_rates(curves.test[name], of) for name, of in zip((method, reference), rates, strict=True)
     )
-    whole = curves.test[reference][most_learned(curves.validation[reference])]
     result = compared(own, other, whole, share=share)
     low, high = result.difference.interval()
     return {
