@@ -27,7 +27,10 @@ _PLAIN_NAME = re.compile(r"[A-Z][A-Za-z' -]+")
 
 
 def factbook(path: Path) -> Iterator[tuple[str, str, str]]:
-    """Yield (relation, subject, answer) from The World Factbook. Fields with several values are left out."""
+    """Yield (relation, subject, answer) from The World Factbook. Fields with several values are left out.
+
+    Of several capitals the first is taken.
+    """
     with lzma.open(path, "rt", encoding="utf-8") as lines:
         for line in lines:
             page = json.loads(line)

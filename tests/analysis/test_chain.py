@@ -36,6 +36,11 @@ def test_another_subject_relation_or_set_replaces_nothing(other):
     assert kept(probe("first", "2020"), probe("other", "2021", **other)) == {"first", "other"}
 
 
+@pytest.mark.parametrize("missing", [{"subject": ""}, {"relation": ""}, {"subject": "", "relation": ""}])
+def test_a_probe_that_does_not_say_its_fact_is_replaced_by_none(missing):
+    assert kept(probe("first", "2020", **missing), probe("other", "2021", **missing)) == {"first", "other"}
+
+
 def test_without_a_changing_fact_everything_lasts():
     assert kept(probe("one", "2020", "unchanged"), probe("two", "2021", "unchanged")) == {"one", "two"}
 

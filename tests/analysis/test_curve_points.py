@@ -112,3 +112,13 @@ def test_a_table_without_a_column_or_a_point_is_refused():
         curves_from(pd.concat([points, points.iloc[[5]]]))
     with pytest.raises(TglError, match="found split 'train', expected 'validation' or 'test'"):
         curves_from(points.assign(split="train"))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_value_that_is_no_number_is_refused(value):
+    points = curve_points(of({"full": curves_of(LEARNED, STEEP)}))
+    points.loc[5, "unchanged"] = value
+    with pytest.raises(
+        TglError, match=r"found a missing or infinite value of full at rate 0\.1 \(validation\)"
+    ):
+        curves_from(points)

@@ -56,6 +56,11 @@ def test_another_true_answer_is_no_candidate():
     assert all(max(fact.ranks) <= 3 for fact in (found[0], found[4]))  # of four answers, one is true too
 
 
+def test_a_fact_without_another_candidate_is_not_ranked_and_not_known():
+    same = [Fact("home", name, "Paris") for name in NAMES]
+    assert [(fact.ranks, fact.known) for fact in ranked(same)] == [((), False)] * len(same)
+
+
 def test_the_candidates_depend_on_the_seed_alone():
     given = facts()
     assert ranked(given, candidates=2) == ranked(given, candidates=2)

@@ -126,6 +126,15 @@ def test_an_experiment_without_a_profile_is_refused_by_name(told, tmp_path):
         write_across([experiment(tmp_path / "bare", told, norms=())], tmp_path / "out")
 
 
+def test_profiles_of_two_models_in_one_folder_are_refused(told, tmp_path):
+    folder = experiment(tmp_path / "a", told)
+    write_table(profile_rows(NORMS), folder / "profile/other/seed0/2020/profile.parquet", "profile")
+    with pytest.raises(
+        TglError, match=r"found several profiles of one seed .*/other/seed0/.*expected those of one model"
+    ):
+        write_across([folder], tmp_path / "out")
+
+
 def test_two_experiments_of_one_name_are_refused_and_not_mixed(told, tmp_path):
     folders = [experiment(tmp_path / parent / "quick", told) for parent in ("one", "two")]
     with pytest.raises(TglError, match="two experiments are called 'quick'"):

@@ -1,14 +1,17 @@
 """Advice from folders of results, in words and as JSON."""
 
+import dataclasses
 import json
 from pathlib import Path
 
 import pytest
 
-from tests.report.test_replicates import config_of, write_experiment
+from tests.report.test_replicates import END, RATES, STEPS, config_of, write_experiment, write_run
+from tgl.analysis.advice import advise
 from tgl.core.errors import TglError
 from tgl.core.layout import Layout
-from tgl.report.advice import run_seconds, write_advice
+from tgl.report import advice
+from tgl.report.advice import advice_lines, curves_of, run_seconds, write_advice
 from tgl.report.replicates import write_replicates
 from tgl.train.methods import method_folder
 
@@ -101,3 +104,35 @@ def test_a_file_is_given_alone_and_is_a_table_of_curves(replicates, tmp_path):
     (tmp_path / "curves.csv").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(TglError, match=r"found no CSV table .*, expected the file curves\.csv of a report"):
         write_advice([tmp_path / "curves.csv"], config_of(), budget=None, output=None)
+
+
+def test_a_replicate_of_several_seeds_costs_the_runs_of_all(replicates):
+    """Of several folders, each is a replicate with all its seeds."""
+    config = config_of()
+    found = advise(curves_of(replicates, config)[0], reference="full", primary=0.7)
+    double = config.model_copy(update={"seeds": [0, 1]})
+    lines = list(advice._budget_lines(found, replicates, double, budget=3.0))
+    assert lines[0].startswith(
+        "budget: 3 hours are 2 more replicates of 2 methods (12 runs of 6.0 minutes), so 6 in"
+    )
+
+
+def test_a_part_whose_sign_changes_with_own_rates_is_not_recommended(replicates):
+    found = advise(curves_of(replicates, config_of())[0], reference="full", primary=0.7)
+    assert any(line.startswith("plan: last (") for line in advice_lines(found, 0.7))
+    turned = dataclasses.replace(found, table=found.table.assign(own_rates_difference=0.1))
+    assert any(line.startswith("plan: no recommendation (") for line in advice_lines(turned, 0.7))
+
+
+def test_a_screen_in_which_nothing_reaches_the_level_names_no_method(tmp_path):
+    folders = [write_experiment(tmp_path / name) for name in "ab"]
+    for rate in RATES:
+        for method in ("full", "last"):
+            learned = dict.fromkeys((*STEPS, END), (0.0, 0.0))
+            write_run(folders[1], method, rate, learned)
+    lines = write_advice(folders, config_of(), budget=None, output=tmp_path / "advice.json")
+    assert "no recommendation: no method reaches the level in every replicate, at any rate" in lines
+    assert not any("nan" in line for line in lines)
+    text = (tmp_path / "advice.json").read_text()
+    assert "NaN" not in text
+    assert json.loads(text)["rate"] is None

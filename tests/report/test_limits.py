@@ -161,7 +161,11 @@ def test_planned_comparisons_without_a_verdict_are_counted_with_their_reasons():
 
 def test_rates_of_single_methods_count_among_the_rates():
     train = TrainConfig(learning_rates=[0.002], method_rates={"full+ewc": [0.004]})
-    assert "One learning rate" not in said(Config(train=train, methods=["full", "full+ewc"]))
+    assert "One learning rate for each method (0.002 and 0.004), not chosen on validation" in said(
+        Config(train=train, methods=["full", "full+ewc"])
+    )
+    several = train.model_copy(update={"learning_rates": [0.002, 0.008]})
+    assert "One learning rate" not in said(Config(train=several, methods=["full", "full+ewc"]))
     assert "One learning rate (0.004)" in said(
         Config(train=train.model_copy(update={"method_rates": {"full": [0.004]}}), methods=["full"])
     )

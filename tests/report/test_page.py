@@ -15,7 +15,7 @@ from tgl.report.page import highlight, interval, number, render
     [
         (0, "0"), (7, "7"), (1234567, "1,234,567"), (3.0, "3"), (0.12345, "0.123"), (1.2345, "1.23"),
         (9999.4, "1e+04"), (12345.6, "1.23e+04"), (0.00012345, "1.23e-04"), (-0.5, "-0.5"),
-        (None, "–"), (math.nan, "–"), (np.float64("nan"), "–"), (np.int64(1500), "1,500"),
+        (None, "–"), (math.nan, "–"), (math.exp(60), "1.14e+26"), (np.float64("nan"), "–"), (np.int64(1500), "1,500"),
     ],
 )  # fmt: skip
 def test_numbers_are_short_and_readable(value, expected):

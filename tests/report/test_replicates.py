@@ -186,3 +186,47 @@ def test_one_replicate_alone_has_no_verdict(experiments):
 )
 def test_a_difference_is_shown_without_what_is_not_known(values, text):
     assert shown(*values) == text
+
+
+def test_a_planned_comparison_that_has_not_run_stays_in_the_family(tmp_path):
+    methods = ("full", "last", "first")
+    savings = {"a": 0.1, "b": 0.12, "c": 0.06}
+    folders = [write_experiment(tmp_path / name, saved, methods) for name, saved in savings.items()]
+
+    def found(*less):
+        config = config_of(methods, report={"comparisons": [["last", "full"], *less]})
+        write_replicates(folders, config, tmp_path / "out")
+        table = pd.read_csv(tmp_path / "out/equal_uptake.csv")
+        return table[table["share"] == 0.7].set_index("method")
+
+    for rate in RATES:
+        (folders[0] / f"scores/{config_of().model.name}/first-plain-lr{rate:g}/seed0/scores.parquet").unlink()
+    alone, among = found().loc["last"], found(["first", "full"])
+    assert among.loc["first", "verdict"] == "no verdict: not run in every replicate"
+    assert among.loc["last", "p_value"] == alone["p_value"]
+    assert among.loc["last", "p_holm"] == pytest.approx(2 * alone["p_holm"])
+
+
+def test_a_run_that_lacks_a_seed_of_one_replicate_is_left_out_and_named(experiments):
+    rows = pd.concat([step_rows(folder, config_of()) for folder in experiments])
+    both = pd.concat([rows, rows.assign(seed=1)])
+    lost = both["experiment"].eq("a") & both["method"].eq("last") & both["rate"].eq(0.2) & both["seed"].eq(1)
+    kept, lines = whole_runs(both[~lost], config_of(seeds=[0, 1]))
+    assert lines == ["left out: last at rate 0.2, found in 5 of 6 seeds of the replicates"]
+    assert not (kept["method"].eq("last") & kept["rate"].eq(0.2)).any()
+
+
+def test_two_replicates_of_one_name_are_refused_and_not_mixed(experiments, tmp_path):
+    other = write_experiment(tmp_path / "elsewhere" / "a")
+    for twice in ([*experiments, other], [experiments[0], experiments[0]]):
+        with pytest.raises(
+            TglError, match="found 2 replicates called 'a', expected folders with different names"
+        ):
+            write_replicates(twice, config_of(), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_facts_to_learn_it_is_refused(experiments, tmp_path):
+    config = config_of(report={"uptake": ["new_entity"]})
+    with pytest.raises(TglError, match="found no facts to learn among the validation probes"):
+        write_replicates(experiments, config, tmp_path / "out")

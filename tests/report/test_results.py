@@ -18,6 +18,7 @@ def folder(tmp_path_factory):
     (folder / "report").mkdir()
     (folder / "report" / "summary.csv").write_text("method,uptake\nfull,0.5\ntgl_fp,\n")
     (folder / "report" / "equal_uptake.csv").write_text("method\nfull\n")
+    (folder / "report" / "transfers.csv").write_text("\n")
     (folder / "report" / "index.html").write_text("<p>")
     return folder
 
@@ -92,6 +93,7 @@ def test_tables_of_the_report_are_read(results):
     summary = results.report("summary")
     assert summary["method"].tolist() == ["full", "tgl_fp"]
     assert summary["uptake"].isna().tolist() == [False, True]
+    assert results.report("transfers").empty  # as of a single period
 
 
 def test_a_folder_can_be_given_as_text(folder, results):

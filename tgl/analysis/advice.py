@@ -23,8 +23,9 @@ class Advice:
     """A chosen method and how it was judged.
 
     Attributes:
-        method: The method that forgets least on validation probes at the level of uptake.
-        rate: Its learning rate.
+        method: The method that forgets least on validation probes at the level of uptake; the reference if none reaches
+            it.
+        rate: Its learning rate; NaN if no method reaches the level.
         ranking: The columns method, rate and forgetting (nats per token, validation probes), in order of forgetting.
             Methods that do not reach the level are last, with NaN.
         table: The comparisons of the method with each other one (`tgl.analysis.equal_uptake.at_equal_uptake`), at the
@@ -100,13 +101,16 @@ def advise(curves: MethodCurves, *, reference: str, primary: float) -> Advice:
     ranking = pd.DataFrame(rows).sort_values(
         "forgetting", kind="stable", na_position="last", ignore_index=True
     )
-    chosen = ranking.iloc[0]
-    method = str(chosen["method"])
+    # Methods without a value are last, in the order of the runs.
+    method, rate, least = ranking.iloc[0]
+    method = reference if math.isnan(least) else str(method)
     pairs = [(method, other) for other in curves.validation if other != method]
     table = at_equal_uptake(curves, pairs, primary=primary)
     table = table[table["share"] == primary].reset_index(drop=True)
     reason = _reason(method, reference, table)
-    return Advice(method, float(chosen["rate"]), ranking, table, reason, reference)
+    if math.isnan(least):
+        reason = "no method reaches the level in every replicate, at any rate"
+    return Advice(method, float(rate), ranking, table, reason, reference)
 
 
 def _reason(method: str, reference: str, table: pd.DataFrame) -> str:

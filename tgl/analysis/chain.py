@@ -16,16 +16,15 @@ _CELL = ["method", "rate", "checkpoint", "period"]
 def lasting(probes: pd.DataFrame) -> set[str]:
     """Return the ids of probes whose fact is not replaced by a later probe of the same subject and relation.
 
-    All measures of forgetting exclude facts that change again, because losing an outdated answer is not forgetting.
+    The measures of the chain exclude facts that change again, because losing an outdated answer is not forgetting. A
+    probe without a subject or a relation does not say which fact it is about, so nothing replaces it.
 
     Args:
         probes: Table `probes`.
     """
-    last = (
-        probes[probes["kind"].isin(SALIENT_KINDS)]
-        .groupby(["set", "subject", "relation"], dropna=False)["period"]
-        .max()
-    )
+    named = (probes["subject"] != "") & (probes["relation"] != "")
+    salient = probes[named & probes["kind"].isin(SALIENT_KINDS)]
+    last = salient.groupby(["set", "subject", "relation"])["period"].max()
     keys = pd.MultiIndex.from_frame(probes[["set", "subject", "relation"]])
     newest = pd.Series(last.reindex(keys).to_numpy(), index=probes.index)
     return set(probes["id"][newest.isna() | (newest <= probes["period"])])

@@ -107,5 +107,10 @@ def _sides(points: pd.DataFrame) -> Iterator[tuple[tuple[str, str, float], np.nd
                 f"curves: found {len(rows)} rows of {key[1]} at rate {key[2]:g} ({key[0]}), expected one for each of "
                 f"{num_points} points and {num_replicates} replicates"
             )
+        if not np.isfinite(rows[COLUMNS[-2:]].to_numpy(dtype=float)).all():
+            raise TglError(
+                f"curves: found a missing or infinite value of {key[1]} at rate {key[2]:g} ({key[0]}), expected "
+                "numbers. Write the table again with `tgl report` or `tgl replicates`"
+            )
         tables = [rows.pivot(index="point", columns="replicate", values=side) for side in COLUMNS[-2:]]
         yield (key, *(table.to_numpy(dtype=float) for table in tables))

@@ -23,6 +23,7 @@ from tgl.analysis.uptake import (
 )
 
 # Why a planned comparison has no verdict.
+NOT_RUN = "no verdict: not run in every replicate"
 NOT_REACHED = "no verdict: not reached in every seed"
 NOT_MEASURED = "no verdict: no step between start and end was scored"
 AT_THE_EDGE = "no verdict: best rate at the edge of those tried"
@@ -70,7 +71,7 @@ def at_equal_uptake(
 
     Args:
         curves: The curves.
-        comparisons: Pairs (method, reference).
+        comparisons: Pairs (method, reference). One without curves gets a row without numbers.
         primary: The share of the reference's uptake at which verdicts are given, one of `LEVELS`.
 
     Returns:
@@ -106,18 +107,18 @@ def at_equal_uptake(
 
 def _row(curves: MethodCurves, method: str, reference: str, *, share: float) -> tuple[AtLevel | None, dict]:
     """Return the result of one comparison and its row. The verdict is empty if nothing stands against one."""
+    if not {method, reference} <= set(curves.validation):
+        return None, _blank(method, reference) | {"verdict": NOT_RUN}
     top = most_learned(curves.validation[reference])
     level = float(level_of(curves.validation[reference][top].means()[0], share))
     whole = curves.test[reference][top]
     (rate, lost), (other_rate, other_lost) = (
         best_rate(curves.validation[name], level) for name in (method, reference)
     )
-    row = dict.fromkeys(COLUMNS, math.nan) | {"reference": reference, "method": method, "seeds": 0}
-    row |= {"rate": rate or math.nan, "reference_rate": other_rate or math.nan, "equivalent": False}
-    row |= {
-        "lower_rates_fall_short": False,
-        **_at_own_rates(curves, method, reference, whole, level=level, share=share),
-    }
+    row = _blank(method, reference) | _at_own_rates(
+        curves, method, reference, whole, level=level, share=share
+    )
+    row |= {"rate": rate or math.nan, "reference_rate": other_rate or math.nan}
     if rate is None or other_rate is None:
         return None, row | {"verdict": NOT_REACHED}
     theirs = curves.test[reference][other_rate]
@@ -153,6 +154,13 @@ def _row(curves: MethodCurves, method: str, reference: str, *, share: float) -> 
     else:
         word = AT_THE_EDGE if edge else ""
     return found, row | {"verdict": word}
+
+
+def _blank(method: str, reference: str) -> dict:
+    return dict.fromkeys(COLUMNS, math.nan) | {
+        "reference": reference, "method": method, "seeds": 0, "equivalent": False, "lower_rates_fall_short": False,
+        "own_rates_seeds": 0,
+    }  # fmt: skip
 
 
 def _falls_short_below(rate: float, lost: Mapping[float, float]) -> bool:

@@ -64,6 +64,8 @@ def known_facts(
     known = Counter(fact.relation for fact in found if fact.known)
     for relation, number in sorted(every.items()):
         say(f"{relation}: {known[relation]} of {number} known in every wording")
+    if alone := sum(not fact.ranks for fact in found):
+        say(f"not ranked, because their relation has no other answer: {alone}")
     say(f"all: {known.total()} of {every.total()} known in every wording")
 
 

@@ -24,7 +24,7 @@ def ranked_facts(
     candidates: int,
     seed: int,
 ) -> Iterator[Fact]:
-    """Yield each fact with the rank of its answer in every test wording.
+    """Yield each fact with the rank of its answer in every test wording; without ranks if it has no other candidate.
 
     The other candidates are drawn from the answers of the relation's other subjects. Candidates are compared by the
     mean log-likelihood per token, because answers differ in length. A tie counts against the answer.
@@ -65,4 +65,4 @@ def ranked_facts(
         for _ in wordings[fact.relation].test:
             own = means[list(next(places))]
             ranks.append(1 + int((own[1:] >= own[0]).sum()))
-        yield Fact(fact.relation, fact.subject, fact.answer, tuple(ranks))
+        yield Fact(fact.relation, fact.subject, fact.answer, tuple(ranks) if len(own) > 1 else ())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 import math
 import re
@@ -16,11 +15,11 @@ from tgl.analysis.crossed import Estimate, pooled
 from tgl.analysis.rank import rank_correlation
 from tgl.analysis.uptake import MARGIN
 from tgl.core.errors import TglError
-from tgl.core.files import check_file, how_to_mend, write_text
+from tgl.core.files import write_text
 from tgl.core.layout import PATTERNS
 from tgl.core.tables.read import read_table
 from tgl.report.across_figures import uptake_across
-from tgl.report.csv_text import csv_text
+from tgl.report.csv_text import csv_text, read_csv_table
 from tgl.report.gate import read_gates
 from tgl.report.page import render
 
@@ -63,9 +62,9 @@ def write_across(results: Sequence[Path], output: Path) -> None:
                 f"{folder}: found no report (report/gate.json is missing). Run this experiment first."
             )
         gate = pd.DataFrame(read_gates(report / "gate.json"))
-        tables = {name: _read(report / f"{name}.csv", columns) for name, columns in NEEDED.items()} | {
-            "gate": gate
-        }
+        tables = {
+            name: read_csv_table(report / f"{name}.csv", columns) for name, columns in NEEDED.items()
+        } | {"gate": gate}
         for name, table in tables.items():
             found[name].append(table.assign(experiment=folder.name))
         profiles[folder.name] = base_profiles(folder)
@@ -189,6 +188,11 @@ def base_profiles(folder: Path) -> dict[str, pd.DataFrame]:
             f"{folder}: found no profile (expected profile/<model>/seed*/<period>/profile.parquet). "
             "Run this experiment first."
         )
+    if len({path.parent.parent.name for path in paths}) < len(paths):
+        raise TglError(
+            f"{folder}: found several profiles of one seed ({', '.join(map(str, paths))}), expected those of one "
+            "model and its first period. Remove the ones that the configuration no longer makes"
+        )
     table = pd.concat(tables, ignore_index=True)
     ranked = table[
         (table["weights"] == "trained")
@@ -231,23 +235,3 @@ def carried_over(profiles: dict[str, dict[str, pd.DataFrame]]) -> pd.DataFrame:
                     | {"correlation": sum(values) / len(values), "pairs": len(values)}
                 )
     return pd.DataFrame(rows, columns=["left", "right", "denominator", "correlation", "pairs"])
-
-
-def _read(path: Path, needed: Sequence[str]) -> pd.DataFrame:
-    """Read a CSV table of a report and check its columns. A table without columns gives an empty frame."""
-    check_file(path, f"the table {path.stem} of a report")
-    try:
-        text = path.read_text(encoding="utf-8")
-        table = (
-            pd.read_csv(io.StringIO(text), float_precision="round_trip") if text.strip() else pd.DataFrame()
-        )
-    except (OSError, ValueError) as error:  # The errors that pandas raises are subclasses of ValueError.
-        raise TglError(f"{path}: not a readable CSV table ({error}). {how_to_mend(path)}") from None
-    if "verdict" in table:
-        table["verdict"] = table["verdict"].fillna("")  # pandas reads an empty text as a missing value
-    missing = [column for column in needed if column not in table.columns]
-    if missing and len(table.columns):
-        raise TglError(
-            f"{path}: has no column '{missing[0]}', expected {', '.join(needed)}. {how_to_mend(path)}"
-        )
-    return table

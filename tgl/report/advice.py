@@ -20,7 +20,7 @@ from tgl.core.files import write_text
 from tgl.core.layout import Layout
 from tgl.report import gather
 from tgl.report.methods import REFERENCE
-from tgl.report.replicates import replicate_curves, shown, step_rows, whole_runs
+from tgl.report.replicates import replicate_curves, rows_of, shown, whole_runs
 from tgl.train.methods import method_folder, parse_method, rate_text, split_baseline
 
 NONE = "no recommendation"
@@ -51,7 +51,7 @@ def write_advice(
             "recommended": not found.reason,
             "reason": found.reason,
             "method": found.method,
-            "rate": found.rate,
+            "rate": None if math.isnan(found.rate) else found.rate,
             "level": config.report.level,
             "undecided": found.undecided(),
             "below_level": found.below_level(),
@@ -84,8 +84,7 @@ def curves_of(results: Sequence[Path], config: Config) -> tuple[MethodCurves, li
             )
         return replace(curves_from(_table(files[0])), tried=config.report.tried_rates), []
     if len(results) > 1 or len(config.seeds) == 1:
-        rows = pd.concat([step_rows(folder, config) for folder in results], ignore_index=True)
-        kept, lines = whole_runs(rows, config)
+        kept, lines = whole_runs(rows_of(results, config), config)
         curves = replicate_curves(kept, config.report.uptake)
         return replace(curves, tried=config.report.tried_rates), lines
     curves = gather.all_runs(results[0], config).curves()
@@ -148,7 +147,8 @@ def _part(what: str, value: str, found: Advice, *, other: str) -> str:
     row = found.over(other)
     if row is None:
         return f"{what}: {NONE}, because {other} has not run"
-    told = value if row["verdict"] == BETTER and not found.reason else NONE
+    better = row["verdict"] == BETTER and row["own_rates_difference"] < 0
+    told = value if better and not found.reason else NONE
     return f"{what}: {told} ({_difference(found, other)})"
 
 
@@ -172,11 +172,13 @@ def _budget_lines(found: Advice, results: Sequence[Path], config: Config, *, bud
         return
     each = sum(seconds) / len(seconds) / 3600
     runs = [(method, rate) for method, rate in config.runs if method in kept]
-    replicate = each * len(runs)
+    # Of several folders, each is a replicate, with all its seeds.
+    number_of_runs = len(runs) * (len(config.seeds) if len(results) > 1 else 1)
+    replicate = each * number_of_runs
     number = math.floor(budget / replicate + 1e-9)  # 3 / 0.6 is a little less than 5.
     now = len(results) if len(results) > 1 or len(config.seeds) == 1 else len(config.seeds)
     yield (
-        f"budget: {budget:g} hours are {number} more replicates of {len(kept)} methods ({len(runs)} runs of "
+        f"budget: {budget:g} hours are {number} more replicates of {len(kept)} methods ({number_of_runs} runs of "
         f"{each * 60:.1f} minutes), so {now + number} in all: {', '.join(kept)}"
     )
     if (needed := found.needed()) is not None:

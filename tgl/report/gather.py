@@ -20,7 +20,9 @@ from tgl.train.methods import method_folder
 def all_runs(results: Path, config: Config) -> Runs:
     """Return all runs and the base model. Reads the tables `scores` and `lm_loss` of one run at a time."""
     probes = all_probes(results, config)
-    subjects = dict(zip(probes["id"], probes["set"] + " " + probes["subject"], strict=True))
+    # A probe without a subject is its own, or all of them together would count as one.
+    names = probes["subject"].where(probes["subject"] != "", probes["answer_group"])
+    subjects = dict(zip(probes["id"], probes["set"] + " " + names, strict=True))
     found = Runs(probes, config.snapshots.dates, config.report.uptake)
     layout = _layout(results, config)
     for method, rate in ((BASE, 0.0), *config.runs):

@@ -94,6 +94,11 @@ def _seeds(config: Config) -> Iterator[str]:
 
 def _rates(config: Config, findings: Findings) -> Iterator[str]:
     rates = sorted({rate for _, rate in config.runs})
+    if len(rates) > 1 and len(config.runs) == len(config.methods):
+        yield (
+            f"One learning rate for each method ({listed(rate_text(rate) for rate in rates)}), not chosen on "
+            "validation: a method whose best rate is different is at a disadvantage."
+        )
     if len(rates) == 1:
         text = f"One learning rate ({rate_text(rates[0])})"
         text += (

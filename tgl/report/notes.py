@@ -9,6 +9,7 @@ import pandas as pd
 from tgl.config.root import Config
 from tgl.plans.plan import Plan
 from tgl.report.profile_figures import LABELS
+from tgl.report.runs import Runs
 from tgl.train.methods import parse_method
 
 
@@ -208,7 +209,8 @@ def uptake_notes(config: Config, table: pd.DataFrame, reference: str) -> dict[st
     planned = int((table["share"] == config.report.level).sum())
     text = (
         "Forgetting is what unchanged facts lose since the base model, in nats per token. The level is a share of the "
-        "reference's uptake; the rates are those of method and reference; seeds are those that reach the level. "
+        "reference's uptake; the rates are those of method and reference; seeds are those that reach the level (a "
+        "dash: at no rate do all of them). "
         "Each method is compared at the rate that forgets least at this level on validation probes, among the rates at "
         f"which every seed reaches it. {_short_of_level(table)}"
         f"Verdicts are given at {config.report.level:.0%} of the reference's uptake, with Holm correction for the "
@@ -249,21 +251,27 @@ def without_verdict(table: pd.DataFrame) -> str:
     return f"{shares} planned comparisons at equal uptake have no verdict: {'; '.join(reasons)}."
 
 
-def chain_note(config: Config, kinds: Iterable[str], transfers: pd.DataFrame) -> str:
+def chain_note(config: Config, runs: Runs, transfers: pd.DataFrame) -> str:
     """Describe the matrices of checkpoints by periods.
 
     Args:
         config: Configuration of the experiment.
-        kinds: Kinds of the probes in the matrices.
+        runs: The runs of the experiment.
         transfers: Table `transfers` of the findings.
     """
     names = {"updated": "updated facts", "new_entity": "new entities"}
-    shown = listed(names[kind] for kind in names if kind in set(kinds))
+    shown = listed(names[kind] for kind in names if kind in runs.chain_kinds)
     over = ", geometric mean over seeds" if len(config.seeds) > 1 else ""
-    rate = "at the chosen rate" if len(config.runs) > len(config.methods) else "at the single learning rate"
+    rate = (
+        "at the chosen rate" if len({rate for _, rate in config.runs}) > 1 else "at the single learning rate"
+    )
     text = f"Perplexity of each period's {shown} (test probes{together(config)}) at every checkpoint, {rate}{over}."
     if len(config.periods) > 1:
-        text += " Facts that change again later are excluded, because losing an outdated answer is not forgetting."
+        replaced, asked = runs.replaced
+        text += (
+            f" {replaced} of {asked} facts are excluded, because a later period has a fact of the same subject and "
+            "relation: losing an outdated answer is not forgetting."
+        )
     if len(transfers):
         text += (
             " Backward transfer is the mean log perplexity right after a fact's period minus that after the last "

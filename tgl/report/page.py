@@ -86,7 +86,8 @@ def number(value: float, digits: int = 3) -> str:
     """Format a number with the given significant digits. None and NaN give a dash."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "–"
-    if isinstance(value, int) or float(value).is_integer():
+    # Above 1e15 every float is an integer.
+    if isinstance(value, int) or (float(value).is_integer() and abs(value) < 1e15):
         return f"{int(value):,}"
     return f"{value:.{digits}g}" if 1e-3 <= abs(value) < 1e4 else f"{value:.{digits - 1}e}"
 

@@ -33,7 +33,7 @@ KEY = ["split", "set", "kind"]
 def write_replicates(results: Sequence[Path], config: Config, output: Path) -> list[str]:
     """Write steps.csv, curves.csv and equal_uptake.csv, and return what was found, as lines.
 
-    A run that some replicate lacks is left out and named.
+    A run that a seed of some replicate lacks is left out and named.
 
     Args:
         results: The folders of the experiments.
@@ -41,18 +41,16 @@ def write_replicates(results: Sequence[Path], config: Config, output: Path) -> l
         output: The folder to write.
 
     Raises:
-        TglError: Nothing has run in every replicate.
+        TglError: Nothing has run in every replicate, two replicates have one name, or they hold no facts to learn or no
+            unchanged facts.
     """
-    rows = pd.concat([step_rows(folder, config) for folder in results], ignore_index=True)
+    rows = rows_of(results, config)
     write_text(output / "steps.csv", csv_text(rows))
     kept, lines = whole_runs(rows, config)
     curves = replace(replicate_curves(kept, config.report.uptake), tried=config.report.tried_rates)
-    methods = [method for method in config.methods if method in curves.test]
     planned = [(method, reference) for method, reference in config.report.comparisons]
     table = at_equal_uptake(
-        curves,
-        [pair for pair in planned or all_comparisons(methods) if set(pair) <= set(methods)],
-        primary=config.report.level,
+        curves, planned or all_comparisons(list(config.methods)), primary=config.report.level
     )
     write_text(output / "curves.csv", csv_text(curve_points(curves)))
     write_text(output / "equal_uptake.csv", csv_text(table))
@@ -79,21 +77,40 @@ def shown(mean: float, low: float, high: float) -> str:
     return f"{mean:.3f}" if math.isnan(low) else f"{mean:.3f} [{low:.3f}, {high:.3f}]"
 
 
+def rows_of(results: Sequence[Path], config: Config) -> pd.DataFrame:
+    """Return `step_rows` of all replicates.
+
+    Raises:
+        TglError: Two folders have the same name, by which the tables tell replicates apart.
+    """
+    names = [folder.resolve().name for folder in results]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise TglError(
+            f"found {len(twice)} replicates called '{twice[0]}', expected folders with different names, each one once"
+        )
+    return pd.concat([step_rows(folder, config) for folder in results], ignore_index=True)
+
+
 def whole_runs(rows: pd.DataFrame, config: Config) -> tuple[pd.DataFrame, list[str]]:
-    """Return the rows of the runs that every replicate has, and a line for each other run.
+    """Return the rows of the runs that every replicate has with all seeds, and a line for each other run.
 
     Raises:
         TglError: There is no such run of `full`.
     """
-    number = rows["experiment"].nunique()
-    found = rows.groupby(["method", "rate"])["experiment"].nunique()
+    replicates = rows["experiment"].nunique()
+    number = replicates * len(config.seeds)
+    found = (
+        rows[["method", "rate", "experiment", "seed"]].drop_duplicates().groupby(["method", "rate"]).size()
+    )
     whole = {run for run in config.runs if found.get(run, 0) == number}
     if not any(method == REFERENCE for method, _ in whole):
         raise TglError(
-            f"found no run of '{REFERENCE}' in all {number} replicates, expected one. Finish the runs"
+            f"found no run of '{REFERENCE}' in all {replicates} replicates, expected one with every seed. Finish the "
+            "runs"
         )
+    of = "replicates" if len(config.seeds) == 1 else "seeds of the replicates"
     lines = [
-        f"left out: {method} at rate {rate_text(rate)}, found in {found.get((method, rate), 0)} of {number} replicates"
+        f"left out: {method} at rate {rate_text(rate)}, found in {found.get((method, rate), 0)} of {number} {of}"
         for method, rate in config.runs
         if (method, rate) not in whole
     ]
@@ -122,7 +139,7 @@ def step_rows(results: Path, config: Config) -> pd.DataFrame:
     for method, rate in ((BASE, 0.0), *config.runs):
         folder = method if method == BASE else method_folder(method, rate)
         for seed in config.seeds:
-            place = {"experiment": results.name, "method": method, "rate": rate, "seed": seed}
+            place = {"experiment": results.resolve().name, "method": method, "rate": rate, "seed": seed}
             if not Path(layout.path("scores", method=folder, seed=seed)).is_file():
                 if method == BASE:
                     raise TglError(
@@ -165,12 +182,19 @@ def replicate_curves(rows: pd.DataFrame, kinds: Sequence[str]) -> MethodCurves:
         kinds: The kinds of the facts to learn. Forgetting is that of unchanged facts of the same sets.
 
     Raises:
-        TglError: A replicate lacks a run that another one has.
+        TglError: A replicate lacks a run that another one has, or there are no such facts.
     """
     rows = rows[rows["measure"] == "loss"]
     sets = set(rows.loc[rows["kind"].isin(kinds), "set"])
     rows = rows[rows["set"].isin(sets)]
     sides = {"uptake": rows[rows["kind"].isin(kinds)], "forgetting": rows[rows["kind"] == UNCHANGED]}
+    for split in (VALIDATION, TEST):
+        for side, own in sides.items():
+            if split not in set(own["split"]):
+                what = "facts to learn" if side == "uptake" else "unchanged facts"
+                raise TglError(
+                    f"found no {what} among the {split} probes, expected some. Choose the kinds with report.uptake"
+                )
     tables = {}
     for side, own in sides.items():
         weighted = own.assign(total=own["value"] * own["count"])

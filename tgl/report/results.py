@@ -11,6 +11,7 @@ from tgl.core.errors import TglError, nearest
 from tgl.core.layout import PATTERNS, place
 from tgl.core.schemas import SCHEMAS
 from tgl.core.tables.read import read_table
+from tgl.report.csv_text import read_csv_table
 
 _TABLES = tuple(name for name in SCHEMAS if name in PATTERNS)
 
@@ -56,6 +57,8 @@ class Results:
     def report(self, name: str) -> pd.DataFrame:
         """Return a table of the report, such as `summary` or `equal_uptake`.
 
+        A table without rows may have no columns, for instance `transfers` of a single period.
+
         Raises:
             TglError: If the report has no such table.
         """
@@ -65,7 +68,7 @@ class Results:
             raise TglError(
                 f"{path}: no such table of the report{nearest(name, found)}; found: {', '.join(found)}"
             )
-        return pd.read_csv(path)
+        return read_csv_table(path)
 
     def __repr__(self) -> str:
         return f"<Results {self.folder}: {', '.join(self.names) or 'no table'}>"

@@ -11,7 +11,7 @@ from tgl.analysis.equal_uptake import MethodCurves
 from tgl.analysis.measures import probe_measures, text_measures
 from tgl.analysis.rates import kind_losses
 from tgl.analysis.values import MEASURES, RUN, Gathered, Values, measured, own_period, text_values
-from tgl.core.vocabulary import SALIENT_KINDS, UPDATED
+from tgl.core.vocabulary import SALIENT_KINDS, TEST, UPDATED
 from tgl.report.curves import CurveRuns
 
 BASE = "base"
@@ -54,6 +54,9 @@ class Runs:
             kinds: Kinds of the facts whose learning is uptake.
         """
         self.dates, self.lasting = dates, lasting(probes)
+        asked = probes[(probes["split"] == TEST) & probes["kind"].isin(SALIENT_KINDS)]
+        # How many salient test probes the measures of the chain exclude, and of how many.
+        self.replaced = int((~asked["id"].isin(self.lasting)).sum()), len(asked)
         self._of_probes, self._of_text = (_Rows([*RUN, *_MEASURED]) for _ in range(2))
         self._values: dict[tuple[str, str, str], Gathered] = {}
         self._texts: dict[str, list[dict]] = {"old_text": [], "new_text": []}

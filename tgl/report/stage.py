@@ -143,7 +143,7 @@ def write_report(results: Path, config: Config, output: Path) -> None:
             "plans": notes.plans_note(config, plans),
             "methods": notes.methods_note(config, method_findings.summary, REFERENCE),
             "uptake": notes.uptake_notes(config, method_findings.equal_uptake, REFERENCE),
-            "chain": notes.chain_note(config, runs.chain_kinds, method_findings.transfers),
+            "chain": notes.chain_note(config, runs, method_findings.transfers),
             "trained": notes.trained_note(config, rates),
         },
     )
