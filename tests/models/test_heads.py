@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from transformers import AutoModelForCausalLM, GPTBigCodeConfig
 
 from tests.support.twins import twin
 from tgl.core.errors import TglError
@@ -110,6 +111,15 @@ def test_heads_that_are_laid_out_in_another_way_are_refused(kind):
     model = twin(kind)
     with pytest.raises(TglError, match=r"profile.unit: .* Use the unit 'module'"):
         heads_of(model)
+
+
+def test_a_fused_matrix_that_is_not_that_of_gpt_2_is_refused():
+    """Each head of this StarCoder has its query, key and value side by side, under the same name and size."""
+    config = GPTBigCodeConfig(
+        vocab_size=50, n_positions=16, n_embd=16, n_layer=1, n_head=2, multi_query=False
+    )
+    with pytest.raises(TglError, match=r"the order of its heads in c_attn, c_proj.* is not known"):
+        heads_of(AutoModelForCausalLM.from_config(config))
 
 
 def test_a_weight_has_its_outputs_where_its_class_puts_them():

@@ -1,4 +1,6 @@
+import dataclasses
 import math
+import warnings
 
 import pytest
 import torch
@@ -141,3 +143,14 @@ def test_a_frozen_tied_embedding_stays_tied_and_unchanged_while_the_rest_trains(
     loaded = AutoModelForCausalLM.from_pretrained(tmp_path)
     assert loaded.lm_head.weight.data_ptr() == loaded.transformer.wte.weight.data_ptr()
     assert torch.equal(loaded.lm_head.weight, before)
+
+
+def test_a_plan_for_another_number_of_parameters_is_reported():
+    plan = plan_of([1, 1, 1, 1])
+    own = sum(unit.num_parameters for unit in sublayers(tiny_model()) if unit.name in RANKED)
+    with pytest.warns(UserWarning, match=rf"made for sublayers with 5,184 parameters, .* have {own:,}"):
+        freeze(tiny_model(), dataclasses.replace(plan, total_parameters=5184))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        freeze(tiny_model(), dataclasses.replace(plan, total_parameters=own))
+        freeze(tiny_model(), dataclasses.replace(plan, total_parameters=0))

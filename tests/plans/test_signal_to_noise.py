@@ -3,10 +3,11 @@ import pytest
 import torch
 
 from tests.support.model_fixtures import ARCHITECTURES, RANKED, tiny_model
+from tests.support.twins import twin
 from tgl.models.matrices import model_units
 from tgl.models.sublayers import ranked, sublayers
 from tgl.plans import signal_to_noise as spectrum
-from tgl.plans.signal_to_noise import signal_to_noise, unit_ratios
+from tgl.plans.signal_to_noise import _matrices, signal_to_noise, unit_ratios
 
 SHAPES = [(64, 64), (32, 64), (32, 128), (96, 288), (256, 64)]
 SPREAD = 0.02
@@ -93,3 +94,15 @@ def test_every_architecture_s_sublayers_have_a_ratio(kind):
 def test_ratios_of_a_model_in_half_precision_are_those_of_its_weights():
     model = tiny_model().to(torch.bfloat16)
     assert unit_ratios(model, RANKED) == unit_ratios(model.float(), RANKED)
+
+
+def test_a_stack_of_experts_is_as_many_matrices_and_a_unit_without_any_has_no_ratio():
+    model = twin("mixtral")
+    unit = next(unit for unit in sublayers(model) if unit.name == "block00.mlp")
+    stacks = [weight for weight in unit.parameters.values() if weight.dim() == 3]
+    assert stacks
+    matrices = [w.detach().numpy() for w in unit.parameters.values() if w.dim() == 2]
+    matrices += [matrix.detach().numpy() for stack in stacks for matrix in stack]
+    expected = np.average([signal_to_noise(m) for m in matrices], weights=[m.size for m in matrices])
+    assert unit_ratios(model, ["block00.mlp"])["block00.mlp"] == pytest.approx(expected)
+    assert list(_matrices([torch.ones(3), torch.ones(8, 1, 4)])) == []

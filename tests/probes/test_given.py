@@ -118,6 +118,18 @@ def test_offsets_outside_the_text_are_refused(read, start, end):
         read(record)
 
 
+def test_offsets_decide_among_several_occurrences_and_must_fit_the_span(read):
+    record = {"text": "Ajax beat PSV, said Ajax.", "kind": "updated", "span": "Ajax"}
+    (row,) = read({**record, "span_start": 0, "span_end": 4})
+    assert (row["span_start"], row["span_end"]) == (0, 4)
+    with pytest.raises(
+        TglError, match=r"record 1: found the span 'Ajax', and 'jax ' at the characters 1 to 5"
+    ):
+        read({**record, "span_start": 1, "span_end": 5})
+    with pytest.raises(TglError, match="found 0 and None"):
+        read({**record, "span_start": 0})
+
+
 def test_a_line_without_any_span_is_refused(read):
     with pytest.raises(
         TglError, match=r"record 1: 'span', or 'span_start' and 'span_end'.*found None and None"

@@ -19,6 +19,7 @@ from tgl.plans.settings import PlanConfig
 from tgl.plans.stage import write_plan
 from tgl.profiling.coverage import cover
 from tgl.profiling.norms import check_norms, gradient_norms
+from tgl.profiling.settings import ProfileConfig
 
 EXAMPLES = [SpanTokens(list(range(3, 3 + length)), length - 4) for length in (9, 12, 7)]
 
@@ -122,3 +123,17 @@ def test_the_adapter_of_a_folder_is_measured_as_the_one_of_an_object(tmp_path):
     np.testing.assert_allclose(found.profile["relative_norm"], expected.profile["relative_norm"], rtol=1e-5)
     with pytest.raises(TglError, match=r"expected an adapter to keep|holds an adapter|no peft adapters"):
         profiled(tmp_path / "base", adapters=True)
+
+
+@pytest.mark.parametrize("state", ["merge_adapter", "disable_adapter_layers"])
+def test_adapters_that_are_merged_or_disabled_are_refused(state):
+    model = adapted()
+    getattr(model, state)()
+    with pytest.raises(TglError, match=r"the adapter of '.*q_proj' is merged or disabled"):
+        profiled(model, adapters=True)
+
+
+def test_adapters_that_were_never_trained_are_named():
+    model = get_peft_model(tiny_model("llama"), LoraConfig(r=2, target_modules=["q_proj"]))
+    with pytest.raises(TglError, match=r"the gradients of block00\.attention.* vanish .*never trained"):
+        profiled(model, adapters=True, settings=ProfileConfig(examples=3, bootstrap=100, unit="module"))

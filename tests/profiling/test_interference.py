@@ -14,7 +14,8 @@ from tests.support.model_fixtures import (
     write_tokens,
 )
 from tgl.core.errors import TglError
-from tgl.core.tables.read import read_table
+from tgl.core.tables.read import read_about, read_table
+from tgl.core.tables.write import write_table
 from tgl.models.checkpoint import save_model
 from tgl.models.sublayers import ranked, sublayers
 from tgl.profiling.interference import traces, uptakes, write_interference
@@ -93,3 +94,21 @@ def test_without_probes_of_the_kind_or_enough_text_it_is_refused(inputs):
     write_tokens(inputs / "tokens.parquet", repeat=1)
     settings = SETTINGS.model_copy(update={"window_tokens": 10_000})
     assert len(written(inputs, settings=settings)) == len(RANKED)  # a window is never longer than the model
+
+
+def test_text_of_another_tokenizer_is_refused(inputs):
+    about = read_about(inputs / "tokens.parquet")
+    table = read_table(inputs / "tokens.parquet", "tokens")
+    write_table(table, inputs / "tokens.parquet", "tokens", about=about | {"vocabulary_sha256": "another"})
+    with pytest.raises(TglError, match="packed with another tokenizer"):
+        written(inputs)
+
+
+def test_the_period_that_was_taken_is_recorded_and_a_period_without_probes_is_reported(inputs):
+    written(inputs)
+    assert read_about(inputs / "i.parquet")["period taken"] == "20200101"
+    with pytest.warns(
+        UserWarning, match="no validation probe of period 20991231; each kind uses .* earliest"
+    ):
+        written(inputs, period="20991231")
+    assert read_about(inputs / "i.parquet")["period taken"] == "20200101"

@@ -8,6 +8,7 @@ from safetensors.torch import load_file, save_file
 
 from tests.profiling.test_plain_text import encoded
 from tests.support.model_fixtures import (
+    BLOCK,
     RANKED,
     TEXTS,
     probe,
@@ -25,6 +26,7 @@ from tgl.core.tables.read import read_counts, read_table
 from tgl.core.vocabulary import CONTROLS, PROFILED_KINDS, SALIENT_KINDS
 from tgl.models.checkpoint import save_model
 from tgl.models.sublayers import EMBEDDING
+from tgl.profiling.groups import make_groups, of_two_lengths
 from tgl.profiling.measure import TABLES
 from tgl.profiling.profile import Profile, profile
 from tgl.profiling.settings import ProfileConfig
@@ -263,6 +265,42 @@ def test_a_group_with_one_finite_example_is_refused():
     ]
     with pytest.raises(TglError, match="group 'updated' has 1 examples with finite gradients"):
         profiled(model=model, probes=probes)
+
+
+def test_examples_of_one_length_are_checked_with_one_of_another_group():
+    probes = [
+        probe(f"p{number}", "Anna lives in Paris", "Paris", split="validation", kind="updated")
+        for number in range(4)
+    ]
+    groups = make_groups(
+        probes, some_tokens(400), tiny_tokenizer(), period=None, settings=SETTINGS, length=BLOCK
+    )
+    same = groups.groups["updated"].examples
+    assert len({len(example.ids) for example in same}) == 1
+    first, second = of_two_lengths(same, groups, lambda example: True)
+    assert len(first.ids) != len(second.ids)
+    assert of_two_lengths(same, groups, lambda example: False) == [same[0], same[0]]
+
+
+def test_probes_of_other_splits_and_kinds_cut_contexts_and_overlapping_windows_are_counted():
+    long = "Anna lives in Paris. " * 20 + "Eva lives in Oslo"
+    others = [
+        probe("t0", "Anna lives in Paris", "Paris", split="test"),
+        probe("n0", "Anna lives in Paris", "Paris", split="validation", kind="new"),
+        *(probe(f"l{number}", long, "Oslo", split="validation", kind="updated") for number in range(3)),
+    ]
+    said = []
+    settings = SETTINGS.model_copy(update={"examples": 30})
+    found = profiled(
+        probes=some_probes() + others, settings=settings, corpus=some_tokens(70), say=said.append
+    )
+    counts = found.about["counts"]
+    assert counts["probes not profiled: kind new"] == 1
+    assert counts["probes not profiled: split test"] >= 1
+    assert counts[f"updated: contexts cut to {BLOCK} tokens"] == 3
+    overlap = [key for key in counts if key.startswith("window: the text has room for")]
+    assert len(overlap) == 1
+    assert f"{overlap[0]}: {counts[overlap[0]]}" in said
 
 
 def test_what_is_left_out_is_said_and_counted():

@@ -16,7 +16,8 @@ from tests.support.model_fixtures import sharp_model, some_examples, tiny_model,
 from tests.support.twins import twin
 from tgl.core.errors import TglError
 from tgl.models.checkpoint import load_model, save_model
-from tgl.models.sublayers import sublayers
+from tgl.models.model_config import check_causal
+from tgl.models.sublayers import has_layout, sublayers
 from tgl.profiling.coverage import cover
 from tgl.profiling.norms import check_norms, gradient_norms
 
@@ -228,3 +229,11 @@ def test_a_model_over_two_gpus_has_the_same_norms_and_no_twin():
     assert found.about["devices"] == ["cuda:0", "cuda:1"]
     assert set(found.profile["weights"]) == {"trained"}
     np.testing.assert_allclose(found.norms["norm"], expected.norms["norm"], rtol=1e-4)
+
+
+def test_a_model_of_an_unknown_layout_with_dropout_on_is_recognised_as_causal():
+    model = twin("biogpt").train()
+    assert model.config.attention_probs_dropout_prob > 0
+    assert not has_layout(model)
+    check_causal(model, "biogpt")
+    assert model.training

@@ -2,6 +2,7 @@ import bz2
 import gzip
 import json
 import lzma
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -192,3 +193,12 @@ def test_tokens_that_do_not_say_their_tokenizer_are_refused(tmp_path):
     write_table([{"part": "train", "tokens": [1, 2, 3]}], tmp_path / "tokens.parquet", "tokens")
     with pytest.raises(TglError, match="does not record the tokenizer"):
         read(tmp_path / "tokens.parquet")
+
+
+def test_an_empty_document_is_skipped_and_counted(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "one"}\n{"text": ""}\n{"text": "two"}\n')
+    counts = Counter()
+    found = read_corpus(path, tiny_tokenizer(), counts=counts)
+    assert counts == {"text: documents skipped, text is empty": 1}
+    assert (found == tiny_tokenizer().eos_token_id).sum() == 2

@@ -5,6 +5,7 @@ from contextlib import closing
 
 import pytest
 import torch
+from torch import nn
 
 from tests.support.model_fixtures import (
     RANKED,
@@ -86,6 +87,27 @@ def test_deepspeed_gives_every_sublayer_the_rate_that_the_plain_engine_gives():
         run(other, settings, step, step + 1)
         assert other.rates() == pytest.approx(plain.rates(), rel=1e-12)
     assert set(plain.rates()) == {RANKED[0], RANKED[1], RANKED[3], EMBEDDING}
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_an_engine_with_a_parameter_that_has_no_gradient_is_saved_and_resumed(name):
+    """Text alone uses no weight of a vision tower, and AdamW keeps nothing of a weight without a gradient."""
+
+    def made():
+        model = tiny_model()
+        model.transformer.h[0].mlp.idle = nn.Linear(2, 2)
+        freeze(model, PARTLY)
+        settings = settings_of(engine=name)
+        groups = parameter_groups(sublayers(model), PARTLY, 0.01, weight_decay=0.1)
+        return make_engine(model, groups, settings, engine=settings), settings
+
+    whole, settings = made()
+    expected = run(whole, settings)
+    first, _ = made()
+    run(first, settings, 0, 3)
+    second, _ = made()
+    second.load(first.state())
+    assert run(second, settings, 3) == expected[3:]
 
 
 @pytest.mark.parametrize("name", ENGINES)

@@ -6,10 +6,12 @@ import io
 import pytest
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
+from transformers import AutoModelForCausalLM, CodeGenConfig, DeepseekV2Config, FalconConfig, GPTBigCodeConfig
 
 from tests.support.model_fixtures import plan_of, some_tokens
 from tests.train.lora_layouts import FUSED, by_role, model_of
 from tgl.core.errors import TglError
+from tgl.models.sublayers import ranked, sublayers
 from tgl.plans.plan import Plan
 from tgl.train.engines.interface import language_model_loss
 from tgl.train.lora import kept_to_query_and_value, lora_config, with_lora
@@ -124,3 +126,38 @@ def test_a_model_that_has_adapters_is_refused(inside):
     adapted = with_lora(model_of("llama"), BOTH)
     with pytest.raises(TglError, match="has adapters already"):
         with_lora(adapted.base_model.model if inside else adapted, BOTH)
+
+
+def plan_for(model):
+    return Plan("mine", 0.0, {unit.name: 1.0 for unit in ranked(sublayers(model))})
+
+
+def unknown_layouts():
+    size = {"vocab_size": 50, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 4}
+    falcon = {**size, "bos_token_id": 0, "eos_token_id": 0}
+    return {
+        "gpt_bigcode": GPTBigCodeConfig(
+            vocab_size=50, n_positions=16, n_embd=16, n_layer=1, n_head=4, multi_query=True
+        ),
+        "falcon, one key": FalconConfig(**falcon, multi_query=True),
+        "falcon, new": FalconConfig(**falcon, new_decoder_architecture=True, num_kv_heads=2),
+        "codegen": CodeGenConfig(vocab_size=50, n_positions=16, n_embd=16, n_layer=1, n_head=4, rotary_dim=4),
+    }
+
+
+@pytest.mark.parametrize("kind", unknown_layouts())
+def test_a_fused_projection_of_unknown_order_is_refused(kind):
+    model = AutoModelForCausalLM.from_config(unknown_layouts()[kind])
+    with pytest.raises(TglError, match=r"the order of query, key and value rows in .* is not known"):
+        with_lora(model, plan_for(model))
+
+
+def test_a_query_without_its_value_is_refused():
+    """This attention computes values from a compressed key, so there is no value projection."""
+    config = DeepseekV2Config(
+        vocab_size=50, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16,
+        q_lora_rank=None, kv_lora_rank=8, qk_rope_head_dim=4, qk_nope_head_dim=4, v_head_dim=8, first_k_dense_replace=1,
+    )  # fmt: skip
+    model = AutoModelForCausalLM.from_config(config)
+    with pytest.raises(TglError, match=r"expected q_proj and v_proj, or one of .*, found .*q_proj"):
+        with_lora(model, plan_for(model))

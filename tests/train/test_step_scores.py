@@ -50,6 +50,20 @@ def test_the_scores_of_the_last_step_are_those_of_the_checkpoint(finished):
     assert (last.sort_index() - whole.sort_index()).abs().max() < 1e-6
 
 
+def test_a_baseline_with_more_steps_is_scored_at_its_own_end(inputs, tmp_path):
+    """The oracle trains on all text so far, so it has more steps than plain training."""
+    run = scored(inputs, tmp_path, baseline="oracle")
+    go(run)
+    rows, steps = table(run, "step_scores"), table(run, "steps")
+    for period, own in rows.groupby("checkpoint"):
+        end = int((steps["period"] == period).sum())
+        assert end > 5
+        assert sorted(own["step"].unique()) == [*STEPS, end]
+    last = rows[rows["step"] > 5].set_index(["checkpoint", "probe"])["log_likelihood"]
+    whole = table(run, "scores").set_index(["checkpoint", "probe"])["log_likelihood"]
+    assert (last.sort_index() - whole.sort_index()).abs().max() < 1e-6
+
+
 def test_scoring_changes_no_training(finished, inputs, tmp_path):
     plain = run_of(inputs, tmp_path, models={})
     go(plain)

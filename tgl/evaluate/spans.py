@@ -20,10 +20,17 @@ class SpanError(TglError):
 
 @dataclass(frozen=True)
 class SpanTokens:
-    """The tokens of a sentence up to the end of its span. The target positions are [first, len(ids))."""
+    """The tokens of a sentence up to the end of its span. The target positions are [first, len(ids)).
+
+    Attributes:
+        ids: The tokens.
+        first: The first target position.
+        cut: Whether the sentence lost tokens on the left.
+    """
 
     ids: list[int]
     first: int
+    cut: bool = False
 
     @property
     def num_targets(self) -> int:
@@ -83,5 +90,5 @@ def span_tokens(
                 f"span [{start}, {end}) has {len(ids) - first} tokens, so the model's {max_length} positions leave no "
                 "context to the left of it. Use a shorter span or a model with more positions.",
             )
-        ids, first = [ids[0], *ids[1 + cut :]], first - cut
+        return SpanTokens([ids[0], *ids[1 + cut :]], first - cut, cut=True)
     return SpanTokens(ids, first)

@@ -67,11 +67,16 @@ def _heads(module: nn.Module, where: str) -> dict[str, list[Member]]:
     count = _width(output, outputs=False) // size
     place = torch.arange(count * size).view(count, size)
     members: dict[str, list[Member]] = {f"head{n:02d}": [(output, False, place[n])] for n in range(count)}
-    if "c_attn" in children:  # Query, key and value one after the other.
+    if isinstance(children.get("c_attn"), Conv1D):  # Query, key and value one after the other, as in GPT-2.
         inputs = [(children["c_attn"], place + part * count * size) for part in range(3)]
     elif "query_key_value" in children:  # Those of one head side by side.
         step = torch.arange(count)[:, None] * 3 * size + torch.arange(size)
         inputs = [(children["query_key_value"], step + part * size) for part in range(3)]
+    elif "q_proj" not in children:
+        raise TglError(
+            f"profile.unit: {where}: the order of its heads in {', '.join(children)} is not known. Use the unit "
+            "'module'"
+        )
     else:
         inputs = [(children["q_proj"], place)]
         shared = _width(children["k_proj"], outputs=True) // size

@@ -27,7 +27,7 @@ def model_units(model: nn.Module, unit: str, *, adapters: bool = False) -> list[
             them. Units without adapters are left out.
 
     Raises:
-        TglError: As `tgl.models.sublayers.sublayers`; or the model has no adapters.
+        TglError: As `tgl.models.sublayers.sublayers`; or the model has no active adapters.
     """
     found = sublayers(model)
     added = adapter_parameters(model)
@@ -35,11 +35,22 @@ def model_units(model: nn.Module, unit: str, *, adapters: bool = False) -> list[
         raise TglError(
             f"{type(model).__name__}: has no peft adapters, expected some to measure. Leave out `adapters`"
         )
+    idle = [name for name, m in model.named_modules() if hasattr(m, "base_layer") and _is_idle(m)]
+    if adapters and idle:
+        raise TglError(
+            f"{type(model).__name__}: the adapter of '{idle[0]}' is merged or disabled, expected active ones to "
+            "measure. Call unmerge_adapter or enable_adapter_layers first"
+        )
     if added:
         found = list(_chosen(found, lambda parameter: (parameter in added) == adapters))
     if unit == "head":
         return list(head_units(model, found))
     return found if unit == "sublayer" else list(_by_matrix(found))
+
+
+def _is_idle(layer: nn.Module) -> bool:
+    """Return whether peft's layer has merged or disabled its adapters, so that they have no gradient."""
+    return bool(getattr(layer, "merged", False) or getattr(layer, "disable_adapters", False))
 
 
 def adapter_parameters(model: nn.Module) -> set[nn.Parameter]:

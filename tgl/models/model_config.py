@@ -22,6 +22,7 @@ from transformers import (
 from tgl.core.errors import TglError, nearest
 from tgl.core.files import how_to_mend
 from tgl.models.architecture import ARCHITECTURES
+from tgl.models.mode import measuring
 from tgl.models.model_files import CONFIG, Header, numbers_in, read_model_json
 from tgl.models.sublayers import has_layout
 
@@ -153,7 +154,7 @@ def check_causal(model: PreTrainedModel, name: str) -> None:
     other = ids.clone()
     other[0, -1] = 0
     try:
-        with torch.no_grad():
+        with measuring(model), torch.no_grad():
             first, second = (model(input_ids=tokens).logits[0, :-1].float() for tokens in (ids, other))
     except Exception as error:  # Models of other kinds need other inputs.
         raise TglError(

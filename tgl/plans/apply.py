@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 from tgl.core.errors import TglError
 from tgl.models.matrices import units_named
 from tgl.models.roles import decays, role
-from tgl.models.sublayers import Sublayer, sublayers, unwrapped
+from tgl.models.sublayers import Sublayer, ranked, sublayers, unwrapped
 
 
 def check_fit(plan: Plan, units: Sequence[Sublayer]) -> None:
-    """Check that plan and model have the same sublayers.
+    """Check that plan and model have the same sublayers. Warns if these have another number of parameters.
 
     Raises:
         TglError: The plan names a sublayer that the model lacks, or lacks one that the model has.
@@ -32,6 +32,20 @@ def check_fit(plan: Plan, units: Sequence[Sublayer]) -> None:
         )
     for unit in units:
         plan.of(unit.name)
+    total = sum(unit.num_parameters for unit in ranked(units))
+    parameters = [parameter for unit in units for parameter in unit.parameters.values()]
+    # Adapters, packed and sharded weights have other numbers than the profiled model.
+    plain = all(p.is_floating_point() and not hasattr(p, "ds_id") for p in parameters)
+    if (
+        plan.total_parameters not in (0, total)
+        and plain
+        and not any(".lora_" in n for u in units for n in u.parameters)
+    ):
+        warnings.warn(
+            f"plan '{plan.method}': was made for sublayers with {plan.total_parameters:,} parameters, and those of the "
+            f"model have {total:,}. Profile this model, or check that the plan is meant for it",
+            stacklevel=3,
+        )
 
 
 def freeze(model: nn.Module, plan: Plan) -> list[Sublayer]:

@@ -12,9 +12,10 @@ has a signal. This implementation compares the median singular value with the me
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
+import torch
 from torch import nn
 
 from tgl.models.matrices import units_named
@@ -49,15 +50,24 @@ def _noise_median(aspect: float) -> float:
 def unit_ratios(model: nn.Module, names: Iterable[str]) -> dict[str, float]:
     """Return the mean ratio of the matrices of each unit, weighted by their numbers of entries.
 
+    A stack of experts [experts, rows, columns] is as many matrices. A unit without a matrix has the ratio 0.
+
     Args:
         model: The model.
         names: Names of its units, sublayers or matrices.
     """
     found = {}
     for unit in ranked(units_named(model, names)):
-        matrices = [
-            weight.detach().float().cpu().numpy() for weight in unit.parameters.values() if weight.dim() == 2
-        ]
-        sizes = [weight.size for weight in matrices]
-        found[unit.name] = float(np.average([signal_to_noise(weight) for weight in matrices], weights=sizes))
+        matrices = [m.detach().float().cpu().numpy() for m in _matrices(unit.parameters.values())]
+        ratios, sizes = [signal_to_noise(matrix) for matrix in matrices], [matrix.size for matrix in matrices]
+        found[unit.name] = float(np.average(ratios, weights=sizes)) if matrices else 0.0
     return found
+
+
+def _matrices(weights: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
+    """Yield the matrices among weights, and those of stacks. The weight of a convolution by channel is no stack."""
+    for weight in weights:
+        if weight.dim() == 2:
+            yield weight
+        elif weight.dim() == 3 and min(weight.shape[1:]) > 1:
+            yield from weight

@@ -40,9 +40,11 @@ def write_plan(
             them.
 
     Raises:
-        TglError: The borrowed profile or a plan written by hand has different sublayers than the profile.
+        TglError: The borrowed profile or a plan written by hand has different sublayers than the profile, or this is a
+            profile of attention heads.
     """
     rows = read_table(profile, "profile").to_pylist()
+    refuse_heads(read_about(profile), name)
     parsed = parse_plan(name)
     if parsed.file is not None:
         units = units_of(rows, "full", settings, origin=str(profile))
@@ -62,6 +64,15 @@ def write_plan(
         plan = with_the_rest(plan, read_about(profile))
     save_plan(plan, output)
     return describe(plan, units)
+
+
+def refuse_heads(about: Mapping, name: str) -> None:
+    """Raise TglError if a profile, given by its metadata, has attention heads as units."""
+    if about.get("settings", {}).get("unit") == "head":
+        raise TglError(
+            f"plan '{name}': found a profile of attention heads, which cannot be frozen one by one; expected units "
+            "'sublayer' or 'module'. Measure the profile with one of these"
+        )
 
 
 def with_the_rest(plan: Plan, about: Mapping) -> Plan:

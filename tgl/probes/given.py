@@ -1,9 +1,9 @@
 """Read the user's own probes: the table `probes`, JSON lines, or rows in Python.
 
 A line or row has the keys `text` and `kind` (updated, new_entity or unchanged). The span is either `span`, whose last
-occurrence in the text is used, or `span_start` and `span_end` in characters. Optional keys are id, period, relation,
-subject, answer_group, old_answer, candidates, document and split (default: validation); null means missing. All three
-inputs pass the same checks.
+occurrence in the text is used, or `span_start` and `span_end` in characters, which decide if both are given. Optional
+keys are id, period, relation, subject, answer_group, old_answer, candidates, document and split (default: validation);
+null means missing. All three inputs pass the same checks.
 """
 
 from __future__ import annotations
@@ -16,10 +16,9 @@ from tgl.core.json_text import check_values
 from tgl.core.schemas import SCHEMAS
 from tgl.core.tables.read import check_unique, read_table
 from tgl.core.tables.write import to_arrow
-from tgl.core.vocabulary import PROBE_KINDS
+from tgl.core.vocabulary import PROBE_KINDS, SPLITS
 from tgl.probes.rows import read_records
 
-SPLITS = ("train", "validation", "test")
 _OPTIONAL = {
     **dict.fromkeys(("id", "set", "period", "relation", "subject", "answer_group", "old_answer"), str),
     "candidates": list,
@@ -101,7 +100,8 @@ def _row(source: str, number: int, record: Mapping) -> dict:
         raise TglError(f"{where}: 'text' must be a sentence, found {text!r}")
     if kind not in PROBE_KINDS:
         raise TglError(f"{where}: 'kind' must be one of {', '.join(PROBE_KINDS)}, found {kind!r}")
-    if "span" in record:
+    placed = "span_start" in record or "span_end" in record
+    if "span" in record and not placed:
         span = record["span"]
         start = text.rfind(span) if isinstance(span, str) and span else -1
         if start < 0:
@@ -114,6 +114,11 @@ def _row(source: str, number: int, record: Mapping) -> dict:
             raise TglError(
                 f"{where}: 'span', or 'span_start' and 'span_end' within a text of {len(text)} characters, must be "
                 f"given; found {start!r} and {end!r}"
+            )
+        if record.get("span", text[start:end]) != text[start:end]:
+            raise TglError(
+                f"{where}: found the span {record['span']!r}, and {text[start:end]!r} at the characters {start} to "
+                f"{end}; expected the same. Correct span_start and span_end, or leave them out"
             )
     for key, kind in _OPTIONAL.items():
         if not isinstance(record.get(key, kind()), kind):

@@ -12,8 +12,9 @@
 from __future__ import annotations
 
 import random
+import warnings
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,7 +22,7 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from tgl.core.errors import TglError
 from tgl.core.tables.read import check_unique
-from tgl.core.vocabulary import PROFILED_KINDS, SALIENT_KINDS
+from tgl.core.vocabulary import PROBE_KINDS, PROFILED_KINDS, SALIENT_KINDS, SPLITS, VALIDATION
 from tgl.evaluate.spans import SpanError, SpanTokens, span_tokens
 from tgl.profiling.plain_text import PlainText
 from tgl.profiling.settings import ProfileConfig
@@ -37,10 +38,11 @@ class Group:
 
 @dataclass
 class Groups:
-    """All groups by name, and the ids of probes that were left out, by group and reason."""
+    """All groups by name, the ids of probes that were left out, by group and reason, and other counts."""
 
     groups: dict[str, Group] = field(default_factory=dict)
     left_out: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    others: dict[str, int] = field(default_factory=dict)
 
     def add(self, name: str, members: Sequence[tuple[str, SpanTokens]]) -> None:
         """Add a group of (probe id, example). A single example is left out."""
@@ -55,13 +57,18 @@ class Groups:
         """Record that a probe is left out of a group."""
         self.left_out.setdefault(name, {}).setdefault(reason, []).append(identity)
 
+    def count(self, name: str, reason: str, number: int) -> None:
+        """Record how often something happened that is not about one probe."""
+        if number:
+            self.others[f"{name}: {reason}"] = number
+
     def lines(self) -> list[str]:
         """Return a log line for each group and reason with left-out probes."""
         return [
             f"left out of {group}, {reason}: {len(ids)}: {', '.join(ids[:5])}{' ...' if len(ids) > 5 else ''}"
             for group, reasons in self.left_out.items()
             for reason, ids in reasons.items()
-        ]
+        ] + [f"{what}: {number}" for what, number in self.others.items()]
 
     def lengths(self) -> list[tuple[int, int]]:
         """Return the number of tokens and of target tokens of each example of every group."""
@@ -72,7 +79,7 @@ class Groups:
         found = {f"{name}: examples": len(group.examples) for name, group in self.groups.items()}
         for name, reasons in self.left_out.items():
             found |= {f"{name}: {reason}": len(ids) for reason, ids in reasons.items()}
-        return found
+        return found | self.others
 
 
 def make_groups(
@@ -101,6 +108,15 @@ def make_groups(
         TglError: No kind has usable probes, or an id occurs twice.
     """
     found, seed = Groups(), settings.seed
+    if period is not None:
+        warn_of_period(probes, period)
+    for kind in set(PROBE_KINDS) - set(PROFILED_KINDS):
+        found.count("probes not profiled", f"kind {kind}", sum(probe["kind"] == kind for probe in probes))
+    for split in SPLITS:
+        if split != VALIDATION:
+            found.count(
+                "probes not profiled", f"split {split}", sum(probe["split"] == split for probe in probes)
+            )
     for kind in PROFILED_KINDS:
         chosen = choose(probes, kind, period, most=settings.examples, seed=seed)
         found.add(kind, _usable(kind, chosen, tokenizer, length=length, found=found))
@@ -117,6 +133,9 @@ def make_groups(
         found.leave_out(
             "window", f"text shorter than a window of {size} tokens, taken whole", f"{len(stream)} tokens"
         )
+    elif (room := len(stream) // (size - 1)) < settings.examples:
+        reason = f"the text has room for {room} windows of {size} tokens, so they overlap and their interval is narrow"
+        found.count("window", reason, settings.examples - room)
     windows = text.windows(size, settings.examples, seed)
     found.groups["window"] = Group(windows, [])
     check_unique((probe["id"] for probe in probes), "profile: probes")
@@ -138,6 +157,29 @@ def make_groups(
                 found.leave_out(name, "no such stretch of as many tokens", identity)
             found.add(name, [(identity, example) for identity, example in drawn if example is not None])
     return found
+
+
+def of_two_lengths(
+    finite: Sequence[SpanTokens], groups: Groups, usable: Callable[[list[SpanTokens]], bool]
+) -> list[SpanTokens]:
+    """Return the shortest and the longest example; if both have one length, a usable one of another group instead."""
+    short, long = (extreme(finite, key=lambda example: len(example.ids)) for extreme in (min, max))
+    if len(short.ids) == len(long.ids):
+        every = (example for group in groups.groups.values() for example in group.examples)
+        others = sorted((e for e in every if len(e.ids) != len(short.ids)), key=lambda e: len(e.ids))
+        long = next((example for example in others if usable([short, example])), long)
+    return [short, long]
+
+
+def warn_of_period(probes: Sequence[dict], period: str) -> None:
+    """Warn if no validation probe is of a period, so that `choose` takes those of another one."""
+    periods = sorted({probe["period"] for probe in probes if probe["split"] == VALIDATION})
+    if periods and period not in periods:
+        warnings.warn(
+            f"profile: no validation probe of period {period}; each kind uses those of its earliest period. Found the "
+            f"periods {', '.join(periods)}",
+            stacklevel=3,
+        )
 
 
 def choose(probes: Sequence[dict], kind: str, period: str | None, *, most: int, seed: int) -> list[dict]:
@@ -196,4 +238,5 @@ def _usable(
             found.leave_out(group, error.reason, probe["id"])
         else:
             kept.append((probe["id"], example))
+    found.count(group, f"contexts cut to {length} tokens", sum(example.cut for _, example in kept))
     return kept

@@ -23,13 +23,14 @@ from tgl.core.vocabulary import TRAIN, UNRANKED
 from tgl.evaluate.score import max_length
 from tgl.evaluate.spans import SpanTokens, span_tokens
 from tgl.models.checkpoint import load_checkpoint
+from tgl.models.fit import check_tokenizer
 from tgl.models.matrices import model_units
 from tgl.models.mode import differentiating
 from tgl.models.sublayers import Sublayer
 from tgl.profiling.fisher import fisher_diagonal
-from tgl.profiling.groups import choose
+from tgl.profiling.groups import choose, warn_of_period
 from tgl.profiling.settings import ProfileConfig
-from tgl.text.tokens import read_stream
+from tgl.text.tokens import check_packed, read_stream
 
 
 def write_interference(
@@ -50,19 +51,21 @@ def write_interference(
         tokens: The table `tokens` of the old text.
         output: The table to write.
         salient: The kind of the salient spans.
-        period: The period of the salient spans.
+        period: The period of the salient spans. If it has none, those of the earliest one are used.
         settings: The section `profile`. Its `examples` is the number of spans and of sequences of old text.
 
     Raises:
-        TglError: There are no salient spans or no old text.
+        TglError: There are no salient spans or no old text, or the text was packed with another tokenizer.
     """
     checkpoint = load_checkpoint(model)
     network, tokenizer = checkpoint.model, checkpoint.tokenizer
+    check_tokenizer(network, tokenizer)
+    check_packed([tokens], tokenizer)
     units = [unit for unit in model_units(network, settings.unit) if unit.name not in UNRANKED]
     length, size = max_length(network), min(settings.window_tokens, max_length(network))
-    rows = choose(
-        read_table(probes, "probes").to_pylist(), salient, period, most=settings.examples, seed=settings.seed
-    )
+    given = read_table(probes, "probes").to_pylist()
+    warn_of_period(given, period)
+    rows = choose(given, salient, period, most=settings.examples, seed=settings.seed)
     if not rows:
         raise TglError(f"{probes}: found no validation probe of kind '{salient}', expected at least one")
     spans = [
@@ -83,7 +86,8 @@ def write_interference(
         | {"fisher": fisher[unit.name]}
         for unit in units
     ]
-    write_table(table, output, "interference", counts={"spans": len(spans), "sequences": len(sequences)})
+    counts = {"spans": len(spans), "sequences": len(sequences)}
+    write_table(table, output, "interference", counts=counts, about={"period taken": rows[0]["period"]})
 
 
 def uptakes(

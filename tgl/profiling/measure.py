@@ -32,7 +32,7 @@ from tgl.probes.given import read_probes
 from tgl.profiling import tabulate
 from tgl.profiling.coverage import cover, ways
 from tgl.profiling.estimate import estimate
-from tgl.profiling.groups import Groups, make_groups
+from tgl.profiling.groups import Groups, make_groups, of_two_lengths
 from tgl.profiling.norms import GroupNorms, check_norms, gradient_norms
 from tgl.profiling.objects import measurable
 from tgl.profiling.options import Options
@@ -266,8 +266,12 @@ def _measure(
         norms = gradient_norms(network, units, group.examples, coverage=coverage, mean=mean)
         if not found:
             finite = [group.examples[number] for number in np.flatnonzero(norms.finite)]
-            lengths = sorted(finite, key=lambda example: len(example.ids))
-            deviation = check_norms(network, units, [lengths[0], lengths[-1]], coverage=coverage)
+            pair = of_two_lengths(
+                finite,
+                groups,
+                lambda both: gradient_norms(network, units, both, coverage=coverage, mean=False).finite.all(),
+            )
+            deviation = check_norms(network, units, pair, coverage=coverage)
             about[weights] = {"parameters by": coverage.num_scalars, "deviation from autograd": deviation}
             say(
                 f"{weights} weights: norms of {total:,} parameters: {ways(coverage)}; "

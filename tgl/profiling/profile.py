@@ -18,7 +18,7 @@ from tgl.core.vocabulary import UNRANKED
 from tgl.plans.names import parse_plan
 from tgl.plans.plan import Plan
 from tgl.plans.settings import PlanConfig
-from tgl.plans.stage import plan_from, with_the_rest
+from tgl.plans.stage import plan_from, refuse_heads, with_the_rest
 from tgl.profiling.measure import TABLES, Measured, Say, measure, quiet
 from tgl.profiling.options import Options
 from tgl.profiling.settings import ProfileConfig
@@ -77,11 +77,7 @@ class Profile(Measured):
             raise TglError(f"plan '{name}': settings: found {settings!r:.100}, expected a PlanConfig")
         if type(seed) is not int:
             raise TglError(f"plan '{name}': seed: found {seed!r:.100}, expected a whole number")
-        if self.about.get("settings", {}).get("unit") == "head":
-            raise TglError(
-                f"plan '{name}': found a profile of attention heads, which cannot be frozen one by one; expected units "
-                "'sublayer' or 'module'. Measure the profile with one of these"
-            )
+        refuse_heads(self.about, name)
         if parse_plan(name).file is not None:
             raise TglError(f"plan '{name}': was written by hand. Read it with tgl.load_plan(PATH)")
         if parse_plan(name).borrowed:

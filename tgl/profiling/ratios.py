@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,7 +28,9 @@ class RelativeNorm:
     above_mean: np.ndarray
 
 
-def relative_norm(group: np.ndarray, reference: np.ndarray, resamples: int, *, seed: int) -> RelativeNorm:
+def relative_norm(
+    group: np.ndarray, reference: np.ndarray, resamples: int, *, seed: int, names: Sequence[str] = ()
+) -> RelativeNorm:
     """Return the relative norm of each unit and its mean over units.
 
     The relative norm of a unit is the ratio of the mean norms over examples. Intervals are percentile bootstrap
@@ -38,13 +41,17 @@ def relative_norm(group: np.ndarray, reference: np.ndarray, resamples: int, *, s
         reference: Norms of the denominator's examples [num_examples, num_units].
         resamples: Number of bootstrap resamples.
         seed: Seed of the bootstrap.
+        names: Names of the units, for messages; otherwise their numbers.
 
     Raises:
         TglError: A unit's mean norm of the reference is zero.
     """
     if not (reference.mean(0) > 0).all():
+        idle = [names[n] if names else f"unit {n}" for n in np.flatnonzero(~(reference.mean(0) > 0))]
         raise TglError(
-            "relative norm: a unit's gradients vanish on the reference text, so no ratio exists. Give other plain text"
+            f"relative norm: the gradients of {', '.join(idle[:4])}{' ...' if len(idle) > 4 else ''} vanish on the "
+            "reference text, so no ratio exists. Weights that change nothing have none, such as matrix A of a LoRA "
+            "adapter that was never trained: train it first, or choose larger units (profile.unit)"
         )
     rng = np.random.default_rng(seed)
     drawn = _resampled_means(group, resamples, rng) / _resampled_means(reference, resamples, rng)

@@ -89,7 +89,13 @@ def profile_rows(
             if other is None:
                 continue
             reference = measured[other].each[measured[other].finite]
-            found = relative_norm(each[:, ranked], reference[:, ranked], resamples, seed=seed)
+            found = relative_norm(
+                each[:, ranked],
+                reference[:, ranked],
+                resamples,
+                seed=seed,
+                names=[units[n].name for n in ranked],
+            )
             for position, number in enumerate([*ranked, None]):
                 unit = None if number is None else units[number]
                 members = ranked if number is None else [number]

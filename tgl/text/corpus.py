@@ -76,7 +76,7 @@ def read_corpus(
         path: The file.
         tokenizer: The tokenizer.
         most: Reading stops after the document that reaches this number of tokens.
-        counts: Gets the number of documents that were skipped because their text is null.
+        counts: Gets the number of documents that were skipped because their text is null or empty.
 
     Raises:
         TglError: The file is missing or of an unknown kind, its tokens are from another tokenizer, it has no column
@@ -93,14 +93,18 @@ def read_corpus(
         if text is None:
             counts["text: documents skipped, text is null"] += 1
             continue
+        if not text:
+            counts["text: documents skipped, text is empty"] += 1
+            continue
         found += tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
         found.append(tokenizer.eos_token_id)
         if len(found) >= most:
             break
     if len(found) < 2:
-        if counts:
+        if counts["text: documents skipped, text is null"]:
             raise TglError(
-                f"{path}: found null in the column 'text' of all {counts.total()} documents, expected strings"
+                f"{path}: found null in the column 'text', or no text, in all {counts.total()} documents; expected "
+                "strings"
             )
         raise TglError(f"{path}: no text found. Give a file with at least one document")
     return np.array(found, dtype=np.int32)

@@ -17,6 +17,7 @@ from peft.tuners.lora import LoraLayer
 from torch import nn
 from torch.nn import functional
 from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
 
 from tgl.core.errors import TglError
 from tgl.models.sublayers import Sublayer, has_adapters, sublayers
@@ -96,13 +97,13 @@ def kept_to_query_and_value(adapted: PeftModel) -> PeftModel:
         adapted: A model with adapters from `lora_config`.
 
     Raises:
-        TglError: An adapter has nonzero weights for the key.
+        TglError: An adapter has nonzero weights for the key, or the rows of a fused projection are not known.
     """
     for name, layer in adapted.base_model.model.named_modules():
         if isinstance(layer, LoraLayer) and name.endswith(_FUSED):
             for adapter, up in layer.lora_B.items():  # The weight is [out, 2 * rank], zero at the start.
                 if not isinstance(up, _MaskedUp):
-                    layer.lora_B[adapter] = _MaskedUp(up, _fused_mask(name, up.weight, adapted.config))
+                    layer.lora_B[adapter] = _MaskedUp(up, _fused_mask(name, layer, up.weight, adapted.config))
                     if up.weight[~layer.lora_B[adapter].mask].any():
                         raise TglError(
                             f"lora: the adapter '{adapter}' of '{name}' writes to the key rows, expected zeros there. "
@@ -177,27 +178,35 @@ def projections(unit: Sublayer) -> list[str]:
     """
     modules = dict.fromkeys(name.rpartition(".")[0] for name in unit.parameters)
     found = [name for name in modules if name.rpartition(".")[2] in (*_SEPARATE, *_FUSED)]
-    if not found:
+    separate = {name.rpartition(".")[2] for name in found} & {*_SEPARATE}
+    if not found or separate not in (set(), {*_SEPARATE}):
         raise TglError(
-            f"lora: no query and value projection in '{unit.name}': expected one of "
-            f"{', '.join((*_SEPARATE, *_FUSED))}, found {', '.join(modules)}. Use another baseline for this model"
+            f"lora: no query and value projection in '{unit.name}': expected {' and '.join(_SEPARATE)}, or one of "
+            f"{', '.join(_FUSED)}, found {', '.join(modules)}. Use another baseline for this model"
         )
     return found
 
 
-def _fused_mask(name: str, up: torch.Tensor, config) -> torch.Tensor:
+def _fused_mask(name: str, layer: LoraLayer, up: torch.Tensor, config) -> torch.Tensor:
     """Return the mask of B [out, 2 * rank]: 1 in the first half of query rows and the second half of value rows."""
     out, both = up.shape
-    kind = name.rpartition(".")[2]
-    if kind == "qkv_proj":  # All query heads come first, then all key heads, then all value heads.
-        head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-        sizes = [config.num_attention_heads * head] + 2 * [config.num_key_value_heads * head]
-        roles = torch.repeat_interleave(torch.arange(3), torch.tensor(sizes))
+    kind, heads = name.rpartition(".")[2], config.num_attention_heads
+    head = getattr(config, "head_dim", None) or config.hidden_size // heads
+    keys = getattr(config, "num_key_value_heads", None)
+    roles = torch.empty(0)
+    if kind == "qkv_proj" and keys:  # All query heads come first, then all key heads, then all value heads.
+        roles = torch.repeat_interleave(
+            torch.arange(3), torch.tensor([heads * head, keys * head, keys * head])
+        )
     elif kind == "query_key_value":  # Each head has its query, key and value rows in sequence.
-        head = out // (3 * config.num_attention_heads)
-        roles = torch.arange(3).repeat_interleave(head).repeat(config.num_attention_heads)
-    else:
-        roles = torch.arange(3).repeat_interleave(out // 3)
+        roles = torch.arange(3).repeat_interleave(head).repeat(heads)
+    elif kind == "c_attn" and isinstance(layer.get_base_layer(), Conv1D):  # As in GPT-2.
+        roles = torch.arange(3).repeat_interleave(heads * head)
+    if len(roles) != out:
+        raise TglError(
+            f"lora: the order of query, key and value rows in '{name}' ({out} rows) of {config.model_type} is not "
+            "known; expected that of GPT-2, GPT-NeoX or Phi-3. Use another baseline for this model"
+        )
     mask = torch.zeros(out, both)
     mask[roles == 0, : both // 2] = 1
     mask[roles == 2, both // 2 :] = 1

@@ -54,7 +54,7 @@ def train_period(
         f"period {period.name}: {len(prepared.trained)} of {len(prepared.units)} units trained, frozen: "
         + (", ".join(names) or "none")
     )
-    scores = StepScores(period, prepared.module, say)
+    scores = StepScores(period, prepared.module, num_steps=feed.num_steps, say=say)
     log = _trained(period, baseline, prepared, feed=feed, scores=scores, say=say)
     on_first(scores.write)
     on_first(lambda: _leave(period, baseline, prepared, before=before, log=log, drift=drift))

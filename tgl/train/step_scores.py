@@ -28,20 +28,23 @@ _KEPT = [name for name in SCHEMAS["step_scores"].names if name != "step"]
 
 
 class StepScores:
-    """The scores of one period by step: those of `train.score_at`, and the last one.
+    """The scores of one period by step: those of `train.score_at`, and the last one of the period.
 
     Each step is written to its own files in the period's folder, so that a resumed run keeps them.
 
     Args:
         period: The period.
         module: The module that is trained.
+        num_steps: Number of steps of the period. A baseline may take more than `train.steps`.
         say: Called with log lines.
     """
 
-    def __init__(self, period: Period, module: nn.Module, say: Callable[[str], None]) -> None:
-        self.period, self.module, self.say = period, module, say
-        settings = period.settings
-        self.steps = [*settings.score_at, settings.steps] if settings.score_at else []
+    def __init__(
+        self, period: Period, module: nn.Module, *, num_steps: int, say: Callable[[str], None]
+    ) -> None:
+        self.period, self.module, self.num_steps, self.say = period, module, num_steps, say
+        score_at = period.settings.score_at
+        self.steps = [*score_at, num_steps] if score_at else []
 
     def score(self, done: int) -> None:
         """Score the model after `done` steps, if this is one of the steps to score."""
@@ -54,7 +57,7 @@ class StepScores:
             losses = [{"checkpoint": period.name, "step": done, **row} for row in self._losses()]
         for name, found in zip(STEP_TABLES, (scores, losses), strict=True):
             write_table(found, self._path(name, done), name)
-        self.say(f"step {done} of {period.settings.steps}: scored {len(scores)} probes")
+        self.say(f"step {done} of {self.num_steps}: scored {len(scores)} probes")
 
     def write(self) -> None:
         """Write the tables of all steps to the period's folder."""

@@ -70,7 +70,11 @@ class PlainEngine:
         trained = [parameter for group in self.optimiser.param_groups for parameter in group["params"]]
         norm = nn.utils.clip_grad_norm_(trained, self.settings.clip_norm).item()
         if not math.isfinite(norm):
-            bad = [name for name, p in self._trained().items() if not p.grad.isfinite().all()]
+            bad = [
+                name
+                for name, p in self._trained().items()
+                if p.grad is not None and not p.grad.isfinite().all()
+            ]
             refuse_gradients(number, bad or list(self.units), self.units)
         self.optimiser.step()
         self.regulariser.pull(self.optimiser.param_groups, number, factor)
@@ -99,6 +103,8 @@ class PlainEngine:
             for name, parameter in self.model.named_parameters():
                 parameter.copy_(state[f"weight/{name}"])
         for name, parameter in self._trained().items():
+            if f"step/{name}" not in state:  # It had no gradient, so AdamW keeps nothing of it.
+                continue
             self.optimiser.state[parameter] = {
                 key: state[f"{key}/{name}"].to(self.device, copy=True) for key in ("step", *MOMENTS)
             }

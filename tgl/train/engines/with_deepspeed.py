@@ -134,6 +134,8 @@ class DeepSpeedEngine:
         self._keep_weights()
         adam = self._adam()
         for name, parameter in self._trained():
+            if f"step/{name}" not in state:  # It had no gradient, so AdamW keeps nothing of it.
+                continue
             saved = {key: state[f"{key}/{name}"] for key in ("step", *MOMENTS)}
             if self.zero_stage == 0:
                 adam.state[parameter] = {
