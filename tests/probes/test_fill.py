@@ -8,8 +8,8 @@ from tgl.probes.fill import answer_of, with_candidates, with_common_relations
 
 def row(number, answer, *, relation="capital", old="", given=(), group=None):
     return {
-        "id": f"p{number}", "set": "mine", "relation": relation, "text": f"It is {answer}.", "span_start": 6,
-        "span_end": 6 + len(answer), "answer_group": group or f"p{number}", "candidates": list(given),
+        "id": f"p{number}", "set": "mine", "period": "2020", "relation": relation, "text": f"N{number:03} is {answer}.",
+        "span_start": 8, "span_end": 8 + len(answer), "answer_group": group or f"p{number}", "candidates": list(given),
         "old_answer": old,
     }  # fmt: skip
 
@@ -43,6 +43,14 @@ def test_other_right_answers_are_left_out_and_given_candidates_stay():
         "p3": ["a", "b", "c", "d"],
         "p4": ["d", "x"],
     }
+
+
+def test_other_answers_to_the_same_words_and_other_spellings_are_no_candidates():
+    rows = [row(1, "La Paz"), row(2, "Sucre"), row(3, "Lima"), row(4, "lima")]
+    rows[1] |= {"text": "N001 is Sucre.", "span_end": 13}  # the words of the first probe
+    found = {one["id"]: one["candidates"] for one in with_candidates(rows, 10)}
+    assert found["p1"] == ["La Paz", "Lima"]
+    assert found["p3"] == ["La Paz", "Lima", "Sucre"]
 
 
 def test_the_same_rows_get_the_same_candidates_wherever_they_are():

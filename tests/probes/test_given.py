@@ -86,7 +86,13 @@ def test_a_span_and_its_offsets_give_the_same_characters(tmp_path_factory, text,
     path.write_text(json.dumps(by_text) + "\n" + json.dumps(by_offset))
     rows = read_probes(path)
     assert [span(row) for row in rows] == [text[start:end]] * 2
-    assert rows[0]["span_start"] >= rows[1]["span_start"] == start
+    assert rows[1]["span_start"] == start
+
+
+def test_a_whole_word_comes_before_a_later_part_of_a_word(read):
+    record = {"text": "The population of Chile is 18, up from 17 in 2018.", "span": "18", "kind": "updated"}
+    assert read(record)[0]["span_start"] == record["text"].index("18,")
+    assert read({**record, "span": "opulat"})[0]["span_start"] == 5  # only inside a word
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,16 @@ def link(text, target=None):
         (number("106,460,000"), number("106460000"), False),
         (number("37%"), number("37"), False),
         (number("$2.6"), number("$2.6 million"), False),
+        (number("2.5 million"), number("2.5 billion"), True),
+        (number("37.24"), number("37.2"), False),
+        (number("18.4 million"), number("18,430,408"), False),
+        (number("18.4 million"), number("18,530,408"), True),
+        (number("1,500,000"), number("1.5 million"), False),
+        (number("$1.50"), number("$1.5"), False),
+        (number("2,5"), number("2,50"), False),
+        (number("67 413 000"), number("67 498 000"), True),
+        (number("18.430.408"), number("18,430,408"), False),
+        (number("1.2.3"), number("1.2.4"), True),
         (number("June 30"), number("30 June 2012"), False),
         (number("2019"), number("2020"), True),
         (number("1815"), number("1815–16"), False),
@@ -87,6 +97,21 @@ def link(text, target=None):
 )
 def test_another_way_to_write_a_value_is_no_other_value(one, other, another):
     assert means_another(one, other) == means_another(other, one) == another
+
+
+@pytest.mark.parametrize(
+    ("sentence", "numbers"),
+    [
+        ("La France compte 67 413 000 habitants.", ["67 413 000"]),
+        ("Bern hat 133'798 Einwohner.", ["133'798"]),
+        ("In 1990 300 people came.", ["1990", "300"]),
+        ("It leaves at 5:30.", []),
+        ("About 3/4 of 10^6 metres.", []),
+        ("It cost 1,234.5 dollars.", ["1,234.5"]),
+    ],
+)
+def test_grouped_numbers_are_whole_and_parts_of_times_and_powers_are_none(sentence, numbers):
+    assert [value.text for value in values_of(sentence, 0, [])] == numbers
 
 
 def test_what_stands_around_a_span():

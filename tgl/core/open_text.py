@@ -37,7 +37,10 @@ def open_text(
     if not path.is_file():
         raise TglError(f"{path}: no such file, expected {what}. Give the path of an existing file")
     try:
-        with open(path, "rb") as stored, _unpacked(_Watched(stored, position), path.suffix) as unpacked:
+        with (
+            open(path, "rb") as stored,
+            _unpacked(_Watched(stored, position), path.suffix.lower()) as unpacked,
+        ):
             yield io.TextIOWrapper(io.BufferedReader(unpacked, _BUFFER), "utf-8-sig", newline=newline)
     except (EOFError, OSError, zlib.error, lzma.LZMAError, UnicodeDecodeError) as error:
         raise TglError(

@@ -1,13 +1,14 @@
 """Read the user's own probes: the table `probes`, JSON lines, or rows in Python.
 
 A line or row has the keys `text` and `kind` (updated, new_entity or unchanged). The span is either `span`, whose last
-occurrence in the text is used, or `span_start` and `span_end` in characters, which decide if both are given. Optional
-keys are id, period, relation, subject, answer_group, old_answer, candidates, document and split (default: validation);
-null means missing. All three inputs pass the same checks.
+occurrence as whole words is used, or `span_start` and `span_end` in characters, which decide if both are given.
+Optional keys are id, period, relation, subject, answer_group, old_answer, candidates, document and split (default:
+validation); null means missing. All three inputs pass the same checks.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from tgl.core.schemas import SCHEMAS
 from tgl.core.tables.read import check_unique, read_table
 from tgl.core.tables.write import to_arrow
 from tgl.core.vocabulary import PROBE_KINDS, SPLITS
+from tgl.probes.from_text.mentions import whole_words
 from tgl.probes.rows import read_records
 
 _OPTIONAL = {
@@ -85,6 +87,12 @@ def _plain(value: object) -> object:
     return None if isinstance(value, float) and value != value else value
 
 
+def _last_place(text: str, span: str) -> int:
+    """Return where a span occurs last as whole words, or else as a part of a word; -1 if it does not occur."""
+    starts = [match.start() for match in re.finditer(whole_words(span), text)]
+    return starts[-1] if starts else text.rfind(span)
+
+
 def _row(source: str, number: int, record: Mapping) -> dict:
     where = f"{source}, record {number}"
     for key in record:
@@ -103,7 +111,7 @@ def _row(source: str, number: int, record: Mapping) -> dict:
     placed = "span_start" in record or "span_end" in record
     if "span" in record and not placed:
         span = record["span"]
-        start = text.rfind(span) if isinstance(span, str) and span else -1
+        start = _last_place(text, span) if isinstance(span, str) and span else -1
         if start < 0:
             raise TglError(f"{where}: the span {span!r} does not occur in the text {text!r}")
         end = start + len(span)

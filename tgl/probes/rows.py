@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -20,7 +21,7 @@ _WHAT = "a file of probes"
 
 def split_of(subject: str, settings: ProbesConfig) -> str:
     """Return 'test', 'validation' or 'train' for a subject, so that all its probes are in the same split."""
-    share = drawn(f"split:{settings.seed}:{subject}")
+    share = drawn(f"split:{settings.seed}:{unicodedata.normalize('NFC', subject)}")
     if share < settings.test_share:
         return "test"
     return "validation" if share < settings.test_share + settings.validation_share else "train"

@@ -6,6 +6,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from difflib import SequenceMatcher
 
 from tgl.probes.from_text.mentions import follows_name, whole_words
@@ -24,11 +25,20 @@ _ALIKE = 0.6
 
 _MONTH = "(?:January|February|March|April|May|June|July|August|September|October|November|December)"  # English only
 _DATE = rf"(?:\d{{1,2}} {_MONTH}(?: \d{{4}})?|{_MONTH} \d{{1,2}}(?:, \d{{4}})?|{_MONTH} \d{{4}})"
-_AMOUNT = r"[$€£¥]?\d+(?:[.,]\d+)*"
+# Many languages group thousands with a blank, Swiss texts with an apostrophe.
+_GROUPED = r"\d{1,3}(?:[ \u00a0\u2009\u202f'’]\d{3})+(?!\d)(?:[.,]\d+)?"
+_AMOUNT = rf"[$€£¥]?(?:{_GROUPED}|\d+(?:[.,]\d+)*)"
+_FACTORS = {"thousand": 3, "million": 6, "billion": 9, "trillion": 12}  # English only
+# Parts of a time, a fraction, a ratio or a power are no amounts of their own.
 _NUMBER = re.compile(
-    rf"(?<![\w.,$€£¥-])(?:{_DATE}|{_AMOUNT}(?:[-–]{_AMOUNT})?(?: (?:thousand|million|billion|trillion)| ?%)?)"
-    r"(?!\w|[.,]\d|-\w)"
+    rf"(?<![\w.,$€£¥-])(?<!\d[:/^'’])(?:{_DATE}|{_AMOUNT}(?:[-–]{_AMOUNT})?(?: (?:{'|'.join(_FACTORS)})| ?%)?)"
+    r"(?!\w|[.,:/^'’]\d|-\w)"
 )
+_ONE_AMOUNT = re.compile(rf"({_AMOUNT})(?: ({'|'.join(_FACTORS)}))?")
+
+
+# The ways to read an amount, each with the value of its last digit.
+_Amount = list[tuple[Decimal, Decimal]]
 
 
 @dataclass(frozen=True)
@@ -45,15 +55,26 @@ class Value:
 def means_another(one: Value, other: Value) -> bool:
     """Return whether two values of one relation differ in more than their spelling.
 
-    Numbers differ if neither set of figures and months contains the other. "37%" and "37" are the same value, and so
-    are "June 30" and "30 June 2012".
+    Amounts differ if those of neither number all agree with one of the other. Two amounts agree if they are equal when
+    both are rounded to the precision of the coarser one, so "37.24" and "37.2" are the same value, and so are "37%"
+    and "37", and "18.4 million" and "18,430,408". Dates differ if neither set of figures and months contains the
+    other: "June 30" and "30 June 2012" are the same value.
 
     Links differ if all of these hold: their targets differ, neither anchor contains the other, the anchors start with
     different words, and the words that only one anchor has look different. "Bangalore" and "Bengaluru" look alike.
     """
     if one.relation == "number":
-        left, right = _figures(one.text), _figures(other.text)
-        return not (left <= right or right <= left)
+        if re.search(_MONTH, one.text + other.text):
+            left, right = _figures(one.text), _figures(other.text)
+            return not (left <= right or right <= left)
+        factors = [_factors(value.text) for value in (one, other)]
+        # Where only one names a factor, the other may leave it out: "$2.6 million" and "$2.6".
+        scales = [own if all(factors) else own | {0} for own in factors]
+        left, right = (
+            [_amounts(value.text, scale) for scale in own]
+            for value, own in zip((one, other), scales, strict=True)
+        )
+        return all(_differ(amounts, others) for amounts in left for others in right)
     if one.target.casefold() == other.target.casefold():
         return False
     left, right = sentence_key(one.text).casefold(), sentence_key(other.text).casefold()
@@ -64,6 +85,41 @@ def means_another(one: Value, other: Value) -> bool:
         return False
     rest, other_rest = ([w for w in a if w not in b] for a, b in ((words, others), (others, words)))
     return SequenceMatcher(None, " ".join(rest), " ".join(other_rest)).ratio() < _ALIKE
+
+
+def _differ(amounts: list[_Amount], others: list[_Amount]) -> bool:
+    return not (_all_among(amounts, others) or _all_among(others, amounts))
+
+
+def _all_among(amounts: list[_Amount], others: list[_Amount]) -> bool:
+    return all(any(_agree(one, other) for other in others) for one in amounts)
+
+
+def _agree(one: _Amount, other: _Amount) -> bool:
+    return any(2 * abs(a - b) <= max(unit, its) for a, unit in one for b, its in other)
+
+
+def _factors(number: str) -> set[int]:
+    """Return the power of ten that a number names: 6 for million. Empty: none."""
+    return {_FACTORS[word] for _, word in _ONE_AMOUNT.findall(number) if word}
+
+
+def _amounts(number: str, power: int) -> list[_Amount]:
+    """Return the amounts of a number, two for a range, times a power of ten."""
+    return [_readings(digits, Decimal(10) ** power) for digits, _ in _ONE_AMOUNT.findall(number)]
+
+
+def _readings(digits: str, factor: Decimal) -> _Amount:
+    """Return the possible (value, value of its last digit) of an amount: 1.234 is a thousand, or a little above one."""
+    plain = re.sub(r"[^\d.,]", "", digits)
+    groups, signs = re.split("[.,]", plain), re.findall("[.,]", plain)
+    whole, places = Decimal("".join(groups)), -len(groups[-1])
+    readings = []
+    if signs and signs.count(signs[-1]) == 1:
+        readings.append((whole.scaleb(places), Decimal(1).scaleb(places)))
+    if not readings or (len(set(signs)) == 1 and all(len(group) == 3 for group in groups[1:])):
+        readings.append((whole, Decimal(1)))
+    return [(value * factor, unit * factor) for value, unit in readings]
 
 
 def _figures(number: str) -> set[str]:

@@ -6,6 +6,7 @@ from tgl.core.errors import TglError
 from tgl.core.tables.write import to_arrow
 from tgl.probes.sets.ecbd import ecbd_probes
 from tgl.probes.settings import ProbesConfig
+from tgl.text.documents import part_of
 
 REASONS = ("used", "page_in_base_text", "no_single_mask", "empty_span", "no_left_context", "seen_before")
 PERIOD = "20210101"
@@ -98,6 +99,17 @@ def test_sentence_that_cannot_be_used_is_counted_under_its_reason(probe, record,
     rows, counts = probe(record, base=base)
     assert rows == []
     assert counts[reason] == 1
+
+
+def test_a_page_that_is_held_out_of_the_text_gives_no_probe(tmp_path):
+    records = [original(ex_id=f"GPT-2_{number}_4_0") for number in range(200)]
+    (tmp_path / "e.json").write_text("\n".join(map(json.dumps, records)))
+    rows, counts = ecbd_probes(
+        [tmp_path / "e.json"], PERIOD, frozenset(), settings=ProbesConfig(), holdout_share=0.3
+    )
+    held_out = {number for number in range(200) if part_of(number, 0.3) == "held_out"}
+    assert counts["held_out_page"] == len(held_out) > 30
+    assert len(rows) == 200 - len(held_out)
 
 
 def test_sentence_met_in_two_files_is_used_once(probe):

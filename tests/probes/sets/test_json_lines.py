@@ -1,10 +1,12 @@
 import json
+import unicodedata
 
 import pytest
 
 from tgl.core.errors import TglError
 from tgl.core.tables.write import to_arrow
 from tgl.probes.probe_set import PROBE_SETS
+from tgl.probes.rows import split_of
 from tgl.probes.sets.json_lines import json_lines_probes, pairs_of
 from tgl.probes.settings import JsonLinesConfig, ProbesConfig
 from tgl.snapshots.documents.document import page_id
@@ -49,6 +51,32 @@ def test_all_probes_of_a_subject_have_one_split_and_a_given_one_stays(probes):
     splits = {(row["subject"], row["split"]) for row in found.values()}
     assert len(splits) == len({row["subject"] for row in found.values()})
     assert found["json_lines-99"]["split"] == "train"
+
+
+def test_a_stated_split_holds_for_the_subject_and_two_are_refused(probes):
+    chile = [sentence(n, subject="Chile", **({"split": "test"} if n == 2 else {})) for n in range(5)]
+    found, _ = probes(chile)
+    assert {row["split"] for row in found.values()} == {"test"}
+    with pytest.raises(
+        TglError, match="found the split 'train', and 'test' for another probe of the subject 'Chile'"
+    ):
+        probes([*chile, sentence(9, subject="Chile", split="train")])
+
+
+def test_spellings_of_a_subject_in_unicode_have_one_split():
+    for number in range(50):
+        forms = [unicodedata.normalize(form, f"São Tomé {number}") for form in ("NFC", "NFD")]
+        assert len({split_of(form, ProbesConfig()) for form in forms}) == 1
+
+
+def test_probes_without_a_relation_are_counted(probes):
+    _, counts = probes([sentence(n, relation="") for n in range(3)])
+    assert counts["without_relation"] == 3
+
+
+def test_an_old_answer_that_is_the_answer_is_refused(probes):
+    with pytest.raises(TglError, match="the old answer '7 ' is the answer"):
+        probes([sentence(7, old_answer="7 ")])
 
 
 def test_probes_of_held_out_documents_are_left_out_and_counted(tmp_path):

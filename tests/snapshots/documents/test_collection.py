@@ -6,6 +6,7 @@ import pytest
 
 from tgl.core.errors import TglError
 from tgl.snapshots.documents.collection import open_collection
+from tgl.snapshots.documents.repository import files_of
 from tgl.snapshots.settings import DocumentsConfig
 
 DATE = "20200101"
@@ -76,6 +77,19 @@ def test_folders_of_both_kinds_or_of_none_are_refused(folder, tmp_path):
         ids(opened(tmp_path / "gone"))
     with pytest.raises(TglError, match=r"no collection for 20200101"):
         opened()
+
+
+def test_attributes_of_paths_change_no_text_and_hide_no_file(tmp_path):
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs/ä b.md").write_text("# A\n\nText.")
+    (tmp_path / "README.md").write_text("Release $Format:%h$ of R.")
+    (tmp_path / ".gitattributes").write_text("/docs export-ignore\nREADME.md export-subst\n")
+    for arguments in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "one"]):
+        subprocess.run([*git, *arguments], check=True)
+    found = dict(files_of(str(tmp_path), "HEAD"))
+    assert set(found) == {"docs/ä b.md", "README.md", ".gitattributes"}
+    assert found["README.md"] == b"Release $Format:%h$ of R."
 
 
 def test_a_repository_is_read_at_a_revision_or_a_date(repository):

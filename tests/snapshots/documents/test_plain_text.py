@@ -26,11 +26,31 @@ def test_markdown_is_read_as_a_reader_sees_it():
         "# The *title*\n\nSome **bold** text\nover two lines, with [a link](http://x.org).\n\n- one\n- two\n\n"
         "```python\ndef f():\n    return 1\n```\n\n| a | b |\n|---|---|\n| 1 | long |\n",
     )
-    assert found.title == "The *title*"
+    assert found.title == "The title"
     assert found.text.splitlines() == [
         "The title", "", "Some bold text over two lines, with a link.", "", "  * one", "  * two",
         "def f():", "    return 1", "", "a | b", "1 | long",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "title"),
+    [
+        ("a.md", "Install guide\n=============\n\nText.", "Install guide"),
+        ("a.md", "```sh\n# install it\nmake\n```\n", "a"),
+        ("a.md", "# The `foo` **tool** &amp; [Bar](http://x)\n", "The foo tool & Bar"),
+        ("a.html", "<!-- <title>Old</title> --><title>New\n one</title><p>x</p>", "New one"),
+        ("a.html", "<body><svg><title>icon</title></svg><p>x</p></body>", "a"),
+        ("a.html", '<?xml version="1.0" encoding="utf-8"?><html><head><title>Ä</title></head></html>', "Ä"),
+        ("a.html", "", "a"),
+    ],
+)
+def test_the_title_is_what_a_reader_sees(name, text, title):
+    assert read(name, text).title == title
+
+
+def test_the_id_is_the_same_in_each_unicode_form_of_a_name():
+    assert read("docs/Sa\u0303o.md", "x").identity == read("docs/S\u00e3o.md", "x").identity
 
 
 def test_html_loses_its_markup_and_keeps_superscripts():

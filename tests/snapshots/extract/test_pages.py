@@ -134,16 +134,25 @@ def test_a_german_dump_loses_its_files_and_categories_and_knows_its_namespaces(t
         "Berlin liegt an der Spree.",
         ["Spree"],
     )
-    assert read_about(tmp_path / "p") == {
-        "wiki": {"sitename": "Wikipedia", "dbname": "dewiki", "base": "", "language": "de"}
-    }
+    about = read_about(tmp_path / "p")
+    assert about["wiki"] == {"sitename": "Wikipedia", "dbname": "dewiki", "base": "", "language": "de"}
+    assert "Einzelnachweise" in about["kept"]["drop_sections"]
 
 
 def test_the_wiki_is_known_also_where_pages_were_put_in_order(extract):
     extract([page(3), page(1)])
-    assert read_about(extract.output) == {
-        "wiki": dict.fromkeys(("sitename", "dbname", "base", "language"), "")
-    }
+    assert read_about(extract.output)["wiki"] == dict.fromkeys(("sitename", "dbname", "base", "language"), "")
+
+
+def test_texts_are_not_copied_from_a_table_with_other_settings(tmp_path):
+    dump = tmp_path / "d.xml"
+    dump.write_text(GERMAN + page(1) + "</mediawiki>")
+    extract_pages([dump], tmp_path / "old", EVERYTHING)
+    extract_pages([dump], tmp_path / "same", EVERYTHING, previous=tmp_path / "old")
+    with pytest.raises(TglError, match="extracted with other settings of tables, expected the same"):
+        extract_pages(
+            [dump], tmp_path / "new", EVERYTHING, previous=tmp_path / "old", settings=PagesConfig(tables=True)
+        )
 
 
 @pytest.mark.parametrize(

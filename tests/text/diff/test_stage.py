@@ -143,3 +143,16 @@ def test_real_snapshots_give_the_known_numbers_of_pages(data_root, tmp_path):
     changed = [row for row in rows if row["kind"] == "changed"]
     fresh = sum(row["text"] not in known[row["page_id"]] for row in changed)
     assert fresh > 0.9 * len(changed)
+
+
+@pytest.mark.parametrize(("wiki", "language"), [("de", "de"), ("zh-hant", "zh"), ("nb", "no"), ("", "en")])
+def test_the_language_of_the_rules_must_be_that_of_the_wiki(tmp_path, wiki, language):
+    about = {"wiki": {"language": wiki}}
+    for name in ("old", "new"):
+        write_table([page(1, "Er kam am 3. Mai.")], tmp_path / name, "pages", about=about)
+    diff_pages(tmp_path / "old", tmp_path / "new", tmp_path / "diff", language=language)
+    if wiki:
+        with pytest.raises(
+            TglError, match=rf"language '{wiki}', .* by the rules of 'fr'. Set text.language to"
+        ):
+            diff_pages(tmp_path / "old", tmp_path / "new", tmp_path / "diff", language="fr")

@@ -9,27 +9,36 @@ from pathlib import Path
 
 from tgl.core.errors import TglError
 from tgl.core.tables.read import read_tables
+from tgl.core.vocabulary import HELD_OUT
 from tgl.probes.probe_set import Inputs, ProbeSet
 from tgl.probes.rows import read_records, split_of
 from tgl.probes.settings import EcbdConfig, ProbesConfig
+from tgl.text.documents import part_of
 
 MASK = "<extra_id_0>"
 _END = "<extra_id_1>"
 
 
 def ecbd_probes(
-    paths: Iterable[str | Path], period: str, base_page_ids: Collection[int], *, settings: ProbesConfig
+    paths: Iterable[str | Path],
+    period: str,
+    base_page_ids: Collection[int],
+    *,
+    settings: ProbesConfig,
+    holdout_share: float = 0.0,
 ) -> tuple[list[dict], Counter]:
     """Make probes of the kind `new_entity`.
 
-    An entity whose page is in the base text is discarded, because only its date is new. Each sentence is counted once,
-    as used or under the reason for which it is discarded.
+    An entity whose page is in the base text is discarded, because only its date is new, and one whose page is held out
+    of the training text, because no training text states it. Each sentence is counted once, as used or under the reason
+    for which it is discarded.
 
     Args:
         paths: The ECBD files.
         period: The period of the probes.
         base_page_ids: The ids of the pages of the base text.
         settings: The section `probes` of the configuration.
+        holdout_share: The share of documents that no training text contains.
 
     Returns:
         The rows of the table `probes`, and the counts.
@@ -49,6 +58,8 @@ def ecbd_probes(
                 reason = None
                 if page and int(page[1]) in base_page_ids:
                     reason = "page_in_base_text"
+                elif page and part_of(int(page[1]), holdout_share) == HELD_OUT:
+                    reason = "held_out_page"
                 elif sentence.count(MASK) != 1 or span is None:
                     reason = "no_single_mask"
                 elif not span:
@@ -137,7 +148,13 @@ def _row(
 def _make(inputs: Inputs) -> tuple[list[dict], Counter]:
     ids = read_tables(inputs.base_pages, "pages", ["page_id"])
     known = frozenset(ids["page_id"].to_pylist())
-    return ecbd_probes(inputs.own.files, inputs.own.period, known, settings=inputs.settings)
+    return ecbd_probes(
+        inputs.own.files,
+        inputs.own.period,
+        known,
+        settings=inputs.settings,
+        holdout_share=inputs.holdout_share,
+    )
 
 
 PROBE_SET = ProbeSet(_make, EcbdConfig, files=("files",))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 from tgl.core.errors import TglError
 from tgl.core.vocabulary import HELD_OUT, UPDATED
-from tgl.probes.fill import with_candidates
+from tgl.probes.fill import answer_of, same_text, with_candidates
 from tgl.probes.given import read_probes
 from tgl.probes.probe_set import Inputs, ProbeSet
 from tgl.probes.rows import read_records, split_of
@@ -28,8 +29,8 @@ def json_lines_probes(
 
     A record is either a sentence {text, span, kind, period, ...} (`tgl.probes.given`) or a query {query, answer, date}.
     A sentence without a period belongs to the only period. A sentence without a split gets that of its subject, or of
-    its answer group if it has no subject. A sentence whose `document` is held out of the training text is left out,
-    because no training text states it.
+    its answer group if it has no subject: the one that another sentence states, or else a drawn one. A sentence whose
+    `document` is held out of the training text is left out, because no training text states it.
 
     Args:
         own: The section `probes.json_lines`.
@@ -53,26 +54,57 @@ def json_lines_probes(
         pairs = pairs_of(own.file, {str(record.get("date")) for record in records}, dates)
         rows, counts = templama_probes(own.file, pairs, settings, name=NAME)
     else:
-        numbered = zip(read_probes(own.file), records, strict=True)
+        read = read_probes(own.file)
+        splits = _stated_splits(own.file, read, records)
         rows = [
-            _row(own.file, row, dates, settings=settings, given=record)
-            for row, record in numbered
+            _row(own.file, row, dates, settings=settings, splits=splits)
+            for row, record in zip(read, records, strict=True)
             if not _held_out(record, holdout_share)
         ]
         counts = Counter(f"{row['kind']}_probes" for row in rows)
         counts["records"], counts["held_out_documents"] = len(records), len(records) - len(rows)
+    if without := sum(not row["relation"] for row in rows):
+        counts["without_relation"] = without
     counts["with_old_answer"] = sum(bool(row["old_answer"]) for row in rows)
     return with_candidates(rows, own.candidates), counts
 
 
-def _row(file: str, row: dict, dates: Sequence[str], *, settings: ProbesConfig, given: dict) -> dict:
+def _stated_splits(file: str, rows: Iterable[dict], records: Iterable[dict]) -> dict[str, str]:
+    """Return the splits that records state, by subject. A split holds for all probes of its subject.
+
+    Raises:
+        TglError: The records of a subject state two splits.
+    """
+    found: dict[str, str] = {}
+    for row, record in zip(rows, records, strict=True):
+        split, subject = record.get("split"), _subject(row)
+        if split and found.setdefault(subject, split) != split:
+            raise TglError(
+                f"{file}, probe '{row['id']}': found the split {split!r}, and {found[subject]!r} for another probe of "
+                f"the subject '{subject}'; expected one split for a subject"
+            )
+    return found
+
+
+def _subject(row: dict) -> str:
+    return unicodedata.normalize("NFC", row["subject"] or row["answer_group"])
+
+
+def _row(
+    file: str, row: dict, dates: Sequence[str], *, settings: ProbesConfig, splits: dict[str, str]
+) -> dict:
     periods = dates[1:]
     period = row["period"] or (periods[0] if len(periods) == 1 else "")
     if period not in periods:
         raise TglError(
             f"{file}, probe '{row['id']}': found the period {row['period']!r}, expected one of {', '.join(periods)}"
         )
-    split = given.get("split") or split_of(row["subject"] or row["answer_group"], settings)
+    if row["old_answer"] and same_text(row["old_answer"], answer_of(row)):
+        raise TglError(
+            f"{file}, probe '{row['id']}': the old answer {row['old_answer']!r} is the answer; expected another one, "
+            "or the kind 'unchanged' without an old answer"
+        )
+    split = splits.get(_subject(row)) or split_of(_subject(row), settings)
     return {**row, "id": f"{NAME}-{row['id']}", "set": NAME, "period": period, "split": split}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable
 from functools import cache
 from pathlib import PurePosixPath
@@ -13,14 +14,14 @@ from tgl.snapshots.documents.document import Document
 
 _SPACES = re.compile(r"(?<=\S)[ \t]{2,}")
 _BLANK_LINES = re.compile(r"\n(?:[ \t]*\n){2,}")
-_HEADING = re.compile(r"(?m)^#[ \t]+(.+?)[ \t#]*$")
-_TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
+_HEADING = re.compile(r"<h1>(.*?)</h1>", re.DOTALL)  # as the Markdown renderer writes it
 
 
 def document_of_file(name: str, content: bytes, where: str) -> Document:
     """Return the document of a file; its id is its name.
 
-    The title is the first heading of Markdown, the <title> of HTML, or else the name of the file without its ending.
+    The title is the first heading of level 1 of Markdown, the <title> of HTML, or else the name of the file without its
+    ending.
 
     Args:
         name: The path below the folder of the collection, with /.
@@ -36,7 +37,8 @@ def document_of_file(name: str, content: bytes, where: str) -> Document:
         raise TglError(f"{where}: not UTF-8 ({error}). Convert it, for example with iconv") from None
     path = PurePosixPath(name)
     title, plain = _READERS[path.suffix.lower()](text, where)
-    return Document(name, title.strip() or path.stem, plain)
+    # macOS may store names in another Unicode form than Linux.
+    return Document(unicodedata.normalize("NFC", name), title.strip() or path.stem, plain)
 
 
 def _text(text: str, where: str) -> tuple[str, str]:
@@ -46,14 +48,20 @@ def _text(text: str, where: str) -> tuple[str, str]:
 def _markdown(text: str, where: str) -> tuple[str, str]:
     from markdown_it import MarkdownIt
 
-    heading = _HEADING.search(text)
     html = MarkdownIt("commonmark").enable("table").render(text)
-    return heading[1] if heading else "", _visible(html, where)
+    heading = _HEADING.search(html)
+    return _visible(heading[1], where) if heading else "", _visible(html, where)
 
 
 def _html(text: str, where: str) -> tuple[str, str]:
-    title = _TITLE.search(text)
-    return _visible(title[1], where) if title else "", _visible(text, where)
+    with naming_extra("reading HTML and Markdown"):
+        from lxml import etree, html
+
+    try:
+        tree = html.document_fromstring(text.encode(), parser=html.HTMLParser(encoding="utf-8"))
+    except etree.ParserError:  # There is no element at all.
+        return "", _visible(text, where)
+    return " ".join((tree.findtext("head/title") or "").split()), _visible(text, where)
 
 
 def _visible(html: str, where: str) -> str:

@@ -131,7 +131,7 @@ def _listed(records: object) -> Iterable[object]:
 
 
 def _table(path: Path) -> _Numbered:
-    delimiter = "\t" if ".tsv" in path.suffixes else ","
+    delimiter = "\t" if ".tsv" in path.name.lower() else ","
     before = csv.field_size_limit(MOST_CHARACTERS)  # of the whole process, so it is put back
     try:
         yield from _table_rows(path, delimiter)

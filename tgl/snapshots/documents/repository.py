@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-import tarfile
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,25 +37,29 @@ def commit_of(repository: str, date: str, revision: str | None) -> str:
 
 
 def files_of(repository: str, commit: str) -> Iterator[tuple[str, bytes]]:
-    """Yield (path, content) of each regular file of a commit. `git archive` reads them.
+    """Yield (path, content) of each regular file of a commit, as it is stored: attributes of paths have no effect.
 
     Raises:
         TglError: git fails.
     """
-    command = ["git", "-C", repository, "archive", "--format=tar", commit]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        try:
-            with tarfile.open(fileobj=process.stdout, mode="r|") as archive:
-                for member in archive:
-                    if member.isfile():
-                        yield member.name, archive.extractfile(member).read()
-        except tarfile.TarError as error:
-            raise TglError(f"{_KEY}: {' '.join(command)} wrote no archive ({error})") from None
-        finally:
-            process.stdout.close()
-            message = process.stderr.read().decode(errors="replace").strip()
-        if process.wait():
-            raise TglError(f"{_KEY}: {' '.join(command)} failed: {message}")
+    listed = _git(repository, "ls-tree", "-r", "-z", "--full-tree", commit).split("\0")
+    files = [(path, about.split()) for about, _, path in (line.partition("\t") for line in listed if line)]
+    regular = [(path, name) for path, (mode, _, name) in files if mode.startswith("100")]
+    command = ["git", "-C", repository, "cat-file", "--batch"]
+    with tempfile.TemporaryFile("w+") as names, tempfile.TemporaryFile() as errors:
+        names.write("".join(f"{name}\n" for _, name in regular))
+        names.seek(0)
+        with subprocess.Popen(command, stdin=names, stdout=subprocess.PIPE, stderr=errors) as process:
+            for path, name in regular:
+                header = process.stdout.readline().split()
+                if len(header) != 3:
+                    process.kill()
+                    errors.seek(0)
+                    found = errors.read().decode(errors="replace").strip() or b" ".join(header).decode()
+                    raise TglError(f"{_KEY}: {' '.join(command)} failed for {path} ({name}): {found}")
+                content = process.stdout.read(int(header[2]))
+                process.stdout.read(1)  # a new line ends each file
+                yield path, content
 
 
 def _git(repository: str, *arguments: str) -> str:

@@ -97,7 +97,9 @@ def extract_pages(
     keep = Keep(settings.tables, settings.infoboxes, dropped, site.dropped_links, site.main_language)
     limits = Limits(settings.page_seconds, settings.page_memory_mb)
     written = array("q")  # page ids; a list or a set of millions would take much memory
-    about: dict = {"wiki": site.wiki}
+    about: dict = {"wiki": site.wiki, "kept": _what_is_kept(settings, sections)}
+    if previous is not None:
+        _check_kept(previous, about["kept"])
     crashed = 0
     with TableWriter(output, "pages") as table:
         pages = _kept(dumps, shard, old, counts=counts, about=about)
@@ -144,6 +146,21 @@ def _wiki_of(dumps: list[str | Path], previous: str | Path | None) -> Siteinfo:
                 "those of one wiki."
             )
     return site
+
+
+def _what_is_kept(settings: PagesConfig, sections: Iterable[str]) -> dict:
+    return {"tables": settings.tables, "infoboxes": settings.infoboxes, "drop_sections": sorted(sections)}
+
+
+def _check_kept(previous: str | Path, kept: dict) -> None:
+    """Raise TglError if `previous` kept other parts of a page: copied and new texts would differ."""
+    found = read_about(previous).get("kept", kept)
+    if found != kept:
+        changed = [name for name in kept if found.get(name) != kept[name]]
+        raise TglError(
+            f"{previous}: was extracted with other settings of {', '.join(changed)}, expected the same, because the "
+            "texts of unchanged pages are copied from it. Extract it again, or leave out --previous"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,8 @@ def script(name: str) -> Rule:
 
 
 _BETWEEN = {"-": "–", "–": "–", "to": " to ", "and": " and ", "or": " or ", "by": " by ", "x": " × ", "×": " × ",
-            "*": " × ", "+/-": " ± ", "±": " ± ", "to about": " to about ", "and(-)": " and ", ",": ", "}  # fmt: skip
+            "*": " × ", "+/-": " ± ", "±": " ± ", "to about": " to about ", "and(-)": " and ", ",": ", ",
+            "to(-)": "–", "to-": " to ", "xx": " × ", "+": " + ", "&": " & ", "/": "/"}  # fmt: skip
 
 
 _FEET = {"ft": "in", "lb": "oz", "st": "lb", "mi": "ch", "yd": "ft"}
@@ -118,6 +119,8 @@ def measured(template: Template) -> None:
 def fraction(template: Template) -> None:
     """Write a fraction of up to three parts."""
     parts = template.texts()
+    if template.walker.out.last.isdigit():  # 5{{frac|1|2}} is not 51/2
+        template.walker.out.add(" ")
     if len(parts) == 1:
         template.say(f"1/{parts[0]}")
     elif len(parts) == 2:

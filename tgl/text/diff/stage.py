@@ -20,6 +20,7 @@ _RULES = {
     "temporalwiki": lambda old, new, language: temporalwiki(old, new),
     "ticwiki": lambda old, new, language: ticwiki(old, new),
 }
+_NORWEGIAN = {"nb": "no", "nn": "no"}
 COLUMNS = ["page_id", "title", "revision_id", "sha1", "text", "sections"]
 PAGE_COUNTS = ("new_page", "changed", "same_revision", "same_text", "missing_before")
 
@@ -48,8 +49,13 @@ def diff_pages(
 
     Returns:
         The counts. Those in PAGE_COUNTS add up to `pages`.
+
+    Raises:
+        TglError: A table cannot be read, or its wiki has another language.
     """
     compare = _RULES[rule]
+    for pages in (old, new):
+        _check_language(pages, language)
     counts = {"pages": 0, **dict.fromkeys(PAGE_COUNTS, 0), "deleted": 0, "missing_after": 0, "moved": 0}
     missing_before, missing_after = _missing(old), _missing(new)
     counts |= {"new_page_sentences": 0, "changed_sentences": 0}
@@ -96,6 +102,18 @@ def diff_pages(
                 )
         table.finish(counts)
     return counts
+
+
+def _check_language(pages: str | Path, language: str) -> None:
+    """Raise TglError if a table is of a wiki in another language than the one whose rules split sentences."""
+    wiki = read_about(pages).get("wiki") if Path(pages).is_file() else None
+    found = wiki.get("language", "") if isinstance(wiki, dict) else ""
+    main, asked = (code.partition("-")[0].lower() for code in (found, language))
+    if found and _NORWEGIAN.get(main, main) != _NORWEGIAN.get(asked, asked):
+        raise TglError(
+            f"{pages}: the wiki is in the language '{found}', and sentences would be split by the rules of "
+            f"'{language}'. Set text.language to {found}"
+        )
 
 
 def _missing(pages: str | Path) -> frozenset[int]:
