@@ -86,6 +86,11 @@ class Experiment:
         other = Layout(self.config.plan.borrow, self.config.model.name)
         own = Path(other.path("profile", seed=wildcards.seed, period=self.periods[0]))
         found = sorted(own.parents[1].glob(f"*/{own.name}"))
+        if len(found) > 1:
+            raise WorkflowError(
+                f"plan.borrow: found the profiles {', '.join(map(str, found))}, expected that of one period. Remove "
+                "those that the other experiment no longer makes"
+            )
         return [str(found[0] if found else own)]
 
     def interference(self, wildcards) -> list[str]:
@@ -171,14 +176,22 @@ class Experiment:
         return [] if place is None else [f"--collection={self.data(place) if is_path else place}"]
 
     def collection_files(self, wildcards) -> list[str]:
-        """Return the file or folder of a date's documents; none for datasets of the hub and repositories."""
+        """Return the files of a date's documents; none for datasets of the hub and repositories."""
         own = self.config.snapshots.documents
-        if own.dataset is not None or own.repository is not None:
+        if own.repository is not None:
             return []
+        if own.dataset is not None:
+            return self.folder_files(own.dataset)
         place = Path(self.data(own.collections[wildcards.date]))
         # A folder's own time does not change with its files.
         files = (path for path in place.rglob("*") if path.is_file()) if place.is_dir() else [place]
         return sorted(map(str, files))
+
+    def folder_files(self, name: str | None) -> list[str]:
+        """Return the files of a local model, tokenizer or dataset; none for null and names on the Hugging Face Hub."""
+        if name is None or not Path(name).is_dir():
+            return []
+        return sorted(str(path) for path in Path(name).iterdir() if path.is_file())
 
     def commit(self, wildcards) -> str:
         """Return the commit of a date, "" without a repository. A tag or branch that moved makes its pages again."""

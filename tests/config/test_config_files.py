@@ -27,6 +27,7 @@ def checked(path):
         ("probes: {templama: {pairs: {20200101: [a, b], '20200101': [a, c]}}}\n", "templama.pairs.20200101"),
         ("a: &x {b: 1, b: 2}\nc: *x\n", "a.b"),
         ("methods: [{a: 1, a: 1}]\n", "methods.0.a"),
+        ('{\n\t"train": {\n\t\t"steps": 5,\n\t\t"steps": 50}}\n', "train.steps"),
     ],
 )
 def test_a_key_written_twice_is_refused(tmp_path, text, key):

@@ -8,8 +8,10 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 
 from tests.config.config_problems import nested, problems
+from tgl.config.check import check
 from tgl.config.root import Config
 from tgl.core.config_types import Section
+from tgl.core.errors import TglError
 
 
 def numbers(kind=Config, path=()):
@@ -101,3 +103,14 @@ def test_one_rate_written_in_two_ways_is_one_rate_twice(rates):
     (line,) = problems({"train": {"learning_rates": rates}})
     assert "train.learning_rates" in line
     assert "twice" in line
+
+
+def test_values_of_snakemake_s_config_option_are_read_as_what_they_are():
+    """It reads each nested value as text."""
+    found = check(
+        {"pages": {"tables": "true", "infoboxes": "false"}, "reuse": "false", "report": {"level": "0.9"}}
+    )
+    assert (found.pages.tables, found.pages.infoboxes, found.reuse) == (True, False, False)
+    assert found.report.level == 0.9
+    with pytest.raises(TglError, match=r"report.level: .*found '?0\.8"):
+        check({"report": {"level": "0.8"}})

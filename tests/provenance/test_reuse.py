@@ -1,6 +1,8 @@
 """Outputs are copied from another experiment only if its job did the same with the same inputs."""
 
+import os
 import shlex
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -13,7 +15,7 @@ from tgl.core.code_hash import code_hash
 from tgl.core.files import sha256_file
 from tgl.core.reusable import REUSABLE, REUSE
 from tgl.core.tables.write import write_table
-from tgl.provenance.manifest import NAME, Code
+from tgl.provenance.manifest import NAME, Code, File, read_manifest
 from tgl.provenance.reuse import COPIED, reuse
 from tgl.provenance.versions import installed_versions
 
@@ -129,6 +131,61 @@ def test_a_job_that_differs_is_run(experiments, change):
     assert reuse(arguments(second.folder), second.folder) is None
     assert not (second.folder / DIFF).exists()
     assert not list(second.folder.rglob("*.part"))
+
+
+def documents(folder) -> list[str]:
+    return ["documents", "20200101", "--collection=notes", "--pages", f"{folder}/{DIFF}"]
+
+
+@pytest.fixture
+def notes(experiments):
+    """A folder of documents outside the experiments, that a job of the first one has read."""
+    first, second = experiments
+    Path("notes").mkdir()
+    for name in ("one.md", "two.md"):
+        Path("notes", name).write_text(name)
+    first.write(DIFF, "pages")
+    read = [Path("notes/one.md"), Path("notes/two.md")]
+    late = max(path.stat().st_mtime for path in read) + 10
+    os.utime(first.folder / DIFF, (late, late))
+    more = {"code": [CODE], "command": shell(documents(first.folder)), "seconds": 5.0, "finished": late}
+    first.update(first.declared("documents", [DIFF], read, **more))
+    return second
+
+
+def test_settings_longer_than_a_name_of_a_file_are_no_folder(experiments):
+    first, second = experiments
+    long = '{"unit": "%s"}' % ("x" * 5000)
+    record(first, command=shell(arguments(first.folder, config=long)))
+    assert reuse(arguments(second.folder, config=long), second.folder)
+
+
+def test_the_documents_of_a_folder_are_copied(notes):
+    assert COPIED.search(reuse(documents(notes.folder), notes.folder))
+
+
+def test_a_file_that_was_added_to_a_folder_is_read(notes):
+    Path("notes", "sub").mkdir()
+    Path("notes", "sub", "three.md").write_text("new")
+    assert reuse(documents(notes.folder), notes.folder) is None
+
+
+def test_an_input_that_changed_while_the_job_ran_may_not_be_what_it_read(notes):
+    late = time.time() + 8
+    os.utime("notes/one.md", (late, late))
+    assert reuse(documents(notes.folder), notes.folder) is None
+
+
+def test_undeclared_files_of_a_job_are_copied_too(experiments):
+    first, second = experiments
+    extra = "diff/1_2/extra.json"
+    first.write(extra, "{}")
+    whole = read_manifest(first.folder / NAME)
+    told = File(path=extra, sha256=sha256_file(first.folder / extra), bytes=2, mtime_ns=0)
+    jobs = [whole.jobs[0].model_copy(update={"undeclared": [told]})]
+    (first.folder / NAME).write_text(whole.model_copy(update={"jobs": jobs}).model_dump_json())
+    assert reuse(arguments(second.folder), second.folder)
+    assert (second.folder / extra).read_text() == "{}"
 
 
 def test_a_setting_that_names_a_file_or_folder_is_no_known_input(experiments, tmp_path):

@@ -29,20 +29,36 @@ def test_braces_which_snakemake_takes_for_wildcards_are_refused(tmp_path):
         experiment(tmp_path).listed_dumps("20190101")
 
 
-@pytest.mark.parametrize("dates", [["20200101"], ["20201127", "20211230"]])
-def test_a_borrowed_profile_is_that_of_the_other_experiments_first_period(tmp_path, dates):
+def test_a_borrowed_profile_is_that_of_the_other_experiments_first_period(tmp_path):
     """The periods of the two experiments need not have the same dates."""
     own = Experiment({"plan": {"borrow": str(tmp_path / "other")}})
     seed = SimpleNamespace(seed="3")
-    for date in dates:
-        path = tmp_path / f"other/profile/gpt2-6x96/seed3/{date}/profile.parquet"
-        path.parent.mkdir(parents=True)
-        path.touch()
-    assert own.borrowed_profile(seed) == [
-        str(tmp_path / f"other/profile/gpt2-6x96/seed3/{dates[0]}/profile.parquet")
+    paths = [
+        tmp_path / f"other/profile/gpt2-6x96/seed3/{date}/profile.parquet"
+        for date in ("20201127", "20211230")
     ]
+    for path in paths:
+        path.parent.mkdir(parents=True)
+    paths[1].touch()
+    assert own.borrowed_profile(seed) == [str(paths[1])]
+    paths[0].touch()  # left over from other dates
+    with pytest.raises(
+        WorkflowError, match=r"found the profiles .*20201127.*20211230.*, expected that of one period"
+    ):
+        own.borrowed_profile(seed)
     # Of a seed without a profile, the place is named where one would be.
     assert own.borrowed_profile(SimpleNamespace(seed="4")) == [
         str(tmp_path / "other/profile/gpt2-6x96/seed4/20200101/profile.parquet")
     ]
     assert Experiment({}).borrowed_profile(seed) == []
+
+
+def test_files_of_local_models_and_datasets_are_inputs_and_names_on_the_hub_are_none(tmp_path):
+    own = Experiment({})
+    for name in ("model.safetensors", "config.json"):
+        (tmp_path / name).touch()
+    assert own.folder_files(str(tmp_path)) == [
+        str(tmp_path / "config.json"),
+        str(tmp_path / "model.safetensors"),
+    ]
+    assert own.folder_files("gpt2") == own.folder_files(None) == []

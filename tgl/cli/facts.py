@@ -10,8 +10,7 @@ import typer
 
 from tgl.cli.command import MergeAdapter, Seed, Threads, command, say, set_up_torch
 from tgl.cli.inputs import Checked
-from tgl.cli.options import RisingDates
-from tgl.cli.probes import Root
+from tgl.cli.options import RisingDates, Root
 from tgl.cli.sections import Keys
 from tgl.config.files import data_path
 from tgl.core.errors import TglError

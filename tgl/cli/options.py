@@ -9,6 +9,7 @@ import typer
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from tgl.cli.sections import Keys
+from tgl.config.root import Config
 from tgl.core.config_types import Date, Dates, Name, Rate
 from tgl.core.registry import Registry
 from tgl.text.settings import TextConfig
@@ -51,6 +52,8 @@ def checked_names(pairs: list[str]) -> list[str]:
     return pairs
 
 
+# Paths in a configuration file start from its data_root.
+Root = Annotated[Config, Keys("", only=("data_root",), given=None)]
 RisingDates = Annotated[
     list[str],
     typer.Argument(help="Dates of the snapshots as YYYYMMDD, in ascending order.", callback=checked(Dates)),

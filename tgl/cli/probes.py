@@ -9,10 +9,9 @@ import typer
 
 from tgl.cli.command import command, say
 from tgl.cli.inputs import Checked
-from tgl.cli.options import Period, RisingDates, TextKeys
+from tgl.cli.options import Period, RisingDates, Root, TextKeys
 from tgl.cli.sections import Keys
-from tgl.config.files import data_files, located
-from tgl.config.root import Config
+from tgl.config.files import data_files, data_path, located
 from tgl.probes.probe_set import PROBE_SETS
 from tgl.probes.settings import ProbesConfig, WikidataConfig
 from tgl.text.settings import TextConfig
@@ -20,9 +19,6 @@ from tgl.text.settings import TextConfig
 BasePages = Annotated[
     list[Path], typer.Option(help="Table `pages` of the base text. Can be given several times.")
 ]
-
-# Paths in a configuration file start from its data_root.
-Root = Annotated[Config, Keys("", only=("data_root",), given=None)]
 
 
 @command("probes")
@@ -80,8 +76,11 @@ def wikidata(
     dates: RisingDates,
     output: Annotated[Path, typer.Option(help="JSON lines to write, in the format of Dynamic TempLAMA.")],
     settings: Annotated[WikidataConfig, Keys("probes.wikidata", without=("file", "templates"))],
+    root: Root,
 ) -> None:
     """Write what Wikidata states at each date, as queries with answers."""
+    if settings.templates is not None:
+        settings = settings.model_copy(update={"templates": data_path(root.data_root, settings.templates)})
     given = Checked().file("an entity dump, or the answer of a SPARQL service", file)
     given.file("a table of templates", settings.templates).output(output)
     from tgl.probes.sets.wikidata import write_wikidata

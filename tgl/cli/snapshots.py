@@ -9,8 +9,9 @@ import typer
 
 from tgl.cli.command import command, say
 from tgl.cli.inputs import Checked
-from tgl.cli.options import OneDate, RisingDates, checked_entry
+from tgl.cli.options import OneDate, RisingDates, Root, checked_entry
 from tgl.cli.sections import Keys
+from tgl.config.files import data_path
 from tgl.core.config_types import Section
 from tgl.core.errors import TglError
 from tgl.snapshots.extract.settings import PagesConfig
@@ -105,6 +106,7 @@ def documents(
     pages: Annotated[Path, typer.Option(help="Table `pages` to write.")],
     files: Annotated[Path, typer.Option(help="Table `files` to write: what was read.")],
     settings: Annotated[DocumentsConfig, Keys("snapshots.documents", without=("collections",))],
+    root: Root,
     collection: Annotated[
         str | None,
         typer.Option(
@@ -118,6 +120,8 @@ def documents(
     A collection is a file (JSON lines, CSV or Parquet), a folder of such files or of .txt, .md and .html files, a
     Hugging Face dataset, or a git repository at a revision.
     """
+    if settings.repository is not None:
+        settings = settings.model_copy(update={"repository": data_path(root.data_root, settings.repository)})
     Checked().output(pages).output(files)
     from tgl.snapshots.documents.stage import write_documents
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
-from tgl.core.config_types import Flag, Number, Rate, Section, twice
+from tgl.core.config_types import Flag, Number, Rate, Section, number, twice
 from tgl.train.methods import Method
 
 Pair = Annotated[list[Method], Field(min_length=2, max_length=2)]
@@ -45,7 +45,7 @@ class ReportConfig(Section):
         ["updated"],
         description="Kinds of facts whose learning is uptake: updated, new_entity. Set it before the run.",
     )
-    level: Literal[0.5, 0.7, 0.9] = Field(
+    level: Annotated[Literal[0.5, 0.7, 0.9], BeforeValidator(number)] = Field(
         0.7,
         description=(
             "Share of the uptake of a reference at which forgetting is compared with verdicts: 0.5, 0.7 or 0.9. The "

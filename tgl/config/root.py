@@ -12,7 +12,7 @@ from pydantic import Field
 
 from tgl.analysis.settings import AgreeConfig
 from tgl.config.report_settings import GateConfig, ReportConfig
-from tgl.core.config_types import ExperimentName, FilePath, Section, Seed
+from tgl.core.config_types import ExperimentName, FilePath, Flag, Section, Seed
 from tgl.core.registered import sections_of
 from tgl.models.settings import ModelConfig
 from tgl.plans.settings import PlanConfig
@@ -57,7 +57,7 @@ class Config(Section):
             "Folder that relative paths of dumps, text and probe files start from. null: the working directory."
         ),
     )
-    reuse: bool = Field(
+    reuse: Flag = Field(
         True,
         description=(
             "Copy extractions, diffs, tokens and base models that another experiment next to this one made from the "

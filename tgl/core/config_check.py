@@ -89,18 +89,20 @@ def read_yaml(path: Path) -> dict:
 
 
 def check_keys(path: str | Path) -> None:
-    """Check that a YAML file holds no key twice. Other problems of the file are left to its reader.
+    """Check that a file of YAML or JSON holds no key twice. Other problems of the file are left to its reader.
 
     Raises:
         TglError: A key occurs twice.
     """
     try:
-        repeated = _repeated_keys(Path(path).read_text(encoding="utf-8"))
+        text = Path(path).read_text(encoding="utf-8")
+        # JSON may be indented with tabs, which YAML cannot read.
+        repeated = _repeated_keys(text.replace("\t", " ") if text.lstrip().startswith("{") else text)
     except (yaml.YAMLError, OSError, ValueError, RecursionError):
         return
     if repeated:
         raise TglError(
-            f"{path}: the key {', '.join(repeated)} is written twice, and YAML uses the last. Keep one of them"
+            f"{path}: the key {', '.join(repeated)} is written twice, and the last one would be used. Keep one of them"
         )
 
 

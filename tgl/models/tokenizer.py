@@ -131,12 +131,14 @@ def vocabulary_hash(tokenizer: PreTrainedTokenizerBase) -> str:
     return _sha256(sorted(tokenizer.get_vocab().items()))
 
 
-def identity(tokenizer: PreTrainedTokenizerBase) -> dict[str, str]:
-    """Return the hashes that identify a tokenizer in a table: of its vocabulary, and of its rules for text."""
+def identity(tokenizer: PreTrainedTokenizerBase) -> dict[str, str | int]:
+    """Return what identifies a tokenizer in a table: hashes of vocabulary and rules, and the end-of-text id."""
     whole = json.loads(tokenizer.backend_tokenizer.to_str())
     # Only these rules act on plain text; truncation and padding change with use.
     rules = {key: whole[key] for key in ("normalizer", "pre_tokenizer", "model")}
-    return {"vocabulary_sha256": vocabulary_hash(tokenizer), "tokenizer_sha256": _sha256(rules)}
+    return {"vocabulary_sha256": vocabulary_hash(tokenizer), "tokenizer_sha256": _sha256(rules)} | {
+        "end_of_text": tokenizer.eos_token_id
+    }
 
 
 def _sha256(value: object) -> str:

@@ -52,8 +52,8 @@ def _questions(row: dict) -> tuple[object, object]:
 
 
 def same_text(one: str, other: str) -> bool:
-    """Return whether two answers differ in nothing but spelling: case, spaces, Unicode form."""
-    return _plain(one) == _plain(other)
+    """Return whether two answers differ in nothing but spaces and Unicode form."""
+    return sentence_key(one) == sentence_key(other)
 
 
 def _plain(text: str) -> str:

@@ -82,7 +82,7 @@ class WikidataConfig(Section):
     )
     templates: FilePath | None = Field(
         None,
-        description="CSV of templates by Wikidata ID and relation (docs/probes.md). null: tgl/probes/templates.csv.",
+        description="CSV of templates by Wikidata ID and relation (docs/probes.md). null: tgl/probes/relations.csv.",
     )
     sitelink: Name | None = Field(
         "enwiki",

@@ -1,7 +1,8 @@
 """Copy the outputs of a job from another experiment that made them from the same inputs in the same way.
 
-The manifest of every experiment records the command, inputs, code and package versions of its jobs. A job whose record
-is equal in all of these would write the same bytes.
+The manifest of every experiment records the command, inputs, code and package versions of its jobs. A job whose
+record is equal in all of these would write the same bytes. Nothing is copied if a file outside the experiment changed
+after the job began, since the job may have read another one.
 """
 
 from __future__ import annotations
@@ -57,6 +58,8 @@ def reuse(arguments: Sequence[str], folder: str | Path) -> str | None:
         for job in manifest.jobs:
             if _is_same(job, arguments, folder=folder, other=other) and _made_with(manifest, job) == versions:
                 if _copied(job.outputs, other, folder):
+                    for file in job.undeclared:  # What is gone there is not needed here either.
+                        _copied([file], other, folder)
                     return f"copied from {other}, which made it from the same inputs by the same code and settings"
                 break
     return None
@@ -65,11 +68,36 @@ def reuse(arguments: Sequence[str], folder: str | Path) -> str | None:
 def _is_same(job: Job, arguments: Sequence[str], *, folder: Path, other: Path) -> bool:
     """Return whether a job of another experiment ran the same command on the same inputs by the same code."""
     return (
-        bool(job.inputs)
+        bool(job.inputs and job.code)
         and _arguments(job) == [_moved(argument, folder, other) for argument in arguments]
         and all(_has_hash(code.modules, code.hash) for code in job.code)
+        and _has_no_other_files(job, arguments, folder)
         and all(_is_same_input(one.path, one.sha256, folder=folder, other=other) for one in job.inputs)
+        and not any(_changed_since(job, folder / one.path, folder) for one in job.inputs)
     )
+
+
+def _has_no_other_files(job: Job, arguments: Sequence[str], folder: Path) -> bool:
+    """Return whether each file of a folder outside the experiment that a command is given is an input of the job."""
+    inputs = {os.path.realpath(folder / one.path) for one in job.inputs}
+    places = [Path(argument.rpartition("=")[2]) for argument in arguments if argument]
+    return all(
+        os.path.realpath(path) in inputs
+        for place in places
+        if os.path.isdir(place) and not place.resolve().is_relative_to(folder.resolve())
+        for path in place.rglob("*")
+        if path.is_file()
+    )
+
+
+def _changed_since(job: Job, path: Path, folder: Path) -> bool:
+    """Return whether an input from outside the experiment may have changed while the job ran.
+
+    The manifest has the hashes of inputs at the end of the run.
+    """
+    if path.resolve().is_relative_to(folder.resolve()):
+        return False
+    return job.finished is None or path.stat().st_mtime > job.finished - (job.seconds or 0)
 
 
 def _arguments(job: Job) -> list[str]:

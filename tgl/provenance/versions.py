@@ -20,6 +20,13 @@ PACKAGES = (
     "lxml",
     "mwparserfromhell",
     "sentencex",
+    "datasets",
+    "safetensors",
+    "inscriptis",
+    "markdown-it-py",
+    "spacy",
+    "py7zr",
+    "rapidgzip",
 )
 
 

@@ -101,6 +101,14 @@ def write_blocks(
         table.finish(counts | dict(more_counts or {}), identity(tokenizer))
 
 
+# The parts of a tokenizer that `identity` names.
+_PARTS = {
+    "vocabulary_sha256": "vocabulary",
+    "tokenizer_sha256": "rules (normaliser, pre-tokenizer, merges)",
+    "end_of_text": "end-of-text token",
+}
+
+
 def check_packed(paths: Iterable[str | Path], tokenizer: PreTrainedTokenizerBase) -> None:
     """Check that each table `tokens` was packed with this tokenizer, that is, with the same vocabulary and rules.
 
@@ -118,11 +126,7 @@ def check_packed(paths: Iterable[str | Path], tokenizer: PreTrainedTokenizerBase
             )
         for key, value in own.items():
             if found.get(key, value) != value:
-                what = (
-                    "vocabulary"
-                    if key == "vocabulary_sha256"
-                    else "rules (normaliser, pre-tokenizer, merges)"
-                )
+                what = _PARTS[key]
                 raise TglError(
                     f"{path}: packed with another tokenizer than this model's ({what} {found[key][:12]}, expected "
                     f"{value[:12]}). Give the text itself, or pack it again"

@@ -11,6 +11,7 @@ from pathlib import Path
 from transformers import PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
+from tgl.core.code_hash import code_hash
 from tgl.core.tables.write import write_table
 from tgl.core.vocabulary import TRAIN
 from tgl.models.checkpoint import copy_model, load_model, make_model, save_model, weights_hash
@@ -108,6 +109,7 @@ def _model(base: Base, tokenizer: PreTrainedTokenizerBase, say: Callable[[str], 
 def _identity(base: Base, model: PreTrainedModel) -> dict:
     """Return the settings that determine the training state."""
     return {
+        "code": code_hash("tgl.train.base"),
         "model": base.model.model_dump_json(exclude={"pretrain": {"micro_batch_size"}}),
         "seed": base.seed,
         "block_size": base.block_size,

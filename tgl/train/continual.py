@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
+from tgl.core.code_hash import code_hash
 from tgl.core.tables.read import read_table, read_tables
 from tgl.core.tables.write import write_table
 from tgl.models.checkpoint import copy_model, inspect_model
@@ -20,7 +21,7 @@ from tgl.models.sublayers import sublayers
 from tgl.models.tokenizer import load_tokenizer
 from tgl.plans.plan import load_plan
 from tgl.text.tokens import check_packed
-from tgl.train.baseline import make_baseline
+from tgl.train.baseline import BASELINES, make_baseline
 from tgl.train.period import DONE, train_period
 from tgl.train.planning import check_remaking
 from tgl.train.processes import first_only, on_first
@@ -68,9 +69,18 @@ def train_periods(run: Run, say: Callable[[str], None] = print) -> None:
 def _identity(run: Run) -> dict:
     """Return the settings that determine the state of a run."""
     settings = run.settings
-    # These settings only change rounding, so a run can resume with a different engine, ZeRO stage or micro-batch size.
-    rounding = {"engine", "zero_stage", "offload", "micro_batch_size", "compile", "checkpointing"}
+    # These settings only change rounding or when the state is saved, so a run can resume with others.
+    rounding = {
+        "engine",
+        "zero_stage",
+        "offload",
+        "micro_batch_size",
+        "compile",
+        "checkpointing",
+        "checkpoint_steps",
+    }
     return {
+        "code": code_hash("tgl.train.continual", BASELINES.module(run.baseline)),
         "settings": settings.train.model_dump_json(exclude=rounding),
         "profile settings": settings.profile.model_dump_json(),
         "plan settings": settings.plan.model_dump_json(),

@@ -4,7 +4,9 @@
 rule base:
     input:
         tokenizer=f"{TOKENIZER}/tokenizer.json",
+        tokenizer_config=f"{TOKENIZER}/tokenizer_config.json",
         tokens=BASE_TOKENS,
+        given=EXPERIMENT.folder_files(CONFIG.model.load),
     output:
         model=[f"{BASE_MODEL}/{file}" for file in MODEL_FILES],
         along=[f"{folder}/{file}" for folder in ALONG.values() for file in MODEL_FILES],

@@ -3,6 +3,7 @@ rule tokenizer:
     input:
         pages=BASE_PAGES,
         withheld=WITHHELD,
+        given=EXPERIMENT.folder_files(CONFIG.tokens.tokenizer),
     output:
         f"{TOKENIZER}/tokenizer.json",
         f"{TOKENIZER}/tokenizer_config.json",
@@ -33,6 +34,8 @@ rule pack_base:
     input:
         tables=BASE_PAGES,
         tokenizer=f"{TOKENIZER}/tokenizer.json",
+        # It names the token that ends a document.
+        tokenizer_config=f"{TOKENIZER}/tokenizer_config.json",
         withheld=WITHHELD,
     output:
         tokens=BASE_TOKENS,
@@ -64,6 +67,8 @@ rule pack_period:
     input:
         tables=lambda wildcards: EXPERIMENT.diffs(wildcards.period),
         tokenizer=f"{TOKENIZER}/tokenizer.json",
+        # It names the token that ends a document.
+        tokenizer_config=f"{TOKENIZER}/tokenizer_config.json",
         withheld=WITHHELD,
     output:
         tokens=path("tokens"),

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from tgl.core.config_types import Integer, Number, Section
+from tgl.core.config_types import Flag, Integer, Number, Section
 
 
 class PagesConfig(Section):
@@ -22,10 +22,10 @@ class PagesConfig(Section):
         1_000_000,
         description="Page ids in each shard, 1 to 1,000,000,000. The last shard also has all higher ids.",
     )
-    tables: bool = Field(
+    tables: Flag = Field(
         False, description="Keep the rows of tables, with | between cells. false: remove tables."
     )
-    infoboxes: bool = Field(
+    infoboxes: Flag = Field(
         False, description="Keep infoboxes as lines 'name: value'. false: remove infoboxes."
     )
     drop_sections: list[str] | None = Field(
