@@ -30,7 +30,7 @@ def test_data_subcommands_take_any_name(tmp_path, monkeypatch, name):
         (folder / f"-{date}.xml").write_text(dump(date, "https://de.wikipedia.org/wiki/H", "de"))
         passes("files", f"--output=-{date}.files", "--", f"-{date}.xml")
         passes("pages", f"--output=-{date}.parquet", "--", f"-{date}.files")
-    passes("diff", f"--output={name}", "--", "-20220101.parquet", "-20240101.parquet")
+    passes("diff", f"--output={name}", "--language=de", "--", "-20220101.parquet", "-20240101.parquet")
     assert check_table(folder / name, "diff") == 3
     lines = folder / f"{name[:100]}.jsonl"
     lines.write_text(

@@ -60,7 +60,7 @@ def experiment():
     probes = pd.DataFrame(
         {
             "id": f"{period}-test-updated", "set": "world", "subject": f"{period}-test", "relation": "city",
-            "kind": "updated", "period": period,
+            "kind": "updated", "period": period, "split": "test",
         }
         for period in DATES[1:]
     )  # fmt: skip

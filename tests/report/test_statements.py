@@ -172,7 +172,7 @@ SENTENCES = {
     "each period's updated facts and new entities": both(has("updated"), has("new_entity")),
     "each period's new entities": both(no(has("updated")), has("new_entity")),
     "Backward transfer": lambda c, w: len(c.periods) > 1 and traced(w),
-    "Facts that change again later": lambda c, w: len(c.periods) > 1 and traced(w),
+    "facts are excluded, because a later period": lambda c, w: len(c.periods) > 1 and traced(w),
     # Periods
     "There is one period": lambda c, w: len(c.periods) == 1,
     "The first profile was used for all periods": lambda c, w: len(c.periods) > 1 and c.profile.periods == "first",

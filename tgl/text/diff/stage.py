@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tgl.core.errors import TglError
 from tgl.core.files import how_to_mend
+from tgl.core.languages import is_known_language
 from tgl.core.progress import track
 from tgl.core.tables.read import check_table, iter_rows, read_about
 from tgl.core.tables.write import TableWriter
@@ -109,7 +110,8 @@ def _check_language(pages: str | Path, language: str) -> None:
     wiki = read_about(pages).get("wiki") if Path(pages).is_file() else None
     found = wiki.get("language", "") if isinstance(wiki, dict) else ""
     main, asked = (code.partition("-")[0].lower() for code in (found, language))
-    if found and _NORWEGIAN.get(main, main) != _NORWEGIAN.get(asked, asked):
+    # A dump may name none, or anything.
+    if is_known_language(main) and _NORWEGIAN.get(main, main) != _NORWEGIAN.get(asked, asked):
         raise TglError(
             f"{pages}: the wiki is in the language '{found}', and sentences would be split by the rules of "
             f"'{language}'. Set text.language to {found}"
