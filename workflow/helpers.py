@@ -1,11 +1,9 @@
-"""Helpers of the rules: the typed configuration, its parts for each stage, input files, stale locks."""
+"""Helpers of the rules: the typed configuration, code hashes, input files, options."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -27,9 +25,8 @@ from tgl.snapshots.dumps.streams import page_in_parts, written_name
 from tgl.snapshots.settings import COUNTERFACTUAL_FILES
 from tgl.snapshots.source import SOURCES
 from tgl.train.baseline import BASELINES
-from tgl.train.methods import baseline_settings, split_baseline
 from tgl.train.methods import method_folder as method_folder
-from tgl.train.settings import EngineConfig, TrainConfig
+from tgl.train.methods import split_baseline
 
 code = code_hash
 
@@ -240,42 +237,6 @@ def named(paths: Mapping[object, str]) -> list[str]:
     return [f"{name}={path}" for name, path in paths.items()]
 
 
-class Settings(str):
-    """JSON of settings that a rule passes to its stage.
-
-    Snakemake stores and compares the `repr` of a parameter, and prints it when it changed. This `repr` is short. The
-    settings themselves are in the manifest (`tgl explain`).
-    """
-
-    def __repr__(self) -> str:
-        return f"settings {hashlib.sha256(self.encode()).hexdigest()[:12]}"
-
-
-def _settings(value: Section | None, **which: set[str]) -> Settings:
-    if value is None:
-        return Settings("{}")
-    return Settings(json.dumps(value.model_dump(mode="json", **which), sort_keys=True))
-
-
-def section(value: Section | None, *, without: tuple[str, ...] = ()) -> Callable[[object], Settings]:
-    """Return a function that gives a section as JSON for the option --config of a stage.
-
-    The result is a function of the wildcards, because Snakemake does not interpret braces in the value of a function.
-
-    Args:
-        value: The section; None gives an empty object.
-        without: Keys that the stage does not depend on.
-    """
-    settings = _settings(value, exclude=set(without))
-    return lambda wildcards: settings
-
-
-def engine_section(value: TrainConfig) -> Callable[[object], Settings]:
-    """Return a function that gives the engine settings as JSON for the training of the base model."""
-    settings = _settings(value, include=set(EngineConfig.model_fields))
-    return lambda wildcards: settings
-
-
 def baseline_code(baseline: str) -> str:
     """Return the hash of a baseline's own code, which the training stage imports by name."""
     return code_hash(BASELINES.module(split_baseline(baseline)[0]))
@@ -299,15 +260,3 @@ def architecture_code(name: str) -> str:
 def policy_code(plan: str) -> str:
     """Return the hash of a policy's own code, which the plan stage imports by name; "" for a plan written by hand."""
     return "" if plan.startswith("file.") else code_hash(POLICIES.module(parse_plan(plan).policy))
-
-
-def baseline_section(value: Section) -> Callable[[object], Settings]:
-    """Return a function that gives the settings of one baseline as JSON.
-
-    Jobs of a baseline get only its own settings, so that a change to another baseline does not re-run them.
-    """
-
-    def settings(wildcards) -> Settings:
-        return _settings(baseline_settings(value, wildcards.baseline))
-
-    return settings

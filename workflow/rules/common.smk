@@ -9,19 +9,17 @@ from workflow.helpers import (
     Experiment,
     architecture_code,
     baseline_code,
-    baseline_section,
     code,
-    engine_section,
     method_folder,
     named,
     options,
     policy_code,
     probe_set_code,
-    section,
     source_code,
     split_baseline,
 )
 from workflow.locks import clear_stale_locks
+from workflow.sections import baseline_section, engine_section, section
 
 set_environment(workflow, ROOT)
 # Jobs read the rules again, but the run checked the files of probes before it started them.
