@@ -1,4 +1,4 @@
-"""What a profile leaves out is said and counted."""
+"""A profile counts what it leaves out and names it."""
 
 import numpy as np
 import pytest

@@ -116,7 +116,7 @@ def _row(curves: MethodCurves, method: str, reference: str, *, share: float) -> 
         best_rate(curves.validation[name], level) for name in (method, reference)
     )
     row = _blank(method, reference) | _at_own_rates(
-        curves, method, reference, whole, level=level, share=share
+        curves, method, reference, whole=whole, level=level, share=share
     )
     row |= {"rate": rate or math.nan, "reference_rate": other_rate or math.nan}
     if rate is None or other_rate is None:
@@ -168,7 +168,7 @@ def _falls_short_below(rate: float, lost: Mapping[float, float]) -> bool:
 
 
 def _at_own_rates(
-    curves: MethodCurves, method: str, reference: str, whole: Curves, *, level: float, share: float
+    curves: MethodCurves, method: str, reference: str, *, whole: Curves, level: float, share: float
 ) -> dict[str, float]:
     """Return the comparison in which each seed has its own rates, over the seeds that reach the level."""
     rates = [rate_of_each_seed(curves.validation[name], level) for name in (method, reference)]

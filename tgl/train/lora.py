@@ -103,7 +103,9 @@ def kept_to_query_and_value(adapted: PeftModel) -> PeftModel:
         if isinstance(layer, LoraLayer) and name.endswith(_FUSED):
             for adapter, up in layer.lora_B.items():  # The weight is [out, 2 * rank], zero at the start.
                 if not isinstance(up, _MaskedUp):
-                    layer.lora_B[adapter] = _MaskedUp(up, _fused_mask(name, layer, up.weight, adapted.config))
+                    layer.lora_B[adapter] = _MaskedUp(
+                        up, _fused_mask(name, layer, up.weight, config=adapted.config)
+                    )
                     if up.weight[~layer.lora_B[adapter].mask].any():
                         raise TglError(
                             f"lora: the adapter '{adapter}' of '{name}' writes to the key rows, expected zeros there. "
@@ -187,7 +189,7 @@ def projections(unit: Sublayer) -> list[str]:
     return found
 
 
-def _fused_mask(name: str, layer: LoraLayer, up: torch.Tensor, config) -> torch.Tensor:
+def _fused_mask(name: str, layer: LoraLayer, up: torch.Tensor, *, config) -> torch.Tensor:
     """Return the mask of B [out, 2 * rank]: 1 in the first half of query rows and the second half of value rows."""
     out, both = up.shape
     kind, heads = name.rpartition(".")[2], config.num_attention_heads
