@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from typing import Self
 
 from tgl.core.config_types import Section
 from tgl.train.methods import baseline_settings
@@ -14,18 +15,27 @@ from tgl.train.settings import EngineConfig, TrainConfig
 class Settings(str):
     """JSON of settings that a rule passes to its stage.
 
-    Snakemake stores and compares the `repr` of a parameter, and prints it when it changed. This `repr` is short. The
-    settings themselves are in the manifest (`tgl explain`).
+    Snakemake stores and compares the `repr` of a parameter, and prints it when it changed. This `repr` is short, and
+    does not depend on settings without effect on outputs. The settings are in the manifest (`tgl explain`).
     """
 
+    def __new__(cls, text: str, compared: str) -> Self:
+        """Return the JSON `text` of all settings, whose `repr` is a hash of `compared`."""
+        made = super().__new__(cls, text)
+        made._compared = compared
+        return made
+
+    def __getnewargs__(self) -> tuple[str, str]:
+        return str(self), self._compared
+
     def __repr__(self) -> str:
-        return f"settings {hashlib.sha256(self.encode()).hexdigest()[:12]}"
+        return f"settings {hashlib.sha256(self._compared.encode()).hexdigest()[:12]}"
 
 
 def _settings(value: Section | None, **which: set[str]) -> Settings:
-    if value is None:
-        return Settings("{}")
-    return Settings(json.dumps(value.model_dump(mode="json", **which), sort_keys=True))
+    values = {} if value is None else value.model_dump(mode="json", **which)
+    effective = {key: values[key] for key in values.keys() - (value.without_effect() if value else set())}
+    return Settings(*(json.dumps(each, sort_keys=True) for each in (values, effective)))
 
 
 def section(value: Section | None, *, without: tuple[str, ...] = ()) -> Callable[[object], Settings]:

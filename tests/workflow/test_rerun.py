@@ -30,6 +30,7 @@ def test_second_run_does_nothing(finished_tiny):
         ({"baselines": {"ewc": {"strength": 2}}}, AFTER_TRAINING),  # no method here is put on it
         ({"agree": {"noise_draws": 2}}, {"agree", *AFTER_TRAINING}),
         ({"profile": {"bootstrap": 101}}, {"profile", "along", "plan", *AFTER_PLAN}),
+        ({"train": {"checkpoint_steps": 1}}, AFTER_TRAINING),  # the report shows all settings
         ({"profile": {"periods": "each"}}, AFTER_PLAN),  # the base model's own profile stays as it is
         ({"probes": {"seed": 1}}, {"probes", "score_base", "profile", "along", "plan", *AFTER_PLAN}),
         (

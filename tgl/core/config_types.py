@@ -185,6 +185,10 @@ Language = Annotated[str, AfterValidator(_is_language)]
 FilePath = Annotated[str, AfterValidator(_is_path)]
 
 
+class WithoutEffect:
+    """Marks a setting whose value changes no output, so that files made with another value stay valid."""
+
+
 class Section(BaseModel):
     """A part of the configuration. It refuses unknown keys, wrong types and values that contradict each other."""
 
@@ -200,6 +204,11 @@ class Section(BaseModel):
         for name in type(self).model_fields:
             if isinstance(inner := getattr(self, name), Section):
                 yield from (f"{name}.{problem}" for problem in inner.all_problems())
+
+    @classmethod
+    def without_effect(cls) -> set[str]:
+        """Return the keys of this section that are marked with `WithoutEffect`."""
+        return {name for name, field in cls.model_fields.items() if WithoutEffect in field.metadata}
 
     @model_validator(mode="after")
     def _together(self, info: ValidationInfo) -> Section:

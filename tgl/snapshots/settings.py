@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from tgl.core.config_types import Date, Dates, FilePath, Integer, Name, Section, Seed, Share
+from tgl.core.config_types import Date, Dates, FilePath, Integer, Name, Section, Seed, Share, WithoutEffect
 from tgl.core.registered import name_in, with_others
 from tgl.snapshots.source import SOURCES
 
@@ -86,7 +86,7 @@ class WikimediaConfig(Section):
         "articlesmultistreamdump",
         description="Job in the host's dumpstatus.json whose files are downloaded.",
     )
-    contact: str | None = Field(
+    contact: Annotated[str | None, WithoutEffect] = Field(
         None,
         description="Your own e-mail address or URL for the User-Agent header. Required to download; null: none.",
     )

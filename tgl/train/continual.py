@@ -69,19 +69,11 @@ def train_periods(run: Run, say: Callable[[str], None] = print) -> None:
 def _identity(run: Run) -> dict:
     """Return the settings that determine the state of a run."""
     settings = run.settings
-    # These settings only change rounding or when the state is saved, so a run can resume with others.
-    rounding = {
-        "engine",
-        "zero_stage",
-        "offload",
-        "micro_batch_size",
-        "compile",
-        "checkpointing",
-        "checkpoint_steps",
-    }
+    # These settings only change rounding, so a run can resume with others.
+    rounding = {"engine", "zero_stage", "offload", "micro_batch_size", "compile", "checkpointing"}
     return {
         "code": code_hash("tgl.train.continual", BASELINES.module(run.baseline)),
-        "settings": settings.train.model_dump_json(exclude=rounding),
+        "settings": settings.train.model_dump_json(exclude=rounding | settings.train.without_effect()),
         "profile settings": settings.profile.model_dump_json(),
         "plan settings": settings.plan.model_dump_json(),
         "baseline": run.baseline,

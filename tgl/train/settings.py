@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from tgl.core.config_types import Flag, Integer, Positive, Rate, Section, twice
+from tgl.core.config_types import Flag, Integer, Positive, Rate, Section, WithoutEffect, twice
 from tgl.models.settings import BatchSize, OptimiserConfig
 from tgl.train.methods import Method
 
@@ -92,7 +92,7 @@ class TrainConfig(OptimiserConfig, EngineConfig):
             "differ in their best rate."
         ),
     )
-    checkpoint_steps: Positive = Field(
+    checkpoint_steps: Annotated[Positive, WithoutEffect] = Field(
         15, description="Optimiser steps between saved states, from which an interrupted run resumes."
     )
     score_at: Annotated[list[Positive], Field(max_length=1000)] = Field(
