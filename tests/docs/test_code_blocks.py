@@ -1,6 +1,7 @@
 """Every command of the documentation exists with its options, every file and target is there, every block parses."""
 
 import ast
+import itertools
 import re
 import shlex
 import textwrap
@@ -11,13 +12,17 @@ import yaml
 
 from tests.support.paths import REPOSITORY
 from tgl.cli.app import GROUPS, app, load
+from tgl.config.check import load_config
 from tgl.config.root import Config
+from tgl.core.config_check import read_yaml
+from tgl.core.errors import TglError
 
 PAGES = sorted(
     str(path.relative_to(REPOSITORY))
     for path in [
         REPOSITORY / "README.md",
         REPOSITORY / "CONTRIBUTING.md",
+        REPOSITORY / "config" / "README.md",
         *(REPOSITORY / "docs").rglob("*.md"),
     ]
 )
@@ -103,6 +108,46 @@ def test_files_and_targets_of_commands_exist(page):
             assert path.with_suffix(".py").exists() or (path / "__main__.py").exists(), words
 
 
+def merged(below, above):
+    """Return a configuration with another one on top, as Snakemake reads several files and --config."""
+    both = isinstance(below, dict) and isinstance(above, dict)
+    return (
+        {key: merged(below.get(key), above.get(key, below.get(key))) for key in {**below, **above}}
+        if both
+        else above
+    )
+
+
+def configurations(page):
+    """Yield the configurations of the page's calls of Snakemake. Calls with `my.yaml`, NAME or ... stand for any."""
+    for words in command_lines(page):
+        name, rest = names_of(words)
+        found = {}
+        if name != "snakemake" or any(re.search(r"NAME\b|\.\.\.|^my\.yaml", word) for word in rest):
+            continue
+        for flag in ("--configfile", "--config"):
+            for word in itertools.takewhile(
+                lambda word: not word.startswith("-"), rest[rest.index(flag) + 1 :] if flag in rest else []
+            ):
+                key, _, value = word.partition("=")
+                value = value.replace("you@example.org", "you@university.edu")  # the example is refused
+                own = {key: yaml.safe_load(value)} if flag == "--config" else read_yaml(REPOSITORY / word)
+                found = merged(found, own)
+        yield words, found
+
+
+# The methods page has the commands of the version that made its tables.
+@pytest.mark.parametrize("page", sorted({*PAGES} - {"docs/extending.md", "docs/evidence/methods/README.md"}))
+def test_calls_of_the_workflow_have_a_valid_configuration(page):
+    problems = {}
+    for words, found in configurations(page):
+        try:
+            load_config(found)
+        except TglError as error:
+            problems[shlex.join(words)] = str(error)
+    assert problems == {}
+
+
 def is_yaml(block):
     first = block.lstrip().partition("\n")[0]
     return re.match(r"[a-z_]+:( |$)", first) is not None and first.partition(":")[0] in Config.model_fields
@@ -133,6 +178,7 @@ def test_blocks_of_python_parse(page):
 
 
 def test_blocks_are_found():
+    assert sum(1 for page in PAGES for _ in configurations(page) if page != "docs/extending.md") > 15
     found = [words for page in PAGES for words in command_lines(page)]
     assert sum(names_of(words)[0] == "tgl" for words in found) > 50
     assert sum(names_of(words)[0] == "snakemake" for words in found) > 20

@@ -48,7 +48,7 @@ GROUPS: dict[str, tuple[tuple[str, str, str], ...]] = {
         (
             "known-facts",
             "facts",
-            "Measure which facts a model knows: the rank of each answer in two wordings.",
+            "Measure which facts a model knows: the rank of each answer in every wording of the probes.",
         ),
         ("agree", "profiles", "Compare a profile with causal tracing and with the movement of the weights."),
     ),
@@ -92,7 +92,7 @@ GROUPS: dict[str, tuple[tuple[str, str, str], ...]] = {
         (
             "advise",
             "results",
-            "Recommend a plan, a baseline and a learning rate, or say that the data carry none.",
+            "Recommend a plan, a baseline and a learning rate, or print why the data support none.",
         ),
         ("verify", "results", "Read every artifact again and compare it with the manifest."),
         ("explain", "results", "Show how an artifact was made: settings, code, versions, cost, inputs."),

@@ -36,7 +36,7 @@ def known_facts(
     merge_adapter: MergeAdapter = False,
     threads: Threads = 1,
 ) -> None:
-    """Measure which facts a model knows: the rank of each answer in two wordings."""
+    """Measure which facts a model knows: the rank of each answer in every wording of the probes."""
     Checked().model(model).file("facts as JSON lines", facts).file("wordings as JSON", wordings).output(
         output
     )

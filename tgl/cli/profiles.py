@@ -199,7 +199,7 @@ def plan(
 @command("interference")
 def interference(
     model: Annotated[str, typer.Argument(help="Folder of the model.")],
-    probes: Probes,
+    probes: Annotated[Path, typer.Option(help="Table `probes`.", metavar="FILE")],
     tokens: Annotated[Path, typer.Option(help="Table `tokens` of the old text.")],
     period: Annotated[str, typer.Option(help="Use the validation probes of this period.", metavar="DATE")],
     output: Annotated[Path, typer.Option(help="Table `interference` to write.")],

@@ -95,7 +95,7 @@ def advise(
         Path | None, typer.Option(help="JSON file that gets the advice.", metavar="FILE")
     ] = None,
 ) -> None:
-    """Recommend a plan, a baseline and a learning rate, or say that the data carry none.
+    """Recommend a plan, a baseline and a learning rate, or print why the data support none.
 
     --config must be the configuration of the experiments.
     """

@@ -126,7 +126,7 @@ class ProbesConfig(Section):
         ["world"],
         description=(
             "Sets of probes (docs/probes.md): json_lines (your own), snapshots, templama, ecbd, wikidata, world (only "
-            "for source synthetic)."
+            "for source synthetic), counterfactual (only for the source of this name)."
         ),
     )
     validation_share: Split = Field(
