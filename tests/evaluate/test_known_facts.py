@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from tests.support.model_fixtures import sharp_model, tiny_tokenizer
+from tgl.core.errors import TglError
 from tgl.evaluate.known_facts import ranked_facts
 from tgl.evaluate.score import kl_divergence
 from tgl.text.counterfactual.facts import Fact, Wordings
@@ -83,3 +84,11 @@ def test_a_model_does_not_diverge_from_itself_and_the_divergence_is_that_of_the_
         total += (p * (p / q).log()).sum().item()
     assert kl_divergence(base, other, tokens, **settings) == pytest.approx(total / len(tokens), rel=1e-4)
     assert np.isnan(kl_divergence(base, other, tokens[:0], **settings))
+
+
+def test_a_model_whose_activations_overflow_knows_no_fact():
+    model = sharp_model("gpt2")
+    with torch.no_grad():
+        model.transformer.ln_f.weight.fill_(3e38)
+    with pytest.raises(TglError, match=r"fact home of 'Anna Berg': log-likelihoods .*nan.*finite"):
+        ranked(facts(), model=model)

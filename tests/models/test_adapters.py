@@ -223,3 +223,23 @@ def test_an_adapter_to_keep_is_whole_and_asked_for_once(base, adapter):
     assert "lacks 1 tensors that adapter_config.json asks for" in refusal(adapter, keep_adapter=True)
     save_file(tensors | {name: torch.full_like(tensors[name], torch.nan)}, weights)
     assert "hold values that are not finite" in refusal(adapter, keep_adapter=True)
+
+
+@pytest.mark.parametrize("target", ["wte", "lm_head"])
+def test_an_adapter_of_one_end_of_a_tied_model_leaves_the_other_end_alone(tmp_path, target):
+    save_model(tiny_model("gpt2", seed=3), tiny_tokenizer(), tmp_path / "base")
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "base", dtype=torch.float32)
+    torch.manual_seed(1)
+    inside = get_peft_model(model, LoraConfig(r=2, target_modules=[target], init_lora_weights=False)).eval()
+    inside.save_pretrained(tmp_path / "adapter")
+    expected = logits(inside)
+    merged = load_model(tmp_path / "adapter", merge_adapter=True)
+    torch.testing.assert_close(logits(merged), expected)
+    save_model(merged, tiny_tokenizer(), tmp_path / "saved")
+    torch.testing.assert_close(logits(load_model(tmp_path / "saved")), expected)
+
+
+def test_a_configuration_next_to_an_adapter_is_no_model(base, adapter):
+    expected = logits(load_model(adapter, merge_adapter=True))
+    shutil.copy(base / "config.json", adapter)
+    assert torch.equal(logits(load_model(adapter, merge_adapter=True)), expected)

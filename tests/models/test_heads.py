@@ -127,3 +127,8 @@ def test_a_weight_has_its_outputs_where_its_class_puts_them():
     block = model.transformer.h[0].attn
     assert block.c_attn.weight.shape[_dim(block.c_attn, outputs=True)] == 3 * model.config.n_embd
     assert torch.nn.Linear(2, 5).weight.shape[_dim(torch.nn.Linear(2, 5), outputs=True)] == 5
+
+
+def test_heads_that_work_in_pairs_are_refused():
+    with pytest.raises(TglError, match=r"block00\.attention.*work in pairs.*unit 'module'"):
+        heads_of(twin("diffllama"))

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from tests.support.model_fixtures import ARCHITECTURES, BLOCK, tiny_model
+from tests.support.twins import twin
 from tgl.core.errors import TglError
 from tgl.models.linear import linear_maps, mlps
 from tgl.models.sublayers import sublayers
@@ -92,3 +93,11 @@ def test_an_mlp_with_a_map_that_does_not_run_is_refused_with_its_maps():
 def test_models_without_mlps_have_none():
     model = tiny_model("mamba")
     assert mlps(model, sublayers(model)) == []
+
+
+def test_an_expert_that_all_tokens_share_does_not_make_a_mixture_a_dense_mlp():
+    model = twin("deepseek_v3")
+    with pytest.raises(
+        TglError, match=r"block\d+\.mlp: found the linear maps .*shared_experts.* and the weights .*experts"
+    ):
+        mlps(model, sublayers(model))

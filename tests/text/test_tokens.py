@@ -1,3 +1,4 @@
+import copy
 import json
 import tracemalloc
 
@@ -198,3 +199,19 @@ def test_a_table_from_before_the_rules_were_recorded_is_compared_by_its_vocabula
     write_table([{"part": "train", "tokens": [1, 2]}], path, "tokens")
     with pytest.raises(TglError, match="does not record the tokenizer"):
         check_packed([path], tokenizer)
+
+
+def test_special_tokens_inside_a_text_are_counted(tokenizer, tmp_path):
+    texts = [("train", f"{TEXTS[0]} {END_OF_TEXT} {TEXTS[1]}"), ("train", TEXTS[2])]
+    write_blocks(texts, tokenizer, 8, output=tmp_path / "special")
+    assert read_counts(tmp_path / "special")["special_tokens_in_text"] == 1
+    write_blocks(texts[1:], tokenizer, 8, output=tmp_path / "plain")
+    assert "special_tokens_in_text" not in read_counts(tmp_path / "plain")
+
+
+def test_another_end_of_text_token_is_another_tokenizer(tokenizer, tmp_path):
+    write_blocks([("train", TEXTS[0])], tokenizer, 8, output=tmp_path / "tokens")
+    other = copy.deepcopy(tokenizer)
+    other.eos_token = other.convert_ids_to_tokens(5)
+    with pytest.raises(TglError, match=r"end-of-text token \d+, expected 5\)"):
+        check_packed([tmp_path / "tokens"], other)

@@ -30,6 +30,7 @@ def probe(number, text, name="snapshots"):
 @pytest.fixture
 def withheld(tmp_path):
     rows = [probe(1, "Two is here."), probe(2, "It’s “so”."), probe(3, "One is here.", "world")]
+    rows += [probe(4, '"Three" is over.'), probe(5, "Now (closed) it is."), probe(6, "东京是首都。")]
     write_table(rows, tmp_path / "probes", "probes")
     return Withheld(tmp_path / "probes", "en", keep=True)
 
@@ -46,6 +47,9 @@ def withheld(tmp_path):
         ("Two\u00a0is he\u00adre.\u200e One is here. It‘s „so“. One ends.", "One is here. One ends.", 2),
         # Not split off inside of brackets.
         ("One is here. Foo (Two is here. It left.) ok.", "One is here.", 1),
+        ("One is here. Foo (“Three” is over. It left.) ok.", "One is here.", 1),
+        ("One is here. Foo (Now (closed) it is. It left.) ok.", "One is here. It left.) ok.", 1),
+        ("One is here. Foo (东京是首都。大。) ok.", "One is here.", 1),
         ("One  is here. Two is here not.", "One  is here. Two is here not.", 0),
         ("", "", 0),
     ],

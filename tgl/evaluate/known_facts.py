@@ -10,6 +10,7 @@ import numpy as np
 from transformers import PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
+from tgl.core.errors import TglError
 from tgl.evaluate.score import max_length, span_scores
 from tgl.evaluate.spans import span_tokens
 from tgl.text.counterfactual.facts import Fact, Wordings
@@ -36,6 +37,9 @@ def ranked_facts(
         wordings: The wordings by relation.
         candidates: The number of candidates, the answer included; fewer if the relation has fewer answers.
         seed: Seed of the drawn candidates.
+
+    Raises:
+        TglError: A log-likelihood is not finite.
     """
     answers: dict[str, set[str]] = defaultdict(set)
     true: dict[tuple[str, str], set[str]] = defaultdict(set)
@@ -64,5 +68,10 @@ def ranked_facts(
         ranks = []
         for _ in wordings[fact.relation].test:
             own = means[list(next(places))]
+            if not np.isfinite(own).all():
+                raise TglError(
+                    f"fact {fact.relation} of '{fact.subject}': log-likelihoods {own.tolist()}, expected finite "
+                    "numbers. The model's activations overflow; give another checkpoint."
+                )
             ranks.append(1 + int((own[1:] >= own[0]).sum()))
         yield Fact(fact.relation, fact.subject, fact.answer, tuple(ranks) if len(own) > 1 else ())

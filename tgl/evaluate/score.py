@@ -184,11 +184,12 @@ def score_probes(
     scores = span_scores(model, spans)
     for row, positions in zip(rows, owners, strict=True):
         own, others = scores.log_likelihood[positions[0]], scores.log_likelihood[positions[1:]]
-        if not math.isfinite(own):
-            raise TglError(
-                f"probe '{row['id']}': log-likelihood {own} at checkpoint '{checkpoint}'; expected a finite number. "
-                "Train with a smaller learning rate."
-            )
+        for value in (own, *others):
+            if not math.isfinite(value):
+                raise TglError(
+                    f"probe '{row['id']}': log-likelihood {value} at checkpoint '{checkpoint}'; expected a finite "
+                    "number. Train with a smaller learning rate."
+                )
         old = float(others[-1]) if _old(row) else None
         ranked = others[:-1] if _old(row) else others
         yield {

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+from torch import nn
 from transformers import PreTrainedModel
 
 from tgl.core.errors import TglError
@@ -47,7 +48,9 @@ def merged(base: PreTrainedModel, folder: Path) -> PreTrainedModel:
     Raises:
         TglError: As `adapted`.
     """
-    model = _wrapped(base, folder).merge_and_unload()
+    wrapper = _wrapped(base, folder)
+    _untie_adapted(wrapper)
+    model = wrapper.merge_and_unload()
     _check_finite(model, folder)
     model.requires_grad_(True)  # peft froze the base model.
     return model.eval()
@@ -64,6 +67,21 @@ def adapted(base: PreTrainedModel, folder: Path) -> PreTrainedModel:
     _check_finite(model, folder)
     model.requires_grad_(True)  # peft froze the base model.
     return model.eval()
+
+
+def _untie_adapted(wrapper: PeftModel) -> None:
+    """Give the embedding and the head tensors of their own if they share one and the adapter changes one of them.
+
+    peft adds the product of the adapter to the weight in place, which would change the other one too.
+    """
+    model = wrapper.get_base_model()
+    ends = [
+        layer for layer in (model.get_input_embeddings(), model.get_output_embeddings()) if layer is not None
+    ]
+    inner = [getattr(layer, "base_layer", layer) for layer in ends]
+    if len(ends) == 2 and inner[0].weight is inner[1].weight and inner != ends:
+        inner[1].weight = nn.Parameter(inner[1].weight.detach().clone())
+        model.config.tie_word_embeddings = False
 
 
 def _check_finite(model: PreTrainedModel, folder: Path) -> None:

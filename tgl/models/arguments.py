@@ -49,4 +49,5 @@ def _address(tensor: torch.Tensor) -> int:
 
 
 def _tensors(values: object) -> Iterator[torch.Tensor]:
-    return (value for value in tree_flatten(values)[0] if isinstance(value, torch.Tensor))
+    # Tensors without elements, such as the tokens of an idle expert, carry no values and share the address 0.
+    return (value for value in tree_flatten(values)[0] if isinstance(value, torch.Tensor) and value.numel())

@@ -20,7 +20,7 @@ from tgl.models.adapters import adapted, check_adapter, merged
 from tgl.models.architecture import architecture_config
 from tgl.models.folders import base_of_adapter, local_folder
 from tgl.models.k_adapter import KAdapterForCausalLM  # noqa: F401, registers itself with the Auto classes
-from tgl.models.load_streamed import load_streamed
+from tgl.models.load_streamed import load_streamed, saved_buffers
 from tgl.models.mode import measuring
 from tgl.models.model_config import brief, check_causal
 from tgl.models.model_files import ADAPTER_CONFIG
@@ -240,13 +240,19 @@ def _weights_last(folder: Path) -> list[Path]:
 
 
 def weights_hash(model: PreTrainedModel) -> str:
-    """Return the SHA-256 of all weights, which detects that the model behind a name has changed."""
+    """Return the SHA-256 of all weights and saved buffers, which detects that the model behind a name has changed."""
     digest = hashlib.sha256()
+
+    def add(name: str, value: torch.Tensor) -> None:
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+
     with measuring(model):  # Restores RWKV's weights as trained.
         for name, parameter in model.named_parameters():
-            digest.update(name.encode())
             with loaded(model, [parameter]):
-                digest.update(parameter.detach().cpu().contiguous().view(torch.uint8).numpy())
+                add(name, parameter)
+        for name, buffer in saved_buffers(model):
+            add(name, buffer)
     return digest.hexdigest()
 
 

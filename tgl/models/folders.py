@@ -82,7 +82,8 @@ def base_of_adapter(folder: Path) -> Path:
     Raises:
         TglError: The base model is not named, cannot be found, or is an adapter itself.
     """
-    if (folder / CONFIG).is_file():
+    # Trainers also save the base model's configuration next to an adapter.
+    if (folder / CONFIG).is_file() and any((folder / file).is_file() for file in (WEIGHTS, INDEX)):
         return folder
     path = folder / ADAPTER_CONFIG
     base = read_model_json(path).get("base_model_name_or_path")

@@ -62,6 +62,11 @@ def _heads(module: nn.Module, where: str) -> dict[str, list[Member]]:
     children = dict(module.named_children())
     output = next((children[name] for name in _OUTPUTS if name in children), None)
     size = next((getattr(module, n) for n in ("head_dim", "head_size") if hasattr(module, n)), None)
+    if hasattr(module, "lambda_q1"):
+        raise TglError(
+            f"profile.unit: {where}: its heads work in pairs (differential attention), whose outputs are not those of "
+            "single heads. Use the unit 'module'"
+        )
     if output is None or not isinstance(size, int):
         raise TglError(f"profile.unit: {where}: found no output matrix or head size. Use the unit 'module'")
     count = _width(output, outputs=False) // size

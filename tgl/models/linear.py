@@ -117,9 +117,9 @@ def mlps(model: nn.Module, units: Sequence[Sublayer]) -> list[Mlp]:
         TglError: A sublayer `mlp` is not a chain of dense linear maps through one layer of neurons, such as a mixture
             of experts.
     """
-    wanted = [unit for unit in units if unit.part == "mlp"]
+    wanted = {unit.name: unit for unit in units if unit.part == "mlp"}
     order: list[nn.Module] = []
-    maps = {unit.name: linear_maps([unit]) for unit in wanted}
+    maps = {name: linear_maps([unit]) for name, unit in wanted.items()}
     handles = [
         linear.module.register_forward_hook(lambda module, *_: order.append(module))
         for found in maps.values()
@@ -134,7 +134,7 @@ def mlps(model: nn.Module, units: Sequence[Sublayer]) -> list[Mlp]:
             handle.remove()
     place = {id(module): number for number, module in enumerate(order)}
     found = []
-    for unit, own in maps.items():
+    for name, own in maps.items():
         ran = sorted(
             (linear for linear in own if id(linear.module) in place),
             key=lambda linear: place[id(linear.module)],
@@ -143,13 +143,26 @@ def mlps(model: nn.Module, units: Sequence[Sublayer]) -> list[Mlp]:
             len(ran) < 2
             or len(ran) < len(own)
             or any(each.num_outputs % ran[-1].num_inputs for each in ran[:-1])
+            or _others(wanted[name], own)
         ):
             shapes = (
                 ", ".join(f"{each.name} {each.num_inputs} -> {each.num_outputs}" for each in own) or "none"
             )
             raise TglError(
-                f"{unit}: found the linear maps {shapes}; expected dense maps into one layer of neurons and one map "
-                "out of it. Neurons of this architecture are not supported; choose whole sublayers"
+                f"{name}: found the linear maps {shapes}{_others(wanted[name], own)}; expected dense maps into one "
+                "layer of neurons and one map out of it. Neurons of this architecture are not supported; choose whole "
+                "sublayers"
             )
-        found.append(Mlp(unit, tuple(ran[:-1]), ran[-1]))
+        found.append(Mlp(name, tuple(ran[:-1]), ran[-1]))
     return found
+
+
+def _others(unit: Sublayer, maps: Iterable[LinearMap]) -> str:
+    """Return the matrices of a sublayer that are not among its linear maps, as text, such as stacked experts."""
+    own = {f"{linear.name}.weight" for linear in maps}
+    others = [
+        f"{name} {list(value.shape)}"
+        for name, value in unit.parameters.items()
+        if value.dim() > 1 and name not in own
+    ]
+    return f" and the weights {', '.join(others)}" if others else ""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import torch
@@ -17,7 +18,7 @@ from tgl.models.model_files import check_finite, names_of
 from tgl.models.places import Place, find_places
 from tgl.models.streamed import Streamed, opened
 from tgl.models.sublayers import block_modules
-from tgl.models.weights import inspect, named, report_unused, unused
+from tgl.models.weights import ignored, inspect, named, report_unused, unused
 
 _M_MMAP_THRESHOLD = -3  # in malloc.h
 
@@ -48,9 +49,10 @@ def load_streamed(
     model = build_shell(folder, shell.config, headers, buffers=True)
     blocks = block_modules(model)
     places, shapes, extra = find_places(model, headers)
-    extra = unused(folder, model, headers, unexpected=extra)
+    left_out = ignored(model, extra)
+    extra = unused(folder, model, headers, unexpected=set(extra) - set(left_out))
     of_parameter = _of_parameters(folder, model, places, shapes=shapes)
-    report_unused(extra, name, say)
+    report_unused([*extra, *left_out], name, say)
     on_disk = _only_in_one(model, blocks)
     made: dict[nn.Parameter, nn.Parameter] = {}
     for parameter, place in of_parameter.items():
@@ -106,7 +108,7 @@ def _of_parameters(
     """
     found: dict[nn.Parameter, Place] = {}
     for name, parameter in model.state_dict(keep_vars=True).items():
-        if name not in places or not isinstance(parameter, nn.Parameter):
+        if name not in places:
             continue
         place = places[name]
         if shapes[name] != tuple(parameter.shape):
@@ -114,6 +116,8 @@ def _of_parameters(
                 f"{place.sources[0].file}: '{name}' has shape {list(shapes[name])}, expected {list(parameter.shape)} "
                 f"as in {folder / 'config.json'}. One of the two files belongs to another model; replace it."
             )
+        if not isinstance(parameter, nn.Parameter):
+            continue
         if parameter in found and not torch.equal(_value(found[parameter], model), _value(place, model)):
             raise TglError(
                 f"{place.sources[0].file}: '{name}' differs from '{found[parameter].name}', but config.json ties them; "
@@ -121,12 +125,26 @@ def _of_parameters(
             )
         found.setdefault(parameter, place)
     missing = [name for name, parameter in model.named_parameters() if parameter not in found]
+    computed = [re.compile(pattern) for pattern in model._keys_to_ignore_on_load_missing or ()]
+    missing += [
+        name
+        for name, _ in saved_buffers(model)
+        if name not in places and not any(pattern.search(name) for pattern in computed)
+    ]
     if missing:
         raise TglError(
             f"{folder}: lacks {len(missing)} of the model's tensors ({names_of(missing)}); expected all tensors that "
             "config.json asks for. Fetch the model again."
         )
     return found
+
+
+def saved_buffers(model: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
+    """Yield the buffers that checkpoints of a model hold, with their names."""
+    for prefix, module in model.named_modules():
+        for name, buffer in module._buffers.items():
+            if buffer is not None and name not in module._non_persistent_buffers_set:
+                yield f"{prefix}.{name}".removeprefix("."), buffer
 
 
 def _value(place: Place, model: PreTrainedModel) -> torch.Tensor:

@@ -21,7 +21,9 @@ from transformers.core_model_loading import (
     rename_source_key,
 )
 
-from tgl.models.model_files import Header
+from tgl.core.errors import TglError
+from tgl.core.files import how_to_mend
+from tgl.models.model_files import Header, names_of
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,14 @@ def _converted(
     converter = copy.deepcopy(place.converter)
     for source in place.sources:
         converter.add_tensor(place.first, source.name, source.pattern, tensor_of(source))
-    found = converter.convert(place.first, model=model, config=model.config)
+    try:
+        found = converter.convert(place.first, model=model, config=model.config)
+    except (RuntimeError, ValueError, KeyError, IndexError) as error:
+        names = [source.name for source in place.sources]
+        raise TglError(
+            f"{place.sources[0].file}: {len(names)} tensors do not make '{place.first}' ({names_of(names)}): "
+            f"{' '.join(str(error).split())[:200]}. {how_to_mend(place.sources[0].file)}"
+        ) from None
     return {name: value[0] if isinstance(value, list) else value for name, value in found.items()}
 
 
@@ -79,6 +88,26 @@ def find_places(
 
     Returns:
         The place and the shape by name in the model, and the names in the files that belong to nothing.
+
+    Raises:
+        TglError: Tensors that make one parameter together do not fit, such as one expert too few.
+    """
+    firsts, extra = first_places(model, headers)
+    places: dict[str, Place] = {}
+    shapes: dict[str, tuple[int, ...]] = {}
+    for name, place in firsts.items():
+        made = {name: _empty(place.sources[0], headers)}
+        if place.converter is not None:
+            made = _converted(place, lambda source: _empty(source, headers), model)
+        for own, tensor in made.items():
+            places[own], shapes[own] = replace(place, name=own), tuple(tensor.shape)
+    return places, shapes, extra
+
+
+def first_places(model: PreTrainedModel, headers: Mapping[str, Header]) -> tuple[dict[str, Place], list[str]]:
+    """Return the place of each name in the model that a tensor of the files gets, and the other tensors' names.
+
+    A conversion can make several parameters; only the first one is here.
     """
     expected = model.state_dict()
     steps = get_model_conversion_mapping(model)
@@ -98,15 +127,7 @@ def find_places(
         place = firsts.setdefault(name, Place(name, (), by_pattern[pattern] if pattern else None, name))
         source = Source(headers[header].file, header, pattern or "")
         firsts[name] = replace(place, sources=(*place.sources, source))
-    places: dict[str, Place] = {}
-    shapes: dict[str, tuple[int, ...]] = {}
-    for name, place in firsts.items():
-        made = {name: _empty(place.sources[0], headers)}
-        if place.converter is not None:
-            made = _converted(place, lambda source: _empty(source, headers), model)
-        for own, tensor in made.items():
-            places[own], shapes[own] = replace(place, name=own), tuple(tensor.shape)
-    return places, shapes, extra
+    return firsts, extra
 
 
 def _empty(source: Source, headers: Mapping[str, Header]) -> torch.Tensor:

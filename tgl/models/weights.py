@@ -27,6 +27,7 @@ from tgl.models.model_files import (
     read_model_json,
     weight_files,
 )
+from tgl.models.places import first_places
 
 Say = Callable[[str], None]
 # Prefixes of tensor names, and the wrapper that adds each.
@@ -59,7 +60,7 @@ def load_whole(folder: Path, name: str, say: Say, *, dtype: torch.dtype = torch.
     model, info = _filled(shell, headers, dtype)
     _check_loaded(folder, model, headers, info=info)
     extra = unused(folder, model, headers, unexpected=info["unexpected_keys"])
-    report_unused(extra, name, say)
+    report_unused([*extra, *ignored(model, headers)], name, say)
     head = model.get_output_embeddings()
     if (
         head is not None
@@ -113,6 +114,7 @@ def _check_headers(folder: Path, shell: PreTrainedModel, headers: Mapping[str, H
         # transformers converts some layouts, but the number of elements stays the same.
         if own and expected[own].numel() != torch.Size(header.shape).numel():
             raise _misshaped(folder, header, name, expected=tuple(expected[own].shape))
+    _check_sources(shell, headers)
     asked = sum(parameter.numel() for parameter in shell.parameters())
     held = sum(torch.Size(header.shape).numel() for header in headers.values())
     if asked > 2 * held:  # Filling the missing tensors could need more memory than there is.
@@ -120,6 +122,24 @@ def _check_headers(folder: Path, shell: PreTrainedModel, headers: Mapping[str, H
             f"{folder}: the weights hold {held:,} numbers, expected {asked:,} parameters as in {CONFIG}. "
             f"{how_to_mend(folder / CONFIG)}"
         )
+
+
+def _check_sources(shell: PreTrainedModel, headers: Mapping[str, Header]) -> None:
+    """Check the tensors that transformers renames or converts, such as single experts."""
+    expected = shell.state_dict()
+    for name, place in first_places(shell, headers)[0].items():
+        sources = [headers[source.name] for source in place.sources]
+        for source, header in zip(place.sources, sources, strict=True):
+            if expected[name].is_floating_point() and not header.is_float:
+                raise TglError(
+                    f"{header.file}: '{source.name}' is of type {header.dtype}, expected floating-point numbers of 16 "
+                    "bits or more. Give weights that are not quantised."
+                )
+        if place.converter is None and len(sources) > 1:
+            raise TglError(
+                f"{sources[0].file}: found {len(sources)} tensors for '{name}' of the model "
+                f"({names_of([source.name for source in place.sources])}), expected one. Remove the others."
+            )
 
 
 def _own_name(name: str, expected: Collection[str], prefix: str) -> str | None:
@@ -186,6 +206,20 @@ def _why_missing(unexpected: Iterable[str], where: Path) -> str:
     if names:
         return f"It holds {len(names)} tensors with other names ({names_of(names, 3)}): rename them."
     return how_to_mend(where)
+
+
+def ignored(model: PreTrainedModel, names: Iterable[str]) -> list[str]:
+    """Return the tensors that the type of model leaves out by design, such as blocks that predict further tokens."""
+    patterns = [re.compile(pattern) for pattern in model._keys_to_ignore_on_load_unexpected or ()]
+    own = model.state_dict()
+    return sorted(
+        name
+        for name in names
+        if any(pattern.search(name) for pattern in patterns)
+        and _own_name(name, own, model.base_model_prefix) is None
+        and not _COMPUTED.search(name)
+        and not _MASK.search(name)
+    )
 
 
 def report_unused(tensors: list[str], name: str, say: Say) -> None:

@@ -144,7 +144,10 @@ class CounterfactualConfig(Section):
     updated: Count = Field(80, description="Facts that get another answer, 1 to 100,000.")
     unchanged: Count = Field(80, description="Facts of the same relations that stay, 1 to 100,000.")
     far: Count = Field(120, description="Facts of other relations that stay, at most. 1 to 100,000.")
-    new_entities: Count = Field(40, description="Invented subjects, each with one fact, 1 to 100,000.")
+    new_entities: Annotated[Integer, Field(ge=1, le=3072)] = Field(
+        40,
+        description="Invented subjects, each with one fact, 1 to 3072: as many as there are invented names.",
+    )
     exposures: Count = Field(6, description="Sentences that state each changed or new fact, 1 to 100,000.")
     old_characters: Characters = Field(
         400_000, description="Characters of old text, 10,000 to 10,000,000,000."

@@ -20,7 +20,7 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from tgl.core.errors import TglError
 from tgl.core.files import check_file
-from tgl.text.tokens import check_packed, read_stream
+from tgl.text.tokens import check_packed, num_special, read_stream
 
 MAX_TOKENS = 1_000_000  # reading stops here, which is enough to sample windows and spans
 _BUILDERS = {".txt": "text", ".json": "json", ".jsonl": "json", ".parquet": "parquet"}
@@ -76,7 +76,8 @@ def read_corpus(
         path: The file.
         tokenizer: The tokenizer.
         most: Reading stops after the document that reaches this number of tokens.
-        counts: Gets the number of documents that were skipped because their text is null or empty.
+        counts: Gets the number of documents that were skipped because their text is null or empty, and of special
+            tokens in the text of others.
 
     Raises:
         TglError: The file is missing or of an unknown kind, its tokens are from another tokenizer, it has no column
@@ -96,7 +97,10 @@ def read_corpus(
         if not text:
             counts["text: documents skipped, text is empty"] += 1
             continue
-        found += tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+        ids = tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+        if special := num_special(ids, tokenizer):
+            counts["text: special tokens in documents"] += special
+        found += ids
         found.append(tokenizer.eos_token_id)
         if len(found) >= most:
             break

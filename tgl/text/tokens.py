@@ -7,6 +7,7 @@ time (`tgl.train.stream`).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -22,18 +23,34 @@ from tgl.models.tokenizer import identity
 
 # Documents tokenised at once, enough to keep all processors busy. A token takes some 150 bytes during that time.
 _GROUP_DOCUMENTS, _GROUP_CHARACTERS = 256, 1 << 19
+# A text with words such as "<|endoftext|>" has special tokens inside, as in most pretraining. They are counted.
+SPECIAL = "special_tokens_in_text"
 _GROUP_TOKENS = 1 << 18  # tokens in a row group, each of which takes 36 bytes until the group is written
 
 
 def pack(
-    documents: Iterable[tuple[str, str]], tokenizer: PreTrainedTokenizerBase, block_size: int
+    documents: Iterable[tuple[str, str]],
+    tokenizer: PreTrainedTokenizerBase,
+    block_size: int,
+    *,
+    counts: Counter[str] | None = None,
 ) -> Iterator[dict]:
-    """Yield rows of the table `tokens` from (part, text) documents."""
+    """Yield rows of the table `tokens` from (part, text) documents.
+
+    Args:
+        documents: The documents.
+        tokenizer: The tokenizer.
+        block_size: The tokens in a block.
+        counts: Gets the number of `SPECIAL`, if there are any.
+    """
+    counts = Counter() if counts is None else counts
     pending: dict[str, list[int]] = {part: [] for part in TEXT_PARTS}
     for group in _groups(documents):
         encoded = tokenizer([text for _, text in group], add_special_tokens=False, verbose=False)["input_ids"]
         for (part, _), ids in zip(group, encoded, strict=True):
             waiting = pending[part]
+            if special := num_special(ids, tokenizer):
+                counts[SPECIAL] += special
             waiting.extend(ids)
             waiting.append(tokenizer.eos_token_id)
             whole = len(waiting) // block_size * block_size
@@ -43,6 +60,14 @@ def pack(
     for part, waiting in pending.items():
         if waiting:
             yield {"part": part, "tokens": waiting}
+
+
+def num_special(ids: Iterable[int], tokenizer: PreTrainedTokenizerBase) -> int:
+    """Return the number of special tokens in a text, which tokenizers make of words such as "</s>"."""
+    special = {*tokenizer.all_special_ids}
+    if tokenizer.unk_token_id != tokenizer.eos_token_id:  # In GPT-2 both are one token.
+        special.discard(tokenizer.unk_token_id)
+    return sum(token in special for token in ids)
 
 
 def _groups(documents: Iterable[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
@@ -80,7 +105,9 @@ def write_blocks(
     Raises:
         TglError: There is no training text.
     """
-    counts = {f"{part}_{what}": 0 for part in TEXT_PARTS for what in ("documents", "tokens", "blocks")}
+    counts = Counter(
+        {f"{part}_{what}": 0 for part in TEXT_PARTS for what in ("documents", "tokens", "blocks")}
+    )
 
     def counted() -> Iterator[tuple[str, str]]:
         for part, text in documents:
@@ -88,7 +115,7 @@ def write_blocks(
             yield part, text
 
     with TableWriter(output, "tokens", max(1, _GROUP_TOKENS // block_size)) as table:
-        for row in pack(counted(), tokenizer, block_size):
+        for row in pack(counted(), tokenizer, block_size, counts=counts):
             counts[f"{row['part']}_blocks"] += 1
             counts[f"{row['part']}_tokens"] += len(row["tokens"])
             table.add(row)
@@ -98,7 +125,7 @@ def write_blocks(
                 "out. Check the dates and text.holdout_share"
             )
         # The source of the documents has finished counting only now.
-        table.finish(counts | dict(more_counts or {}), identity(tokenizer))
+        table.finish(dict(counts) | dict(more_counts or {}), identity(tokenizer))
 
 
 # The parts of a tokenizer that `identity` names.
@@ -128,8 +155,8 @@ def check_packed(paths: Iterable[str | Path], tokenizer: PreTrainedTokenizerBase
             if found.get(key, value) != value:
                 what = _PARTS[key]
                 raise TglError(
-                    f"{path}: packed with another tokenizer than this model's ({what} {found[key][:12]}, expected "
-                    f"{value[:12]}). Give the text itself, or pack it again"
+                    f"{path}: packed with another tokenizer than this model's ({what} {str(found[key])[:12]}, expected "
+                    f"{str(value)[:12]}). Give the text itself, or pack it again"
                 )
 
 

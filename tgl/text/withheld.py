@@ -35,7 +35,8 @@ class Withheld:
                 self._ids[sentence_key(row["text"])].append(row["id"])
         self._by_beginning: dict[tuple[str, ...], list[str]] = defaultdict(list)
         for key in self._ids:
-            self._by_beginning[tuple(key.split(" ")[:2])].append(key)
+            self._by_beginning[_words(key)[:2]].append(key)
+        self._of_one_word = [key for key in self._ids if " " not in key]
         self._language, self._keep = language, keep
         self.counts = {"withheld_sentences": 0}
         self.removed: Counter[tuple[str, str]] = Counter()
@@ -75,10 +76,17 @@ class Withheld:
         key = sentence_key(piece)
         if key in self._ids:
             return {key}
-        words = [word.lstrip(_OPENING) for word in key.split(" ")]
-        return {
+        words = _words(key)
+        found = {
             found
             for beginning in zip(words, words[1:], strict=False)
             for found in self._by_beginning.get(beginning, ())
             if found in key
         }
+        # A sentence without spaces, as in Chinese, has one word, which can begin anywhere.
+        return found | {one for one in self._of_one_word if one in key}
+
+
+def _words(key: str) -> tuple[str, ...]:
+    """Return the words of a sentence's key without the brackets and quotes before them."""
+    return tuple(word.lstrip(_OPENING) for word in key.split(" "))

@@ -127,3 +127,27 @@ def test_probes_ask_in_every_test_wording():
         answer = row["text"][row["span_start"] : row["span_end"]]
         assert row["text"].endswith(f"{row['subject']} is {answer}.")
         assert row["set"] == FAR or row["kind"] == "new_entity" or (row["subject"], answer) in stated
+
+
+def test_a_subject_of_which_every_answer_is_true_is_left_out_and_counted():
+    """Nothing else could be stated about it."""
+    every = [
+        Fact(relation, "Everywhere", f"{relation} answer {n}", (1, 1))
+        for relation in RELATIONS
+        for n in range(7)
+    ]
+    for number in range(20):
+        found = drawn(number, facts=FACTS + every)
+        assert found.without_other == 14  # of two relations that change
+        assert "Everywhere" not in {fact.subject for fact in (*found.updated, *found.near)}
+
+
+def test_more_new_entities_than_invented_names_are_refused():
+    settings = CounterfactualConfig.model_construct(
+        **{**CounterfactualConfig().__dict__, "new_entities": 3073}
+    )
+    with pytest.raises(TglError, match=r"3073 new entities, expected at most 3,072"):
+        partition([*FACTS] * 1, settings.model_copy(update={"updated": 20, "unchanged": 20}))
+    with pytest.raises(ValueError, match="less than or equal to 3072"):
+        drawn(new_entities=3073)
+    assert len({fact.subject for fact in drawn(new_entities=3072).new}) == 3072

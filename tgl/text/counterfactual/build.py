@@ -37,6 +37,7 @@ class Partition:
         far: Facts of other relations that stay.
         new: Facts about invented subjects.
         replaced: The true answer of each updated fact, by relation and subject.
+        without_other: The number of facts left out because every answer of their relation is true of their subject.
     """
 
     updated: list[Fact]
@@ -44,6 +45,7 @@ class Partition:
     far: list[Fact]
     new: list[Fact]
     replaced: dict[tuple[str, str], str]
+    without_other: int
 
 
 def partition(facts: Sequence[Fact], settings: CounterfactualConfig) -> Partition:
@@ -64,10 +66,16 @@ def partition(facts: Sequence[Fact], settings: CounterfactualConfig) -> Partitio
     usable = sorted(name for name, group in groups.items() if len({fact.answer for fact in group}) > 1)
     relations = rng.sample(usable, len(usable))
     changing = relations[: (len(relations) + 1) // 2]
-    inside, outside = (
-        _one_a_subject([fact for name in names for fact in groups[name]], rng)
-        for names in (changing, relations[len(changing) :])
-    )
+    answers = {name: sorted({fact.answer for fact in group}) for name, group in groups.items()}
+    true = defaultdict(set)
+    for fact in facts:
+        true[fact.relation, fact.subject].add(fact.answer)
+    candidates = [fact for name in changing for fact in groups[name]]
+    updatable = [
+        fact for fact in candidates if len(true[fact.relation, fact.subject]) < len(answers[fact.relation])
+    ]
+    inside = _one_a_subject(updatable, rng)
+    outside = _one_a_subject([fact for name in relations[len(changing) :] for fact in groups[name]], rng)
     wanted = settings.updated + settings.unchanged
     if len(inside) < wanted or not outside:
         raise TglError(
@@ -75,10 +83,6 @@ def partition(facts: Sequence[Fact], settings: CounterfactualConfig) -> Partitio
             f"{len(outside)} of other relations, expected at least {wanted} and 1. Give more facts, or lower updated "
             "and unchanged in snapshots.counterfactual"
         )
-    answers = {name: sorted({fact.answer for fact in group}) for name, group in groups.items()}
-    true = defaultdict(set)
-    for fact in facts:
-        true[fact.relation, fact.subject].add(fact.answer)
     updated = [
         Fact(
             fact.relation,
@@ -92,7 +96,14 @@ def partition(facts: Sequence[Fact], settings: CounterfactualConfig) -> Partitio
         for subject in _names(rng, settings.new_entities)
     ]
     replaced = {(fact.relation, fact.subject): fact.answer for fact in inside[: settings.updated]}
-    return Partition(updated, inside[settings.updated : wanted], outside[: settings.far], new, replaced)
+    return Partition(
+        updated,
+        inside[settings.updated : wanted],
+        outside[: settings.far],
+        new,
+        replaced,
+        len(candidates) - len(updatable),
+    )
 
 
 def _one_a_subject(facts: Sequence[Fact], rng: random.Random) -> list[Fact]:
@@ -111,7 +122,17 @@ def _other(answers: Sequence[str], true: set[str], rng: random.Random) -> str:
 
 
 def _names(rng: random.Random, number: int) -> list[str]:
-    """Return invented names, all different."""
+    """Return invented names, all different.
+
+    Raises:
+        TglError: There are fewer names.
+    """
+    most = len(_ONSETS) * len(_MIDDLES) * len(_ENDS)
+    if number > most:
+        raise TglError(
+            f"counterfactual: found {number} new entities, expected at most {most:,}, the number of names. Lower "
+            "new_entities in snapshots.counterfactual"
+        )
     found: dict[str, None] = {}
     while len(found) < number:
         found[rng.choice(_ONSETS) + rng.choice(_MIDDLES) + rng.choice(_ENDS)] = None

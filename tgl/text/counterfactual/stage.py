@@ -83,6 +83,7 @@ def write_counterfactual(
     counts |= {
         "facts": len(given),
         "known": len(known),
+        "known, without another answer": drawn.without_other,
         "statements": len(sentences),
         "percent of the new text": share,
     }
