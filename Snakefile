@@ -30,6 +30,9 @@ from workflow.provenance import run_begins, run_ends
 
 
 onstart:
+    # With --nolock, users take care of this themselves.
+    if workflow.is_main_process and workflow.execution_settings.lock:
+        hold(CONFIG.experiment)
     run_begins(workflow, RESULTS)
 
 

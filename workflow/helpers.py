@@ -74,11 +74,11 @@ class Experiment:
         return [] if file is None else [file]
 
     def borrowed_profile(self, wildcards) -> list[str]:
-        """Return the profile of another experiment with the same model, for plans named .borrowed; none without one.
+        """Return the profile of another experiment with the same model, for plans named .borrowed; none for others.
 
         It is that of the other experiment's first period, whose date can differ from the one here.
         """
-        if self.config.plan.borrow is None:
+        if not parse_plan(self.plan_names()[wildcards.plan]).borrowed:
             return []
         other = Layout(self.config.plan.borrow, self.config.model.name)
         own = Path(other.path("profile", seed=wildcards.seed, period=self.periods[0]))
@@ -178,17 +178,32 @@ class Experiment:
         if own.repository is not None:
             return []
         if own.dataset is not None:
-            return self.folder_files(own.dataset)
+            return self.folder_files(own.dataset, deep=True)
         place = Path(self.data(own.collections[wildcards.date]))
         # A folder's own time does not change with its files.
         files = (path for path in place.rglob("*") if path.is_file()) if place.is_dir() else [place]
         return sorted(map(str, files))
 
-    def folder_files(self, name: str | None) -> list[str]:
-        """Return the files of a local model, tokenizer or dataset; none for null and names on the Hugging Face Hub."""
+    def folder_files(self, name: str | None, *, deep: bool = False) -> list[str]:
+        """Return the files of a local model, tokenizer or dataset; none for null and names on the Hugging Face Hub.
+
+        Args:
+            name: The folder or name.
+            deep: Whether files in folders inside it count.
+        """
         if name is None or not Path(name).is_dir():
             return []
-        return sorted(str(path) for path in Path(name).iterdir() if path.is_file())
+        return sorted(str(path) for path in Path(name).glob("**/*" if deep else "*") if path.is_file())
+
+    def model_files(self, name: str | None) -> list[str]:
+        """Return the files of a local model; of an adapter also those of its base model, if that is local."""
+        found = self.folder_files(name)
+        if name is None or not (Path(name) / "adapter_config.json").is_file():
+            return found
+        from tgl.models.folders import base_beside  # The import takes a second.
+
+        base = base_beside(Path(name))
+        return found if base is None else [*found, *self.folder_files(str(base))]
 
     def commit(self, wildcards) -> str:
         """Return the commit of a date, "" without a repository. A tag or branch that moved makes its pages again."""

@@ -17,7 +17,7 @@ import pandas as pd
 
 from tgl.analysis.curve_points import curves_from, mean_points
 from tgl.analysis.equal_uptake import at_equal_uptake
-from tgl.analysis.uptake import best_rate, level_of, most_learned
+from tgl.analysis.uptake import LEVELS, best_rate, level_of, most_learned
 from tgl.report.method_figures import uptake_curves
 from tgl.report.methods import REFERENCE
 from tgl.train.methods import rate_text
@@ -74,7 +74,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("curves", type=Path)
-    parser.add_argument("--level", type=float, default=0.5)
+    parser.add_argument("--level", type=float, default=0.5, choices=LEVELS)
     parser.add_argument("--figure", type=Path, help="SVG file that gets the curves")
     parser.add_argument("--other-rates", type=float, nargs="*", default=[], help="rates of full to draw too")
     options = parser.parse_args()

@@ -8,7 +8,7 @@ import pytest
 from tests.analysis.curve_world import curves_of, world
 from tests.analysis.method_curves import FLAT, LEARNED, STEEP, noisy, of, tried, without_first_seed
 from tgl.analysis.advice import advise
-from tgl.analysis.equal_uptake import MethodCurves
+from tgl.analysis.equal_uptake import AT_THE_EDGE, MethodCurves
 from tgl.core.errors import TglError
 
 CHEAP = [0.0, 0.1, 0.2, 0.4]
@@ -112,3 +112,13 @@ def test_a_method_that_is_better_only_at_a_rate_for_all_replicates_is_not_recomm
         found.reason
         == "last compared with full: not shown to be better if each replicate has a rate of its own"
     )
+
+
+def test_a_method_without_a_verdict_is_not_called_equal():
+    full, own = world(np.random.default_rng(1), 6, 20, 30, apart=-0.8)
+    dear = tried(curves_of(LEARNED, STEEP))  # at every rate, so the smallest is the best one
+    found = advise(
+        of({"full": full, "last": own, "m": own}, chosen("last") | {"m": dear}), reference="full", primary=0.7
+    )
+    assert found.undecided() == []
+    assert found.without_verdict() == {"m": AT_THE_EDGE}

@@ -122,3 +122,10 @@ def test_a_value_that_is_no_number_is_refused(value):
         TglError, match=r"found a missing or infinite value of full at rate 0\.1 \(validation\)"
     ):
         curves_from(points)
+
+
+def test_a_chain_has_two_points_before_its_first_scored_step():
+    """The base model, and the checkpoint before the period."""
+    points = curve_points(of(noisy()))
+    number = points["point"].nunique()
+    assert (curves_from(points).steps, curves_from(points, starts=2).steps) == (number - 1, number - 2)

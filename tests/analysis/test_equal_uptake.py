@@ -28,8 +28,10 @@ from tgl.analysis.equal_uptake import (
     NOT_MEASURED,
     NOT_REACHED,
     ONE_SEED,
+    ONE_SUBJECT,
     TOO_CLOSE,
     MethodCurves,
+    at_equal_uptake,
 )
 from tgl.analysis.uptake import LEVELS, Curves
 
@@ -254,3 +256,29 @@ def test_methods_that_differ_in_nothing_seldom_get_a_verdict_in_a_whole_family(s
         found = compared(of({"full": full} | {f"m{number}": curves for number, curves in enumerate(own)}))
         wrong += bool(set(found["verdict"]) & {"better", "worse"})
     assert wrong / 150 <= 0.105
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_one_subject_on_one_side_is_named_as_the_reason(side):
+    """Without it, nothing would be left to learn or to forget."""
+
+    def of_one(curves):
+        weights = [own.copy() for own in curves.weights]
+        others = np.arange(len(weights[side])) != np.flatnonzero(weights[side])[0]
+        weights[side][others] = 0
+        sides = [curves.uptake.copy(), curves.forgetting.copy()]
+        sides[side][..., others] = 0
+        return Curves(*sides, tuple(weights))
+
+    test = {name: of_one(curves) for name, curves in noisy().items()}
+    assert at(compared(of(test)), "m")["verdict"] == ONE_SUBJECT
+
+
+def test_another_method_can_set_the_level():
+    curves = of({"full": curves_of(LEARNED, STEEP), "m": curves_of(LEARNED, FLAT), "weak": curves_of(LEARNED, FLAT)},
+                {"weak": learns_less()})  # fmt: skip
+    own = at_equal_uptake(curves, [("m", "weak")], primary=0.5)
+    assert at(own, "m", 0.5)["uptake"] == pytest.approx(1.5)  # of what `weak` learns on test probes
+    whole = at_equal_uptake(curves, [("m", "weak"), ("m", "full")], primary=0.5, level_of_method="full")
+    assert whole["verdict"].tolist().count(NOT_REACHED) == 1
+    assert whole[whole["reference"] == "full"]["uptake"].tolist() == pytest.approx([1.5, 2.1, 2.7])

@@ -176,3 +176,9 @@ def test_a_state_folder_that_holds_an_input_or_an_output_is_refused(inputs, tmp_
 def test_a_step_given_twice_is_refused(inputs, tmp_path, no_work):
     given = options("along", inputs, tmp_path) | {"model": [f"1={inputs / 'base'}", f"01={inputs / 'base'}"]}
     assert "step 1 is given twice" in refused("along", *arguments(given))
+
+
+@pytest.mark.parametrize("kind", ["model", "tokenizer"])
+def test_a_model_or_tokenizer_is_not_overwritten(inputs, kind):
+    with pytest.raises(TglError, match=r"base: an input and the output; expected another folder"):
+        getattr(Checked(), kind)(inputs / "base").output_folder(inputs / "base")

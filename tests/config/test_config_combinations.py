@@ -31,6 +31,10 @@ ECBD = {"sets": ["ecbd"], "ecbd": {"files": ["a.json"], "period": "20200101"}}
             {"probes": {"sets": ["snapshots"]}, "text": {"diff_rule": "ticwiki"}},
             "text.diff_rule: probes.sets has",
         ),
+        (
+            {"probes": {"sets": ["snapshots"]}, "text": {"language": "de"}},
+            "probes.snapshots.pipeline: 'en_core_web_sm' is for the language 'en', but text.language is 'de'",
+        ),
         ({"probes": {"sets": ["templama"]}}, "probes.templama: file and pairs"),
         ({"probes": {"sets": ["ecbd"], "ecbd": {"period": "20200101"}}}, "probes.ecbd.files"),
         ({"probes": ECBD | {"ecbd": {"files": ["a"], "period": "20190101"}}}, "none of the periods"),

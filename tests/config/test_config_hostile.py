@@ -94,3 +94,13 @@ def test_a_long_value_is_cut_in_the_message():
 def test_json_of_a_section_that_nothing_can_be_done_with_is_refused(text):
     with pytest.raises(TglError, match="--config: not JSON"):
         load_section(TrainConfig, text)
+
+
+@pytest.mark.parametrize("key", [("model", "load"), ("tokens", "tokenizer")])
+def test_braces_in_the_folder_of_a_model_are_refused_with_the_key(tmp_path, key):
+    """Its files are inputs of a rule, whose braces Snakemake takes for wildcards."""
+    section, name = key
+    folder = tmp_path / "{a}"
+    folder.mkdir()
+    with pytest.raises(TglError, match=rf"{section}\.{name}: .*brace"):
+        load_config({section: {name: str(folder)}})

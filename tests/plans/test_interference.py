@@ -109,3 +109,30 @@ def test_a_table_of_another_model_is_refused(profile, tmp_path):
     others = interference(tmp_path / "i.parquet", RANKED[:3])
     with pytest.raises(TglError, match="its sublayers are not those of"):
         write_plan(profile, "alr_fisher", tmp_path / "p.json", settings=PlanConfig(), seed=0, others=others)
+
+
+@pytest.mark.parametrize(
+    ("about", "what"),
+    [
+        ({"salient": "updated"}, "spans 'updated', expected 'new_entity'"),
+        ({"model_sha256": "b" * 64}, "weights 'bbbb"),
+    ],
+)
+def test_a_table_of_other_spans_or_weights_is_refused(tmp_path, about, what):
+    rows = [profile_row(name, 1.0, group="new_entity") for name in RANKED]
+    of_profile = {"model_sha256": "a" * 64, "dtype": "float32"}
+    write_table(rows, tmp_path / "profile.parquet", "profile", about=of_profile)
+    rows = [{"sublayer": name, "num_parameters": 100, "uptake": 1.0, "fisher": 2.0} for name in RANKED]
+    same = {"salient": "new_entity", "model_sha256": "a" * 64}
+
+    def written(about):
+        write_table(rows, tmp_path / "i.parquet", "interference", about=about)
+        others = {"interference": tmp_path / "i.parquet"}
+        write_plan(
+            tmp_path / "profile.parquet", "alr_fisher.new_entity", tmp_path / "p.json", settings=PlanConfig(), seed=0,
+            others=others,
+        )  # fmt: skip
+
+    written(same)
+    with pytest.raises(TglError, match=what):
+        written(same | about)

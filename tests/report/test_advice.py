@@ -4,6 +4,7 @@ import dataclasses
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from tests.report.test_replicates import END, RATES, STEPS, config_of, write_experiment, write_run
@@ -93,6 +94,16 @@ def test_a_file_of_curves_gives_the_advice_of_its_experiments(replicates, tmp_pa
     lines = write_advice(replicates, config_of(), budget=None, output=None)
     assert write_advice([tmp_path / "curves.csv"], config_of(), budget=None, output=None) == lines
     assert any(line.startswith("recommended: last") for line in lines)
+
+
+def test_a_file_of_a_chain_has_no_verdict_without_a_step_in_between(replicates, tmp_path):
+    """The point before the period is no scored step."""
+    write_replicates(replicates, config_of(), tmp_path)
+    points = pd.read_csv(tmp_path / "curves.csv")
+    points[points["point"].isin((0, 1, points["point"].max()))].to_csv(tmp_path / "curves.csv", index=False)
+    chain = config_of(snapshots={"dates": ["20190101", "20200101", "20210101"]})
+    lines = write_advice([tmp_path / "curves.csv"], chain, budget=None, output=None)
+    assert any("no verdict: no step between start and end was scored" in line for line in lines)
 
 
 def test_a_file_is_given_alone_and_is_a_table_of_curves(replicates, tmp_path):

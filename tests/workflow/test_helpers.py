@@ -1,5 +1,6 @@
 """Paths of inputs as the rules get them."""
 
+import json
 from types import SimpleNamespace
 
 import pytest
@@ -31,8 +32,9 @@ def test_braces_which_snakemake_takes_for_wildcards_are_refused(tmp_path):
 
 def test_a_borrowed_profile_is_that_of_the_other_experiments_first_period(tmp_path):
     """The periods of the two experiments need not have the same dates."""
-    own = Experiment({"plan": {"borrow": str(tmp_path / "other")}})
-    seed = SimpleNamespace(seed="3")
+    methods = ["full", "tgl_fp.borrowed"]
+    own = Experiment({"methods": methods, "plan": {"borrow": str(tmp_path / "other")}})
+    seed = SimpleNamespace(seed="3", plan="tgl_fp.borrowed")
     paths = [
         tmp_path / f"other/profile/gpt2-6x96/seed3/{date}/profile.parquet"
         for date in ("20201127", "20211230")
@@ -47,10 +49,11 @@ def test_a_borrowed_profile_is_that_of_the_other_experiments_first_period(tmp_pa
     ):
         own.borrowed_profile(seed)
     # Of a seed without a profile, the place is named where one would be.
-    assert own.borrowed_profile(SimpleNamespace(seed="4")) == [
+    assert own.borrowed_profile(SimpleNamespace(seed="4", plan="tgl_fp.borrowed")) == [
         str(tmp_path / "other/profile/gpt2-6x96/seed4/20200101/profile.parquet")
     ]
-    assert Experiment({}).borrowed_profile(seed) == []
+    # Other plans do not depend on it.
+    assert own.borrowed_profile(SimpleNamespace(seed="3", plan="full")) == []
 
 
 def test_files_of_local_models_and_datasets_are_inputs_and_names_on_the_hub_are_none(tmp_path):
@@ -62,3 +65,29 @@ def test_files_of_local_models_and_datasets_are_inputs_and_names_on_the_hub_are_
         str(tmp_path / "model.safetensors"),
     ]
     assert own.folder_files("gpt2") == own.folder_files(None) == []
+
+
+def test_files_in_folders_of_a_dataset_are_inputs(tmp_path):
+    (tmp_path / "data").mkdir()
+    for name in ("README.md", "data/train.jsonl"):
+        (tmp_path / name).touch()
+    documents = {"source": "documents", "dates": ["20190101", "20200101"]}
+    documents |= {"documents": {"dataset": str(tmp_path), "collections": {"20190101": "a", "20200101": "b"}}}
+    own = Experiment({"snapshots": documents, "probes": {"sets": ["snapshots"]}})
+    files = own.collection_files(SimpleNamespace(date="20190101"))
+    assert files == [str(tmp_path / "README.md"), str(tmp_path / "data/train.jsonl")]
+
+
+@pytest.mark.parametrize("name", ["base", "../base"])
+def test_the_local_base_model_of_an_adapter_is_an_input(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    for folder, file in (("base", "config.json"), ("adapter", "adapter_model.safetensors")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / file).touch()
+    (tmp_path / "adapter/adapter_config.json").write_text(json.dumps({"base_model_name_or_path": name}))
+    found = Experiment({}).model_files("adapter")
+    assert sorted(path.rpartition("/")[2] for path in found) == [
+        "adapter_config.json", "adapter_model.safetensors", "config.json",
+    ]  # fmt: skip
+    (tmp_path / "base/config.json").unlink()
+    assert len(Experiment({}).model_files("adapter")) == 2

@@ -77,3 +77,10 @@ def test_gpus_and_nodes_of_a_training_run_come_from_the_environment(monkeypatch,
     assert ("mpi" in needs["train"]) == (settings.get("TGL_NODES", "1") != "1")
     assert needs["profile"]["gpu"] == 1
     assert needs["profile"].get("gpu_model") == settings.get("TGL_GPU_MODEL")
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_the_default_profile_loses_nothing_of_a_cluster_s(name):
+    """Snakemake loads it too, and each of its keys replaces the whole key of the other."""
+    default, own = profile("default"), profile(name)
+    assert {key for key in default.keys() & own.keys() if default[key] != own[key]} == set()

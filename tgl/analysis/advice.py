@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from tgl.analysis.compare import BETTER, WORSE
+from tgl.analysis.compare import BETTER, NO_DIFFERENCE, WORSE
 from tgl.analysis.equal_uptake import MethodCurves, at_equal_uptake
 from tgl.analysis.power import number_needed
 from tgl.analysis.uptake import best_rate, level_of, most_learned
@@ -48,9 +48,16 @@ class Advice:
 
     def undecided(self) -> list[str]:
         """Return the methods without a significant difference from the chosen one, best first."""
-        apart = set(self.table.loc[self.table["verdict"].isin((BETTER, WORSE)), "reference"])
+        return [name for name in self._rivals() if self.over(name)["verdict"] == NO_DIFFERENCE]
+
+    def without_verdict(self) -> dict[str, str]:
+        """Return why methods that reach the level have no verdict, by method, best first."""
+        words = {name: self.over(name)["verdict"] for name in self._rivals()}
+        return {name: word for name, word in words.items() if word not in (BETTER, WORSE, NO_DIFFERENCE)}
+
+    def _rivals(self) -> list[str]:
         reached = self.ranking.loc[self.ranking["forgetting"].notna(), "method"]
-        return [name for name in reached if name != self.method and name not in apart]
+        return [name for name in reached if name != self.method]
 
     def below_level(self) -> list[str]:
         """Return the methods that do not learn enough to be compared, at any rate."""
@@ -105,7 +112,7 @@ def advise(curves: MethodCurves, *, reference: str, primary: float) -> Advice:
     method, rate, least = ranking.iloc[0]
     method = reference if math.isnan(least) else str(method)
     pairs = [(method, other) for other in curves.validation if other != method]
-    table = at_equal_uptake(curves, pairs, primary=primary)
+    table = at_equal_uptake(curves, pairs, primary=primary, level_of_method=reference)
     table = table[table["share"] == primary].reset_index(drop=True)
     reason = _reason(method, reference, table)
     if math.isnan(least):

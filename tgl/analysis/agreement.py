@@ -80,17 +80,17 @@ def agree(
     model, tokenizer = checkpoint.model, checkpoint.tokenizer
     units = list(ranked(sublayers(model)))
     several = [unit.name for unit in units if unit.output is None]
-    if several:
+    if several and settings.facts:
         raise TglError(
             f"causal tracing: several modules add to the residual stream in {', '.join(several[:4])}; expected one in "
             "each sublayer. Set agree.facts to 0"
         )
     check_tokenizer(model, tokenizer)
-    by_group = _profiled(checkpoint, profile, units)
+    by_group, counts = _profiled(checkpoint, profile, units)
     movement = None
     if moved is not None:
         movement = _movement(units, list(ranked(sublayers(load_model(moved, say=say)))), str(moved))
-    rows, counts, tracing_rows = {probe["id"]: probe for probe in read_probes(probes)}, Counter(), []
+    rows, tracing_rows = {probe["id"]: probe for probe in read_probes(probes)}, []
     others: dict[str, dict[str, pd.DataFrame]] = {}
     for kind in [kind for kind in PROFILED_KINDS if kind in by_group]:
         facts = []
@@ -125,10 +125,17 @@ def agree(
     return Agreement(to_arrow(tracing_rows, "tracing"), table, movement, dict(counts))
 
 
-def _profiled(checkpoint: Checkpoint, profile: Path, units: list[Sublayer]) -> dict[str, pd.DataFrame]:
-    """Return the norms of a profile by group (see `_matrix`), after checking that it belongs to the checkpoint."""
+def _profiled(
+    checkpoint: Checkpoint, profile: Path, units: list[Sublayer]
+) -> tuple[dict[str, pd.DataFrame], Counter[str]]:
+    """Return the finite norms of a profile by group (see `_matrix`), and the number of examples left out.
+
+    Raises:
+        TglError: The profile belongs to another model, or its units are not these.
+    """
     file = profile / "norms.parquet"
-    noted, own = read_about(file).get("model_sha256"), weights_hash(checkpoint.model)
+    about = read_about(file)
+    noted, own = about.get("model_sha256"), weights_hash(checkpoint.model)
     if noted != own:
         raise TglError(
             f"{profile}: the profile belongs to weights {str(noted)[:12]}, but '{checkpoint.name}' has weights "
@@ -136,11 +143,23 @@ def _profiled(checkpoint: Checkpoint, profile: Path, units: list[Sublayer]) -> d
         )
     norms = read_table(file, "norms").to_pandas()
     norms = norms[(norms["weights"] == "trained") & (norms["example"] >= 0)]
-    return {group: _matrix(rows, units) for group, rows in norms.groupby("group", sort=False)}
+    if missing := [unit.name for unit in units if unit.name not in set(norms["sublayer"])]:
+        raise TglError(
+            f"{profile}: found no norms of {', '.join(missing[:4])} in a profile of the unit "
+            f"'{about.get('settings', {}).get('unit', 'sublayer')}', expected those of all sublayers. Measure the "
+            "profile with --unit sublayer"
+        )
+    found, counts = {}, Counter()
+    for group, rows in norms.groupby("group", sort=False):
+        table = _matrix(rows, units)
+        found[group] = table[np.isfinite(table).all(axis=1)]
+        if left := len(table) - len(found[group]):
+            counts[f"{group}: norms not finite"] = left
+    return found, counts
 
 
 def _matrix(rows: pd.DataFrame, units: list[Sublayer]) -> pd.DataFrame:
-    """Return finite norms [examples, units], indexed by probe if the group has probes."""
+    """Return norms [examples, units], indexed by probe if the group has probes."""
     rows = rows.assign(key=rows["pair"].where(rows["pair"] != "", rows["example"].astype(str)))
     twice = rows[rows.duplicated(["key", "sublayer"])]
     if len(twice):
@@ -149,7 +168,7 @@ def _matrix(rows: pd.DataFrame, units: list[Sublayer]) -> pd.DataFrame:
             f"'{twice['group'].iloc[0]}'; expected one. Profile the model again."
         )
     table = rows.pivot(index="key", columns="sublayer", values="norm").loc[rows["key"].unique()]
-    return table[[unit.name for unit in units]].dropna()
+    return table[[unit.name for unit in units]]
 
 
 def _tracing_rows(kind: str, found: Trace, units: list[Sublayer]) -> Iterator[dict]:

@@ -73,11 +73,16 @@ def most_learned_rate(points: pd.DataFrame, method: str) -> float | None:
     return most_learned(by_rate) if by_rate else None
 
 
-def curves_from(points: pd.DataFrame) -> MethodCurves:
+def curves_from(points: pd.DataFrame, *, starts: int = 1) -> MethodCurves:
     """Return the curves that `curve_points` has made a table of. A replicate is one value in them, without subjects.
 
     Means and levels are those of the curves that were written. Intervals are over replicates alone, so they lack what
     seeds share through their probes.
+
+    Args:
+        points: The table.
+        starts: How many points come before the first scored step: the base model, and in a chain of several periods
+            also the checkpoint before the period.
 
     Raises:
         TglError: A column is missing, or a curve lacks a point of a replicate.
@@ -91,7 +96,7 @@ def curves_from(points: pd.DataFrame) -> MethodCurves:
     for (split, method, rate), uptake, forgetting in _sides(points):
         own = Curves(uptake[..., None], forgetting[..., None], (np.ones(1), np.ones(1)))
         by_split[split].setdefault(method, {})[float(rate)] = own
-    steps = points.loc[points["split"] == TEST, "point"].nunique() - 1
+    steps = points.loc[points["split"] == TEST, "point"].nunique() - starts
     return MethodCurves(by_split[VALIDATION], by_split[TEST], steps)
 
 

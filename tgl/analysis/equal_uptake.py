@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import pandas as pd
 
 from tgl.analysis.compare import holm_levels, verdict
@@ -29,6 +30,7 @@ NOT_MEASURED = "no verdict: no step between start and end was scored"
 AT_THE_EDGE = "no verdict: best rate at the edge of those tried"
 TOO_CLOSE = "no verdict: level too close to the end of a run"
 ONE_SEED = "no verdict: one seed"
+ONE_SUBJECT = "no verdict: one subject has all facts to learn, or all unchanged facts"
 DESCRIPTIVE = ""
 COLUMNS = (
     "reference", "method", "share", "rate", "reference_rate", "seeds", "uptake", "forgetting",
@@ -62,7 +64,11 @@ class MethodCurves:
 
 
 def at_equal_uptake(
-    curves: MethodCurves, comparisons: Sequence[tuple[str, str]], *, primary: float
+    curves: MethodCurves,
+    comparisons: Sequence[tuple[str, str]],
+    *,
+    primary: float,
+    level_of_method: str | None = None,
 ) -> pd.DataFrame:
     """Compare the forgetting of methods with that of references at equal uptake.
 
@@ -73,6 +79,7 @@ def at_equal_uptake(
         curves: The curves.
         comparisons: Pairs (method, reference). One without curves gets a row without numbers.
         primary: The share of the reference's uptake at which verdicts are given, one of `LEVELS`.
+        level_of_method: The method whose uptake sets the level of all comparisons; None: each reference sets its own.
 
     Returns:
         A table with one row for each comparison and level. `uptake` is the level, in nats per token that the reference
@@ -86,7 +93,7 @@ def at_equal_uptake(
     rows, results, words = [], {}, {}
     for method, reference in comparisons:
         for share in LEVELS:
-            found, row = _row(curves, method, reference, share=share)
+            found, row = _row(curves, method, reference, whole_of=level_of_method or reference, share=share)
             row |= {"share": share}
             if share == primary:
                 results[len(rows)] = found
@@ -105,13 +112,18 @@ def at_equal_uptake(
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _row(curves: MethodCurves, method: str, reference: str, *, share: float) -> tuple[AtLevel | None, dict]:
-    """Return the result of one comparison and its row. The verdict is empty if nothing stands against one."""
+def _row(
+    curves: MethodCurves, method: str, reference: str, *, whole_of: str, share: float
+) -> tuple[AtLevel | None, dict]:
+    """Return the result of one comparison and its row. The verdict is empty if nothing stands against one.
+
+    `whole_of` is the method of whose uptake the level is a share.
+    """
     if not {method, reference} <= set(curves.validation):
         return None, _blank(method, reference) | {"verdict": NOT_RUN}
-    top = most_learned(curves.validation[reference])
-    level = float(level_of(curves.validation[reference][top].means()[0], share))
-    whole = curves.test[reference][top]
+    top = most_learned(curves.validation[whole_of])
+    level = float(level_of(curves.validation[whole_of][top].means()[0], share))
+    whole = curves.test[whole_of][top]
     (rate, lost), (other_rate, other_lost) = (
         best_rate(curves.validation[name], level) for name in (method, reference)
     )
@@ -149,6 +161,8 @@ def _row(curves: MethodCurves, method: str, reference: str, *, share: float) -> 
         word = NOT_MEASURED
     elif number < 2:
         word = ONE_SEED
+    elif any(np.count_nonzero(of_subjects) < 2 <= len(of_subjects) for of_subjects in whole.weights):
+        word = ONE_SUBJECT
     elif math.isnan(apart.error):
         word = TOO_CLOSE
     else:

@@ -13,8 +13,9 @@ def criteria(validation: pd.DataFrame) -> pd.DataFrame:
     """Return the validation criterion of each method and learning rate.
 
     The criterion is the mean log perplexity over the probes of a (set, kind) at the checkpoint of their own period,
-    then over kinds, then over seeds. Updated facts, new entities and unchanged facts have the same weight, so the
-    criterion penalises forgetting. A rate with a NaN in any run has the criterion NaN and is not chosen.
+    then over the kinds of all sets, then over seeds. Updated facts, new entities and unchanged facts of one set have
+    the same weight, so the criterion penalises forgetting. A rate with a NaN in any run has the criterion NaN and is
+    not chosen.
 
     Args:
         validation: Rows of `scores` of validation probes, with the columns method, rate and seed.

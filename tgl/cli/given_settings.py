@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ import yaml
 
 from tgl.cli.sections import CONFIG, Keys
 from tgl.core.config_check import problem_list, read_yaml, validated
-from tgl.core.config_types import Section
+from tgl.core.config_types import Section, is_below_data_root
 from tgl.core.errors import TglError, nearest
 from tgl.core.json_text import parse_json
 
@@ -33,15 +34,24 @@ class Settings:
         """The configuration file."""
         return {} if self.config is None or self.is_json else read_yaml(Path(self.config))
 
-    def check(self, sections: Mapping[str, type[Section] | None]) -> None:
-        """Raise TglError for a key of --set that no section of the command has. sections: classes by key."""
-        known = [f"{key}.{name}" for key, kind in sections.items() if kind for name in kind.model_fields]
+    def check(self, sections: Mapping[str, tuple[type[Section] | None, tuple[str, ...] | None]]) -> None:
+        """Raise TglError for a key of --set that no section of the command has.
+
+        Args:
+            sections: By key, the class of each section and the keys that the command takes of the whole configuration.
+        """
+        known = [
+            f"{key}.{name}".lstrip(".")
+            for key, (kind, only) in sections.items()
+            for name in ((not key and only) or (kind.model_fields if kind else ()))
+        ]
         example = f", such as {known[0]}" if known else ""
         for key in self.assigned:
-            if not any(_is_below(key, section) for section in sections):
+            if not any(key in only if not section and only else _is_below(key, section)
+                       for section, (_, only) in sections.items()):  # fmt: skip
                 raise TglError(
                     f"--set {key}: this command has no such setting{nearest(key, known)}; expected a key of "
-                    f"{', '.join(sections)}{example}"
+                    f"{', '.join(filter(None, sections))}{example}"
                 )
 
     def section(
@@ -65,7 +75,7 @@ class Settings:
         }
         for inner, name in assigned.items():
             _put(raw, inner.split("."), self.assigned[name])
-        raw |= options
+        raw |= {name: self._placed(value, kind, name) for name, value in options.items()}
         section, problems = validated(kind or Section, raw)
         if section is not None and not problems:
             return section if kind else None
@@ -78,6 +88,12 @@ class Settings:
             ]
             raise TglError(lines[0] if len(lines) == 1 else problem_list("settings", lines))
         raise TglError(problem_list(origin, [prefix + problem for problem in problems]))
+
+    def _placed(self, value: object, kind: type[Section] | None, name: str) -> object:
+        """Return the value of an option. A path starts from the working directory, where the file's own do not."""
+        if kind is None or not isinstance(value, str) or not self.whole.get("data_root"):
+            return value
+        return os.path.abspath(value) if is_below_data_root(kind.model_fields[name]) else value
 
 
 def _is_below(key: str, section: str) -> bool:

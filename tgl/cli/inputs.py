@@ -19,6 +19,7 @@ class Checked:
 
     def __init__(self) -> None:
         self._inputs: set[str] = set()
+        self._folders: set[str] = set()  # of models and tokenizers, which an output would overwrite
         self._outputs: set[str] = set()
 
     def table(self, name: str, *paths: str | Path | None, rows: bool = True) -> Checked:
@@ -69,6 +70,7 @@ class Checked:
         paths = [name for name in names if name is not None]
         paths = [name for name in paths if os.path.lexists(name) or _looks_like_a_path(name)]
         self.folder(f"the folder of {what}, or its Hugging Face name", *paths)
+        self._folders |= set(map(os.path.realpath, paths))
         return paths
 
     def output(self, *paths: str | Path | None) -> Checked:
@@ -86,10 +88,12 @@ class Checked:
         return self
 
     def output_folder(self, *paths: str | Path | None) -> Checked:
-        """Check that files can be written into folders, which may not be there yet."""
+        """Check that files can be written into folders, which may not be there yet; call it after all inputs."""
         for path in paths:
             if path is not None:
                 check_output_folder(path)
+                if os.path.realpath(path) in self._folders:
+                    raise TglError(f"{path}: an input and the output; expected another folder to write to")
                 self._outputs.add(os.path.realpath(path))
         return self
 

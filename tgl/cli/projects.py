@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from pathlib import Path
 from typing import Annotated
@@ -56,10 +57,15 @@ def run(
         raise TglError(f"--cores: found '{cores}', expected a number from 1 on, or all")
     from tgl.cli.workflow import run_workflow
 
-    options = ["--configfile", str(config), "--cores", cores]
-    options += ["--until", until] if until else []
+    more = snakemake_options or []
+    if strange := next((option for option in more if re.match(r"--configfiles?(=|$)", option)), None):
+        raise TglError(f"{strange}: found after --, expected one configuration. Put both into one file")
+    options = ["--until", until] if until else []
+    options += ["--configfile", str(config), "--cores", cores]
     options += ["--dry-run"] if dry_run else []
-    status = run_workflow([*options, *(snakemake_options or [])], f"results/{settings.experiment}")
+    # With another value of a key, the experiment can be another one, whose report has another place.
+    results = None if any(re.match(r"(--config|-C)(=|$)", option) for option in more) else settings.experiment
+    status = run_workflow([*options, *more], results and f"results/{results}")
     if status:
         raise typer.Exit(status)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import signal
 import subprocess
@@ -29,7 +30,7 @@ _MOST_LINES = 60
 _MOST_OF_MESSAGE = 40
 
 
-def run_workflow(options: list[str], results: str) -> int:
+def run_workflow(options: list[str], results: str | None) -> int:
     """Run Snakemake on the workflow of this package.
 
     On a terminal a bar shows the progress, and a run that fails prints its lines from the first error on. With `tgl -q`
@@ -37,7 +38,7 @@ def run_workflow(options: list[str], results: str) -> int:
 
     Args:
         options: Options of Snakemake.
-        results: Folder of the experiment, whose report is named at the end.
+        results: Folder of the experiment, whose report is named at the end; None: it is not known.
 
     Returns:
         The exit status of Snakemake.
@@ -53,7 +54,9 @@ def run_workflow(options: list[str], results: str) -> int:
     snakefile = workflow_folder() / "Snakefile"
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile)]
     profile = snakefile.parent / "profiles" / "default"
-    command += ["--profile", str(profile)] if "--profile" not in options and profile.is_dir() else []
+    # Snakemake ignores its variable for a profile if the option is given.
+    given = "SNAKEMAKE_PROFILE" in os.environ or any(re.match("--profile(=|$)", option) for option in options)
+    command += ["--profile", str(profile)] if not given and profile.is_dir() else []
     command += options
     is_followed = (_is_quiet() or _is_terminal()) and not any(map(_DRY_RUN.fullmatch, options))
     piped = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "errors": "replace"}
@@ -69,7 +72,7 @@ def run_workflow(options: list[str], results: str) -> int:
     if is_followed and status:
         write("".join(_from_first_error(lines)).rstrip(), sys.stderr)
     elif is_followed:
-        _report(lines, Path(results) / "report" / "index.html")
+        _report(lines, results and Path(results) / "report" / "index.html")
     return status
 
 
@@ -81,24 +84,33 @@ def _is_terminal() -> bool:
     return sys.stderr.isatty()
 
 
-def _report(lines: list[str], page: Path) -> None:
+def _report(lines: list[str], page: Path | None) -> None:
     """Print what a run that succeeded leaves: the report, or what an option such as --summary asked for."""
     if nothing := next((line for line in lines if line.startswith("Nothing to be done")), None):
         logging.getLogger("tgl").info(one_line(nothing.strip()))
     elif not any(_TOTAL.match(line) for line in lines):
         write("".join(lines).rstrip(), sys.stdout)
         return
-    if page.exists():
+    if page is not None and page.exists():
         write(f"report: {page}", sys.stdout)
 
 
 def _end(process: subprocess.Popen, number: int) -> None:
     """Wait until Snakemake has ended its jobs and unlocked the folder."""
     # A terminal sends SIGINT to Snakemake and its jobs as well.
-    if number != signal.SIGINT:
+    if number != signal.SIGINT or not _is_in_foreground():
         process.send_signal(number)
     # Nothing reads its lines any more, and a full pipe would block it.
     process.communicate()
+
+
+def _is_in_foreground() -> bool:
+    """Return whether this process is in the group to which its terminal sends signals."""
+    try:
+        with open("/dev/tty") as terminal:
+            return os.tcgetpgrp(terminal.fileno()) == os.getpgrp()
+    except OSError:
+        return False
 
 
 def _follow(printed: Iterable[str], lines: list[str]) -> None:

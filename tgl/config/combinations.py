@@ -110,6 +110,12 @@ def _probe_problems(config: Config) -> Iterator[str]:
             f"text.diff_rule: probes.sets has 'snapshots', which needs whole sentences; expected 'tgl', found "
             f"'{config.text.diff_rule}'"
         )
+    language, (pipeline, named, _) = config.text.language, config.probes.snapshots.pipeline.partition("_")
+    if "snapshots" in sets and named and pipeline != language.partition("-")[0]:
+        yield (
+            f"probes.snapshots.pipeline: '{config.probes.snapshots.pipeline}' is for the language '{pipeline}', but "
+            f"text.language is '{language}'; choose a pipeline of this language, or remove 'snapshots' from probes.sets"
+        )
     if "snapshots" in sets and config.text.base != "first_snapshot":
         yield (
             "text.base: probes.sets has 'snapshots', whose unchanged values must have been learnt from the first "

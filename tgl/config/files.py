@@ -53,6 +53,12 @@ def matching_files(data_root: str | None, pattern: str) -> list[str]:
 def path_problems(config: Config) -> Iterator[str]:
     """Yield a problem for each path that a rule cannot use as an input. Each begins with the key."""
     given = {"data_root": config.data_root, "plan.borrow": config.plan.borrow}
+    folders = {
+        "model.load": config.model.load,
+        "tokens.tokenizer": config.tokens.tokenizer,
+        "snapshots.documents.dataset": config.snapshots.documents.dataset,
+    }
+    given |= {key: name for key, name in folders.items() if name is not None and Path(name).is_dir()}
     for key, path in (*given.items(), *_data_files(config), *_collections(config)):
         if path is not None and (problem := rule_path_problem(path)):
             yield f"{key}: {problem}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, get_args
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -20,6 +20,7 @@ from pydantic import (
     ValidationInfo,
     model_validator,
 )
+from pydantic.fields import FieldInfo
 
 from tgl.core.errors import nearest
 from tgl.core.languages import LANGUAGES, is_known_language
@@ -183,6 +184,19 @@ Name = Annotated[str, AfterValidator(_is_name)]
 ExperimentName = Annotated[str, AfterValidator(_is_experiment)]
 Language = Annotated[str, AfterValidator(_is_language)]
 FilePath = Annotated[str, AfterValidator(_is_path)]
+
+
+class BelowDataRoot:
+    """Marks a path that starts from `data_root` if it is relative."""
+
+
+DataPath = Annotated[str, AfterValidator(_is_path), BelowDataRoot]
+
+
+def is_below_data_root(field: FieldInfo) -> bool:
+    """Return whether a setting is marked with `BelowDataRoot`."""
+    parts = (field.annotation, *get_args(field.annotation))
+    return BelowDataRoot in field.metadata or any(BelowDataRoot in get_args(part) for part in parts)
 
 
 class WithoutEffect:

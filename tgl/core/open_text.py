@@ -70,8 +70,43 @@ def _unpacked(file: io.RawIOBase, suffix: str) -> io.RawIOBase:
         import pyarrow as pa
 
         return pa.CompressedInputStream(pa.PythonFile(file, "r"), "zstd")
-    opener = {".gz": gzip.GzipFile, ".bz2": bz2.BZ2File, ".xz": lzma.LZMAFile}.get(suffix)
-    if opener is None:
-        return file
-    stored = io.BufferedReader(file, _BUFFER)
-    return gzip.GzipFile(fileobj=stored) if suffix == ".gz" else opener(stored)
+    if suffix == ".gz":
+        return gzip.GzipFile(fileobj=io.BufferedReader(file, _BUFFER))
+    new = {".bz2": bz2.BZ2Decompressor, ".xz": lzma.LZMADecompressor}.get(suffix)
+    return file if new is None else _Streams(file, new)
+
+
+class _Streams(io.RawIOBase):
+    """The unpacked bytes of a .bz2 or .xz file of one or several streams, perhaps with zeros in between or at the end.
+
+    Python's own readers take a damaged stream after the first one for the end of the file.
+    """
+
+    def __init__(
+        self, file: io.RawIOBase, new: Callable[[], bz2.BZ2Decompressor | lzma.LZMADecompressor]
+    ) -> None:
+        self._file, self._new, self._stream, self._rest = file, new, new(), b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer) -> int:
+        while True:
+            given = b""
+            if self._stream is None or self._stream.needs_input:
+                given, self._rest = self._rest or self._file.read(_BUFFER), b""
+                if not given and self._stream is None:
+                    return 0
+                if not given:
+                    raise EOFError("it ends inside a compressed stream")
+            if self._stream is None:
+                given = given.lstrip(b"\0")
+                if not given:
+                    continue
+                self._stream = self._new()
+            found = self._stream.decompress(given, len(buffer))
+            if self._stream.eof:
+                self._stream, self._rest = None, self._stream.unused_data
+            if found:
+                buffer[: len(found)] = found
+                return len(found)

@@ -92,9 +92,8 @@ def base_of_adapter(folder: Path) -> Path:
             f"{path}: base_model_name_or_path is {base!r}, expected the folder or Hugging Face name of the base model. "
             "Add it there."
         )
-    near = folder / base
     try:
-        found = local_folder(near if (near / CONFIG).is_file() else base)
+        found = local_folder(base_beside(folder) or base)
     except TglError as error:
         raise TglError(f"{path}: its base model cannot be found: {error}") from None
     if (found / ADAPTER_CONFIG).is_file():
@@ -102,3 +101,10 @@ def base_of_adapter(folder: Path) -> Path:
             f"{path}: its base model '{base}' is an adapter itself, expected a whole model. Merge that adapter first."
         )
     return found
+
+
+def base_beside(folder: Path) -> Path | None:
+    """Return the base model that an adapter's configuration names, if it is a folder on this machine, or None."""
+    base = read_model_json(folder / ADAPTER_CONFIG).get("base_model_name_or_path")
+    places = [folder / base, Path(base)] if isinstance(base, str) and base else []
+    return next((place for place in places if (place / CONFIG).is_file()), None)

@@ -46,6 +46,7 @@ def write_plan(
     rows = read_table(profile, "profile").to_pylist()
     refuse_heads(read_about(profile), name)
     parsed = parse_plan(name)
+    _check_others(name, others)
     if parsed.file is not None:
         units = units_of(rows, "full", settings, origin=str(profile))
         without = read_about(profile).get("adapters", {}).get("without", ())
@@ -57,13 +58,29 @@ def write_plan(
 
             network = load_model(model)
         if POLICIES.get(parsed.policy).interferes and "interference" in others:
-            rows = _with_interference(rows, others["interference"], profile)
+            salient, _ = ranking(name, settings)
+            rows = _with_interference(rows, others["interference"], profile, salient=salient)
         if parsed.borrowed:
             rows = _borrowed(rows, name, profile, borrowed=others.get("borrowed"))
-        plan, units = plan_from(rows, name, settings, seed=seed, origin=str(profile), model=network)
+        origin = str(others["borrowed"] if parsed.borrowed else profile)
+        plan, units = plan_from(rows, name, settings, seed=seed, origin=origin, model=network)
         plan = with_the_rest(plan, read_about(profile))
     save_plan(plan, output)
     return describe(plan, units)
+
+
+def _check_others(name: str, others: Collection[str]) -> None:
+    """Raise TglError if a table is given that the plan does not read."""
+    parsed = parse_plan(name)
+    read = {
+        "borrowed": parsed.borrowed,
+        "interference": parsed.file is None and POLICIES.get(parsed.policy).interferes,
+    }
+    for table in others:
+        if not read[table]:
+            raise TglError(
+                f"plan '{name}': found --{table}, which this plan does not read. Remove it, or choose another plan"
+            )
 
 
 def refuse_heads(about: Mapping, name: str) -> None:
@@ -120,8 +137,7 @@ def _borrowed(rows: list[dict], method: str, profile: str | Path, *, borrowed: P
     """Return the borrowed profile's rows, after checking that they have the same sublayers."""
     if borrowed is None:
         raise TglError(
-            f"plan '{method}': found no borrowed profile, expected one. Give it with --borrowed FILE, or set "
-            "plan.borrow in the configuration"
+            f"plan '{method}': found no borrowed profile, expected one. Give it with --borrowed FILE"
         )
     others = read_table(borrowed, "profile").to_pylist()
     own, other = ({(row["sublayer"], row["num_parameters"]) for row in table} for table in (rows, others))
@@ -133,12 +149,25 @@ def _borrowed(rows: list[dict], method: str, profile: str | Path, *, borrowed: P
     return others
 
 
-def _with_interference(rows: list[dict], table: Path, profile: str | Path) -> list[dict]:
+def _with_interference(rows: list[dict], table: Path, profile: str | Path, *, salient: str) -> list[dict]:
     """Return the rows with uptake and Fisher trace of each sublayer.
 
     Raises:
-        TglError: The table has other sublayers than the profile.
+        TglError: The table is of other spans than the plan, or of another model or other sublayers than the profile.
     """
+    about, of_profile = read_about(table), read_about(profile)
+    # In another type of numbers, the same weights have another hash.
+    own = of_profile.get("model_sha256") if of_profile.get("dtype") == "float32" else None
+    # Tables of earlier versions lack these.
+    for what, found, expected in (
+        ("spans", about.get("salient"), salient),
+        ("weights", about.get("model_sha256"), own),
+    ):
+        if None not in (found, expected) and found != expected:
+            raise TglError(
+                f"{table}: measured on the {what} '{found[:12]}', expected '{expected[:12]}' as in the plan and "
+                f"{profile}. Measure it with `tgl interference --salient` on the model that was profiled"
+            )
     measured = {row["sublayer"]: row for row in read_table(table, "interference").to_pylist()}
     wanted = {row["sublayer"] for row in rows} - {*UNRANKED, "all"}
     if wanted != set(measured):

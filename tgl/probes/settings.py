@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from tgl.core.config_types import (
+    DataPath,
     Date,
     FilePath,
     Flag,
@@ -80,7 +81,7 @@ class WikidataConfig(Section):
             "Entity dump (.json, .json.gz, .bz2 or .xz) or SPARQL answer (.srj, .json), see docs/probes.md. null: none."
         ),
     )
-    templates: FilePath | None = Field(
+    templates: DataPath | None = Field(
         None,
         description="CSV of templates by Wikidata ID and relation (docs/probes.md). null: tgl/probes/relations.csv.",
     )

@@ -22,7 +22,7 @@ from tgl.core.tables.write import write_table
 from tgl.core.vocabulary import TRAIN, UNRANKED
 from tgl.evaluate.score import max_length
 from tgl.evaluate.spans import SpanTokens, span_tokens
-from tgl.models.checkpoint import load_checkpoint
+from tgl.models.checkpoint import load_checkpoint, weights_hash
 from tgl.models.fit import check_tokenizer
 from tgl.models.matrices import model_units
 from tgl.models.mode import differentiating
@@ -87,7 +87,8 @@ def write_interference(
         for unit in units
     ]
     counts = {"spans": len(spans), "sequences": len(sequences)}
-    write_table(table, output, "interference", counts=counts, about={"period taken": rows[0]["period"]})
+    about = {"period taken": rows[0]["period"], "salient": salient, "model_sha256": weights_hash(network)}
+    write_table(table, output, "interference", counts=counts, about=about)
 
 
 def uptakes(

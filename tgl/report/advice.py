@@ -54,6 +54,7 @@ def write_advice(
             "rate": None if math.isnan(found.rate) else found.rate,
             "level": config.report.level,
             "undecided": found.undecided(),
+            "without_verdict": found.without_verdict(),
             "below_level": found.below_level(),
             "replicates_needed": found.needed(),
             "ranking": _records(found.ranking),
@@ -82,7 +83,8 @@ def curves_of(results: Sequence[Path], config: Config) -> tuple[MethodCurves, li
             raise TglError(
                 f"{files[0]}: found {len(results)} files and folders, expected one file curves.csv alone"
             )
-        return replace(curves_from(_table(files[0])), tried=config.report.tried_rates), []
+        curves = curves_from(_table(files[0]), starts=2 if len(config.periods) > 1 else 1)
+        return replace(curves, tried=config.report.tried_rates), []
     if len(results) > 1 or len(config.seeds) == 1:
         kept, lines = whole_runs(rows_of(results, config), config)
         curves = replicate_curves(kept, config.report.uptake)
@@ -136,6 +138,8 @@ def advice_lines(found: Advice, level: float) -> Iterator[str]:
                 yield _part(f"{split_baseline(baseline)[0]}, setting", baseline, found, other=other)
     if others := found.undecided():
         yield f"no significant difference from {found.method}: {', '.join(others)}"
+    for other, why in found.without_verdict().items():
+        yield f"{other}: {why}"
     if short := found.below_level():
         yield f"learn too little to be compared at any rate: {', '.join(short)}"
     if (needed := found.needed()) is not None:
@@ -165,7 +169,8 @@ def _difference(found: Advice, other: str) -> str:
 
 
 def _budget_lines(found: Advice, results: Sequence[Path], config: Config, *, budget: float) -> Iterator[str]:
-    kept = [REFERENCE, *[name for name in (found.method, *found.undecided()) if name != REFERENCE]]
+    open_ones = (found.method, *found.undecided(), *found.without_verdict())
+    kept = [REFERENCE, *[name for name in open_ones if name != REFERENCE]]
     seconds = [value for folder in results for value in run_seconds(folder, config)]
     if not seconds:
         yield "budget: found no run times in the folder benchmarks, so the budget cannot be converted to runs"

@@ -7,7 +7,18 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from tgl.core.config_types import Date, Dates, FilePath, Integer, Name, Section, Seed, Share, WithoutEffect
+from tgl.core.config_types import (
+    DataPath,
+    Date,
+    Dates,
+    FilePath,
+    Integer,
+    Name,
+    Section,
+    Seed,
+    Share,
+    WithoutEffect,
+)
 from tgl.core.registered import name_in, with_others
 from tgl.snapshots.source import SOURCES
 
@@ -67,7 +78,7 @@ class LocalConfig(Section):
 class WikimediaConfig(Section):
     """Dump files that are downloaded over HTTP."""
 
-    sources: FilePath | None = Field(
+    sources: DataPath | None = Field(
         None,
         description="Your own CSV table of dump sources (docs/data.md). null: dumps.wikimedia.org, then archive.org.",
     )
@@ -123,19 +134,19 @@ class CounterfactualConfig(Section):
     It gives a pretrained model facts to learn that contradict what it demonstrably knows.
     """
 
-    facts: FilePath | None = Field(
+    facts: DataPath | None = Field(
         None,
         description="Facts as JSON lines, as `tgl known-facts` writes them. Required for source counterfactual.",
     )
-    wordings: FilePath | None = Field(
+    wordings: DataPath | None = Field(
         None,
         description="Sentences of each relation, as in examples/pretrained/wordings.json. Required likewise.",
     )
-    old_text: FilePath | None = Field(
+    old_text: DataPath | None = Field(
         None,
         description="Text of the first date as JSON lines {id, title, text}, plain or .xz. Required likewise.",
     )
-    new_text: FilePath | None = Field(
+    new_text: DataPath | None = Field(
         None, description="Text of the second date, in which facts are stated. Required likewise."
     )
     partition: Seed = Field(
@@ -171,7 +182,7 @@ class DocumentsConfig(Section):
     dataset: FilePath | None = Field(
         None, description="Hugging Face dataset that holds the collections: a name or a folder. null: none."
     )
-    repository: FilePath | None = Field(
+    repository: DataPath | None = Field(
         None, description="Git repository whose files are the documents, below data_root. null: none."
     )
     pattern: FilePath = Field(

@@ -18,7 +18,7 @@ from workflow.helpers import (
     source_code,
     split_baseline,
 )
-from workflow.locks import clear_stale_locks
+from workflow.locks import clear_stale_locks, hold
 from workflow.sections import baseline_section, engine_section, section
 
 set_environment(workflow, ROOT)

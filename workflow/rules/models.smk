@@ -6,7 +6,7 @@ rule base:
         tokenizer=f"{TOKENIZER}/tokenizer.json",
         tokenizer_config=f"{TOKENIZER}/tokenizer_config.json",
         tokens=BASE_TOKENS,
-        given=EXPERIMENT.folder_files(CONFIG.model.load),
+        given=EXPERIMENT.model_files(CONFIG.model.load),
     output:
         model=[f"{BASE_MODEL}/{file}" for file in MODEL_FILES],
         along=[f"{folder}/{file}" for folder in ALONG.values() for file in MODEL_FILES],

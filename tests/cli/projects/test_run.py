@@ -28,9 +28,9 @@ def test_run_starts_the_workflow_of_the_package_with_its_profile(config, monkeyp
 def test_run_passes_options_on(config, monkeypatch):
     snakemake = Snakemake(monkeypatch)
     passes("run", config, "--until", "train", "--cores", "3", "--dry-run", "--", "--forcerun", "plan", "-k")
-    at = snakemake.command.index("--configfile")
+    at = snakemake.command.index("--until")
     assert snakemake.command[at:] == [
-        "--configfile", config, "--cores", "3", "--until", "train", "--dry-run", "--forcerun", "plan", "-k",
+        "--until", "train", "--configfile", config, "--cores", "3", "--dry-run", "--forcerun", "plan", "-k",
     ]  # fmt: skip
 
 
@@ -79,8 +79,31 @@ def test_the_help_of_run_shows_where_options_of_snakemake_go():
 @pytest.mark.parametrize(("number", "passed_on"), [(signal.SIGINT, []), (signal.SIGTERM, [signal.SIGTERM])])
 def test_a_signal_waits_for_snakemake_and_ends_in_one_line(config, monkeypatch, number, passed_on):
     """A terminal has sent SIGINT to it already; whoever sends SIGTERM has sent it to tgl alone."""
+    monkeypatch.setattr(workflow, "_is_in_foreground", lambda: True)
     snakemake = Snakemake(monkeypatch, ends_with=Interrupted(number))
     status, _, error = tgl("run", config)
     assert status == 128 + number
     assert error == f"tgl run: stopped by {number.name}; the same command runs what is not finished\n"
     assert (snakemake.received, snakemake.waited) == (passed_on, 1)
+
+
+def test_run_leaves_out_its_profile_where_the_environment_names_one(config, monkeypatch):
+    snakemake = Snakemake(monkeypatch)
+    monkeypatch.setenv("SNAKEMAKE_PROFILE", "site")
+    passes("run", config)
+    assert "--profile" not in snakemake.command
+
+
+@pytest.mark.parametrize("option", ["--configfile", "--configfiles", "--configfile=b.yaml"])
+def test_run_refuses_a_second_configuration(config, monkeypatch, option):
+    snakemake = Snakemake(monkeypatch)
+    error = refused("run", config, "--", option, "b.yaml")
+    assert f"{option}: found after --, expected one configuration" in error
+    assert snakemake.command is None
+
+
+def test_a_signal_that_no_terminal_sent_is_passed_on(config, monkeypatch):
+    monkeypatch.setattr(workflow, "_is_in_foreground", lambda: False)
+    snakemake = Snakemake(monkeypatch, ends_with=Interrupted(signal.SIGINT))
+    assert tgl("run", config)[0] == 128 + signal.SIGINT
+    assert (snakemake.received, snakemake.waited) == ([signal.SIGINT], 1)
