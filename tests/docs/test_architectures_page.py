@@ -1,37 +1,103 @@
 """The tables of the page on architectures, recomputed from the committed tables."""
 
 import json
+import math
 
 import pandas as pd
 import pytest
 
+from benchmarks.evidence.lowest_rate import by_lowest_rate
 from tests.support.paths import REPOSITORY
+from tgl.analysis.curve_points import curves_from
+from tgl.analysis.equal_uptake import at_equal_uptake
+from tgl.report.replicates import shown
 
 EVIDENCE = REPOSITORY / "docs" / "evidence" / "architectures"
+PAGE = (EVIDENCE / "README.md").read_text()
 SECTIONS = {"gpt2": "## GPT-2", "llama": "## Llama"}
 
 
-def shown(name):
-    """Return the rows of a section's table."""
-    section = (EVIDENCE / "README.md").read_text().split(SECTIONS[name], 1)[1].split("\n## ", 1)[0]
-    rows = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("| `")]
-    return [tuple(cell.strip() for cell in row) for row in rows if len(row) in (3, 4)]
+def tables(name):
+    """Return the tables of a section that begin with a plan, each a list of rows."""
+    section = PAGE.split(SECTIONS[name], 1)[1].split("\n## ", 1)[0]
+    found = [
+        [[cell.strip() for cell in line.strip("|").split("|")] for line in part.splitlines()[2:]]
+        for part in section.split("\n\n")
+        if part.startswith("| plan |")
+    ]
+    return found
+
+
+def cell(difference, low, high):
+    return "–" if math.isnan(difference) else shown(difference, low, high)
 
 
 @pytest.mark.parametrize("name", SECTIONS)
 def test_the_page_shows_the_comparisons_with_full_at_half_of_its_uptake(name):
     table = pd.read_csv(EVIDENCE / f"{name}-equal_uptake.csv")
     rows = table[(table["reference"] == "full") & (table["share"] == 0.5)]
+    assert tables(name)[0] == [
+        [
+            f"`{row.method}`",
+            cell(row.difference, row.low, row.high),
+            row.verdict,
+            cell(row.own_rates_difference, row.own_rates_low, row.own_rates_high),
+        ]
+        for row in rows.itertuples()
+    ]
     assert len(rows) == 5
-    assert set(rows["seeds"]) == {8}
+    assert rows["lower_rates_fall_short"].all()
+    assert set(rows["seeds"]) == ({8} if name == "gpt2" else {7, 8})
+
+
+@pytest.mark.parametrize("name", SECTIONS)
+def test_the_curves_give_the_comparisons(name):
+    points = pd.read_csv(EVIDENCE / f"{name}-curves.csv")
+    table = pd.read_csv(EVIDENCE / f"{name}-equal_uptake.csv")
+    pairs = list(dict.fromkeys(zip(table["method"], table["reference"], strict=True)))
+    again = at_equal_uptake(curves_from(points), pairs, primary=0.5)
+    for column in ("rate", "reference_rate", "difference", "own_rates_difference"):
+        assert again[column].tolist() == pytest.approx(table[column].tolist(), abs=1e-8, nan_ok=True), column
+
+
+def test_in_llama_too_the_advantage_depends_on_the_lowest_rate_of_full():
+    half = by_lowest_rate(pd.read_csv(EVIDENCE / "llama-curves.csv"), 0.5).set_index(["method", "lowest"])
     expected = []
-    for row in rows.itertuples():
-        cells = (f"`{row.method}`", f"{row.difference:.3f} [{row.low:.3f}, {row.high:.3f}]", row.verdict)
-        if name == "gpt2":  # the curves of Llama were not kept
-            cells += (f"{row.own_rates_difference:.3f} [{row.own_rates_low:.3f}, {row.own_rates_high:.3f}]",)
-            assert row.lower_rates_fall_short
-        expected.append(cells)
-    assert shown(name) == expected
+    for plan in ("tgl_fp.unchanged", "last.unchanged", "random", "inverse"):
+        whole = half.loc[(plan, 0.00009375)]
+        expected.append(
+            [
+                f"`{plan}`",
+                *(
+                    f"{half.loc[(plan, rate), 'difference']:.3f}"
+                    for rate in (0.003, 0.0015, 0.00075, 0.000375)
+                ),
+                shown(whole["difference"], whole["low"], whole["high"]),
+            ]
+        )
+    assert tables("llama")[1] == expected
+    last = [half.loc[("last.unchanged", rate)] for rate in (0.00075, 0.00009375)]
+    first, whole = (shown(row["difference"], row["low"], row["high"]) for row in last)
+    paper = " ".join((EVIDENCE.parent / "README.md").read_text().split())
+    assert f"is {first} nats with 0.00075 as the lowest rate of `full`, and {whole} with all rates" in paper
+
+
+def test_the_first_run_of_llama_had_the_verdicts_of_the_page():
+    table = pd.read_csv(EVIDENCE / "llama-first-equal_uptake.csv").query(
+        "reference == 'full' and share == 0.5"
+    )
+    rows = table.set_index("method")
+    assert rows["verdict"].value_counts().to_dict() == {"no significant difference": 4, "worse": 1}
+    worse = rows.loc["inverse"]
+    text = " ".join(PAGE.split())
+    assert f"worse than `full` ({worse['difference']:.3f} [{worse['low']:.3f}, {worse['high']:.3f}])" in text
+    now = pd.read_csv(EVIDENCE / "llama-equal_uptake.csv").query("reference == 'full' and share == 0.5")
+    now = now.set_index("method")
+    assert (
+        f"the best rate of `inverse` was {worse['rate']:g}, here it is {now.loc['inverse', 'rate']:g}" in text
+    )
+    (lost,) = now["reference_forgetting"].dropna().unique()
+    assert f"`full` forgets {lost:.3f} nats at its best rate, 0.0001875." in text
 
 
 def test_every_gate_is_met_and_that_of_gpt_2_has_the_value_of_the_page():
@@ -83,3 +149,10 @@ def test_the_traced_plan_of_llama_misses_its_level_in_one_seed_at_the_smallest_r
     assert set(table["seeds"]) == {7}
     assert set(table["reference_rate"]) == {0.000375}
     assert set(table["verdict"]) == {"no verdict: not reached in every seed"}
+    others = pd.read_csv(EVIDENCE / "llama-equal_uptake.csv").query(
+        "reference == 'tgl_fp.unchanged' and share == 0.5"
+    )
+    assert others.set_index("method")["verdict"].to_dict() == {
+        "tgl_fp": "no significant difference",
+        "last.unchanged": "no significant difference",
+    }
