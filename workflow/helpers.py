@@ -200,9 +200,9 @@ class Experiment:
         found = self.folder_files(name)
         if name is None or not (Path(name) / "adapter_config.json").is_file():
             return found
-        from tgl.models.folders import base_beside  # The import takes a second.
+        from tgl.models.folders import local_base  # The import takes a second.
 
-        base = base_beside(Path(name))
+        base = local_base(Path(name))
         return found if base is None else [*found, *self.folder_files(str(base))]
 
     def commit(self, wildcards) -> str:

@@ -19,14 +19,17 @@ def clear_stale_locks(experiment: str) -> None:
     Snakemake's lock files remain after a run was killed, but a lock of the operating system does not. So a run that
     gets the lock of the operating system knows that all Snakemake locks of this experiment are stale.
     """
+    live = experiment in _held
     if _taken(experiment) is not True:
         return
     prefix = f"results/{experiment}/"
-    for lock in Path(".snakemake", "locks").glob("*.output.lock"):
-        # Another experiment can read files of this one, but only this one writes them.
-        if any(line.startswith(prefix) for line in lock.read_text().splitlines()):
-            lock.with_name(lock.name.replace("output", "input")).unlink(missing_ok=True)
+    for lock in Path(".snakemake", "locks").glob("*.lock"):
+        # Another experiment can read files of this one, so that they are among its inputs too.
+        lines = [line for line in lock.read_text().splitlines() if line.startswith("results/")]
+        if 2 * sum(line.startswith(prefix) for line in lines) > len(lines):
             lock.unlink(missing_ok=True)
+    if not live:  # The process may be one that only lists jobs. Those that run jobs call `hold`.
+        _held.pop(experiment).close()
 
 
 def hold(experiment: str, *, seconds: float = _WAIT_SECONDS) -> None:
@@ -36,7 +39,7 @@ def hold(experiment: str, *, seconds: float = _WAIT_SECONDS) -> None:
 
     Args:
         experiment: Its name.
-        seconds: How long to wait, because a dry run holds the experiment for a moment.
+        seconds: How long to wait, because a run that starts holds the experiment for a moment.
 
     Raises:
         WorkflowError: Another live run holds it.

@@ -181,4 +181,4 @@ def test_a_step_given_twice_is_refused(inputs, tmp_path, no_work):
 @pytest.mark.parametrize("kind", ["model", "tokenizer"])
 def test_a_model_or_tokenizer_is_not_overwritten(inputs, kind):
     with pytest.raises(TglError, match=r"base: an input and the output; expected another folder"):
-        getattr(Checked(), kind)(inputs / "base").output_folder(inputs / "base")
+        getattr(Checked(), kind)(inputs / "base").model_folder(inputs / "base")

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.config.config_problems import WIKIMEDIA, problems
+from tgl.config import combinations
 from tgl.config.check import load_config
 from tgl.core.config_check import load_section
 from tgl.core.errors import TglError
@@ -171,3 +172,16 @@ def test_what_goes_together_is_accepted(methods):
 def test_a_section_alone_is_checked_for_its_combinations():
     with pytest.raises(TglError, match=r"--config: 2 problems\n  - offload: .*\n  - micro_batch_size: "):
         load_section(TrainConfig, '{"micro_batch_size": 3, "offload": true, "engine": "plain"}')
+
+
+@pytest.mark.parametrize(
+    ("language", "pipeline"),
+    [
+        ("simple", "en_core_web_sm"),
+        ("no", "nb_core_news_sm"),
+        ("pt-br", "pt_core_news_sm"),
+        ("de", "my_pipeline"),
+    ],
+)
+def test_pipelines_of_the_language_and_ones_of_one_s_own_are_accepted(language, pipeline):
+    assert list(combinations._pipeline_problems(pipeline, language)) == []

@@ -31,6 +31,7 @@ def probe(number, text, name="snapshots"):
 def withheld(tmp_path):
     rows = [probe(1, "Two is here."), probe(2, "It’s “so”."), probe(3, "One is here.", "world")]
     rows += [probe(4, '"Three" is over.'), probe(5, "Now (closed) it is."), probe(6, "东京是首都。")]
+    rows.append(probe(7, "去。"))
     write_table(rows, tmp_path / "probes", "probes")
     return Withheld(tmp_path / "probes", "en", keep=True)
 
@@ -50,6 +51,8 @@ def withheld(tmp_path):
         ("One is here. Foo (“Three” is over. It left.) ok.", "One is here.", 1),
         ("One is here. Foo (Now (closed) it is. It left.) ok.", "One is here. It left.) ok.", 1),
         ("One is here. Foo (东京是首都。大。) ok.", "One is here.", 1),
+        ("One is here. Foo (大。东京是首都。) ok.", "One is here.", 1),
+        ("One is here. Foo (去。大。) ok.", "One is here.", 1),
         ("One  is here. Two is here not.", "One  is here. Two is here not.", 0),
         ("", "", 0),
     ],

@@ -1,6 +1,7 @@
 """The locks of live and killed runs."""
 
 import multiprocessing
+import threading
 
 import pytest
 from snakemake.exceptions import WorkflowError
@@ -18,7 +19,7 @@ def folder(tmp_path, monkeypatch):
     found.mkdir(parents=True)
     for number, (own, read) in enumerate({"a": "data.txt", "b": "results/a/model"}.items()):
         (found / f"{number}.output.lock").write_text(f"results/{own}/x\nresults/{own}/y\n")
-        (found / f"{number}.input.lock").write_text(f"results/{own}/x\n{read}\n")
+        (found / f"{number}.input.lock").write_text(f"results/{own}/x\nresults/{own}/z\n{read}\n")
     return found
 
 
@@ -69,12 +70,26 @@ def test_a_second_run_of_a_live_experiment_is_refused_and_another_experiment_is_
     hold("a", seconds=0.3)
 
 
-def test_a_run_waits_for_a_dry_run(folder):
-    """A dry run reads the workflow too, and so holds the experiment for a moment."""
+def test_a_run_waits_for_a_process_that_is_about_to_end(folder):
+    stop = elsewhere(hold, "a")
+    timer = threading.Timer(0.5, stop)
+    timer.start()
+    hold("a", seconds=20)
+    timer.join()
+
+
+def test_a_process_that_only_lists_jobs_holds_nothing(folder):
     stop = elsewhere(clear_stale_locks, "a")
-    clear_stale_locks("a")
+    hold("a", seconds=0)
     stop()
-    hold("a")
+
+
+def test_locks_belong_to_an_experiment_by_their_files_whatever_their_numbers(folder):
+    """Snakemake numbers the locks of inputs and outputs separately."""
+    (folder / "1.input.lock").rename(folder / "7.input.lock")
+    (folder / "0.input.lock").rename(folder / "1.input.lock")
+    clear_stale_locks("a")
+    assert names(folder) == ["1.output.lock", "7.input.lock"]
 
 
 def test_without_locks_of_the_file_system_nothing_is_removed_or_refused(folder, monkeypatch):

@@ -34,6 +34,10 @@ class Settings:
         """The configuration file."""
         return {} if self.config is None or self.is_json else read_yaml(Path(self.config))
 
+    @property
+    def _data_root(self) -> object:
+        return self.assigned.get("data_root", self.whole.get("data_root"))
+
     def check(self, sections: Mapping[str, tuple[type[Section] | None, tuple[str, ...] | None]]) -> None:
         """Raise TglError for a key of --set that no section of the command has.
 
@@ -91,7 +95,7 @@ class Settings:
 
     def _placed(self, value: object, kind: type[Section] | None, name: str) -> object:
         """Return the value of an option. A path starts from the working directory, where the file's own do not."""
-        if kind is None or not isinstance(value, str) or not self.whole.get("data_root"):
+        if kind is None or not isinstance(value, str) or not self._data_root:
             return value
         return os.path.abspath(value) if is_below_data_root(kind.model_fields[name]) else value
 

@@ -19,7 +19,7 @@ class Checked:
 
     def __init__(self) -> None:
         self._inputs: set[str] = set()
-        self._folders: set[str] = set()  # of models and tokenizers, which an output would overwrite
+        self._folders: set[str] = set()  # those of models and tokenizers
         self._outputs: set[str] = set()
 
     def table(self, name: str, *paths: str | Path | None, rows: bool = True) -> Checked:
@@ -88,14 +88,19 @@ class Checked:
         return self
 
     def output_folder(self, *paths: str | Path | None) -> Checked:
-        """Check that files can be written into folders, which may not be there yet; call it after all inputs."""
+        """Check that files can be written into folders, which may not be there yet."""
         for path in paths:
             if path is not None:
                 check_output_folder(path)
-                if os.path.realpath(path) in self._folders:
-                    raise TglError(f"{path}: an input and the output; expected another folder to write to")
                 self._outputs.add(os.path.realpath(path))
         return self
+
+    def model_folder(self, *paths: str | Path | None) -> Checked:
+        """Check folders that get a model or tokenizer, which must not replace one of the inputs; call it after them."""
+        for path in paths:
+            if path is not None and os.path.realpath(path) in self._folders:
+                raise TglError(f"{path}: an input and the output; expected another folder to write to")
+        return self.output_folder(*paths)
 
     def state_folder(self, path: str | Path) -> Checked:
         """Check the folder of a training's state, which is removed at the end; call it last.

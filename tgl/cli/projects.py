@@ -63,9 +63,10 @@ def run(
     options = ["--until", until] if until else []
     options += ["--configfile", str(config), "--cores", cores]
     options += ["--dry-run"] if dry_run else []
-    # With another value of a key, the experiment can be another one, whose report has another place.
-    results = None if any(re.match(r"(--config|-C)(=|$)", option) for option in more) else settings.experiment
-    status = run_workflow([*options, *more], results and f"results/{results}")
+    # Another name has another report.
+    renamed = any(re.match(r"(-C|--config=?)?experiment=", option) for option in more)
+    results = None if renamed else f"results/{settings.experiment}"
+    status = run_workflow([*options, *more], results)
     if status:
         raise typer.Exit(status)
 

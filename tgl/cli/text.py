@@ -58,7 +58,7 @@ def tokenizer(
 ) -> None:
     """Train the tokenizer on the base text, or copy the configured one."""
     given = Checked().table("pages", *pages).table("probes", withhold, rows=False)
-    given.tokenizer(settings.tokenizer).output_folder(output)
+    given.tokenizer(settings.tokenizer).model_folder(output)
     from tgl.text.stage import write_tokenizer
 
     without = _withheld(withhold, text.language)

@@ -56,7 +56,7 @@ def base(
 ) -> None:
     """Pretrain the base model, or load and adapt one."""
     given = Checked().tokenizer(tokenizer).table("tokens", tokens).model(settings.load)
-    given.output(steps).output_folder(output).state_folder(state)
+    given.output(steps).model_folder(output).state_folder(state)
     launch.start(processes, nodes)
     from tgl.train.base import Base, train_base
 
@@ -169,7 +169,7 @@ def train(
     checkpoints = {period: models / period for period in named} if models else {}
     given = Checked().model(base_model).table("tokens", base_tokens, *named.values()).table("probes", probes)
     given.table("profile", profile).file("a plan as JSON", plan).output(*written.values())
-    given.output_folder(*checkpoints.values()).state_folder(state)
+    given.model_folder(*checkpoints.values()).state_folder(state)
     launch.start(processes, nodes)
     from tgl.train.continual import train_periods
     from tgl.train.run import Run, Settings

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 from tgl.config.root import Config
 from tgl.core.config_types import contact_problem, twice, url_problem
@@ -110,12 +111,8 @@ def _probe_problems(config: Config) -> Iterator[str]:
             f"text.diff_rule: probes.sets has 'snapshots', which needs whole sentences; expected 'tgl', found "
             f"'{config.text.diff_rule}'"
         )
-    language, (pipeline, named, _) = config.text.language, config.probes.snapshots.pipeline.partition("_")
-    if "snapshots" in sets and named and pipeline != language.partition("-")[0]:
-        yield (
-            f"probes.snapshots.pipeline: '{config.probes.snapshots.pipeline}' is for the language '{pipeline}', but "
-            f"text.language is '{language}'; choose a pipeline of this language, or remove 'snapshots' from probes.sets"
-        )
+    if "snapshots" in sets:
+        yield from _pipeline_problems(config.probes.snapshots.pipeline, config.text.language)
     if "snapshots" in sets and config.text.base != "first_snapshot":
         yield (
             "text.base: probes.sets has 'snapshots', whose unchanged values must have been learnt from the first "
@@ -170,6 +167,17 @@ def _unit_problems(config: Config) -> Iterator[str]:
         )
     if config.profile.unit == "module" and config.agree.facts:
         yield "agree.facts: causal tracing compares sublayers, but profile.unit is 'module'; set it to 0"
+
+
+def _pipeline_problems(pipeline: str, language: str) -> Iterator[str]:
+    """Yield a problem if spaCy's pipeline is for another language. Only the names of spaCy's own ones tell it."""
+    named = re.match(r"([a-z]{2,3})_core_", pipeline)
+    wanted = {"simple": "en", "no": "nb"}.get(language, language.partition("-")[0])
+    if named and named[1] != wanted and not Path(pipeline).exists():
+        yield (
+            f"probes.snapshots.pipeline: '{pipeline}' is for the language '{named[1]}', but text.language is "
+            f"'{language}'; choose a pipeline of this language, or remove 'snapshots' from probes.sets"
+        )
 
 
 def _method_problems(config: Config) -> Iterator[str]:

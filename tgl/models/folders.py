@@ -93,7 +93,7 @@ def base_of_adapter(folder: Path) -> Path:
             "Add it there."
         )
     try:
-        found = local_folder(base_beside(folder) or base)
+        found = local_folder(local_base(folder) or base)
     except TglError as error:
         raise TglError(f"{path}: its base model cannot be found: {error}") from None
     if (found / ADAPTER_CONFIG).is_file():
@@ -103,7 +103,7 @@ def base_of_adapter(folder: Path) -> Path:
     return found
 
 
-def base_beside(folder: Path) -> Path | None:
+def local_base(folder: Path) -> Path | None:
     """Return the base model that an adapter's configuration names, if it is a folder on this machine, or None."""
     base = read_model_json(folder / ADAPTER_CONFIG).get("base_model_name_or_path")
     places = [folder / base, Path(base)] if isinstance(base, str) and base else []

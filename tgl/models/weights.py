@@ -60,7 +60,7 @@ def load_whole(folder: Path, name: str, say: Say, *, dtype: torch.dtype = torch.
     model, info = _filled(shell, headers, dtype)
     _check_loaded(folder, model, headers, info=info)
     extra = unused(folder, model, headers, unexpected=info["unexpected_keys"])
-    report_unused([*extra, *ignored(model, headers)], name, say)
+    report_unused([*extra, *ignored(model, first_places(model, headers)[1])], name, say)
     head = model.get_output_embeddings()
     if (
         head is not None

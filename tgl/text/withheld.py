@@ -10,6 +10,7 @@ from pathlib import Path
 from tgl.core.tables.read import read_table
 from tgl.text.diff.sentences import sentence_key, split_sentences
 
+_FIRST = 4  # characters by which sentences of one word are found
 _OPENING = "([{\"'“‘«"
 
 
@@ -36,7 +37,11 @@ class Withheld:
         self._by_beginning: dict[tuple[str, ...], list[str]] = defaultdict(list)
         for key in self._ids:
             self._by_beginning[_words(key)[:2]].append(key)
-        self._of_one_word = [key for key in self._ids if " " not in key]
+        self._of_one_word: dict[str, list[str]] = defaultdict(list)
+        self._short = [key for key in self._ids if " " not in key and len(key) < _FIRST]
+        for key in self._ids:
+            if " " not in key and len(key) >= _FIRST:
+                self._of_one_word[key[:_FIRST]].append(key)
         self._language, self._keep = language, keep
         self.counts = {"withheld_sentences": 0}
         self.removed: Counter[tuple[str, str]] = Counter()
@@ -84,7 +89,10 @@ class Withheld:
             if found in key
         }
         # A sentence without spaces, as in Chinese, has one word, which can begin anywhere.
-        return found | {one for one in self._of_one_word if one in key}
+        if self._of_one_word:
+            starts = {key[place : place + _FIRST] for place in range(len(key))}
+            found |= {one for start in starts for one in self._of_one_word.get(start, ()) if one in key}
+        return found.union(one for one in self._short if one in key)
 
 
 def _words(key: str) -> tuple[str, ...]:

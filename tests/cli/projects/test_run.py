@@ -107,3 +107,18 @@ def test_a_signal_that_no_terminal_sent_is_passed_on(config, monkeypatch):
     snakemake = Snakemake(monkeypatch, ends_with=Interrupted(signal.SIGINT))
     assert tgl("run", config)[0] == 128 + signal.SIGINT
     assert (snakemake.received, snakemake.waited) == ([signal.SIGINT], 1)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [["--config", "experiment=b"], ["--config=experiment=b"], ["-C", "experiment=b"], ["-Cexperiment=b"]],
+)
+@pytest.mark.parametrize("renamed", [True, False])
+def test_the_report_of_another_experiment_is_not_named(config, monkeypatch, more, renamed):
+    found = []
+    monkeypatch.setattr(workflow, "run_workflow", lambda options, results: found.append(results) or 0)
+    passes(
+        "run", config, "--", *(more if renamed else [word.replace("experiment", "seeds") for word in more])
+    )
+    (results,) = found
+    assert (results is None) == renamed
