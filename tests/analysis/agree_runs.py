@@ -5,11 +5,12 @@ import copy
 import torch
 from transformers import AutoModelForCausalLM
 
-from tests.support.model_fixtures import CONFIGS, probe
+from tests.support.model_fixtures import CONFIGS, probe, tiny_tokenizer, write_probes, write_tokens
 from tgl.analysis.agreement import agree
 from tgl.analysis.settings import AgreeConfig
 from tgl.core.tables.read import read_table
-from tgl.models.checkpoint import load_checkpoint
+from tgl.models.checkpoint import load_checkpoint, save_model
+from tgl.models.sublayers import ranked, sublayers
 from tgl.profiling.profile import profile
 from tgl.profiling.settings import ProfileConfig
 
@@ -50,6 +51,23 @@ def profiled(folder, output):
     settings = ProfileConfig(examples=6, bootstrap=100)
     inputs = {"probes": folder / "probes.parquet", "corpus": folder / "tokens.parquet"}
     profile(folder / "model", **inputs, settings=settings, twin=True).save(output)
+
+
+def written(folder):
+    """Write a model, its profile, a checkpoint in which parameters moved by known amounts, and the stage's tables."""
+    model = three_layers()
+    save_model(model, tiny_tokenizer(), folder / "model")
+    write_probes(folder / "probes.parquet", some_rows())
+    write_tokens(folder / "tokens.parquet")
+    profiled(folder, folder / "profile")
+    for number, unit in enumerate(ranked(sublayers(model))):
+        moved = 0 if unit.name == STILL else 0.02 * (number + 1)
+        with torch.no_grad():
+            for parameter in unit.parameters.values():
+                parameter.add_(moved * torch.randn(parameter.shape))
+    save_model(model, tiny_tokenizer(), folder / "moved")
+    agreed(folder, folder / "out")
+    return folder
 
 
 def agreed(folder, output, moved="moved", settings=SETTINGS, **changes):

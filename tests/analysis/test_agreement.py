@@ -1,6 +1,5 @@
 import copy
 import json
-import shutil
 
 import numpy as np
 import pandas as pd
@@ -21,6 +20,7 @@ from tests.analysis.agree_runs import (
     some_rows,
     table,
     three_layers,
+    written,
 )
 from tests.support.model_fixtures import (
     CONFIGS,
@@ -33,31 +33,15 @@ from tests.support.model_fixtures import (
 from tgl.analysis.settings import AgreeConfig
 from tgl.analysis.tracing import SITES
 from tgl.core.errors import TglError
-from tgl.core.tables.read import read_about, read_counts, read_table
+from tgl.core.tables.read import read_counts, read_table
 from tgl.core.tables.write import write_table
 from tgl.models.checkpoint import save_model
 from tgl.models.sublayers import ranked, sublayers
-from tgl.profiling.profile import profile
-from tgl.profiling.settings import ProfileConfig
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A model, its profile, and a checkpoint in which some parameters moved by known amounts."""
-    folder = tmp_path_factory.mktemp("agree")
-    model = three_layers()
-    save_model(model, tiny_tokenizer(), folder / "model")
-    write_probes(folder / "probes.parquet", some_rows())
-    write_tokens(folder / "tokens.parquet")
-    profiled(folder, folder / "profile")
-    for number, unit in enumerate(ranked(sublayers(model))):
-        moved = 0 if unit.name == STILL else 0.02 * (number + 1)
-        with torch.no_grad():
-            for parameter in unit.parameters.values():
-                parameter.add_(moved * torch.randn(parameter.shape))
-    save_model(model, tiny_tokenizer(), folder / "moved")
-    agreed(folder, folder / "out")
-    return folder
+    return written(tmp_path_factory.mktemp("agree"))
 
 
 def test_every_chosen_fact_is_traced_or_counted_under_its_reason(folder):
@@ -274,29 +258,3 @@ def test_probes_as_json_lines_are_read_too(folder, tmp_path):
     agreed(folder, tmp_path / "out", probes=tmp_path / "probes.jsonl")
     expected = (folder / "out" / "agreement.parquet").read_bytes()
     assert (tmp_path / "out" / "agreement.parquet").read_bytes() == expected
-
-
-def test_examples_whose_norms_are_not_finite_are_left_out_and_counted(folder, tmp_path):
-    shutil.copytree(folder / "profile", tmp_path / "profile")
-    norms = read_table(folder / "profile" / "norms.parquet", "norms").to_pandas()
-    about = read_about(folder / "profile" / "norms.parquet")
-    first = norms[
-        (norms["group"] == "new_entity") & (norms["weights"] == "trained") & (norms["example"] >= 0)
-    ]
-    norms.loc[first.index[0], "norm"] = np.inf
-    write_table(norms.to_dict("records"), tmp_path / "profile" / "norms.parquet", "norms", about=about)
-    agreed(folder, tmp_path / "out", profile=tmp_path / "profile")
-    counts = read_counts(tmp_path / "out" / "tracing.parquet")
-    assert counts["new_entity: norms not finite"] == 1
-    assert "updated: norms not finite" not in counts
-    assert np.isfinite(table(tmp_path / "out", "agreement")["correlation"]).all()
-
-
-def test_a_profile_of_matrices_is_refused_with_the_unit(folder, tmp_path):
-    inputs = {"probes": folder / "probes.parquet", "corpus": folder / "tokens.parquet"}
-    by_matrix = ProfileConfig(examples=6, bootstrap=100, unit="module")
-    profile(folder / "model", **inputs, settings=by_matrix, twin=True).save(tmp_path / "profile")
-    with pytest.raises(
-        TglError, match=r"found no norms of block00\.attention.* of the unit 'module', expected"
-    ):
-        agreed(folder, tmp_path / "out", profile=tmp_path / "profile")
