@@ -104,9 +104,7 @@ def _check_headers(folder: Path, shell: PreTrainedModel, headers: Mapping[str, H
     expected = shell.state_dict()
     for name, header in headers.items():
         own = _own_name(name, expected, shell.base_model_prefix)
-        if header.dtype.startswith("F8") or (
-            own and expected[own].is_floating_point() and not header.is_float
-        ):
+        if header.dtype.startswith("F8"):
             raise TglError(
                 f"{header.file}: '{name}' is of type {header.dtype}, expected floating-point numbers of 16 bits or "
                 "more. Give weights that are not quantised."
@@ -125,7 +123,7 @@ def _check_headers(folder: Path, shell: PreTrainedModel, headers: Mapping[str, H
 
 
 def _check_sources(shell: PreTrainedModel, headers: Mapping[str, Header]) -> None:
-    """Check the tensors that transformers renames or converts, such as single experts."""
+    """Check the type and number of the tensors of each parameter, also those that transformers converts."""
     expected = shell.state_dict()
     for name, place in first_places(shell, headers)[0].items():
         sources = [headers[source.name] for source in place.sources]
