@@ -78,6 +78,7 @@ def test_second_live_run_is_refused(tmp_path):
     process = workflow.start()
     try:
         wait_for(exists(tmp_path, ".snakemake/locks/*"), process)
+        wait_for(exists(tmp_path, "results/tiny/logs/**/*.log"), process)  # its jobs have begun
         output = workflow.run(fails=True)
         assert "cannot be locked" in output or "LockException" in output
         assert process.poll() is None

@@ -23,9 +23,9 @@ from tgl.models.tokenizer import identity
 
 # Documents tokenised at once, enough to keep all processors busy. A token takes some 150 bytes during that time.
 _GROUP_DOCUMENTS, _GROUP_CHARACTERS = 256, 1 << 19
+_GROUP_TOKENS = 1 << 18  # tokens in a row group, each of which takes 36 bytes until the group is written
 # A text with words such as "<|endoftext|>" has special tokens inside, as in most pretraining. They are counted.
 SPECIAL = "special_tokens_in_text"
-_GROUP_TOKENS = 1 << 18  # tokens in a row group, each of which takes 36 bytes until the group is written
 
 
 def pack(
