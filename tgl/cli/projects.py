@@ -37,7 +37,8 @@ def check(file: Annotated[Path, typer.Argument(help="A configuration, such as co
 def run(
     config: Annotated[Path, typer.Argument(help="A configuration, such as config.yaml.")],
     until: Annotated[
-        str | None, typer.Option(help="Stop after this stage, such as pages or train.", metavar="RULE")
+        list[str] | None,
+        typer.Option(help="Stop after this stage, such as pages or train. Repeatable.", metavar="RULE"),
     ] = None,
     cores: Annotated[str, typer.Option(help="Cores to use: a number, or all.", metavar="NUMBER|all")] = "all",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would run.")] = False,
@@ -60,7 +61,13 @@ def run(
     more = snakemake_options or []
     if strange := next((option for option in more if re.match(r"--configfiles?(=|$)", option)), None):
         raise TglError(f"{strange}: found after --, expected one configuration. Put both into one file")
-    options = ["--until", until] if until else []
+    # Snakemake would take a second stage for a target, and could find nothing to do.
+    if until and more and not more[0].startswith("-"):
+        raise TglError(
+            f"--until {until[-1]}: found '{more[0]}' after it, expected one stage. Give each stage its option: "
+            f"--until {until[-1]} --until {more[0]}. A file as a target needs no --until"
+        )
+    options = ["--until", *until] if until else []
     options += ["--configfile", str(config), "--cores", cores]
     options += ["--dry-run"] if dry_run else []
     # Another name has another report.

@@ -34,6 +34,21 @@ def test_run_passes_options_on(config, monkeypatch):
     ]  # fmt: skip
 
 
+def test_run_stops_after_several_stages(config, monkeypatch):
+    snakemake = Snakemake(monkeypatch)
+    passes("run", config, "--until", "train", "--until", "plan")
+    at = snakemake.command.index("--until")
+    assert snakemake.command[at : at + 4] == ["--until", "train", "plan", "--configfile"]
+
+
+def test_run_refuses_a_second_stage_without_its_option(config, monkeypatch):
+    snakemake = Snakemake(monkeypatch)
+    error = refused("run", config, "--until", "base", "probes")
+    assert error.startswith("tgl run: --until base: found 'probes' after it, expected one stage.")
+    assert "--until base --until probes" in error
+    assert snakemake.command is None
+
+
 @pytest.mark.parametrize("option", ["--profile", "--workflow-profile"])
 def test_run_leaves_out_its_profile_where_another_is_named(config, monkeypatch, option):
     snakemake = Snakemake(monkeypatch)
