@@ -38,21 +38,21 @@ class Settings:
     def _data_root(self) -> object:
         return self.assigned.get("data_root", self.whole.get("data_root"))
 
-    def check(self, sections: Mapping[str, tuple[type[Section] | None, tuple[str, ...] | None]]) -> None:
-        """Raise TglError for a key of --set that no section of the command has.
+    def check(self, sections: Mapping[str, tuple[type[Section] | None, Keys]]) -> None:
+        """Raise TglError for a key of --set that no section of the command has, or that has no effect there.
 
         Args:
-            sections: By key, the class of each section and the keys that the command takes of the whole configuration.
+            sections: By key, the class of each section and what the command takes of it.
         """
         known = [
             f"{key}.{name}".lstrip(".")
-            for key, (kind, only) in sections.items()
-            for name in ((not key and only) or (kind.model_fields if kind else ()))
+            for key, (kind, keys) in sections.items()
+            for name in (kind.model_fields if kind else ())
+            if keys.takes(name)
         ]
         example = f", such as {known[0]}" if known else ""
         for key in self.assigned:
-            if not any(key in only if not section and only else _is_below(key, section)
-                       for section, (_, only) in sections.items()):  # fmt: skip
+            if not any(_takes(keys, key, section) for section, (_, keys) in sections.items()):
                 raise TglError(
                     f"--set {key}: this command has no such setting{nearest(key, known)}; expected a key of "
                     f"{', '.join(filter(None, sections))}{example}"
@@ -98,6 +98,12 @@ class Settings:
         if kind is None or not isinstance(value, str) or not self._data_root:
             return value
         return os.path.abspath(value) if is_below_data_root(kind.model_fields[name]) else value
+
+
+def _takes(keys: Keys, key: str, section: str) -> bool:
+    """Return whether a key of --set is below a section and has an effect on the command."""
+    name = key.removeprefix(section).lstrip(".").partition(".")[0]
+    return _is_below(key, section) and keys.takes(name)
 
 
 def _is_below(key: str, section: str) -> bool:

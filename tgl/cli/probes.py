@@ -75,7 +75,7 @@ def wikidata(
     file: Annotated[Path, typer.Argument(help="An entity dump, or the saved answer of a SPARQL service.")],
     dates: RisingDates,
     output: Annotated[Path, typer.Option(help="JSON lines to write, in the format of Dynamic TempLAMA.")],
-    settings: Annotated[WikidataConfig, Keys("probes.wikidata", without=("file", "templates"))],
+    settings: Annotated[WikidataConfig, Keys("probes.wikidata", without=("templates",), unused=("file",))],
     root: Root,
 ) -> None:
     """Write what Wikidata states at each date, as queries with answers."""

@@ -44,7 +44,7 @@ def profile(
             help="Folder that gets profile.parquet, norms.parquet, comparisons.parquet, profile.svg."
         ),
     ],
-    settings: Annotated[ProfileConfig, Keys("profile", without=("periods", "seed"))],
+    settings: Annotated[ProfileConfig, Keys("profile", without=("seed",), unused=("periods",))],
     period: Annotated[
         str | None,
         typer.Option(
@@ -105,7 +105,7 @@ def along(
     corpus: Corpus,
     period: Annotated[str, typer.Option(help="Use the validation probes of this period.", metavar="DATE")],
     output: Annotated[Path, typer.Option(help="Folder that gets along.parquet and along-examples.parquet.")],
-    settings: Annotated[ProfileConfig, Keys("profile", without=("periods", "seed"))],
+    settings: Annotated[ProfileConfig, Keys("profile", without=("seed",), unused=("periods",))],
     seed: Seed = 0,
     threads: Threads = 1,
 ) -> None:
@@ -172,7 +172,7 @@ def plan(
         typer.Option(help="Name of the plan, such as tgl_fp (docs/plans.md).", callback=checked(PlanText)),
     ],
     output: Annotated[Path, typer.Option(help="The plan to write, as JSON.")],
-    settings: Annotated[PlanConfig, Keys("plan", without=("borrow",))],
+    settings: Annotated[PlanConfig, Keys("plan", unused=("borrow",))],
     model: Annotated[
         Path | None, typer.Option(help="Folder of the profiled model. Only the plan `spectrum` needs it.")
     ] = None,

@@ -18,7 +18,7 @@ from tgl.core.terminal import one_line
 def report(
     results: Annotated[Path, typer.Argument(help="Folder of an experiment, such as results/default.")],
     output: Annotated[Path, typer.Option(help="Folder that gets the report.")],
-    settings: Annotated[WholeConfig, Keys("", only=())],
+    settings: Annotated[WholeConfig, Keys("", options=())],
 ) -> None:
     """Write the report: index.html and two more pages, figures, CSV tables, gate.json.
 
@@ -65,7 +65,7 @@ def replicates(
     output: Annotated[
         Path, typer.Option(help="Folder that gets steps.csv, curves.csv and equal_uptake.csv.")
     ],
-    settings: Annotated[WholeConfig, Keys("", only=())],
+    settings: Annotated[WholeConfig, Keys("", options=())],
 ) -> None:
     """Compare methods over experiments that are replicates of one another.
 
@@ -86,7 +86,7 @@ def advise(
             help="Folder of an experiment with several seeds, folders of its replicates, or a file curves.csv."
         ),
     ],
-    settings: Annotated[WholeConfig, Keys("", only=())],
+    settings: Annotated[WholeConfig, Keys("", options=())],
     budget: Annotated[
         float | None,
         typer.Option(help="Hours of computing for further replicates.", metavar="HOURS", min=0.0),

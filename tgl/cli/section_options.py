@@ -59,7 +59,7 @@ def with_sections(function: Callable) -> Callable:
             if context.get_parameter_source(parameter).name != "DEFAULT":
                 chosen[name][key] = value_of(value, sections[name][0].model_fields[key].annotation)
         kinds = {name: keys.chosen(kind, values) for name, (kind, keys) in sections.items()}
-        settings.check({key: (kind, sections[name][1].only) for name, (key, kind) in kinds.items()})
+        settings.check({key: (kind, sections[name][1]) for name, (key, kind) in kinds.items()})
         for name, (key, kind) in kinds.items():
             given = values.pop(f"{name}__given", None)
             values[name] = settings.section(

@@ -22,9 +22,11 @@ CONFIG = "--config"
 class Keys:
     """Marks a parameter that a section of the configuration is handed over in.
 
-    key: the section's key ("model"), "" for the whole configuration. only: the keys of it that become options (None:
-    all). without: keys that do not. given: the option that takes the section as JSON, as the workflow's rules write it:
-    --config for the main section of a command, a hidden one for the others, None where the rules give options.
+    key: the section's key ("model"), "" for the whole configuration. only: the keys of it that the command takes (None:
+    all). unused: those that it does not take. options: the keys that become options (None: all that it takes). without:
+    those that do not, since the command has such an option or argument. given: the option that takes the section as
+    JSON, as the workflow's rules write it: --config for the main section of a command, a hidden one for the others,
+    None where the rules give options.
 
     part_of: the section's class in the configuration, where the command takes only some of its keys.
 
@@ -34,11 +36,17 @@ class Keys:
 
     key: str
     only: tuple[str, ...] | None = None
+    unused: tuple[str, ...] = ()
+    options: tuple[str, ...] | None = None
     without: tuple[str, ...] = ()
     given: str | None = CONFIG
     part_of: type[Section] | None = None
     entries: Registry | None = None
     entry: str = ""
+
+    def takes(self, name: str) -> bool:
+        """Return whether a key of the section has an effect on the command."""
+        return name not in self.unused and (self.only is None or name in self.only)
 
     def fields(self, kind: type[Section]) -> dict[str, str]:
         """Return the option of each key that one option can hold."""
@@ -47,7 +55,8 @@ class Keys:
         return {
             name: f"--{name.replace('_', '-')}"
             for name, about in kind.model_fields.items()
-            if (self.only is None or name in self.only)
+            if self.takes(name)
+            and (self.options is None or name in self.options)
             and name not in self.without
             and _is_single(about.annotation)
         }

@@ -57,7 +57,7 @@ def history(
     file: Annotated[Path, typer.Argument(help="A full history: .xml, .bz2 or .7z.")],
     dates: RisingDates,
     output: Annotated[Path, typer.Option(help="Folder that gets DATE/dump/NAME.xml.bz2.")],
-    settings: Annotated[HistoryConfig, Keys("snapshots.history", without=("pattern",))],
+    settings: Annotated[HistoryConfig, Keys("snapshots.history", unused=("pattern",))],
     more: Annotated[
         list[Path] | None,
         typer.Option(help="A file with more revisions of the one page of FILE; can be given several times."),
@@ -105,7 +105,7 @@ def documents(
     date: OneDate,
     pages: Annotated[Path, typer.Option(help="Table `pages` to write.")],
     files: Annotated[Path, typer.Option(help="Table `files` to write: what was read.")],
-    settings: Annotated[DocumentsConfig, Keys("snapshots.documents", without=("collections",))],
+    settings: Annotated[DocumentsConfig, Keys("snapshots.documents", unused=("collections",))],
     root: Root,
     collection: Annotated[
         str | None,

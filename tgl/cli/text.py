@@ -52,7 +52,7 @@ def diff(
 def tokenizer(
     pages: Annotated[list[Path], typer.Argument(help="Tables `pages` of the base text.")],
     output: Annotated[Path, typer.Option(help="Folder that gets the tokenizer.")],
-    settings: Annotated[TokensConfig, Keys("tokens", without=("block_size",))],
+    settings: Annotated[TokensConfig, Keys("tokens", unused=("block_size",))],
     text: TextKeys,
     withhold: Withhold = None,
 ) -> None:

@@ -46,7 +46,7 @@ def base(
     output: Annotated[Path, typer.Option(help="Folder that gets the model.")],
     steps: Annotated[Path, typer.Option(help="Table `steps` to write.")],
     state: State,
-    settings: Annotated[ModelConfig, Keys("model", without=("name",))],
+    settings: Annotated[ModelConfig, Keys("model", unused=("name",))],
     token_settings: Annotated[TokensConfig, Keys("tokens", only=("block_size",), given="--token-config")],
     engine_settings: Annotated[EngineConfig, Keys("train", part_of=TrainConfig, given="--engine-config")],
     seed: Seed = 0,
@@ -139,8 +139,10 @@ def train(
     learning_rate: LearningRate,
     settings: Annotated[TrainConfig, Keys("train")],
     token_settings: Annotated[TokensConfig, Keys("tokens", only=("block_size",), given="--token-config")],
-    profile_settings: Annotated[ProfileConfig, Keys("profile", only=("periods",), given="--profile-config")],
-    plan_settings: Annotated[PlanConfig, Keys("plan", only=(), given="--plan-config")],
+    profile_settings: Annotated[
+        ProfileConfig, Keys("profile", options=("periods",), given="--profile-config")
+    ],
+    plan_settings: Annotated[PlanConfig, Keys("plan", options=(), given="--plan-config")],
     baseline_settings: Annotated[
         Section | None,
         Keys("baselines", entries=BASELINES, entry="baseline", given="--baseline-config"),

@@ -73,6 +73,29 @@ def test_a_setting_that_cannot_be_is_refused_with_the_pair(taken, pair, words):
     assert len(error.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("command", "key"),
+    [
+        (("documents", "20200101", "--pages", "p", "--files", "f"), "snapshots.documents.collections"),
+        (("history", "h.bz2", "20200101", "20210101", "--output", "o"), "snapshots.history.pattern"),
+        (("pack", "p", "--kind", "pages", "--tokenizer", "t", "--output", "o"), "tokens.tokenizer"),
+        (("tokenizer", "p", "--output", "o"), "tokens.block_size"),
+        (("plan", "p", "--method", "full", "--output", "o"), "plan.borrow"),
+        (("profile", "m", "--probes", "p", "--corpus", "c", "--output", "o"), "profile.periods"),
+    ],
+)
+def test_a_setting_without_effect_on_the_command_is_refused(command, key):
+    error = refused(*command, "--set", f"{key}=3")
+    assert error.startswith(f"tgl {command[0]}: --set {key}: this command has no such setting")
+
+
+def test_a_setting_that_is_no_option_has_an_effect():
+    error = refused(
+        "profile", "m", "--probes", "p", "--corpus", "c", "--output", "o", "--set", "profile.seed=many"
+    )
+    assert error.startswith("tgl profile: --set profile.seed: Input should be a valid integer")
+
+
 def test_a_key_set_twice_is_refused(taken):
     pages = "snapshots.synthetic.pages"
     error = refused(*WORLD, "--set", f"{pages}=300", "--set", f"{pages}=400")
