@@ -11,6 +11,7 @@ from tgl.analysis.equal_uptake import at_equal_uptake
 from tgl.config.check import load_config
 from tgl.core.errors import TglError
 from tgl.core.layout import Layout
+from tgl.core.tables.read import read_table
 from tgl.core.tables.write import write_table
 from tgl.report.replicates import replicate_curves, shown, step_rows, whole_runs, write_replicates
 from tgl.train.methods import method_folder
@@ -112,6 +113,15 @@ def test_far_facts_do_not_count_and_are_in_the_rows(experiments):
     without = rows[rows["set"] != "far"]
     one, other = (replicate_curves(own, ["updated"]).test["full"][0.1] for own in (rows, without))
     assert np.array_equal(one.forgetting, other.forgetting)
+
+
+def test_base_scores_of_other_periods_do_not_count(experiments):
+    before = step_rows(experiments[0], config_of())
+    path = Layout(str(experiments[0]), config_of().model.name).path("scores", method="base", seed=0)
+    table = read_table(path, "scores").to_pandas()
+    other = table.assign(period="20180101", log_likelihood=-99.0, probe=table["probe"] + "-other")
+    write_table(pd.concat([table, other], ignore_index=True), path, "scores")
+    pd.testing.assert_frame_equal(step_rows(experiments[0], config_of()), before)
 
 
 def test_rows_hold_every_step_and_measure(experiments):

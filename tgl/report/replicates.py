@@ -148,7 +148,9 @@ def step_rows(results: Path, config: Config) -> pd.DataFrame:
                 continue
             if method == BASE:
                 scores = read_table(layout.path("scores", method=folder, seed=seed), "scores").to_pandas()
-                found.append(_means(scores.assign(step=0)).assign(**place))
+                # The scores of steps are those of the period's own probes.
+                own = scores[scores["period"].isin(config.periods)]
+                found.append(_means(own.assign(step=0)).assign(**place))
                 continue
             steps = read_table(
                 layout.path("step_scores", method=folder, seed=seed), "step_scores"

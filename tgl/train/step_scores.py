@@ -70,11 +70,21 @@ class StepScores:
 
     @cached_property
     def _probes(self) -> pa.Table:
-        """Validation and test probes without candidates, because ranks take most of the time of scoring."""
+        """Validation and test probes of the period, which are those that count on its curve.
+
+        They have neither candidates nor old answers, because ranks take most of the time of scoring.
+        """
         table = read_table(self.period.run.probes, "probes")
-        asked = table.filter(pc.is_in(table["split"], pa.array([VALIDATION, TEST])))
-        empty = pa.array([[]] * len(asked), asked.schema.field("candidates").type)
-        return asked.set_column(asked.schema.get_field_index("candidates"), "candidates", empty)
+        asked = table.filter(
+            pc.and_(
+                pc.is_in(table["split"], pa.array([VALIDATION, TEST])),
+                pc.equal(table["period"], self.period.name),
+            )
+        )
+        for name, value in {"candidates": [], "old_answer": None}.items():
+            values = pa.array([value] * len(asked), asked.schema.field(name).type)
+            asked = asked.set_column(asked.schema.get_field_index(name), name, values)
+        return asked
 
     @cached_property
     def _base(self) -> PreTrainedModel:
