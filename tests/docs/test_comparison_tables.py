@@ -16,6 +16,8 @@ SECTIONS = [
     ("domains/README.md", "domains/encyclopedia", "## Encyclopedia"),
     ("domains/README.md", "domains/records", "## Records"),
     ("domains/README.md", "domains/factbook", "## The World Factbook"),
+    ("questions/granularity.md", "questions/granularity/yearly", "## Yearly"),
+    ("questions/granularity.md", "questions/granularity/quarterly", "## Quarterly"),
 ]
 
 
@@ -58,3 +60,28 @@ def test_the_page_states_which_gates_were_missed(page, tables, heading):
     assert len(gates) == 5
     missed = [gate for gate in gates if not gate["met"]]
     assert ("Every gate is met." in section_of(page, heading)) == (not missed)
+
+
+@pytest.mark.parametrize("name", ["yearly", "quarterly"])
+def test_full_forgets_at_its_best_rate_what_the_page_on_granularity_states(name):
+    rows = compared(f"questions/granularity/{name}").query("reference == 'full'")
+    (rate,), (lost,) = rows["reference_rate"].unique(), rows["reference_forgetting"].unique()
+    text = section_of("questions/granularity.md", f"## {name.capitalize()}")
+    assert f"`full` forgets {lost:.3f} nats at its best rate, {rate:g}." in text
+
+
+def test_the_answer_on_granularity_has_the_verdicts_of_the_tables():
+    verdicts = {
+        name: compared(f"questions/granularity/{name}")
+        .query("reference == 'full'")
+        .set_index("method")["verdict"]
+        .to_dict()
+        for name in ("yearly", "quarterly")
+    }
+    assert set(verdicts["yearly"].values()) == {"no significant difference"}
+    assert verdicts["quarterly"] == {"tgl_fp": "worse", "random": "worse", "full+replay": "better"}
+    rows = compared("questions/granularity/quarterly").query("reference == 'full'").set_index("method")
+    page = " ".join((EVIDENCE / "questions/granularity.md").read_text().split())
+    plan, replay = (rows.loc[method] for method in ("tgl_fp", "full+replay"))
+    assert f"forgets {shown(plan.difference, plan.low, plan.high)} nats more" in page
+    assert f"replay {shown(-replay.difference, -replay.high, -replay.low)} nats less" in page
