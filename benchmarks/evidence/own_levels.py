@@ -9,11 +9,10 @@ it. Rates are those of the comparisons. Intervals are over replicates, with Stud
 
 from __future__ import annotations
 
-import argparse
-
 import numpy as np
 import pandas as pd
 
+from benchmarks.evidence.replicate_tables import tables_and_level
 from tgl.analysis.crossed import mean_estimate
 from tgl.analysis.curve_points import curves_from
 from tgl.analysis.uptake import forgetting_at, level_of, most_learned
@@ -51,14 +50,8 @@ def own_levels(points: pd.DataFrame, comparisons: pd.DataFrame, share: float) ->
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("tables", metavar="START", help="beginning of the names of both tables")
-    parser.add_argument("--level", type=float, default=0.7)
-    options = parser.parse_args()
-    points, comparisons = (pd.read_csv(f"{options.tables}-{name}.csv") for name in ("curves", "equal_uptake"))
-    for row in own_levels(points, comparisons, options.level).itertuples():
+    (points, comparisons), level = tables_and_level(__doc__, "curves", "equal_uptake")
+    for row in own_levels(points, comparisons, level).itertuples():
         print(f"{row.method:20}{shown(row.difference, row.low, row.high)}, {row.replicates} replicates")
 
 

@@ -9,7 +9,6 @@ the level. None of these comparisons has a verdict.
 
 from __future__ import annotations
 
-import argparse
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,6 +16,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from benchmarks.evidence.replicate_tables import tables_and_level
 from tgl.analysis.uptake import Curves, compared, forgetting_at, level_of, most_learned
 from tgl.core.layout import BASE
 from tgl.core.vocabulary import NEW_ENTITY, TEST, UNCHANGED, UPDATED
@@ -115,14 +115,8 @@ def _with(curves: Curves, measure: pd.Series, rows: pd.DataFrame, *, run: tuple[
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("tables", metavar="START", help="beginning of the names of both tables")
-    parser.add_argument("--level", type=float, default=0.7)
-    options = parser.parse_args()
-    rows, comparisons = (pd.read_csv(f"{options.tables}-{name}.csv") for name in ("steps", "equal_uptake"))
-    for row in side_effects(rows, comparisons, options.level).itertuples():
+    (rows, comparisons), level = tables_and_level(__doc__, "steps", "equal_uptake")
+    for row in side_effects(rows, comparisons, level).itertuples():
         apart = shown(row.difference, row.low, row.high)
         print(f"{row.method:20}{row.measure:14}full: {row.reference:6.3f}  difference: {apart}")
 

@@ -38,7 +38,9 @@ def run(
     config: Annotated[Path, typer.Argument(help="A configuration, such as config.yaml.")],
     until: Annotated[
         list[str] | None,
-        typer.Option(help="Stop after this stage, such as pages or train. Repeatable.", metavar="RULE"),
+        typer.Option(
+            help="Stop after this stage, such as pages or train. Can be given several times.", metavar="RULE"
+        ),
     ] = None,
     cores: Annotated[str, typer.Option(help="Cores to use: a number, or all.", metavar="NUMBER|all")] = "all",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would run.")] = False,

@@ -24,7 +24,7 @@ class Keys:
 
     key: the section's key ("model"), "" for the whole configuration. only: the keys of it that the command takes (None:
     all). unused: those that it does not take. options: the keys that become options (None: all that it takes). without:
-    those that do not, since the command has such an option or argument. given: the option that takes the section as
+    those that do not, mostly since the command has such an option. given: the option that takes the section as
     JSON, as the workflow's rules write it: --config for the main section of a command, a hidden one for the others,
     None where the rules give options.
 

@@ -72,7 +72,7 @@ class StepScores:
     def _probes(self) -> pa.Table:
         """Validation and test probes of the period, which are those that count on its curve.
 
-        They have neither candidates nor old answers, because ranks take most of the time of scoring.
+        Candidates and old answers are left out: their scores are not kept, and take most of the time.
         """
         table = read_table(self.period.run.probes, "probes")
         asked = table.filter(
