@@ -8,6 +8,8 @@ from tests.support.model_fixtures import settings_of
 from tests.train.continual_runs import PERIODS, SETTINGS, go, run_of, write_inputs
 from tgl.core.tables.read import read_table
 from tgl.core.vocabulary import STEP_TABLES
+from tgl.evaluate.score import prepare_probes
+from tgl.train import step_scores
 
 STEPS = [2, 3]
 
@@ -67,6 +69,18 @@ def test_a_baseline_with_more_steps_is_scored_at_its_own_end(inputs, tmp_path):
     last = rows[rows["step"] > 5].set_index(["checkpoint", "probe"])["log_likelihood"]
     whole = table(run, "scores").set_index(["checkpoint", "probe"])["log_likelihood"]
     assert (last - whole[last.index]).abs().max() < 1e-6
+
+
+def test_probes_are_tokenised_once_a_period(inputs, tmp_path, monkeypatch):
+    calls = []
+
+    def prepare(*arguments, **names):
+        calls.append(names)
+        return prepare_probes(*arguments, **names)
+
+    monkeypatch.setattr(step_scores, "prepare_probes", prepare)
+    go(scored(inputs, tmp_path))
+    assert len(calls) == len(PERIODS)
 
 
 def test_scoring_changes_no_training(finished, inputs, tmp_path):

@@ -16,7 +16,14 @@ from tgl.core.schemas import SCHEMAS
 from tgl.core.tables.read import read_table, read_tables
 from tgl.core.tables.write import write_table
 from tgl.core.vocabulary import HELD_OUT, STEP_TABLES, TEST, VALIDATION
-from tgl.evaluate.score import kl_divergence, score_probes, text_loss
+from tgl.evaluate.score import (
+    PreparedProbes,
+    kl_divergence,
+    max_length,
+    prepare_probes,
+    score_prepared,
+    text_loss,
+)
 from tgl.models.checkpoint import load_model
 from tgl.models.mode import measuring
 from tgl.models.tokenizer import first_token
@@ -52,7 +59,7 @@ class StepScores:
             return
         period = self.period
         with measuring(self.module):
-            rows = score_probes(self.module, period.tokenizer, self._probes, checkpoint=period.name)
+            rows = score_prepared(self.module, self._prepared, checkpoint=period.name)
             scores = [{"step": done} | {key: row[key] for key in _KEPT} for row in rows]
             losses = [{"checkpoint": period.name, "step": done, **row} for row in self._losses()]
         for name, found in zip(STEP_TABLES, (scores, losses), strict=True):
@@ -69,6 +76,9 @@ class StepScores:
         return self.period.folder / "scored" / f"{name}-{step}.parquet"
 
     @cached_property
+    def _prepared(self) -> PreparedProbes:
+        return prepare_probes(self.period.tokenizer, self._probes(), max_length=max_length(self._base))
+
     def _probes(self) -> pa.Table:
         """Validation and test probes of the period, which are those that count on its curve.
 
