@@ -98,6 +98,17 @@ def test_at_equal_loss_what_the_loss_explains_is_taken_out(above):
     assert set(found.index) == {"unchanged", "updated"}
 
 
+def test_a_group_that_one_seed_lacks_has_the_values_of_the_others():
+    whole = examples(LEVELS, loss=dict.fromkeys(LEVELS, 1.0) | {"unchanged": 2.5})
+    whole["loss"] += np.where(
+        whole["group"] == "unchanged", 0.0, np.random.default_rng(2).uniform(0, 1, len(whole))
+    )
+    without = whole[whole["group"] != "unchanged"]
+    found = at_equal_loss([whole, without], resamples=50).set_index("group")
+    assert found.loc["unchanged", "loss"] == 2.5
+    assert np.isfinite(found.loc["unchanged", "ratio"])
+
+
 def test_a_loss_of_zero_is_no_obstacle():
     table = examples(LEVELS)
     table.loc[table.index[45], "loss"] = 0.0

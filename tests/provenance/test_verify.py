@@ -123,7 +123,8 @@ def test_the_command_names_the_workflow_s_folder_its_call_and_a_declared_file_of
 
 
 @pytest.mark.parametrize(
-    ("module", "now"), [("tgl.core.files", code_hash("tgl.core.files")), ("tgl.removed", "gone")]
+    ("module", "now"),
+    [("tgl.core.files", code_hash("tgl.core.files")), ("tgl.removed", "gone"), ("gone_package.part", "gone")],
 )
 def test_other_code_is_a_warning_once_for_each_rule_and_hash(tmp_path, module, now):
     experiment = Experiment(tmp_path)

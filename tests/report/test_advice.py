@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.report.test_replicates import END, RATES, STEPS, config_of, write_experiment, write_run
+from tests.report.test_replicates import COST, END, RATES, STEPS, config_of, write_experiment, write_run
 from tgl.analysis.advice import advise
 from tgl.core.errors import TglError
 from tgl.core.layout import Layout
@@ -57,7 +57,8 @@ def test_one_replicate_gives_no_recommendation_and_says_why(replicates):
 
 
 def test_the_budget_is_told_in_replicates_from_the_times_of_finished_runs(replicates):
-    assert run_seconds(replicates[0], config_of()) == [360.0] * 6
+    config = config_of()
+    assert run_seconds(replicates[0], config, config.runs) == [360.0] * 6
     lines = write_advice(replicates, config_of(), budget=3.0, output=None)
     # With last, only full is left: 6 runs of 6 minutes are 0.6 hours.
     assert any(
@@ -66,6 +67,27 @@ def test_the_budget_is_told_in_replicates_from_the_times_of_finished_runs(replic
         )
         for line in lines
     )
+
+
+def test_the_times_of_methods_that_are_dropped_do_not_count(tmp_path):
+    """`worse` forgets more than `full`, so it is not run again. Its runs take ten times as long."""
+    methods = ("full", "last", "first")
+    config = config_of(methods)
+    folders = []
+    for name, saved in (("a", 0.1), ("b", 0.11), ("c", 0.12)):
+        folder = write_experiment(tmp_path / name, saved, methods)
+        for rate in RATES:
+            steps = {
+                step: (0.5 * step, 0.5 * step * (COST[rate] + 0.2 + saved / 10)) for step in (*STEPS, END)
+            }
+            write_run(folder, "first", rate, steps)
+        with_benchmarks(folder, config, 360.0)
+        for path in folder.rglob("benchmarks/train/first-*/seed0*"):
+            path.write_text("s\th:m:s\tmax_rss\n3600\t0:00:00\t1\n")
+        folders.append(folder)
+    assert sorted(set(run_seconds(folders[0], config, config.runs))) == [360.0, 3600.0]
+    lines = write_advice(folders, config, budget=3.0, output=None)
+    assert any("5 more replicates of 2 methods (6 runs of 6.0 minutes)" in line for line in lines)
 
 
 def test_without_times_nothing_is_said_about_the_budget(tmp_path):

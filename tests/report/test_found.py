@@ -41,7 +41,15 @@ def test_there_are_five_sentences_and_each_is_one():
     ("gates", "words"),
     [
         (GATE, "met in all 1 conditions"),
-        ([*GATE, {"name": "b", "met": False}], "missed (b), so the comparisons are no evidence"),
+        (
+            [*GATE, {"name": "b", "value": 1.0, "met": False}],
+            "was missed (b), so the comparisons are no evidence",
+        ),
+        ([*GATE, {"name": "c", "value": None, "met": False}], "A part of the gate was not measured (c), so"),
+        (
+            [{"name": "b", "value": 1.0, "met": False}, {"name": "c", "value": math.nan, "met": False}],
+            "The gate was missed (b) and not measured (c), so",
+        ),
         ([], "has no gate"),
     ],
 )
@@ -80,6 +88,17 @@ def changed(found, **values):
         table[name] = table[name].astype(object)
         table.loc[row, name] = value
     return type(found)(**{**vars(found), "equal_uptake": table})
+
+
+def test_the_papers_plan_comes_before_its_variants():
+    found = changed(small(), verdict="worse", difference=0.2)
+    table = found.equal_uptake
+    variant = table[table["method"] == "tgl_fp"].assign(method="tgl_fp.unchanged", difference=-0.3)
+    both = type(found)(**{**vars(found), "equal_uptake": pd.concat([variant, table], ignore_index=True)})
+    assert "full, tgl_fp forgets 0.2 nats per token more" in sentences(both)[2]
+    alone = variant.assign(verdict="better")
+    alone = type(found)(**{**vars(found), "equal_uptake": alone})
+    assert "full, tgl_fp.unchanged forgets 0.3 nats per token less" in sentences(alone)[2]
 
 
 NUMBERS = {"difference": -0.2, "low": -0.3, "high": -0.1, "error": 0.05, "freedom": 3.0, "p_holm": 0.012}

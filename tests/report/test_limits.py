@@ -74,6 +74,18 @@ def test_a_single_learning_rate_is_a_limit():
     assert "One learning rate" not in said(Config(train=TrainConfig(learning_rates=[0.002, 0.004])))
 
 
+def test_a_method_with_one_rate_among_methods_with_several_is_a_limit():
+    train = TrainConfig(learning_rates=[0.002, 0.004], method_rates={"random": [0.002]})
+    text = said(Config(methods=["full", "random"], train=train))
+    assert "One learning rate for random and several for other methods" in text
+
+
+def test_a_gate_without_a_value_was_not_missed():
+    assert said(gates=[MET, MISSED | {"value": None}]).startswith(
+        "A part of the gate was not measured (facts learnt): the comparisons of this run are not evidence"
+    )
+
+
 def test_a_rate_at_the_edge_of_the_grid_is_a_limit():
     assert "smallest or largest tried for tgl_fp, full+ewc: the best rate" in said(
         edges=["tgl_fp", "full+ewc"]
@@ -165,7 +177,9 @@ def test_rates_of_single_methods_count_among_the_rates():
         Config(train=train, methods=["full", "full+ewc"])
     )
     several = train.model_copy(update={"learning_rates": [0.002, 0.008]})
-    assert "One learning rate" not in said(Config(train=several, methods=["full", "full+ewc"]))
+    text = said(Config(train=several, methods=["full", "full+ewc"]))
+    assert "One learning rate for each method" not in text
+    assert "One learning rate for full+ewc and several for other methods" in text
     assert "One learning rate (0.004)" in said(
         Config(train=train.model_copy(update={"method_rates": {"full": [0.004]}}), methods=["full"])
     )

@@ -204,6 +204,12 @@ def test_the_figure_along_training_has_a_panel_for_each_denominator():
     assert bands(along_training(along(groups=("updated",))), "unchanged") == []
 
 
+def test_without_updated_facts_the_controls_along_training_are_those_of_new_entities():
+    svg = along_training(along(groups=("new_entity", "shuffled.new_entity")))
+    assert len(bands(svg, "shuffled")) == len(DENOMINATORS)
+    assert "shuffled answers (new entities)" in svg
+
+
 def test_seeds_along_training_are_averaged_at_each_step_of_their_own():
     table = along(seeds=(0, 1))
     keys = ["group", "denominator", "step"]

@@ -107,6 +107,32 @@ def test_each_replicate_counts_once_and_the_interval_is_that_of_a_paired_t_test(
     assert row["verdict"] == "better"
 
 
+def test_a_run_with_scores_of_other_probes_is_refused(experiments):
+    """Its mean would be over other probes, so a difference would be no effect of the method."""
+    rows = pd.concat([step_rows(folder, config_of()) for folder in experiments])
+    own = (
+        (rows["method"] == "last") & (rows["rate"] == 0.2) & (rows["experiment"] == "b") & (rows["step"] == 4)
+    )
+    fewer = rows.assign(count=rows["count"] - (own & (rows["kind"] == "updated")))
+    with pytest.raises(
+        TglError, match=r"b: method last at rate 0\.2, seed 0, step 4: found scores of \d+ probes"
+    ):
+        replicate_curves(fewer, ["updated"])
+    with pytest.raises(TglError, match="found scores of"):
+        replicate_curves(
+            rows[~(own & (rows["kind"] == "unchanged") & (rows["split"] == "test"))], ["updated"]
+        )
+
+
+def test_a_loss_that_is_not_a_number_is_refused(experiments):
+    rows = pd.concat([step_rows(folder, config_of()) for folder in experiments])
+    own = (
+        (rows["method"] == "last") & (rows["rate"] == 0.2) & (rows["experiment"] == "b") & (rows["step"] == 4)
+    )
+    with pytest.raises(TglError, match="found a loss that is not a number"):
+        replicate_curves(rows.assign(value=rows["value"].mask(own)), ["updated"])
+
+
 def test_far_facts_do_not_count_and_are_in_the_rows(experiments):
     rows = step_rows(experiments[0], config_of())
     assert set(rows["set"]) == {"near", "far", "text"}

@@ -116,8 +116,9 @@ def at_equal_loss(seeds: Sequence[pd.DataFrame], resamples: int = 2000) -> pd.Da
                 "ratio": float(np.exp(np.mean([residual.mean() for residual in found]))),
                 "low": low,
                 "high": high,
+                # A mean over the seeds that have the group, like the ratio.
                 "loss": float(
-                    np.mean([table.loc[table["group"] == group, "loss"].mean() for table in seeds])
+                    np.nanmean([table.loc[table["group"] == group, "loss"].mean() for table in seeds])
                 ),
                 "slope": float(np.mean(slopes)),
             }

@@ -160,5 +160,5 @@ def _outputs(job: Job) -> str:
 def _hash_now(modules: tuple[str, ...]) -> str:
     try:
         return code_hash(*modules)
-    except OSError:
+    except (ImportError, OSError, SyntaxError):  # also of a package that is no longer installed
         return "gone"

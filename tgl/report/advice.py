@@ -171,12 +171,12 @@ def _difference(found: Advice, other: str) -> str:
 def _budget_lines(found: Advice, results: Sequence[Path], config: Config, *, budget: float) -> Iterator[str]:
     open_ones = (found.method, *found.undecided(), *found.without_verdict())
     kept = [REFERENCE, *[name for name in open_ones if name != REFERENCE]]
-    seconds = [value for folder in results for value in run_seconds(folder, config)]
+    runs = [(method, rate) for method, rate in config.runs if method in kept]
+    seconds = [value for folder in results for value in run_seconds(folder, config, runs)]
     if not seconds:
         yield "budget: found no run times in the folder benchmarks, so the budget cannot be converted to runs"
         return
     each = sum(seconds) / len(seconds) / 3600
-    runs = [(method, rate) for method, rate in config.runs if method in kept]
     # Of several folders, each is a replicate, with all its seeds.
     number_of_runs = len(runs) * (len(config.seeds) if len(results) > 1 else 1)
     replicate = each * number_of_runs
@@ -191,10 +191,10 @@ def _budget_lines(found: Advice, results: Sequence[Path], config: Config, *, bud
         yield f"budget: {enough} for the {needed} replicates that would show the difference to {REFERENCE}"
 
 
-def run_seconds(results: Path, config: Config) -> list[float]:
-    """Return the wall-clock seconds of each finished run of an experiment, from the workflow's benchmarks."""
+def run_seconds(results: Path, config: Config, runs: Sequence[tuple[str, float]]) -> list[float]:
+    """Return the wall-clock seconds of each finished run of (method, rate), from the workflow's benchmarks."""
     layout, found = Layout(str(results), config.model.name), []
-    for method, rate in config.runs:
+    for method, rate in runs:
         for seed in config.seeds:
             job = f"train/{method_folder(method, rate)}/seed{seed}"
             path = Path(layout.path("benchmark", job=job))

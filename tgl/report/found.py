@@ -12,6 +12,7 @@ from tgl.analysis.power import POWER
 from tgl.config.root import Config
 from tgl.core.vocabulary import SALIENT_KINDS
 from tgl.plans.names import parse_plan
+from tgl.report.gate import shortfall
 from tgl.report.methods import REFERENCE, TRACED, Findings
 from tgl.report.notes import listed
 from tgl.report.page import interval, number
@@ -47,8 +48,8 @@ def what_was_found(
 def _gate(gates: list[dict]) -> str:
     if not gates:
         return "No probe has candidates to rank, so the run has no gate and does not show that the model knows facts."
-    if missed := [gate["name"] for gate in gates if not gate["met"]]:
-        return f"The gate was missed ({'; '.join(missed)}), so the comparisons are no evidence about methods."
+    if short := shortfall(gates):
+        return f"{short}, so the comparisons are no evidence about methods."
     return f"The gate was met in all {len(gates)} conditions, so the comparisons can be read."
 
 
@@ -64,18 +65,28 @@ def _profile(profile: pd.DataFrame, denominator: str) -> str:
             parts.append(text + (f" (random weights: {number(random['mean'])})" if random else ""))
     if not parts:
         return f"No salient span was profiled over {LABELS[denominator]}."
-    return f"Relative to {LABELS[denominator]}, the mean gradient norm over sublayers is {listed(parts)}."
+    return (
+        f"Relative to {LABELS[denominator]}, the gradient norm (mean ratio of sublayers) is {listed(parts)}."
+    )
 
 
 def _of_paper(verdicts: pd.DataFrame) -> pd.Series | None:
-    """Return the comparison of the paper's plan with the reference: that of `tgl_fp`, else of another traced plan."""
+    """Return the comparison of the paper's plan with the reference.
+
+    That is `tgl_fp`, else `tgl_alr`, else a variant of them such as another denominator.
+    """
     if verdicts.empty:
         return None
     own = verdicts[verdicts["reference"] == REFERENCE]
-    for policy in TRACED:
-        for method in own["method"]:
-            if "+" not in method and parse_plan(method).policy == policy:
-                return own[own["method"] == method].iloc[0]
+    variants = [
+        method
+        for policy in TRACED
+        for method in own["method"]
+        if "+" not in method and parse_plan(method).policy == policy
+    ]
+    for method in (*TRACED, *variants):
+        if len(found := own[own["method"] == method]):
+            return found.iloc[0]
     return None
 
 

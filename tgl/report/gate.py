@@ -16,7 +16,7 @@ from tgl.core.files import how_to_mend
 from tgl.core.json_text import read_json
 from tgl.core.terminal import one_line
 
-NOT_MEASURED = "NOT MEASURED"
+MISSED, NOT_MEASURED = "MISSED", "NOT MEASURED"
 
 
 def gates(measures: pd.DataFrame, settings: GateConfig, periods: list[str], *, base: str) -> list[dict]:
@@ -151,11 +151,21 @@ def read_gates(path: str | Path) -> list[dict]:
     return found
 
 
+def shortfall(gates: list[dict]) -> str:
+    """Return the beginning of a sentence on the conditions that are not met; "" if all are."""
+    missed, unmeasured = (
+        "; ".join(gate["name"] for gate in gates if outcome(gate) == what) for what in (MISSED, NOT_MEASURED)
+    )
+    if missed:
+        return f"The gate was missed ({missed})" + (f" and not measured ({unmeasured})" if unmeasured else "")
+    return f"A part of the gate was not measured ({unmeasured})" if unmeasured else ""
+
+
 def outcome(gate: dict) -> str:
     """Return 'met', 'MISSED', or 'NOT MEASURED' if the run has no data for the gate."""
     if gate["met"]:
         return "met"
-    return NOT_MEASURED if _shown(gate["value"]) == "–" else "MISSED"
+    return NOT_MEASURED if _shown(gate["value"]) == "–" else MISSED
 
 
 def _shown(value: float | None) -> str:

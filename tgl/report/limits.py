@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 import pandas as pd
@@ -11,6 +12,7 @@ from tgl.config.root import Config
 from tgl.plans.names import parse_plan
 from tgl.plans.plan import Plan
 from tgl.plans.policy import POLICIES
+from tgl.report.gate import shortfall
 from tgl.report.methods import Findings
 from tgl.report.notes import embedding_note, listed, without_verdict
 from tgl.report.profile_figures import LABELS
@@ -34,8 +36,8 @@ def limits(
         findings: Comparisons of the methods.
         profile: Table `profile` of all seeds.
     """
-    if missed := [gate["name"] for gate in gates if not gate["met"]]:
-        yield f"The gate was missed ({'; '.join(missed)}): the comparisons of this run are not evidence about methods."
+    if short := shortfall(gates):
+        yield f"{short}: the comparisons of this run are not evidence about methods."
     if not gates:
         yield (
             "No test probe has candidates to rank, so this run does not show whether the base model knows the facts in "
@@ -112,6 +114,12 @@ def _rates(config: Config, findings: Findings) -> Iterator[str]:
         if scaled:
             text += f"; {listed(scaled)} train{'s' if len(scaled) == 1 else ''} sublayers at multiples of it"
         yield f"{text}."
+    number = Counter(method for method, _ in config.runs)
+    if max(number.values()) > 1 and (alone := [method for method, count in number.items() if count == 1]):
+        yield (
+            f"One learning rate for {listed(alone)} and several for other methods: a method whose best rate is not its "
+            "only one is at a disadvantage."
+        )
     if findings.edges:
         yield (
             f"The rate chosen on validation is the smallest or largest tried for {', '.join(findings.edges)}: the best "

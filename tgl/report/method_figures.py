@@ -208,7 +208,8 @@ def _point(panel, row: pd.Series, y: int, *, columns: tuple[str, str, str]) -> N
     middle, low, high = (row[column] for column in columns)
     error = [[max(0, middle - low)], [max(0, high - middle)]] if np.isfinite(low) else None
     colour = COLOURS.get(row["verdict"], "#666666")
-    fill = "white" if row["verdict"].startswith("no verdict") else colour
+    has_verdict = row["verdict"] and not row["verdict"].startswith("no verdict")
+    fill = colour if has_verdict else "white"
     panel.errorbar(
         middle, y, xerr=error, fmt="o", markersize=4, linewidth=1.2, color=colour, markerfacecolor=fill
     )

@@ -204,7 +204,7 @@ def uptake_notes(config: Config, table: pd.DataFrame, reference: str) -> dict[st
         return {"curves": curves, "figure": "", "table": "", "own_rates": ""}
     figure = (
         f"Forgetting minus that of {reference} where both have learned the same: a share of what {reference} learns by "
-        "the end. In nats per token of unchanged facts; below 0: less forgotten. Hollow: no verdict."
+        "the end. In nats per token of unchanged facts; below 0: less forgotten. Hollow: without a verdict."
     )
     planned = int((table["share"] == config.report.level).sum())
     text = (

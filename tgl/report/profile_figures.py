@@ -122,13 +122,16 @@ def along_training(rows: pd.DataFrame) -> str:
     denominators = [
         name for name in ("window", "matched_span", "unchanged") if name in set(rows["denominator"])
     ]
+    kinds = traced_kinds(
+        rows
+    )  # Controls are those of the first one: two sets of controls would be hard to tell apart.
     with plt.rc_context(STYLE):
         figure, panels = plt.subplots(
             1, len(denominators), figsize=(11, 3.6), layout="constrained", squeeze=False
         )
         for panel, denominator in zip(panels[0], denominators, strict=True):
             chosen = rows[rows["denominator"] == denominator]
-            for group in ("updated", "new_entity", "unchanged", *(f"{name}.updated" for name in COLOURS)):
+            for group in dict.fromkeys((*kinds, *compared_groups(kinds[0]))):
                 _band(panel, chosen[chosen["group"] == group], "step", group=group)
             panel.axhline(1, color="#444444", linewidth=0.8, linestyle=":")
             panel.set_yscale("log")
@@ -194,7 +197,7 @@ def _band(panel: plt.Axes, rows: pd.DataFrame, along: str, *, group: str) -> Non
     panel.plot(
         mean.index, mean, color=colour, linewidth=1.8 if is_kind else 1.1, markersize=2.5,
         marker="o" if len(mean) <= _MOST_MARKS else "",
-        linestyle="-" if is_kind else "--", label=LABELS[group.partition(".")[0]],
+        linestyle="-" if is_kind else "--", label=label(group),
     )  # fmt: skip
     panel.fill_between(mean.index, low, high, color=colour, alpha=0.15, linewidth=0)
 

@@ -68,11 +68,19 @@ def chains(seeds: list[pd.DataFrame]) -> list[tuple[str, list[dict]]]:
 def equal_loss(seeds: list[pd.DataFrame]) -> list[dict]:
     """Return the ratio of each group's norms to those of plain text at equal loss; seeds: `example_norms` of each seed.
 
-    The list is empty if a seed has no spans of plain text.
+    Values are means over the seeds that have the group; `seeds` is their number. The list is empty if a seed has no
+    spans of plain text.
     """
     if not _have_plain_text(seeds):
         return []
-    return [{**row, "group": label(row["group"])} for row in at_equal_loss(seeds).to_dict("records")]
+    return [
+        {
+            **row,
+            "group": label(row["group"]),
+            "seeds": sum(bool((table["group"] == row["group"]).any()) for table in seeds),
+        }
+        for row in at_equal_loss(seeds).to_dict("records")
+    ]
 
 
 def _have_plain_text(seeds: list[pd.DataFrame]) -> bool:

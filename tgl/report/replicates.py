@@ -184,7 +184,8 @@ def replicate_curves(rows: pd.DataFrame, kinds: Sequence[str]) -> MethodCurves:
         kinds: The kinds of the facts to learn. Forgetting is that of unchanged facts of the same sets.
 
     Raises:
-        TglError: A replicate lacks a run that another one has, or there are no such facts.
+        TglError: A replicate lacks a run that another one has, there are no such facts, or a run has scores of other
+            probes than its base model.
     """
     rows = rows[rows["measure"] == "loss"]
     sets = set(rows.loc[rows["kind"].isin(kinds), "set"])
@@ -197,6 +198,7 @@ def replicate_curves(rows: pd.DataFrame, kinds: Sequence[str]) -> MethodCurves:
                 raise TglError(
                     f"found no {what} among the {split} probes, expected some. Choose the kinds with report.uptake"
                 )
+    _check_same_probes(rows)
     tables = {}
     for side, own in sides.items():
         weighted = own.assign(total=own["value"] * own["count"])
@@ -207,6 +209,37 @@ def replicate_curves(rows: pd.DataFrame, kinds: Sequence[str]) -> MethodCurves:
              for split in (VALIDATION, TEST)}  # fmt: skip
     steps = rows.loc[rows["method"] != BASE, "step"].nunique()
     return MethodCurves(found[VALIDATION], found[TEST], steps)
+
+
+def _check_same_probes(rows: pd.DataFrame) -> None:
+    """Check that every step of every run has the probes of its base model, and values that are numbers.
+
+    Raises:
+        TglError: A step has other numbers of probes than the base model, or a value is not a number.
+    """
+    of_seed = ["experiment", "seed"]
+    counts = rows.pivot_table(
+        index=[*of_seed, "method", "rate", "step"],
+        columns=["split", "set", "kind"],
+        values="count",
+        aggfunc="sum",
+    ).fillna(0)
+    of_base = counts.xs(BASE, level="method").droplevel(["rate", "step"])
+    for place, found in counts.iterrows():
+        experiment, seed, method, rate, step = place
+        expected = of_base.loc[(experiment, seed)]
+        if not found.equals(expected):
+            raise TglError(
+                f"{experiment}: method {method} at rate {rate_text(rate)}, seed {seed}, step {step}: found scores of "
+                f"{found.sum():.0f} probes, expected the {expected.sum():.0f} of the base model. The probes "
+                "have changed since this run: run it again"
+            )
+    if len(wrong := rows[rows["value"].isna()]):
+        row = wrong.iloc[0]
+        raise TglError(
+            f"{row['experiment']}: method {row['method']} at rate {rate_text(row['rate'])}, seed {row['seed']}, step "
+            f"{row['step']}: found a loss that is not a number. Run it again with a smaller learning rate"
+        )
 
 
 def _curves(tables: dict[str, pd.Series], experiments: list[str]) -> dict[str, dict[float, Curves]]:

@@ -18,7 +18,7 @@ from tgl.report.charts import profile_chart, training_chart, uptake_chart
 from tgl.report.csv_text import csv_text
 from tgl.report.drill_down import continuations, probe_rows, withheld_of
 from tgl.report.found import what_was_found
-from tgl.report.gate import gates
+from tgl.report.gate import gates, shortfall
 from tgl.report.limits import limits
 from tgl.report.methods import REFERENCE, Findings, chain_tables, findings
 from tgl.report.page import render
@@ -114,6 +114,7 @@ def write_report(results: Path, config: Config, output: Path) -> None:
         versions={name: _version(name) for name in PACKAGES} | {"python": platform.python_version()},
         counts=gather.stage_counts(results, config),
         gates=found,
+        short=shortfall(found),
         sentences=what_was_found(config, found, method_findings, profile=profile, denominator=denominator),
         pictures=pictures,
         charts=charts,
