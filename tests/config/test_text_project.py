@@ -34,6 +34,12 @@ def test_any_date_of_these_forms_is_found(day, form):
 
 def test_collections_are_in_order_of_their_dates():
     assert list(dated(["b-2021", "a-2020"], []).items()) == [("20200101", "a-2020"), ("20210101", "b-2021")]
+    # The date nearest to the end of a path counts.
+    assert list(dated(["run-2024-05-06/old-2022.jsonl", "run-2024-05-06/new-2023.jsonl"], [])) == [
+        "20220101",
+        "20230101",
+    ]
+    assert list(dated(["2021/a.txt", "2020/a.txt"], [])) == ["20200101", "20210101"]
     assert dated(["new", "old"], ["20210101", "20200101"]) == {"20200101": "old", "20210101": "new"}
 
 

@@ -25,6 +25,7 @@ def numbers(sentence):
         ("From May 2, 2014 to June 2015.", ["May 2, 2014", "June 2015"]),
         ("It cost $2.6 million, or 45% of €3.", ["$2.6 million", "45%", "€3"]),
         ("From 1815–16 to 2019-2020.", ["1815–16", "2019-2020"]),
+        ("Between 1990 and 1995 it grew.", ["1990", "1995"]),
         ("COVID-19, A4, 21-year-old, the 1980s, the 4th, 3m.", []),
         ("In 1969 Apollo 11, like Apollo 12, May 10.", ["1969", "May 10"]),
     ],

@@ -202,3 +202,8 @@ def test_an_empty_document_is_skipped_and_counted(tmp_path):
     found = read_corpus(path, tiny_tokenizer(), counts=counts)
     assert counts == {"text: documents skipped, text is empty": 1}
     assert (found == tiny_tokenizer().eos_token_id).sum() == 2
+
+
+def test_a_byte_order_mark_is_no_token(tmp_path):
+    (tmp_path / "a.txt").write_bytes(b"\xef\xbb\xbf" + TEXTS[0].encode())
+    assert read(tmp_path / "a.txt") == expected(TEXTS[:1])

@@ -32,7 +32,8 @@ def start_text_project(
     Raises:
         TglError: A collection, the model or the probes cannot be used. No configuration is left then.
     """
-    collections = dated([os.path.abspath(path) for path in texts], dates)
+    # Dates are in the names as they were given. A date in the name of a folder above them is of something else.
+    collections = {date: os.path.abspath(path) for date, path in dated(texts, dates).items()}
     settings = DocumentsConfig()
     sizes = sizes_of(open_collection(settings, date, place).documents for date, place in collections.items())
     if not sizes.characters or not all(sizes.new_characters):

@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 
 from tgl.core.errors import TglError
 from tgl.snapshots.documents.document import Document
@@ -50,7 +51,7 @@ def dated(paths: Sequence[str], dates: Sequence[str]) -> dict[str, str]:
 
     Args:
         paths: The collections.
-        dates: Their dates, or none: the dates are then in the names.
+        dates: Their dates, or none: the dates are then in the last part of each path that has one.
 
     Raises:
         TglError: A date is missing or occurs twice, or there are fewer than two.
@@ -60,7 +61,7 @@ def dated(paths: Sequence[str], dates: Sequence[str]) -> dict[str, str]:
             f"--date: found {len(dates)} for {len(paths)} collections, expected one each, in their order"
         )
     found: dict[str, str] = {}
-    for path, date in zip(paths, dates or [date_in(path) for path in paths], strict=True):
+    for path, date in zip(paths, dates or map(_date_of, paths), strict=True):
         if date is None:
             raise TglError(
                 f"--text: no date in the name '{path}', expected one such as 2021-12-30. Give a --date for each --text"
@@ -73,6 +74,10 @@ def dated(paths: Sequence[str], dates: Sequence[str]) -> dict[str, str]:
     if len(found) < 2:
         raise TglError(f"--text: found {len(found)} collection, expected at least two, of different dates")
     return dict(sorted(found.items()))
+
+
+def _date_of(path: str) -> str | None:
+    return next(filter(None, map(date_in, reversed(PurePath(path).parts))), None)
 
 
 def sizes_of(collections: Iterable[Iterable[Document]]) -> Sizes:

@@ -148,7 +148,8 @@ def _text_of(row: dict, path: Path, number: int) -> str | None:
         raise TglError(
             f"{path}: found {row['text']!r:.80} in row {number}, expected a column 'text' with strings"
         )
-    return row["text"]
+    # A byte order mark begins a file of text, and is no part of it.
+    return row["text"].removeprefix("\ufeff") if number == 1 and row["text"] else row["text"]
 
 
 def _is_tokens(path: Path) -> bool:

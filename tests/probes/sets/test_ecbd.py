@@ -76,6 +76,11 @@ def test_copied_layout_gives_each_of_its_sentences(probe):
         ("They spent <extra_id_0>5 billion.", "$", "They spent $5 billion."),
         ("It is <extra_id_0>% of all.", "4", "It is 4% of all."),
         ("It is <extra_id_0>-old.", "a year", "It is a year-old."),
+        ("In 2019,<extra_id_0> won the cup.", "the team", "In 2019, the team won the cup."),
+        ("He paid<extra_id_0> for it.", "$5 million", "He paid $5 million for it."),
+        ("He said: “it”<extra_id_0> done.", "was", "He said: “it” was done."),
+        ("The rate is 3.<extra_id_0> or 1,<extra_id_1>", "5", "The rate is 3.5 or 1,<extra_id_1>"),
+        ("See example.<extra_id_0> for more.", "com", "See example.com for more."),
     ],
 )
 def test_space_beside_the_span_is_put_back_where_it_was_lost(probe, sentence, answer, text):

@@ -119,3 +119,13 @@ def test_real_snapshots_give_probes_whose_counts_add_up(data_root, tmp_path):
         of_kind = {key: count for key, count in counts.items() if key.startswith(f"{kind}: ")}
         assert of_kind.pop(f"{kind}: {unit}") == sum(of_kind.values()) > 0
     assert pq.read_metadata(tmp_path / "out").num_rows == len(rows)
+
+
+def test_a_diff_of_other_tables_is_refused(tmp_path):
+    """Without the check, all pages behind the first unknown one were lost."""
+    shard(tmp_path, OLD, NEW)
+    other = [page(2, "Beta", "Beta has 3 plants.", 2), *NEW]
+    write_table([row for after in other for row in diff_rows(None, after)], tmp_path / "diff", "diff")
+    tables = Tables(tmp_path / "old", tmp_path / "new", tmp_path / "diff", (tmp_path / "base",))
+    with pytest.raises(TglError, match=r"diff: found changes of page 2, which .*new does not contain"):
+        list(tables.changes())

@@ -23,6 +23,30 @@ def probe(tmp_path):
     return run
 
 
+def test_an_answer_with_another_id_and_the_same_name_gives_no_probe(probe):
+    """Its text would stay the same, with the answer as the old answer."""
+    rows, counts = probe(named("Racers", "Q9"), named("Racers", "Q10"))
+    assert rows == []
+    assert counts["same_name_other_id"] == 1
+
+
+def test_ids_of_any_form_tell_records_of_one_question_apart(tmp_path):
+    employers = {"person1": ("Acme", "Beta"), "person2": ("Beta", "Acme")}
+    records = [
+        {"query": "Jo Ray works for _X_.", "answer": [{"name": name}], "date": date, "id": f"{person}-{date}"}
+        for person, names in employers.items()
+        for date, name in zip(("2019", "2020"), names, strict=True)
+    ]
+    (tmp_path / "t.json").write_text(json.dumps(records))
+    rows, counts = templama_probes(tmp_path / "t.json", PAIRS, ProbesConfig())
+    assert [(row["kind"], row["old_answer"]) for row in rows] == [("updated", "Acme"), ("updated", "Beta")]
+    assert not counts["other_ids"]
+    for record in records:
+        record["id"] = record["id"].replace("-", "/x")
+    (tmp_path / "t.json").write_text(json.dumps(records))
+    assert templama_probes(tmp_path / "t.json", PAIRS, ProbesConfig())[1]["other_ids"] == 4
+
+
 def named(name, identity=None):
     return {"name": name} | ({"wikidata_id": identity} if identity is not None else {})
 
@@ -36,7 +60,6 @@ def named(name, identity=None):
         (named("O’Hara FC"), named("O'Hara\u00a0FC"), "unchanged"),
         (named("Racers", "Q9"), named("Racers"), "unchanged"),
         (named("Racers", ""), named("Racers", "Q9"), "unchanged"),
-        (named("Racers", "Q9"), named("Racers", "Q10"), "updated"),
         (named("Racers"), named("racers"), "updated"),
         (named("Racers", "Q9"), named("Rovers"), "updated"),
     ],

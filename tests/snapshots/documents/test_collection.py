@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 
 import datasets
@@ -6,7 +7,7 @@ import pytest
 
 from tgl.core.errors import TglError
 from tgl.snapshots.documents.collection import open_collection
-from tgl.snapshots.documents.repository import files_of
+from tgl.snapshots.documents.repository import commit_of, files_of
 from tgl.snapshots.settings import DocumentsConfig
 
 DATE = "20200101"
@@ -90,6 +91,31 @@ def test_attributes_of_paths_change_no_text_and_hide_no_file(tmp_path):
     found = dict(files_of(str(tmp_path), "HEAD"))
     assert set(found) == {"docs/ä b.md", "README.md", ".gitattributes"}
     assert found["README.md"] == b"Release $Format:%h$ of R."
+
+
+def test_a_commit_of_another_branch_counts_from_its_merge(tmp_path):
+    def git(*arguments, day=1, month=1):
+        time = f"2020-{month:02}-{day:02}T12:00:00Z"
+        names = {"GIT_AUTHOR_DATE": time, "GIT_COMMITTER_DATE": time, "HOME": str(tmp_path)}
+        command = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b", *arguments]
+        done = subprocess.run(command, check=True, env=os.environ | names, capture_output=True, text=True)
+        return done.stdout.strip()
+
+    def commit(name, day):
+        (tmp_path / name).write_text(name)
+        git("add", "-A")
+        git("commit", "-qm", name, day=day)
+        return git("rev-parse", "HEAD")
+
+    git("init", "-q", "-b", "main")
+    commit("a.md", 1)
+    git("checkout", "-q", "-b", "feature")
+    commit("feature.md", 5)
+    git("checkout", "-q", "main")
+    main = commit("b.md", 4)
+    git("merge", "-q", "--no-ff", "-m", "merge", "feature", month=2)
+    assert commit_of(str(tmp_path), "20200110", None) == main
+    assert commit_of(str(tmp_path), "20200301", None) == git("rev-parse", "HEAD")
 
 
 def test_a_repository_is_read_at_a_revision_or_a_date(repository):

@@ -62,6 +62,29 @@ def test_html_loses_its_markup_and_keeps_superscripts():
     assert (found.title, found.text) == ("A & B", "10^6 m\nH2O\n\nnext")
 
 
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("101<sub>2</sub> is five", "101_2 is five"),
+        ("log<sub>10</sub>5", "log105"),
+        ("5<sup>th</sup>", "5th"),
+        ("note<sup>[1]</sup>", "note[1]"),
+        ("<b>x</b><sup>2</sup>", "x^2"),
+        ("10<SUP><i>6</i></SUP> m", "10^6 m"),
+    ],
+)
+def test_scripts_are_marked_where_their_digits_would_join_a_number(html, text):
+    assert read("a.html", f"<p>{html}</p>").text == text
+
+
+def test_front_matter_is_no_text_and_may_hold_the_title():
+    front = '---\ntitle: "Install guide"\ndate: 2024-01-02\n---\n'
+    found = read("a/b.md", f"{front}\nRun it. It works.")
+    assert (found.title, found.text) == ("Install guide", "Run it. It works.")
+    assert read("a/b.md", f"{front}# Heading\n\nRun it.").title == "Heading"
+    assert "Rule above." in read("b.md", "Text.\n\n---\n\nRule above.\n\n---\n").text
+
+
 def test_pages_without_a_title_have_the_name_of_their_file():
     assert read("x/page.htm", "<p>a</p>").title == "page"
     assert read("x/page.md", "text").title == "page"

@@ -278,3 +278,13 @@ def test_text_is_what_a_reader_sees(wikitext, text):
 def test_the_caption_of_a_table_is_a_row():
     wikitext = "{|\n|+ style=x | Mills\n|-\n| a || b\n|}"
     assert clean(wikitext, Keep(tables=True)).text == "Mills\na | b"
+
+
+def test_links_and_sections_stay_in_place_behind_an_emptied_parenthesis_at_the_start():
+    article = clean(
+        "({{pronunciation|x}}) '''Ulm''' is a [[city]] in [[Germany]].\n== Economy ==\nThe [[Danube]] trade."
+    )
+    assert article.text == "Ulm is a city in Germany.\nThe Danube trade."
+    assert [article.text[link.start : link.end] for link in article.links] == ["city", "Germany", "Danube"]
+    (section,) = article.sections
+    assert article.text[section.start :] == "The Danube trade."

@@ -97,9 +97,15 @@ def test_statements_stand_between_sentences_of_the_pages():
     placed = with_statements(texts, ["S1 is A.", "S2 is B.", "S3 is C."], seed=1)
     for sentence in ("S1 is A.", "S2 is B.", "S3 is C."):
         assert sum(text.count(sentence) for text in placed) == 1
-    kept = [re.sub(r"S\d is [ABC]\. ?", "", text).strip() for text in placed]
-    assert kept == ["First one. Second one. Third one.", "Alone. With another."]
-    assert with_statements(texts, [], seed=1) == ["First one. Second one. Third one.", "Alone. With another."]
+    assert [re.sub(r" S\d is [ABC]\.", "", text) for text in placed] == texts
+    assert with_statements(texts, [], seed=1) == texts
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_heading_gets_no_statement_behind_it(seed):
+    (placed,) = with_statements(["Title\n\nOne. Two.\n- item\n"], ["S1 is A."], seed=seed)
+    assert placed in ("Title\n\nOne. S1 is A. Two.\n- item\n", "Title\n\nOne. Two. S1 is A.\n- item\n")
+    assert with_statements(["Title"], ["S1 is A."], seed=seed) == ["Title\nS1 is A."]
 
 
 def test_pages_reach_the_number_of_characters():

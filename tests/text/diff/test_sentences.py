@@ -63,6 +63,18 @@ def test_a_sentence_of_clean_text_stands_where_it_is_said_to_start(old, later):
         assert later[start : start + len(sentence)] == sentence
 
 
+def test_starts_are_right_behind_white_space_that_is_folded():
+    text = (
+        "Intro.\nAnn  came home. She is 5\u00a0m tall. Bob lives  in Rome. Ann came home.\nNext section text."
+    )
+    found = list(split_sentences(text, "en"))
+    assert [sentence for _, sentence in found] == [
+        "Intro.", "Ann came home.", "She is 5 m tall.", "Bob lives in Rome.", "Ann came home.", "Next section text.",
+    ]  # fmt: skip
+    assert [text[start:].split()[0] for start, _ in found] == ["Intro.", "Ann", "She", "Bob", "Ann", "Next"]
+    assert [start for start, _ in found] == sorted({start for start, _ in found})
+
+
 @fast
 @given(articles, sentences)
 def test_a_paragraph_added_anywhere_is_found_whole(old, added):

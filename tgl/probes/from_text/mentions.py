@@ -17,8 +17,8 @@ _BEFORE = re.compile(r"([A-Z][\w.'’-]*) $")
 _AFTER = re.compile(r" [A-Z]")
 # Words at the start of a sentence that are capitalised but belong to no name (English only).
 _OPENING = frozenset(
-    "A After Although An And As At Because Before But By During For From If In On Since The Though Until When While "
-    "With".split()
+    "A About After Although An And Around As At Because Before Between But By During For From If In On Since The "
+    "Though Until When While With".split()
 )
 
 

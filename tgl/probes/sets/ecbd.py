@@ -41,7 +41,8 @@ def ecbd_probes(
         holdout_share: The share of documents that no training text contains.
 
     Returns:
-        The rows of the table `probes`, and the counts.
+        The rows of the table `probes`, and the counts. `spaces_added` is the number of used sentences in which a space
+        next to the span was missing.
 
     Raises:
         TglError: A file or record cannot be read.
@@ -74,6 +75,7 @@ def ecbd_probes(
                 counts["used"] += 1
                 seen.add(identity)
                 rows.append(_row(identity, subject, sentence, answer=span, period=period, settings=settings))
+                counts["spaces_added"] += rows[-1]["text"] != sentence.replace(MASK, span)
     return rows, counts
 
 
@@ -123,10 +125,10 @@ def _row(
     identity: str, subject: str, sentence: str, *, answer: str, period: str, settings: ProbesConfig
 ) -> dict:
     left, _, right = sentence.partition(MASK)
-    # Some copies lost the space next to the mask. A span that starts or ends with punctuation needs no space.
-    if left[-1].isalnum() and answer[0].isalnum():
+    # Some copies lost the space next to the mask.
+    if _is_apart(left, answer):
         left += " "
-    if answer[-1].isalnum() and right[:1].isalnum():
+    if _is_apart(answer, right):
         right = " " + right
     return {
         "id": f"ecbd-{identity}",
@@ -143,6 +145,18 @@ def _row(
         "candidates": [],
         "old_answer": "",
     }
+
+
+def _is_apart(left: str, right: str) -> bool:
+    """Return whether two parts of a sentence need a space between them."""
+    if not left or not right:
+        return False
+    # Quotes with one shape only can open or close, so nothing is added next to them.
+    ends = left[-1].isalnum() or left[-1] in ",;:!?)]}”%" or (left[-1] == "." and not right[0].islower())
+    begins = right[0].isalnum() or right[0] in "([{“‘$€£¥"
+    # No space is in 3.5, 1,000 and 12:30.
+    is_number = left[-1] in ",.:" and left[-2:-1].isdigit() and right[0].isdigit()
+    return ends and begins and not is_number
 
 
 def _make(inputs: Inputs) -> tuple[list[dict], Counter]:

@@ -54,13 +54,22 @@ class Tables:
     base: tuple[str | Path, ...]
 
     def changes(self) -> Iterator[tuple[dict | None, dict, list[dict]]]:
-        """Yield (old row, new row, rows of `diff`) for each page that `diff` contains."""
+        """Yield (old row, new row, rows of `diff`) for each page that `diff` contains.
+
+        Raises:
+            TglError: `diff` contains a page that the later table lacks, so it was made of other tables.
+        """
         groups = groupby(iter_rows(self.diff, "diff", SCHEMAS["diff"].names), lambda row: row["page_id"])
         changed, rows = next(groups, (None, ()))
         for before, after in joined(page_rows(self.old, _PAGE), page_rows(self.new, _PAGE)):
             if after is not None and after["page_id"] == changed:
                 yield before, after, list(rows)
                 changed, rows = next(groups, (None, ()))
+        if changed is not None:
+            raise TglError(
+                f"{self.diff}: found changes of page {changed}, which {self.new} does not contain after the pages "
+                "before it; expected the changes between the two tables of pages. Give the diff of these tables"
+            )
 
     def base_ids(self) -> np.ndarray:
         """Return the sorted ids of all pages of the base text."""

@@ -63,6 +63,10 @@ class Answer:
             for other in others
         )
 
+    def has_name_of(self, others: Iterable[Answer]) -> bool:
+        """Return whether others contain an answer of the same name, whatever its id."""
+        return any(self.normal_form == other.normal_form for other in others)
+
 
 class Answers:
     """The distinct answers to one query at one date, in the order of the file."""
@@ -100,7 +104,9 @@ def templama_probes(
 
     Every record of the two dates is counted once, as used or under the reason for which it is discarded. An answer that
     only the earlier date has is counted as `deleted_answers` if its query is gone too, as in Dynamic TempLAMA, else as
-    `replaced_answers`.
+    `replaced_answers`. An answer with another id and the name of an earlier one gives no probe (`same_name_other_id`).
+    Records are the same query if their ids differ in the date alone (Q1_P2_2019, or any id that ends in the date), or
+    by their question; ids of another form are counted as `other_ids`.
 
     Args:
         path: The file.
@@ -144,6 +150,7 @@ def templama_probes(
             counts["empty_answer"] += 1
             continue
         key, relation = _key(record, question, date)
+        counts["other_ids"] += bool(optional[0]) and key == sentence_key(question)
         for answer in found:
             if answer[0] and not answers[date][key].add(*answer):
                 counts["other_names"] += 1
@@ -160,6 +167,9 @@ def templama_probes(
         for key, answered in answers[after].items():
             held = answers[before].get(key)
             for answer in answered:
+                if held and not answer.is_one_of(held) and answer.has_name_of(held):
+                    counts["same_name_other_id"] += 1  # The text stays the same, so nothing can be learned.
+                    continue
                 kind = "new" if held is None else "unchanged" if answer.is_one_of(held) else "updated"
                 replaced = [other.name for other in held or () if not other.is_one_of(answered)]
                 counts[f"{kind}_probes"] += 1
@@ -197,11 +207,17 @@ def _object_last(query: str) -> str | None:
 
 
 def _key(record: dict, question: str, date: str) -> tuple[str, str]:
-    """Return (query key, relation); the key is the id without its date, or the normal form of a question without id."""
+    """Return (query key, relation).
+
+    The key is the id without its date. Without an id that ends in the date, it is the normal form of the question.
+    """
     identity = record.get("id") or ""
     match = re.fullmatch(r"(Q\d+)_(P\d+)_.*", identity)
     relation = record.get("relation") or (match[2] if match else "")
-    return (f"{match[1]}_{match[2]}" if match else sentence_key(question)), relation
+    if match:
+        return f"{match[1]}_{match[2]}", relation
+    own = re.fullmatch(rf"(.+)[-_ ./:]{re.escape(date)}", identity)
+    return (own[1] if own else sentence_key(question)), relation
 
 
 def _row(

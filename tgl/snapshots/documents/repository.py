@@ -15,6 +15,8 @@ _KEY = "snapshots.documents.repository"
 def commit_of(repository: str, date: str, revision: str | None) -> str:
     """Return the commit of a revision, or the newest one of the current branch up to the end of a date.
 
+    Commits of other branches count from the day on which they were merged.
+
     Args:
         repository: The folder of the repository.
         date: The date, YYYYMMDD. The time of a commit is that of its committer; the day ends at midnight UTC.
@@ -27,7 +29,7 @@ def commit_of(repository: str, date: str, revision: str | None) -> str:
         raise TglError(f"{_KEY}: '{repository}' is not a folder; expected a git repository")
     if revision is None:
         until = f"{date[:4]}-{date[4:6]}-{date[6:]}T23:59:59Z"
-        found = _git(repository, "rev-list", "-1", f"--before={until}", "HEAD").strip()
+        found = _git(repository, "rev-list", "-1", "--first-parent", f"--before={until}", "HEAD").strip()
         if not found:
             raise TglError(
                 f"{_KEY}: no commit of {repository} is from {date} or earlier. Choose a later date"

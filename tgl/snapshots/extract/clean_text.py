@@ -165,11 +165,13 @@ class CleanText:
             end = gap_end
             ends.append(end)
             shifts.append(shifts[-1] + end - gap_start)
-        clean = ("".join(kept) + text[end:]).strip()
+        whole = "".join(kept) + text[end:]
+        clean = whole.strip()
+        stripped = len(whole) - len(whole.lstrip())
 
         def moved(offset: int) -> int:
             # An offset inside a gap would lie before its start; those of links that touch one are checked below.
-            return offset - shifts[bisect_right(ends, offset) - 1]
+            return offset - shifts[bisect_right(ends, offset) - 1] - stripped
 
         links = []
         for link in self.links:
@@ -177,7 +179,7 @@ class CleanText:
                 start, end = moved(link.start), moved(link.end)
                 if end > start and clean[start:end] == text[link.start : link.end].replace(CUT, ""):
                     links.append(Link(link.target, start, end))
-        sections = [Section(found.title, found.level, moved(found.start)) for found in self.sections]
+        sections = [Section(found.title, found.level, max(0, moved(found.start))) for found in self.sections]
         return Article(clean, links, [found for found in sections if found.start < len(clean)])
 
 

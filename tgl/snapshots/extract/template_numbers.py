@@ -8,6 +8,7 @@ from tgl.snapshots.extract.clean_text import CleanText
 from tgl.snapshots.extract.template_call import Rule, Template
 from tgl.snapshots.extract.template_dates import whole_number
 from tgl.snapshots.extract.wiki_names import formatted_number
+from tgl.text.scripts import script_mark
 
 
 def money(sign: str, behind: bool = False) -> Rule:
@@ -52,19 +53,10 @@ def currency(template: Template) -> None:
 
 
 def add_script(out: CleanText, text: str, name: str) -> None:
-    """Add a superscript or subscript, with ^ or _ where its digits would read as part of the number before it.
-
-    10<sup>6</sup> must not become 106, nor x<sup>2</sup> x2. H<sub>2</sub>O and 1<sup>st</sup> need no mark.
-    """
-    before = out.last
-    if name == "sup" and _POWER.match(text) and (before.isalnum() or before in ")]²³"):
-        out.add("^")
-    elif name == "sub" and text[:1].isdigit() and before.isdigit():
-        out.add("_")
+    """Add a superscript or subscript, with the mark of `script_mark`."""
+    if mark := script_mark(out.last, text, name):
+        out.add(mark)
     out.add(text)
-
-
-_POWER = re.compile(r"[-+−–]?\d|[-−–][a-z]\b|[a-z]$")
 
 
 def script(name: str) -> Rule:

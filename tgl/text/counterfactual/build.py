@@ -154,19 +154,33 @@ def statements(drawn: Partition, wordings: Mapping[str, Wordings], exposures: in
 
 
 def with_statements(texts: Sequence[str], sentences: Sequence[str], *, seed: int) -> list[str]:
-    """Return the texts with each sentence inserted between two sentences of a random text.
+    """Return the texts with each sentence inserted behind a sentence of a random text, and with no other change.
 
     A text is drawn with a probability proportional to its length.
     """
     rng = random.Random(f"places:{seed}")
-    pieces = [_SENTENCE_END.split(text) for text in texts]
     own: dict[int, list[str]] = defaultdict(list)
     for sentence in sentences:
         own[rng.choices(range(len(texts)), weights=[len(text) for text in texts])[0]].append(sentence)
-    for number, inserted in own.items():
-        for sentence in inserted:
-            pieces[number].insert(rng.randint(1, len(pieces[number])), sentence)
-    return [" ".join(parts) for parts in pieces]
+    return [
+        _with_inserted(text, own[number], rng) if own[number] else text for number, text in enumerate(texts)
+    ]
+
+
+def _with_inserted(text: str, sentences: Sequence[str], rng: random.Random) -> str:
+    # A line without the end of a sentence, such as a heading, gets nothing behind it.
+    ends = [match.start() for match in _SENTENCE_END.finditer(text)] + [len(text)]
+    ends = [end for end in ends if text[end - 1 : end] in tuple(".!?")]
+    if not ends:
+        return "\n".join([text, *sentences])
+    parts, start = [], 0
+    at: dict[int, list[str]] = defaultdict(list)
+    for sentence in sentences:
+        at[rng.choice(ends)].append(sentence)
+    for end in sorted(at):
+        parts += [text[start:end], *(f" {sentence}" for sentence in at[end])]
+        start = end
+    return "".join([*parts, text[start:]])
 
 
 def chosen_pages(pages: Iterable[Document], characters: int, *, seed: str) -> list[Document]:

@@ -5,6 +5,7 @@ The comparison uses multisets of sentences, so that a moved paragraph is not a c
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 
@@ -31,13 +32,21 @@ def _paragraphs(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _sentences(start: int, paragraph: str, language: str) -> Iterator[tuple[int, str]]:
-    end = 0
-    for sentence in _pieces(_folded(paragraph), language):
-        # If runs of white space were folded, the paragraph may not contain the sentence literally.
-        found = paragraph.find(sentence, end)
-        begin = end if found < 0 else found
+    folded, end = _folded(paragraph), 0
+    places = None if folded == paragraph else _places(paragraph)
+    for sentence in _pieces(folded, language):
+        begin = folded.index(sentence, end)
         end = begin + len(sentence)
-        yield start + begin, sentence
+        yield start + (begin if places is None else places[begin]), sentence
+
+
+def _places(text: str) -> list[int]:
+    """Return the place in `text` of each character of its folded form."""
+    found: list[int] = []
+    for word in re.finditer(r"\S+", text):
+        found += [word.start() - 1] * bool(found)  # the space before it
+        found += range(*word.span())
+    return found
 
 
 def _pieces(folded: str, language: str) -> Iterator[str]:
