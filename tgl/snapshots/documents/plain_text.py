@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from tgl.core.errors import TglError
 from tgl.core.extras import naming_extra
 from tgl.snapshots.documents.document import Document
-from tgl.text.scripts import script_mark
+from tgl.snapshots.scripts import script_mark
 
 _SPACES = re.compile(r"(?<=\S)[ \t]{2,}")
 _BLANK_LINES = re.compile(r"\n(?:[ \t]*\n){2,}")

@@ -8,7 +8,7 @@ from tgl.snapshots.extract.clean_text import CleanText
 from tgl.snapshots.extract.template_call import Rule, Template
 from tgl.snapshots.extract.template_dates import whole_number
 from tgl.snapshots.extract.wiki_names import formatted_number
-from tgl.text.scripts import script_mark
+from tgl.snapshots.scripts import script_mark
 
 
 def money(sign: str, behind: bool = False) -> Rule:
