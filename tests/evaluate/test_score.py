@@ -10,14 +10,7 @@ from tests.support.model_fixtures import BLOCK, VOCABULARY, probe, some_tokens, 
 from tgl.core.errors import TglError
 from tgl.core.tables.write import to_arrow
 from tgl.evaluate import score
-from tgl.evaluate.score import (
-    max_length,
-    prepare_probes,
-    score_prepared,
-    score_probes,
-    span_scores,
-    text_loss,
-)
+from tgl.evaluate.score import max_length, score_probes, span_scores, text_loss
 from tgl.evaluate.spans import SpanTokens, span_tokens
 
 KINDS = ["gpt2", "gpt_neo", "gpt_neox", "llama"]
@@ -292,11 +285,3 @@ def test_positions_that_a_configuration_does_not_bound_are_2048(value):
     else:
         model.config.max_position_embeddings = value
     assert max_length(model) == 2048
-
-
-def test_prepared_probes_can_be_scored_with_several_models():
-    rows = to_arrow([probe("p0", "Anna Berg lives in Paris.", "Paris", old_answer="Oslo")], "probes")
-    prepared = prepare_probes(tiny_tokenizer(), rows, max_length=BLOCK)
-    for model in (sharp(), uniform()):
-        expected = list(score_probes(model, tiny_tokenizer(), rows, checkpoint="x"))
-        assert list(score_prepared(model, prepared, checkpoint="x")) == expected

@@ -181,3 +181,22 @@ def test_probes_with_one_id_twice_are_refused_before_anything_is_trained(inputs,
     ):
         go(run)
     assert not (tmp_path / "out").exists()
+
+
+def test_rows_in_a_pass_identify_a_run_only_where_the_result_depends_on_them(inputs, tmp_path):
+    """Otherwise they change rounding alone, and a run may resume with other ones."""
+
+    def identities(baseline):
+        run = run_of(inputs, tmp_path, baseline=baseline)
+        for rows in (None, 1):
+            train = run.settings.train.model_copy(update={"micro_batch_size": rows})
+            yield continual._identity(
+                dataclasses.replace(run, settings=dataclasses.replace(run.settings, train=train))
+            )
+
+    plain, other = identities("plain")
+    assert plain == other
+    assert "processes" not in plain
+    whole, single = identities("migu")
+    assert whole != single
+    assert whole["processes"] == 1

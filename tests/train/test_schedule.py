@@ -1,11 +1,12 @@
 import math
+from fractions import Fraction
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tgl.models.settings import OptimiserConfig
-from tgl.train.schedule import factor
+from tgl.train.schedule import factor, warmup_steps
 
 quick = settings(deadline=None, max_examples=50)
 decays = st.sampled_from(["cosine", "linear", "constant"])
@@ -18,7 +19,7 @@ plans = st.builds(
 @quick
 @given(plans)
 def test_the_warm_up_rises_in_equal_steps_to_one(plan):
-    warmup = math.ceil(plan.steps * plan.warmup_share)
+    warmup = math.ceil(plan.steps * Fraction(str(plan.warmup_share)))
     for step in range(warmup):
         assert factor(step, plan) == pytest.approx((step + 1) / warmup)
     if warmup:
@@ -34,7 +35,7 @@ def test_no_factor_is_zero_or_above_one_up_to_the_last_step(plan):
 @quick
 @given(plans)
 def test_the_decay_starts_at_one_and_never_rises(plan):
-    warmup = math.ceil(plan.steps * plan.warmup_share)
+    warmup = math.ceil(plan.steps * Fraction(str(plan.warmup_share)))
     values = [factor(step, plan) for step in range(warmup, plan.steps)]
     assert values == sorted(values, reverse=True)
     assert not values or values[0] == 1
@@ -54,3 +55,10 @@ def test_hand_computed_factors():
 @pytest.mark.parametrize("decay", ["cosine", "linear"])
 def test_a_decay_would_reach_zero_one_step_after_the_last(decay):
     assert factor(50, OptimiserConfig(steps=50, batch_size=1, decay=decay)) == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("steps", "share", "expected"), [(100, 0.07, 7), (50, 0.14, 7), (3000, 0.07, 210), (45, 0.1, 5)]
+)
+def test_the_warm_up_is_its_share_of_the_steps_rounded_up(steps, share, expected):
+    assert warmup_steps(OptimiserConfig(steps=steps, batch_size=1, warmup_share=share)) == expected

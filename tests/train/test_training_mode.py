@@ -16,6 +16,7 @@ from tests.support.model_fixtures import (
 )
 from tgl.evaluate.score import text_loss
 from tgl.models.checkpoint import load_model, save_model, weights_hash
+from tgl.models.mode import measuring
 from tgl.models.sublayers import ranked, sublayers
 from tgl.plans.apply import freeze, parameter_groups
 from tgl.plans.plan import Plan
@@ -189,3 +190,19 @@ def test_a_plan_of_frozen_parameters_trains_the_same_with_and_without_an_evaluat
             text_loss(model, TOKENS[0].numpy(), BLOCK, begin_token=0)
         losses.append(engine.step(TOKENS, 1, 1.0).loss)
     assert losses[0] == losses[1]
+
+
+def test_an_evaluation_inside_a_measurement_leaves_no_rescaled_weights_of_rwkv():
+    """Else the comparison of frozen weights before and after training would find changes."""
+    model = rwkv().train()
+    before = parameters_of(model)
+    with measuring(model):
+        text_loss(model.eval(), TOKENS[0].numpy(), BLOCK, begin_token=0)
+    assert model.training
+    assert all(torch.equal(p, before[n]) for n, p in model.named_parameters())
+    model.eval()
+    text_loss(model, TOKENS[0].numpy(), BLOCK, begin_token=0)
+    rescaled = parameters_of(model)
+    with measuring(model):
+        text_loss(model.eval(), TOKENS[0].numpy(), BLOCK, begin_token=0)
+    assert all(torch.equal(p, rescaled[n]) for n, p in model.named_parameters())

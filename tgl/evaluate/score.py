@@ -158,7 +158,11 @@ class PreparedProbes:
 
 
 def prepare_probes(
-    tokenizer: PreTrainedTokenizerBase, probes: pa.Table, *, max_length: int
+    tokenizer: PreTrainedTokenizerBase,
+    probes: pa.Table,
+    *,
+    max_length: int,
+    every: pa.Table | None = None,
 ) -> PreparedProbes:
     """Tokenise what `score_prepared` scores. This takes up to a tenth of the time, and need not be done at each step.
 
@@ -166,6 +170,8 @@ def prepare_probes(
         tokenizer: The tokenizer of the models to score.
         probes: Table `probes`.
         max_length: Largest number of tokens of these models, as in `max_length`.
+        every: All probes of the experiment, also those that are not scored. Their answers to the same question are
+            right too, and no candidates. None: `probes`.
 
     Raises:
         TglError: If an id occurs twice, or if a span is invalid or cannot be scored.
@@ -173,7 +179,7 @@ def prepare_probes(
     rows = probes.to_pylist()
     check_unique((row["id"] for row in rows), "score: probes")
     answers: dict[str, set[str]] = {}
-    for row in rows:
+    for row in rows if every is None else every.to_pylist():
         answers.setdefault(row["answer_group"], set()).add(row["text"][row["span_start"] : row["span_end"]])
     spans: list[SpanTokens] = []
     positions: list[range] = []
@@ -265,6 +271,8 @@ def _old(row: Mapping) -> str:
 def _scored(row: Mapping, answers: Mapping[str, set[str]]) -> list[str]:
     """Return what is scored in place of the span: the answer, the other candidates of a test probe, its old answer."""
     answer = row["text"][row["span_start"] : row["span_end"]]
-    others = [other for other in row["candidates"] if other not in answers[row["answer_group"]]]
+    others = [
+        other for other in dict.fromkeys(row["candidates"]) if other not in answers[row["answer_group"]]
+    ]
     others = [] if row["split"] == "validation" else others
     return [answer, *others, *filter(None, [_old(row)])]

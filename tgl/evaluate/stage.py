@@ -14,7 +14,7 @@ from tgl.core.tables.read import read_table
 from tgl.core.tables.write import write_table
 from tgl.core.vocabulary import HELD_OUT, TEST, VALIDATION
 from tgl.evaluate.generate import generations
-from tgl.evaluate.score import score_probes, text_loss
+from tgl.evaluate.score import max_length, prepare_probes, score_prepared, text_loss
 from tgl.models.fit import check_block_size, check_tokenizer
 from tgl.models.tokenizer import first_token
 from tgl.text.tokens import check_packed, read_stream
@@ -52,9 +52,8 @@ def score_checkpoint(
     model.eval()
     table = read_table(probes, "probes")
     asked: pa.Table = table.filter(pc.is_in(table["split"], pa.array([VALIDATION, TEST])))
-    write_table(
-        score_probes(model, tokenizer, asked, checkpoint=checkpoint), folder / "scores.parquet", "scores"
-    )
+    prepared = prepare_probes(tokenizer, asked, max_length=max_length(model), every=table)
+    write_table(score_prepared(model, prepared, checkpoint=checkpoint), folder / "scores.parquet", "scores")
     continued = generations(model, tokenizer, asked, checkpoint=checkpoint)
     write_table(continued, folder / "generations.parquet", "generations")
     rows = []

@@ -15,6 +15,7 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from tgl.core.errors import TglError
+from tgl.core.vocabulary import EMBEDDING
 from tgl.models.mode import measuring
 from tgl.models.sublayers import Sublayer
 
@@ -104,6 +105,33 @@ def linear_maps(units: Iterable[Sublayer]) -> list[LinearMap]:
     return found
 
 
+def check_linear(units: Iterable[Sublayer], what: str) -> list[LinearMap]:
+    """Return the linear maps of sublayers that are to be trained by rows.
+
+    The embedding is no linear map and is trained whole.
+
+    Args:
+        units: The sublayers.
+        what: What trains by rows, for the message.
+
+    Raises:
+        TglError: A sublayer has no linear map, or a matrix outside its linear maps, such as stacked experts, a
+            convolution or recurrent weights. It would be trained whole.
+    """
+    found = []
+    for unit in units:
+        own = linear_maps([unit])
+        others = _others(unit, own)
+        if unit.name != EMBEDDING and (not own or others):
+            names = ", ".join(linear.name for linear in own) or "none"
+            raise TglError(
+                f"{what}: {unit.name}: found the linear maps {names}{others}; expected linear maps and no other "
+                "matrix, because only the rows of linear maps can be chosen. Use another baseline for this model"
+            )
+        found += own
+    return found
+
+
 def mlps(model: nn.Module, units: Sequence[Sublayer]) -> list[Mlp]:
     """Return the MLPs among the sublayers, in order.
 
@@ -163,6 +191,7 @@ def _others(unit: Sublayer, maps: Iterable[LinearMap]) -> str:
     others = [
         f"{name} {list(value.shape)}"
         for name, value in unit.parameters.items()
-        if value.dim() > 1 and name not in own
+        # A vector may have dimensions of size 1.
+        if sum(size > 1 for size in value.shape) > 1 and name not in own
     ]
     return f" and the weights {', '.join(others)}" if others else ""

@@ -19,12 +19,13 @@ def measuring(model: nn.Module) -> Iterator[None]:
 
     RWKV is measured in training mode, which has no dropout. In evaluation mode it rescales its weights in place, which
     would scale their gradients and make equal checkpoints look different. If an earlier evaluation has rescaled the
-    weights, the block sees the weights as trained.
+    weights, the block sees the weights as trained. What an evaluation in the block rescales is undone at its end.
     """
     modules = list(model.modules())
     kept = [(module, dict(_switches(module))) for module in modules]
     # Only RWKV has `layers_are_rescaled`.
-    model.train(any("layers_are_rescaled" in vars(module) for module in modules))
+    is_rwkv = any("layers_are_rescaled" in vars(module) for module in modules)
+    model.train(is_rwkv)
     rescaled = own_weights(model)
     for module in modules:
         for name in _switches(module).keys() - {"training"}:
@@ -33,6 +34,9 @@ def measuring(model: nn.Module) -> Iterator[None]:
     try:
         yield
     finally:
+        if is_rwkv:
+            model.train()
+            own_weights(model)
         for module, switches in kept:
             for name, value in switches.items():
                 setattr(module, name, value)

@@ -15,6 +15,7 @@ from tgl.core.code_hash import code_hash
 from tgl.core.tables.write import write_table
 from tgl.core.vocabulary import TRAIN
 from tgl.models.checkpoint import copy_model, load_model, make_model, save_model, weights_hash
+from tgl.models.dropout import has_dropout
 from tgl.models.fit import check_block_size, check_tokenizer
 from tgl.models.settings import ModelConfig
 from tgl.models.sublayers import ranked, sublayers
@@ -108,9 +109,11 @@ def _model(base: Base, tokenizer: PreTrainedTokenizerBase, say: Callable[[str], 
 
 def _identity(base: Base, model: PreTrainedModel) -> dict:
     """Return the settings that determine the training state."""
-    return {
+    # With dropout, the result depends on how rows are distributed among passes and processes.
+    drops = has_dropout(model)
+    return ({"processes": world_size()} if drops else {}) | {
         "code": code_hash("tgl.train.base"),
-        "model": base.model.model_dump_json(exclude={"pretrain": {"micro_batch_size"}}),
+        "model": base.model.model_dump_json(exclude=None if drops else {"pretrain": {"micro_batch_size"}}),
         "seed": base.seed,
         "block_size": base.block_size,
         "precision": base.engine.precision,

@@ -81,6 +81,7 @@ class Baseline:
         start: The model from which a period after the first starts.
         by_matrix: Whether plans by matrix (`profile.unit: module`) are supported.
         partitions: Whether `train.zero_stage: 3` is supported, with which no process has whole weights.
+        depends_on_passes: Whether the result depends on which rows of a batch pass through the model together.
         recomputes: Whether `train.checkpointing` is supported, which runs forward passes twice.
     """
 
@@ -89,6 +90,7 @@ class Baseline:
     start: Start = Start.PREVIOUS
     by_matrix: ClassVar[bool] = True
     partitions: ClassVar[bool] = True
+    depends_on_passes: ClassVar[bool] = False
     recomputes: ClassVar[bool] = True
 
     def __init__(self, settings: Section | None = None) -> None:

@@ -14,6 +14,7 @@ from tgl.core.code_hash import code_hash
 from tgl.core.tables.read import read_table, read_tables
 from tgl.core.tables.write import write_table
 from tgl.models.checkpoint import copy_model, inspect_model
+from tgl.models.dropout import has_dropout
 from tgl.models.fit import check_block_size, check_tokenizer
 from tgl.models.folders import local_folder
 from tgl.models.model_files import weight_files
@@ -24,7 +25,7 @@ from tgl.text.tokens import check_packed
 from tgl.train.baseline import BASELINES, make_baseline
 from tgl.train.period import DONE, train_period
 from tgl.train.planning import check_remaking
-from tgl.train.processes import first_only, on_first
+from tgl.train.processes import first_only, on_first, world_size
 from tgl.train.run import Run
 from tgl.train.state import claimed_state, damage, remove_state
 
@@ -71,7 +72,11 @@ def _identity(run: Run) -> dict:
     settings = run.settings
     # These settings only change rounding, so a run can resume with others.
     rounding = {"engine", "zero_stage", "offload", "micro_batch_size", "compile", "checkpointing"}
-    return {
+    passes = {}
+    if BASELINES.get(run.baseline).depends_on_passes or has_dropout(inspect_model(run.base_model)):
+        rounding -= {"micro_batch_size"}
+        passes = {"processes": world_size()}
+    return passes | {
         "code": code_hash("tgl.train.continual", BASELINES.module(run.baseline)),
         "settings": settings.train.model_dump_json(exclude=rounding | settings.train.without_effect()),
         "profile settings": settings.profile.model_dump_json(),

@@ -28,7 +28,7 @@ class Masked(Prepared):
     """What a period with masks trains.
 
     Attributes:
-        masks: Masks by parameter name, bool in the parameter's shape.
+        masks: Masks of partly or wholly frozen parameters by name, bool in the parameter's shape.
         before: The values of these parameters before the period.
     """
 
@@ -54,6 +54,8 @@ class MaskedBaseline(Baseline, ABC):
         Raises:
             TglError: The masks select nothing.
         """
+        import torch
+
         whole = super().prepare(period)
         masks = self.masks(period)
         if not any(mask.any() for mask in masks.values()):
@@ -88,8 +90,17 @@ class MaskedBaseline(Baseline, ABC):
             if unit.name in whole.trained
             and any(name in masks and masks[name].any() for name in unit.parameters)
         }
-        before = {name: parameters[name].detach().clone() for name in parts}
-        return Masked(period.model, whole.units, trained, groups, parts, before)
+        # Units that nothing trains are compared by the caller. Whole frozen parameters of the others are compared here.
+        rest = {
+            name: torch.zeros_like(p, dtype=torch.bool)
+            for unit in whole.units
+            if unit.name in trained
+            for name, p in unit.parameters.items()
+            if name not in masks or not masks[name].any()
+        }
+        checked = parts | rest
+        before = {name: parameters[name].detach().clone() for name in checked}
+        return Masked(period.model, whole.units, trained, groups, checked, before)
 
     def finish(self, period: Period, prepared: Prepared) -> PreTrainedModel:
         """See `Baseline`. Check that every frozen entry has its value of before the period.

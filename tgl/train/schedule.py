@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from decimal import Decimal
 
 from tgl.models.settings import OptimiserConfig
 
 
 def warmup_steps(settings: OptimiserConfig) -> int:
-    """Return the number of steps of the warm-up."""
-    return math.ceil(settings.steps * settings.warmup_share)
+    """Return the number of steps of the warm-up: its share of all steps, rounded up."""
+    # As decimal numbers: in binary, 7 % of 100 steps are slightly more than 7.
+    return math.ceil(settings.steps * Decimal(str(settings.warmup_share)))
 
 
 def factor(step: int, settings: OptimiserConfig) -> float:

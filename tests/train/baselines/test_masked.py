@@ -12,8 +12,9 @@ from tests.train.baselines.two_texts import two_texts
 from tgl.core.errors import TglError
 from tgl.models.linear import linear_maps, mlps
 from tgl.models.settings import ModelConfig
-from tgl.models.sublayers import sublayers
+from tgl.models.sublayers import ranked, sublayers
 from tgl.plans.names import parse_plan
+from tgl.plans.plan import Plan
 from tgl.train.baselines.migu import magnitudes
 from tgl.train.engines import make_engine
 
@@ -243,3 +244,25 @@ def test_names_set_the_share():
 
     for name in (*NEURONS, "migu", "fggm"):
         assert baseline_settings(BaselinesConfig(), f"{name}.0.02").share == 0.02
+
+
+@pytest.mark.parametrize("name", ["migu", "fggm"])
+@pytest.mark.parametrize("kind", ["qwen3_moe", "mamba", "tgl_gru"])
+def test_matrices_outside_linear_maps_are_refused_because_they_would_be_trained_whole(name, kind):
+    model = tiny_model(kind)
+    period = two_texts(model=model)
+    period.plan = Plan("by hand", 0.0, {unit.name: 1.0 for unit in ranked(sublayers(model))}, "", 0, 0)
+    with pytest.raises(TglError, match=rf"{name}: block00\.\w+: found the linear maps .* no other matrix"):
+        trained(baseline_of(name), period)
+
+
+def test_whole_frozen_parameters_of_trained_sublayers_are_compared_too():
+    period = two_texts()
+    period.plan = FULL
+    baseline = baseline_of("neurons", sequences=4, share=0.1)
+    prepared = baseline.prepare(period)
+    name = next(key for key, mask in prepared.masks.items() if not mask.any())
+    with torch.no_grad():
+        period.model.get_parameter(name).add_(1.0)
+    with pytest.raises(TglError, match="frozen entries have changed"):
+        baseline.finish(period, prepared)

@@ -41,11 +41,15 @@ class Fggm(MaskedBaseline):
     settings: FggmConfig
 
     def masks(self, period: Period) -> dict[str, torch.Tensor]:
-        """See `MaskedBaseline`."""
+        """See `MaskedBaseline`.
+
+        Raises:
+            TglError: A trained sublayer has other matrices than linear maps.
+        """
         import torch
 
         from tgl.core.vocabulary import EMBEDDING
-        from tgl.models.linear import linear_maps
+        from tgl.models.linear import check_linear
         from tgl.models.matrices import units_named
         from tgl.profiling.fisher import fisher_diagonal
         from tgl.train.masks import lowest
@@ -53,7 +57,7 @@ class Fggm(MaskedBaseline):
         trained = period.plan.trained() | ({EMBEDDING} if period.plan.embedding > 0 else set())
         units = units_named(period.model, period.plan.multipliers)
         units = [unit for unit in units if unit.name in trained]
-        maps = linear_maps(units)
+        maps = check_linear(units, "fggm")
         new = torch.from_numpy(period.new_stream().batch(0, self.settings.sequences, period.block_size))
         fisher = fisher_diagonal(
             period.model, [linear.module.weight for linear in maps], new, seed=period.seed

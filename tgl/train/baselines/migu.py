@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from tgl.core.config_types import Number, Section
+from tgl.core.errors import TglError
 from tgl.train.baseline import Baseline, Prepared
 
 if TYPE_CHECKING:
@@ -45,19 +46,24 @@ class Migu(Baseline):
     """Mask the gradients of each step."""
 
     recomputes = False
+    depends_on_passes = True
     partitions = False
     Settings = MiguConfig
     varied = "share"
     settings: MiguConfig
 
     def prepare(self, period: Period) -> Hooked:
-        """See `Baseline`."""
-        from tgl.models.linear import linear_maps
+        """See `Baseline`.
+
+        Raises:
+            TglError: A trained sublayer has other matrices than linear maps.
+        """
+        from tgl.models.linear import check_linear
 
         plain = super().prepare(period)
         trained = [unit for unit in plain.units if unit.name in plain.trained]
         handles: list[RemovableHandle] = []
-        for linear in linear_maps(trained):
+        for linear in check_linear(trained, "migu"):
             handles += _hooks(linear, self.settings.share)
         return Hooked(plain.module, plain.units, plain.trained, plain.groups, tuple(handles))
 
@@ -81,7 +87,15 @@ def _hooks(linear: LinearMap, share: float) -> list[RemovableHandle]:
             masks.update(linear.masks(lowest(-magnitudes(output), share)))
 
     def masked(name: str) -> Callable[[torch.Tensor], torch.Tensor]:
-        return lambda gradient: gradient * masks[name]
+        def mask(gradient: torch.Tensor) -> torch.Tensor:
+            if name not in masks:
+                raise TglError(
+                    f"migu: the model uses {name} without calling its module, expected a call with an output. Use "
+                    "another baseline for this model"
+                )
+            return gradient * masks[name]
+
+        return mask
 
     handles = [linear.module.register_forward_hook(note)]
     for leaf, parameter in linear.module.named_parameters(recurse=False):
