@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from tests.support.model_fixtures import RANKED, parameters_of, plan_of, settings_of, tiny_model, unit_of
+from tests.support.twins import twin
 from tests.train.baselines.periods import baseline_of, in_two_phases, period_of, trained
 from tests.train.baselines.two_texts import two_texts
 from tgl.core.errors import TglError
@@ -249,7 +250,7 @@ def test_names_set_the_share():
 @pytest.mark.parametrize("name", ["migu", "fggm"])
 @pytest.mark.parametrize("kind", ["qwen3_moe", "mamba", "tgl_gru"])
 def test_matrices_outside_linear_maps_are_refused_because_they_would_be_trained_whole(name, kind):
-    model = tiny_model(kind)
+    model = twin(kind) if kind == "qwen3_moe" else tiny_model(kind)
     period = two_texts(model=model)
     period.plan = Plan("by hand", 0.0, {unit.name: 1.0 for unit in ranked(sublayers(model))}, "", 0, 0)
     with pytest.raises(TglError, match=rf"{name}: block00\.\w+: found the linear maps .* no other matrix"):
