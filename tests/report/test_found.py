@@ -48,7 +48,7 @@ def test_there_are_five_sentences_and_each_is_one():
         ([*GATE, {"name": "c", "value": None, "met": False}], "A part of the gate was not measured (c), so"),
         (
             [{"name": "b", "value": 1.0, "met": False}, {"name": "c", "value": math.nan, "met": False}],
-            "The gate was missed (b) and not measured (c), so",
+            "The gate was missed (b), and other conditions were not measured (c), so",
         ),
         ([], "has no gate"),
     ],

@@ -32,7 +32,7 @@ def start_text_project(
     Raises:
         TglError: A collection, the model or the probes cannot be used. No configuration is left then.
     """
-    # Dates are in the names as they were given. A date in the name of a folder above them is of something else.
+    # Dates are in the paths as they were given. Folders above them may have dates of something else.
     collections = {date: os.path.abspath(path) for date, path in dated(texts, dates).items()}
     settings = DocumentsConfig()
     sizes = sizes_of(open_collection(settings, date, place).documents for date, place in collections.items())

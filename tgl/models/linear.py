@@ -108,7 +108,7 @@ def linear_maps(units: Iterable[Sublayer]) -> list[LinearMap]:
 def check_linear(units: Iterable[Sublayer], what: str) -> list[LinearMap]:
     """Return the linear maps of sublayers that are to be trained by rows.
 
-    The embedding is no linear map and is trained whole.
+    The unit embedding may have any matrix. Its linear maps, such as an untied head, are trained by rows, too.
 
     Args:
         units: The sublayers.

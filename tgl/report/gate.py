@@ -157,7 +157,8 @@ def shortfall(gates: list[dict]) -> str:
         "; ".join(gate["name"] for gate in gates if outcome(gate) == what) for what in (MISSED, NOT_MEASURED)
     )
     if missed:
-        return f"The gate was missed ({missed})" + (f" and not measured ({unmeasured})" if unmeasured else "")
+        others = f", and other conditions were not measured ({unmeasured})" if unmeasured else ""
+        return f"The gate was missed ({missed}){others}"
     return f"A part of the gate was not measured ({unmeasured})" if unmeasured else ""
 
 

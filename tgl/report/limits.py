@@ -117,8 +117,8 @@ def _rates(config: Config, findings: Findings) -> Iterator[str]:
     number = Counter(method for method, _ in config.runs)
     if max(number.values()) > 1 and (alone := [method for method, count in number.items() if count == 1]):
         yield (
-            f"One learning rate for {listed(alone)} and several for other methods: a method whose best rate is not its "
-            "only one is at a disadvantage."
+            f"One learning rate for {listed(alone)} and several for other methods: with one rate a method may miss its "
+            "best one, so the comparison favours the others."
         )
     if findings.edges:
         yield (

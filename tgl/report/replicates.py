@@ -185,7 +185,7 @@ def replicate_curves(rows: pd.DataFrame, kinds: Sequence[str]) -> MethodCurves:
 
     Raises:
         TglError: A replicate lacks a run that another one has, there are no such facts, or a run has scores of other
-            probes than its base model.
+            numbers of probes than its base model.
     """
     rows = rows[rows["measure"] == "loss"]
     sets = set(rows.loc[rows["kind"].isin(kinds), "set"])
@@ -212,7 +212,7 @@ def replicate_curves(rows: pd.DataFrame, kinds: Sequence[str]) -> MethodCurves:
 
 
 def _check_same_probes(rows: pd.DataFrame) -> None:
-    """Check that every step of every run has the probes of its base model, and values that are numbers.
+    """Check that every step of every run has as many probes as its base model, and values that are numbers.
 
     Raises:
         TglError: A step has other numbers of probes than the base model, or a value is not a number.

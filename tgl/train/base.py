@@ -15,8 +15,8 @@ from tgl.core.code_hash import code_hash
 from tgl.core.tables.write import write_table
 from tgl.core.vocabulary import TRAIN
 from tgl.models.checkpoint import copy_model, load_model, make_model, save_model, weights_hash
-from tgl.models.dropout import has_dropout
 from tgl.models.fit import check_block_size, check_tokenizer
+from tgl.models.randomness import draws_random_numbers
 from tgl.models.settings import ModelConfig
 from tgl.models.sublayers import ranked, sublayers
 from tgl.models.tokenizer import load_tokenizer
@@ -110,7 +110,7 @@ def _model(base: Base, tokenizer: PreTrainedTokenizerBase, say: Callable[[str], 
 def _identity(base: Base, model: PreTrainedModel) -> dict:
     """Return the settings that determine the training state."""
     # With dropout, the result depends on how rows are distributed among passes and processes.
-    drops = has_dropout(model)
+    drops = draws_random_numbers(model)
     return ({"processes": world_size()} if drops else {}) | {
         "code": code_hash("tgl.train.base"),
         "model": base.model.model_dump_json(exclude=None if drops else {"pretrain": {"micro_batch_size"}}),

@@ -14,10 +14,10 @@ from tgl.core.code_hash import code_hash
 from tgl.core.tables.read import read_table, read_tables
 from tgl.core.tables.write import write_table
 from tgl.models.checkpoint import copy_model, inspect_model
-from tgl.models.dropout import has_dropout
 from tgl.models.fit import check_block_size, check_tokenizer
 from tgl.models.folders import local_folder
 from tgl.models.model_files import weight_files
+from tgl.models.randomness import draws_random_numbers
 from tgl.models.sublayers import sublayers
 from tgl.models.tokenizer import load_tokenizer
 from tgl.plans.plan import load_plan
@@ -73,7 +73,7 @@ def _identity(run: Run) -> dict:
     # These settings only change rounding, so a run can resume with others.
     rounding = {"engine", "zero_stage", "offload", "micro_batch_size", "compile", "checkpointing"}
     passes = {}
-    if BASELINES.get(run.baseline).depends_on_passes or has_dropout(inspect_model(run.base_model)):
+    if BASELINES.get(run.baseline).depends_on_passes or draws_random_numbers(inspect_model(run.base_model)):
         rounding -= {"micro_batch_size"}
         passes = {"processes": world_size()}
     return passes | {

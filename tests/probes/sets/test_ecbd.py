@@ -79,7 +79,12 @@ def test_copied_layout_gives_each_of_its_sentences(probe):
         ("In 2019,<extra_id_0> won the cup.", "the team", "In 2019, the team won the cup."),
         ("He paid<extra_id_0> for it.", "$5 million", "He paid $5 million for it."),
         ("He said: “it”<extra_id_0> done.", "was", "He said: “it” was done."),
-        ("The rate is 3.<extra_id_0> or 1,<extra_id_1>", "5", "The rate is 3.5 or 1,<extra_id_1>"),
+        ("The rate is 3.<extra_id_0> now.", "5", "The rate is 3.5 now."),
+        ("It has 1,<extra_id_0> members.", "000", "It has 1,000 members."),
+        ("It began at 12:<extra_id_0> there.", "30", "It began at 12:30 there."),
+        ("It cost US<extra_id_0> then.", "$5 million", "It cost US$5 million then."),
+        ("The team<extra_id_0> won.", "(s)", "The team(s) won."),
+        ("He uses ASP.<extra_id_0> now.", "NET", "He uses ASP.NET now."),
         ("See example.<extra_id_0> for more.", "com", "See example.com for more."),
     ],
 )

@@ -28,6 +28,13 @@ def test_an_answer_with_another_id_and_the_same_name_gives_no_probe(probe):
     rows, counts = probe(named("Racers", "Q9"), named("Racers", "Q10"))
     assert rows == []
     assert counts["same_name_other_id"] == 1
+    assert not counts["replaced_answers"]
+
+
+def test_a_name_that_is_still_right_is_no_old_answer(probe):
+    rows, counts = probe(named("Racers", "Q9"), [named("Racers", "Q10"), named("Rovers", "Q11")])
+    assert [(row["kind"], row["old_answer"]) for row in rows] == [("updated", "")]
+    assert counts["same_name_other_id"] == 1
 
 
 def test_ids_of_any_form_tell_records_of_one_question_apart(tmp_path):

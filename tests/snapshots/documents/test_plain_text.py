@@ -71,6 +71,10 @@ def test_html_loses_its_markup_and_keeps_superscripts():
         ("note<sup>[1]</sup>", "note[1]"),
         ("<b>x</b><sup>2</sup>", "x^2"),
         ("10<SUP><i>6</i></SUP> m", "10^6 m"),
+        ("10<b><sup>6</sup></b>", "10^6"),
+        ("10<span></span><sup>6</sup>", "10^6"),
+        ("x<!-- c --><sup>2</sup>", "x^2"),
+        ("1</p><p><sup>2</sup> a note", "1\n\n2 a note"),
     ],
 )
 def test_scripts_are_marked_where_their_digits_would_join_a_number(html, text):
@@ -82,7 +86,10 @@ def test_front_matter_is_no_text_and_may_hold_the_title():
     found = read("a/b.md", f"{front}\nRun it. It works.")
     assert (found.title, found.text) == ("Install guide", "Run it. It works.")
     assert read("a/b.md", f"{front}# Heading\n\nRun it.").title == "Heading"
-    assert "Rule above." in read("b.md", "Text.\n\n---\n\nRule above.\n\n---\n").text
+    assert read("b.md", "---\n\n# Title\n\nSome text: here.\n\n---\n\nRest.").title == "Title"
+    assert "Some text" in read("b.md", "---\nSome text\n\n---\n\nRest.").text
+    assert read("b.md", "---\ntitle: [broken\n---\nRest.").title == "b"
+    assert read("b.html", "<!-- <sup> -->").text == ""
 
 
 def test_pages_without_a_title_have_the_name_of_their_file():

@@ -148,15 +148,18 @@ def _row(
 
 
 def _is_apart(left: str, right: str) -> bool:
-    """Return whether two parts of a sentence need a space between them."""
+    """Return whether two parts of a sentence certainly need a space between them.
+
+    Parentheses, full stops and colons are left as they are, because ASP.NET, f(x) and 12:30 need none.
+    """
     if not left or not right:
         return False
-    # Quotes with one shape only can open or close, so nothing is added next to them.
-    ends = left[-1].isalnum() or left[-1] in ",;:!?)]}”%" or (left[-1] == "." and not right[0].islower())
-    begins = right[0].isalnum() or right[0] in "([{“‘$€£¥"
-    # No space is in 3.5, 1,000 and 12:30.
-    is_number = left[-1] in ",.:" and left[-2:-1].isdigit() and right[0].isdigit()
-    return ends and begins and not is_number
+    last, first = left[-1], right[0]
+    if last == ",":  # no space in 1,000
+        return first.isalpha() or (first.isdigit() and not left[-2:-1].isdigit())
+    if last.islower() and first in "$€£¥":
+        return True
+    return (last.isalnum() or last in ";!?”%") and (first.isalnum() or first in "“‘")
 
 
 def _make(inputs: Inputs) -> tuple[list[dict], Counter]:

@@ -171,7 +171,11 @@ def templama_probes(
                     counts["same_name_other_id"] += 1  # The text stays the same, so nothing can be learned.
                     continue
                 kind = "new" if held is None else "unchanged" if answer.is_one_of(held) else "updated"
-                replaced = [other.name for other in held or () if not other.is_one_of(answered)]
+                replaced = [
+                    other.name
+                    for other in held or ()
+                    if not other.is_one_of(answered) and not other.has_name_of(answered)
+                ]
                 counts[f"{kind}_probes"] += 1
                 rows.append(
                     _row(
@@ -193,7 +197,8 @@ def _lost(before: Mapping[str, Answers], after: Mapping[str, Answers]) -> Counte
     counts: Counter = Counter()
     for key, held in before.items():
         kind = "replaced_answers" if key in after else "deleted_answers"
-        counts[kind] += sum(not answer.is_one_of(after.get(key, ())) for answer in held)
+        later = after.get(key, ())
+        counts[kind] += sum(not answer.is_one_of(later) and not answer.has_name_of(later) for answer in held)
     return counts
 
 

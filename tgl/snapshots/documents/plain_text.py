@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import PurePosixPath
 
@@ -15,13 +15,17 @@ from tgl.snapshots.scripts import script_mark
 
 _SPACES = re.compile(r"(?<=\S)[ \t]{2,}")
 _BLANK_LINES = re.compile(r"\n(?:[ \t]*\n){2,}")
+_INLINE = frozenset(
+    "a abbr b bdi bdo big cite code del dfn em font i ins kbd mark q s samp small span strike strong sub sup tt u "
+    "var".split()
+)
 _SCRIPT = re.compile(r"<su[bp]\b", re.IGNORECASE)
 _HEADING = re.compile(r"<h1>(.*?)</h1>", re.DOTALL)  # as the Markdown renderer writes it
 
 
 # What site generators read from the head of a page. Readers do not see it, and its dates change with every edit.
-_FRONT_MATTER = re.compile(r"---[ \t]*\n((?:.*\n)*?)---[ \t]*(?:\n|\Z)")
-_FRONT_TITLE = re.compile(r"^title:[ \t]*(.+)$", re.MULTILINE)
+# It begins with a key: a text between two rules rarely does.
+_FRONT_MATTER = re.compile(r"---[ \t]*\n([A-Za-z_][\w-]*:(?:.*\n)*?)---[ \t]*(?:\n|\Z)")
 
 
 def document_of_file(name: str, content: bytes, where: str) -> Document:
@@ -55,12 +59,25 @@ def _text(text: str, where: str) -> tuple[str, str]:
 def _markdown(text: str, where: str) -> tuple[str, str]:
     from markdown_it import MarkdownIt
 
-    front = _FRONT_MATTER.match(text)
-    html = MarkdownIt("commonmark").enable("table").render(text[front.end() :] if front else text)
+    front, body = _front_matter(text)
+    html = MarkdownIt("commonmark").enable("table").render(body)
     heading = _HEADING.search(html)
-    title = _FRONT_TITLE.search(front[1]) if front else None
-    of_front = title[1].strip().strip("\"'") if title else ""
-    return _visible(heading[1], where) if heading else of_front, _visible(html, where)
+    title = str(front.get("title") or "")
+    return _visible(heading[1], where) if heading else title, _visible(html, where)
+
+
+def _front_matter(text: str) -> tuple[Mapping, str]:
+    """Return the front matter of Markdown and the text behind it. Text between two rules is none."""
+    import yaml
+
+    if found := _FRONT_MATTER.match(text):
+        try:
+            values = yaml.safe_load(found[1])
+        except (yaml.YAMLError, ValueError):  # ValueError: a date such as 2021-02-30
+            values = None
+        if isinstance(values, dict):
+            return values, text[found.end() :]
+    return {}, text
 
 
 def _html(text: str, where: str) -> tuple[str, str]:
@@ -90,20 +107,25 @@ def _with_script_marks(html: str) -> str:
     """Return HTML with the marks of `script_mark` in its superscripts and subscripts."""
     if not _SCRIPT.search(html):
         return html
+    from lxml import etree
     from lxml.html import HTMLParser, document_fromstring, tostring
 
-    tree = document_fromstring(html.encode(), parser=HTMLParser(encoding="utf-8"))
-    for element in tree.iter("sup", "sub"):
-        mark = script_mark(_text_before(element), "".join(element.itertext()), element.tag)
-        element.text = mark + (element.text or "")
+    try:
+        tree = document_fromstring(html.encode(), parser=HTMLParser(encoding="utf-8"))
+    except etree.ParserError:  # There is no element at all, only a comment.
+        return html
+    last = ""  # the last character before, in the same block
+    for event, element in etree.iterwalk(tree, events=("start", "end", "comment", "pi")):
+        if event in ("start", "end") and element.tag not in _INLINE:
+            last = ""
+        if event == "start":
+            if element.tag in ("sup", "sub"):
+                mark = script_mark(last, element.xpath("string()"), element.tag)
+                element.text = mark + (element.text or "")
+            last = (element.text or "")[-1:] or last
+        else:
+            last = (element.tail or "")[-1:] or last
     return tostring(tree, encoding="unicode")
-
-
-def _text_before(element) -> str:
-    previous = element.getprevious()
-    if previous is None:
-        return element.getparent().text or ""
-    return previous.tail or "".join(previous.itertext())
 
 
 @cache

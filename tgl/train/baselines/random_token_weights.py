@@ -20,6 +20,7 @@ class RandomTokenWeights(TokenWeights):
     """Plain training with random weighted tokens."""
 
     Settings = RandomTokenWeightsConfig
+    depends_on_passes = True  # Each pass and process draws its own weights.
 
     def regulariser(self, period: Period, prepared: Prepared) -> Regulariser:
         """See `Baseline`."""

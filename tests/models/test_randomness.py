@@ -2,7 +2,8 @@ import pytest
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from tests.support.model_fixtures import tiny_model
-from tgl.models.dropout import has_dropout
+from tests.support.twins import twin
+from tgl.models.randomness import draws_random_numbers
 
 
 @pytest.mark.parametrize(
@@ -15,8 +16,16 @@ from tgl.models.dropout import has_dropout
 )
 def test_dropout_is_found_in_the_configuration(changes, expected):
     config = GPT2Config(n_layer=1, n_head=1, n_embd=8, vocab_size=16, n_positions=8, **changes)
-    assert has_dropout(GPT2LMHeadModel(config)) is expected
+    assert draws_random_numbers(GPT2LMHeadModel(config)) is expected
 
 
 def test_a_model_from_scratch_has_none():
-    assert not has_dropout(tiny_model())
+    assert not draws_random_numbers(tiny_model())
+
+
+def test_the_noise_of_a_router_counts():
+    model = twin("phimoe")
+    assert model.config.router_jitter_noise > 0
+    for name in ("attention_dropout", "hidden_dropout"):
+        assert not getattr(model.config, name, 0.0)
+    assert draws_random_numbers(model)
