@@ -12,6 +12,7 @@ from tests.support.paths import REPOSITORY
 from tgl.analysis.curve_points import curves_from
 from tgl.analysis.equal_uptake import at_equal_uptake
 from tgl.analysis.uptake import forgetting_at, level_of, most_learned
+from tgl.plans.subsets import jaccard
 from tgl.report.replicates import shown
 
 EVIDENCE = REPOSITORY / "docs" / "evidence" / "architectures"
@@ -117,7 +118,7 @@ def test_every_gate_is_met_and_that_of_gpt_2_has_the_value_of_the_page():
     assert f"where the value is {value:.1f}." in (EVIDENCE / "README.md").read_text()
 
 
-def test_in_gpt_neo_one_plan_is_better_where_nothing_is_forgotten_and_the_last_sublayers_do_as_well():
+def test_in_gpt_neo_one_plan_is_better_where_nothing_is_forgotten():
     table = pd.read_csv(EVIDENCE / "gpt_neo-equal_uptake.csv").query("share == 0.5")
     of_full = table[table["reference"] == "full"].set_index("method")
     assert of_full.index[of_full["verdict"] == "better"].tolist() == ["tgl_fp.unchanged"]
@@ -132,7 +133,15 @@ def test_in_gpt_neo_one_plan_is_better_where_nothing_is_forgotten_and_the_last_s
         in page
     )
     assert f"better by {shown(-better.difference, -better.high, -better.low)} nats" in paper
-    assert "In a small GPT-Neo one plan does, and the last layers do as well" in readme
+    assert "In a small GPT-Neo one plan does, without a significant difference from the last layers" in readme
+    (known,) = (
+        gate["value"]
+        for gate in json.loads((EVIDENCE / "gpt_neo-gate.json").read_text())
+        if gate["name"] == "unchanged facts that the base model ranks first"
+    )
+    assert f"base models rank {100 * known:.0f} % of the unchanged facts first" in page
+    assert len(table) == 10
+    assert "the ten comparisons of this shape" in page
     of_plan = table[table["reference"] == "tgl_fp.unchanged"].set_index("method")
     assert set(of_plan["verdict"]) == {"no significant difference"}
     last, first = (of_plan.loc[name] for name in ("last.unchanged", "tgl_fp"))
@@ -142,6 +151,23 @@ def test_in_gpt_neo_one_plan_is_better_where_nothing_is_forgotten_and_the_last_s
         f"is {shown(first.difference, first.low, first.high)} nats, not significant after correction" in page
     )
     assert of_full.loc["tgl_fp", "verdict"].startswith("no verdict")
+
+
+def test_the_traced_plan_of_gpt_neo_shares_most_sublayers_with_the_last_ones():
+    table = pd.read_csv(EVIDENCE / "gpt_neo-plans.csv")
+    sets = {
+        key: set(rows.loc[rows["trained"] == 1, "sublayer"]) for key, rows in table.groupby(["plan", "seed"])
+    }
+    seeds = sorted(table["seed"].unique())
+    assert seeds == list(range(8))
+    traced = [sets["tgl_fp.unchanged", seed] for seed in seeds]
+    shared = np.mean(
+        [jaccard(own, sets["last.unchanged", seed]) for own, seed in zip(traced, seeds, strict=True)]
+    )
+    names = [name for own in traced for name in own]
+    late = sum(int(name[5:7]) >= 3 for name in names)
+    text = " ".join(PAGE.split())
+    assert f"their mean Jaccard index is {shared:.2f}, and {late} of the {len(names)} sublayers" in text
 
 
 def test_the_number_of_steps_sets_the_rate_of_full_in_gpt_neo():
