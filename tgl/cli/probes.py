@@ -103,7 +103,8 @@ def snapshot_probes(
     given = Checked().table("pages", *base_pages).table("pages", old, new, rows=False)
     given.table("diff", diff, rows=False).output(output)
     from tgl.probes.from_text.phrases import load_pipeline
-    from tgl.probes.sets.snapshots import Tables, write_snapshot_probes
+    from tgl.probes.from_text.shard import Tables
+    from tgl.probes.sets.snapshots import write_snapshot_probes
 
     load_pipeline(settings.snapshots.pipeline)  # a missing one is reported before the tables are read
     tables = Tables(old, new, diff, tuple(base_pages))

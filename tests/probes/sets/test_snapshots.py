@@ -7,7 +7,8 @@ import pytest
 from tests.probes.sets.snapshot_settings import UNITS, settings, span
 from tests.support.model_fixtures import tiny_tokenizer
 from tgl.core.tables.read import read_counts, read_table
-from tgl.probes.sets.snapshots import Tables, write_snapshot_probes
+from tgl.probes.from_text.shard import Tables
+from tgl.probes.sets.snapshots import write_snapshot_probes
 from tgl.probes.stage import write_probes
 from tgl.snapshots.extract.pages import Shard, extract_pages
 from tgl.snapshots.settings import WorldConfig

@@ -10,7 +10,8 @@ from tests.probes.sets.snapshot_settings import UNITS, settings, span
 from tgl.core.errors import TglError
 from tgl.core.tables.read import read_about, read_counts, read_table
 from tgl.core.tables.write import write_table
-from tgl.probes.sets.snapshots import Tables, write_snapshot_probes
+from tgl.probes.from_text.shard import Tables
+from tgl.probes.sets.snapshots import write_snapshot_probes
 from tgl.snapshots.extract.pages import Shard, extract_pages
 from tgl.text.diff.stage import diff_pages
 from tgl.text.withheld import digest

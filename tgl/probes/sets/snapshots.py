@@ -7,17 +7,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from heapq import nsmallest
-from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 
-from tgl.core.errors import TglError
-from tgl.core.schemas import SCHEMAS
-from tgl.core.tables.read import check_unique, iter_rows, read_table
-from tgl.core.tables.row_groups import RowGroups
+from tgl.core.tables.read import check_unique, iter_rows
 from tgl.core.tables.write import write_table
 from tgl.probes.fill import with_candidates, with_common_relations
 from tgl.probes.from_text.candidates import (
@@ -29,6 +24,7 @@ from tgl.probes.from_text.candidates import (
 )
 from tgl.probes.from_text.choose import Choice, drawn, merged
 from tgl.probes.from_text.phrases import load_pipeline, noun_phrases, phrase_candidate
+from tgl.probes.from_text.shard import PAGE, Tables, among, page_ids
 from tgl.probes.from_text.teachers import Teachers
 from tgl.probes.probe_set import Inputs, ProbeSet
 from tgl.probes.rows import split_of
@@ -38,59 +34,9 @@ from tgl.text.diff.stage import joined, page_rows
 from tgl.text.documents import part_of
 from tgl.text.withheld import digest
 
-_PAGE = ["page_id", "title", "text", "links"]
 # Candidates sampled for each possible probe: parsed sentences of a new page, pages with unchanged values, and the
 # values of each of these pages.
 _DRAWN = 4
-
-
-@dataclass(frozen=True)
-class Tables:
-    """The tables of one shard: `pages` of both dates, `diff`, and the tables `pages` of the base text."""
-
-    old: str | Path
-    new: str | Path
-    diff: str | Path
-    base: tuple[str | Path, ...]
-
-    def changes(self) -> Iterator[tuple[dict | None, dict, list[dict]]]:
-        """Yield (old row, new row, rows of `diff`) for each page that `diff` contains.
-
-        Raises:
-            TglError: `diff` contains a page that the later table lacks, so it was made of other tables.
-        """
-        groups = groupby(iter_rows(self.diff, "diff", SCHEMAS["diff"].names), lambda row: row["page_id"])
-        changed, rows = next(groups, (None, ()))
-        for before, after in joined(page_rows(self.old, _PAGE), page_rows(self.new, _PAGE)):
-            if after is not None and after["page_id"] == changed:
-                yield before, after, list(rows)
-                changed, rows = next(groups, (None, ()))
-        if changed is not None:
-            raise TglError(
-                f"{self.diff}: found changes of page {changed}, which {self.new} does not contain after the pages "
-                "before it; expected the changes between the two tables of pages. Give the diff of these tables"
-            )
-
-    def base_ids(self) -> np.ndarray:
-        """Return the sorted ids of all pages of the base text."""
-        return np.unique(np.concatenate([_page_ids(path) for path in self.base]))
-
-    def base_texts(self) -> Callable[[int], str]:
-        """Return a function that returns the base text of a page.
-
-        If it is called with rising ids, it keeps only one row group of each table in memory.
-        """
-        tables = [(_page_ids(path), RowGroups(path, "pages", ["text"])) for path in self.base]
-
-        def text(page_id: int) -> str:
-            (found,) = (
-                groups.take([int(np.searchsorted(ids, page_id))])["text"][0].as_py()
-                for ids, groups in tables
-                if _among(page_id, ids)
-            )
-            return found
-
-        return text
 
 
 def write_snapshot_probes(
@@ -205,7 +151,7 @@ def _changed_candidates(
         for before, after, rows in tables.changes():
             held_out = part_of(after["page_id"], holdout_share) == "held_out"
             if before is None:
-                if held_out or _among(after["page_id"], base):
+                if held_out or among(after["page_id"], base):
                     reason = "held_out" if held_out else "page_in_base_text"
                     counts["new_entity: sentences"] += len(rows)
                     counts[f"new_entity: {reason}"] += len(rows)
@@ -241,13 +187,13 @@ def _unchanged_candidates(
     """Return candidates of sampled pages that exist at both dates and in the base text, in hash order."""
     period, counts = chosen.period, chosen.counts
     max_per_page = chosen.settings.snapshots.max_per_page
-    both = np.intersect1d(np.intersect1d(_page_ids(tables.old), _page_ids(tables.new)), base)
+    both = np.intersect1d(np.intersect1d(page_ids(tables.old), page_ids(tables.new)), base)
     eligible = (number for number in both.tolist() if part_of(number, holdout_share) == "train")
     pages = set(nsmallest(_DRAWN * wanted, eligible, key=lambda number: drawn(period, number)))
     base_text = tables.base_texts()
     found: list[Candidate] = []
     if pages:
-        for before, after in joined(page_rows(tables.old, _PAGE), page_rows(tables.new, _PAGE)):
+        for before, after in joined(page_rows(tables.old, PAGE), page_rows(tables.new, PAGE)):
             if before is not None and after is not None and after["page_id"] in pages:
                 text = base_text(after["page_id"])
                 every = list(unchanged_values(text, before, after, language=language, counts=counts))
@@ -283,18 +229,6 @@ def _row(candidate: Candidate, period: str, settings: ProbesConfig) -> dict:
         "candidates": [],
         "old_answer": candidate.old_answer,
     }
-
-
-def _among(page_id: int, ids: np.ndarray) -> bool:
-    place = int(np.searchsorted(ids, page_id))
-    return place < len(ids) and int(ids[place]) == page_id
-
-
-def _page_ids(path: str | Path) -> np.ndarray:
-    ids = read_table(path, "pages", ["page_id"])["page_id"].to_numpy()
-    if (ids[1:] <= ids[:-1]).any():
-        raise TglError(f"{path}: the page ids are not sorted. Expected a table that the stage pages writes")
-    return ids
 
 
 def _make(inputs: Inputs) -> tuple[list[dict], Counter]:

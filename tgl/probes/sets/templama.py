@@ -67,6 +67,10 @@ class Answer:
         """Return whether others contain an answer of the same name, whatever its id."""
         return any(self.normal_form == other.normal_form for other in others)
 
+    def stays_in(self, others: Iterable[Answer]) -> bool:
+        """Return whether others contain the same answer or the same name, so that the text about it stays right."""
+        return self.is_one_of(others) or self.has_name_of(others)
+
 
 class Answers:
     """The distinct answers to one query at one date, in the order of the file."""
@@ -171,11 +175,7 @@ def templama_probes(
                     counts["same_name_other_id"] += 1  # The text stays the same, so nothing can be learned.
                     continue
                 kind = "new" if held is None else "unchanged" if answer.is_one_of(held) else "updated"
-                replaced = [
-                    other.name
-                    for other in held or ()
-                    if not other.is_one_of(answered) and not other.has_name_of(answered)
-                ]
+                replaced = [other.name for other in held or () if not other.stays_in(answered)]
                 counts[f"{kind}_probes"] += 1
                 rows.append(
                     _row(
@@ -197,8 +197,7 @@ def _lost(before: Mapping[str, Answers], after: Mapping[str, Answers]) -> Counte
     counts: Counter = Counter()
     for key, held in before.items():
         kind = "replaced_answers" if key in after else "deleted_answers"
-        later = after.get(key, ())
-        counts[kind] += sum(not answer.is_one_of(later) and not answer.has_name_of(later) for answer in held)
+        counts[kind] += sum(not answer.stays_in(after.get(key, ())) for answer in held)
     return counts
 
 
