@@ -70,7 +70,7 @@ def test_the_budget_is_told_in_replicates_from_the_times_of_finished_runs(replic
 
 
 def test_the_times_of_methods_that_are_dropped_do_not_count(tmp_path):
-    """`worse` forgets more than `full`, so it is not run again. Its runs take ten times as long."""
+    """`first` forgets more than `full`, so it is not run again. Its runs take ten times as long."""
     methods = ("full", "last", "first")
     config = config_of(methods)
     folders = []

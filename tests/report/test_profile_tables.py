@@ -246,6 +246,12 @@ def test_groups_of_probes_are_set_against_plain_text_of_equal_loss():
     assert found["updated facts"]["slope"] == pytest.approx(2.0)
 
 
+def test_a_group_at_equal_loss_names_the_number_of_seeds_that_have_it():
+    one = examples(seed=1)
+    found = {row["group"]: row["seeds"] for row in equal_loss([examples(), one[one["group"] != "unchanged"]])}
+    assert found == {"updated facts": 2, "unchanged facts": 1}
+
+
 def test_along_training_every_step_is_taken_apart_on_its_own():
     late = examples(step=50)
     late.loc[late["group"] == "updated", "norm"] *= 4

@@ -32,8 +32,9 @@ def start_text_project(
     Raises:
         TglError: A collection, the model or the probes cannot be used. No configuration is left then.
     """
-    # Dates are in the paths as they were given. Folders above them may have dates of something else.
-    collections = {date: os.path.abspath(path) for date, path in dated(texts, dates).items()}
+    # Dates are in the paths as they were given: folders above them may have dates of something else. "." has no name.
+    named = [str(path) if path.name.strip(".") else os.path.abspath(path) for path in texts]
+    collections = {date: os.path.abspath(path) for date, path in dated(named, dates).items()}
     settings = DocumentsConfig()
     sizes = sizes_of(open_collection(settings, date, place).documents for date, place in collections.items())
     if not sizes.characters or not all(sizes.new_characters):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -78,8 +77,7 @@ def dated(paths: Sequence[str], dates: Sequence[str]) -> dict[str, str]:
 
 
 def _date_of(path: str) -> str | None:
-    names = [*reversed(PurePath(path).parts), PurePath(os.path.abspath(path)).name]  # the last one for "."
-    return next(filter(None, map(date_in, names)), None)
+    return next(filter(None, map(date_in, reversed(PurePath(path).parts))), None)
 
 
 def sizes_of(collections: Iterable[Iterable[Document]]) -> Sizes:

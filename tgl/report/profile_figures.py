@@ -122,9 +122,8 @@ def along_training(rows: pd.DataFrame) -> str:
     denominators = [
         name for name in ("window", "matched_span", "unchanged") if name in set(rows["denominator"])
     ]
-    kinds = traced_kinds(
-        rows
-    )  # Controls are those of the first one: two sets of controls would be hard to tell apart.
+    # Controls are those of the first kind, because two sets of controls would be hard to tell apart.
+    kinds = traced_kinds(rows)
     with plt.rc_context(STYLE):
         figure, panels = plt.subplots(
             1, len(denominators), figsize=(11, 3.6), layout="constrained", squeeze=False

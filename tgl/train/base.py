@@ -110,10 +110,10 @@ def _model(base: Base, tokenizer: PreTrainedTokenizerBase, say: Callable[[str], 
 def _identity(base: Base, model: PreTrainedModel) -> dict:
     """Return the settings that determine the training state."""
     # With dropout, the result depends on how rows are distributed among passes and processes.
-    drops = draws_random_numbers(model)
-    return ({"processes": world_size()} if drops else {}) | {
+    draws = draws_random_numbers(model)
+    return ({"processes": world_size()} if draws else {}) | {
         "code": code_hash("tgl.train.base"),
-        "model": base.model.model_dump_json(exclude=None if drops else {"pretrain": {"micro_batch_size"}}),
+        "model": base.model.model_dump_json(exclude=None if draws else {"pretrain": {"micro_batch_size"}}),
         "seed": base.seed,
         "block_size": base.block_size,
         "precision": base.engine.precision,

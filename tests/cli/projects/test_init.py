@@ -114,6 +114,18 @@ def test_init_on_documents_writes_a_checked_project_and_what_it_costs(tmp_path):
     assert passes("check", tmp_path / "mine/config.yaml") == f"{tmp_path / 'mine/config.yaml'}: valid\n"
 
 
+def test_dates_are_in_the_paths_as_given_and_a_dot_is_its_folder(tmp_path, monkeypatch):
+    folder = tmp_path / "run-2024-05-06" / "text-2021"
+    folder.mkdir(parents=True)
+    collections(folder)
+    (folder / "text-2021-01-01.jsonl").rename(folder / "a.jsonl")
+    (folder / "text-2020-01-01.jsonl").rename(folder.parent / "old-2020.jsonl")
+    monkeypatch.chdir(folder)
+    passes("init", tmp_path / "mine", "--text=.", "--text=../old-2020.jsonl")
+    found = load_config(tmp_path / "mine/config.yaml").snapshots.documents.collections
+    assert found == {"20200101": str(folder.parent / "old-2020.jsonl"), "20210101": str(folder)}
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [

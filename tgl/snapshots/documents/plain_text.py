@@ -21,8 +21,6 @@ _INLINE = frozenset(
 )
 _SCRIPT = re.compile(r"<su[bp]\b", re.IGNORECASE)
 _HEADING = re.compile(r"<h1>(.*?)</h1>", re.DOTALL)  # as the Markdown renderer writes it
-
-
 # What site generators read from the head of a page. Readers do not see it, and its dates change with every edit.
 # It begins with a key: a text between two rules rarely does.
 _FRONT_MATTER = re.compile(r"---[ \t]*\n([A-Za-z_][\w-]*:(?:.*\n)*?)---[ \t]*(?:\n|\Z)")
@@ -107,8 +105,9 @@ def _with_script_marks(html: str) -> str:
     """Return HTML with the marks of `script_mark` in its superscripts and subscripts."""
     if not _SCRIPT.search(html):
         return html
-    from lxml import etree
-    from lxml.html import HTMLParser, document_fromstring, tostring
+    with naming_extra("reading HTML and Markdown"):
+        from lxml import etree
+        from lxml.html import HTMLParser, document_fromstring, tostring
 
     try:
         tree = document_fromstring(html.encode(), parser=HTMLParser(encoding="utf-8"))
