@@ -124,6 +124,9 @@ def test_dates_are_in_the_paths_as_given_and_a_dot_is_its_folder(tmp_path, monke
     passes("init", tmp_path / "mine", "--text=.", "--text=../old-2020.jsonl")
     found = load_config(tmp_path / "mine/config.yaml").snapshots.documents.collections
     assert found == {"20200101": str(folder.parent / "old-2020.jsonl"), "20210101": str(folder)}
+    # The date of a folder that was not given is no date of a file in it.
+    error = refused("init", tmp_path / "other", "--text=a.jsonl", "--text=../old-2020.jsonl")
+    assert "no date in the name 'a.jsonl'" in error
 
 
 @pytest.mark.parametrize(
